@@ -1,0 +1,150 @@
+package validatortest
+
+import (
+	"bytes"
+	"context"
+	"sync"
+
+	"github.com/stepagent/stepagent/plugins/validator"
+)
+
+// What is asked concurrently: so many goroutines ask about so many questions each.
+const (
+	asking = 16
+	crowd  = 200
+)
+
+// judge asks v a question, puts the answer to every law, and returns the question with the
+// answer. The other validator, if there is one, must give the same answer.
+func (k *kit) judge(v, other validator.Validator, q question) question {
+	k.t.Helper()
+	ctx := context.Background()
+	q.want, q.answered = k.ask(ctx, v, q)
+	if !q.answered {
+		return q
+	}
+	k.form(q)
+	k.same(ctx, "purity", v, q, "asked twice: the validator remembers something, or keeps what it was lent or returned")
+	if other != nil {
+		k.same(ctx, "purity", other, q, "a validator that has seen nothing of this session judges otherwise")
+	}
+	k.same(ctx, "session ID", v, q.named("another"), "with another session ID")
+	k.same(ctx, "empty is nil", v, q.emptied(), "with empty State and Data for nil, or the other way round")
+	k.inTime(v, q)
+	k.expected(v, q)
+	return q
+}
+
+func (k *kit) form(q question) {
+	k.t.Helper()
+	if q.want.err != nil {
+		if o := q.want.verdict.Outcome; o != validator.Undecided {
+			k.report("form", q, "%s together with error %q", o, q.want.err)
+		}
+		return
+	}
+	if err := q.want.verdict.Check(); err != nil {
+		k.report("form", q, "%v", err)
+	}
+}
+
+// same asks once more and compares with the first answer.
+func (k *kit) same(ctx context.Context, law string, v validator.Validator, q question, how string) {
+	k.t.Helper()
+	if got, ok := k.ask(ctx, v, q); ok && !alike(got, q.want) {
+		k.report(law, q, "%s\n\tfirst: %v\n\tthen:  %v", how, q.want, got)
+	}
+}
+
+func (k *kit) inTime(v validator.Validator, q question) {
+	k.t.Helper()
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	got, ok := k.ask(ended, v, q)
+	if ok && got.err == nil && !alike(got, q.want) {
+		k.report("context", q, "when the context has ended, return the same verdict or an error\n\tfirst: %v\n\tthen:  %v", q.want, got)
+	}
+}
+
+func (k *kit) expected(v validator.Validator, q question) {
+	k.t.Helper()
+	e, ok := v.(validator.Expecter)
+	if !ok {
+		return
+	}
+	id, known := k.expects(e, q)
+	if !known {
+		return
+	}
+	q.step.ID = id
+	got, ok := k.ask(context.Background(), v, q)
+	if ok && got.err == nil && got.verdict.Outcome == validator.Fail && got.verdict.Reason == validator.OutOfOrder {
+		k.report("expectation", q, "Expects said %d, and that step got: %v", id, got)
+	}
+}
+
+// used sees to it that the laws were put to verdicts and not to errors alone.
+func (k *kit) used(asked []question) {
+	k.t.Helper()
+	for _, q := range asked {
+		if q.decided() {
+			return
+		}
+	}
+	k.report("use", asked[0], "none of %d questions got a verdict; fill in Options so that some do\n\tfirst: %v", len(asked), asked[0].want)
+}
+
+// concurrently asks again from many goroutines, each a client of its own that begins
+// elsewhere.
+func (k *kit) concurrently(v validator.Validator, asked []question) {
+	k.t.Helper()
+	apart := max(1, len(asked)/crowd)
+	var all sync.WaitGroup
+	for n := range asking {
+		all.Go(func() {
+			client := string(rune('a' + n))
+			for i := range len(asked) / apart {
+				q := asked[(i*apart+n)%len(asked)].named(client)
+				k.same(context.Background(), "concurrency", v, q, "asked by many goroutines")
+				if e, ok := v.(validator.Expecter); ok {
+					k.expects(e, q)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+func (q question) named(id string) question {
+	q.session.ID = id
+	return q
+}
+
+func (q question) emptied() question {
+	for _, b := range []*[]byte{&q.session.State, &q.step.Data} {
+		switch {
+		case *b == nil:
+			*b = []byte{}
+		case len(*b) == 0:
+			*b = nil
+		}
+	}
+	return q
+}
+
+// alike compares what the agent uses of two answers. Errors may say different things.
+func alike(a, b answer) bool {
+	if a.err != nil || b.err != nil {
+		return a.err != nil && b.err != nil
+	}
+	v, w := a.verdict, b.verdict
+	return v.Outcome == w.Outcome && v.Reason == w.Reason && v.Detail == w.Detail &&
+		bytes.Equal(v.State, w.State) && sameFault(v.Fault, w.Fault)
+}
+
+func sameFault(f, g *validator.Fault) bool {
+	if f == nil || g == nil {
+		return f == g
+	}
+	return *f == *g
+}

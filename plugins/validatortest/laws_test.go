@@ -1,0 +1,189 @@
+package validatortest_test
+
+import (
+	"context"
+	"errors"
+	"math"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stepagent/stepagent/plugins/validator"
+)
+
+// TestCheckFinds puts validators to Check that break one law each.
+func TestCheckFinds(t *testing.T) {
+	t.Parallel()
+	always := func(v validator.Verdict, err error) func() validator.Validator {
+		return func() validator.Validator {
+			return judgement(func(validator.Session, validator.Step) (validator.Verdict, error) { return v, err })
+		}
+	}
+	judge := func(j judgement) func() validator.Validator {
+		return func() validator.Validator { return j }
+	}
+	tests := map[string]struct {
+		fresh func() validator.Validator
+		want  string // how one of the failures begins
+	}{
+		"no validator": {func() validator.Validator { return nil }, "fresh returned no validator"},
+		"panic on an extreme id": {judge(func(_ validator.Session, st validator.Step) (validator.Verdict, error) {
+			if st.ID == math.MinInt64 {
+				panic("overflow")
+			}
+			return pass()
+		}), "answer: panic: overflow\n"},
+		"panic on a long wait": {judge(func(_ validator.Session, st validator.Step) (validator.Verdict, error) {
+			if st.Timeout.Duration+time.Hour < 0 {
+				panic("overflow")
+			}
+			return pass()
+		}), "answer: panic: overflow\n"},
+		"panic on bad data": {judge(func(_ validator.Session, st validator.Step) (validator.Verdict, error) {
+			if len(st.Data) == 1 && st.Data[0] != '{' {
+				panic("no object")
+			}
+			return pass()
+		}), "answer: panic: no object\n"},
+		"panic on a foreign state": {judge(func(s validator.Session, _ validator.Step) (validator.Verdict, error) {
+			return validator.PassWith([]byte{1, 2, 3, s.State[:4:4][3]}), nil
+		}), "answer: panic: "},
+		"panic on a late position": {judge(func(s validator.Session, _ validator.Step) (validator.Verdict, error) {
+			_ = make([]bool, 1000)[s.Position]
+			return pass()
+		}), "answer: panic: "},
+		"panic in Expects": {func() validator.Validator {
+			return expecting{inOrder, func(validator.Session) (int64, bool) { panic("no idea") }}
+		}, "answer: panic: no idea\n"},
+
+		"undecided, no error": {always(validator.Verdict{}, nil), "form: outcome: undecided without an error"},
+		"pass with an error":  {always(validator.PassWith(nil), errors.New("but")), `form: pass together with error "but"`},
+		"unknown reason":      {always(validator.FailWith("busy", "", nil), nil), "form: reason: "},
+		"state grows": {judge(func(s validator.Session, _ validator.Step) (validator.Verdict, error) {
+			return validator.PassWith(append(append([]byte(nil), s.State...), "0123456789"...)), nil
+		}), "form: state: "},
+
+		"changes its data": {judge(func(_ validator.Session, st validator.Step) (validator.Verdict, error) {
+			if len(st.Data) > 0 {
+				st.Data[0] = '['
+			}
+			return pass()
+		}), "ownership: the validator changed its input"},
+		"appends to its state": {judge(func(s validator.Session, _ validator.Step) (validator.Verdict, error) {
+			_ = append(s.State, 1)
+			return pass()
+		}), "ownership: the validator changed its input"},
+		"returns its state": {judge(func(s validator.Session, _ validator.Step) (validator.Verdict, error) {
+			if len(s.State) == 0 {
+				return validator.PassWith([]byte{1}), nil
+			}
+			return validator.PassWith(s.State), nil
+		}), "ownership: the State that was returned is memory that was lent"},
+		"Expects changes its input": {func() validator.Validator {
+			return expecting{counting, func(s validator.Session) (int64, bool) {
+				clear(s.State)
+				return 0, false
+			}}
+		}, "ownership: Expects changed its input"},
+
+		"remembers":             {remembering, "purity: asked twice"},
+		"keeps what it returns": {keeping, "purity: asked twice"},
+		"shares a fault":        {sharing, "purity: asked twice"},
+		"remembers a session":   {rememberingSessions, "purity: a validator that has seen nothing of this session"},
+		"Expects remembers": {func() validator.Validator {
+			var n int64
+			return expecting{inOrder, func(validator.Session) (int64, bool) { n++; return n, false }}
+		}, "purity: Expects said (1, false) and then (2, false)"},
+
+		"session ID": {judge(func(s validator.Session, _ validator.Step) (validator.Verdict, error) {
+			return validator.FailWith(validator.RuleBroken, s.ID, nil), nil
+		}), "session ID: "},
+		"empty state": {judge(func(s validator.Session, _ validator.Step) (validator.Verdict, error) {
+			if s.State != nil {
+				return validator.FailWith(validator.RuleBroken, "again", nil), nil
+			}
+			return pass()
+		}), "empty is nil: "},
+		"no data": {judge(func(_ validator.Session, st validator.Step) (validator.Verdict, error) {
+			if st.Data == nil {
+				return validator.FailWith(validator.RuleBroken, "data is missing", nil), nil
+			}
+			return pass()
+		}), "empty is nil: "},
+		"ended context": {func() validator.Validator {
+			return contextual(func(ctx context.Context) (validator.Verdict, error) {
+				if ctx.Err() != nil {
+					return validator.FailWith(validator.RuleBroken, "too late", nil), nil
+				}
+				return pass()
+			})
+		}, "context: "},
+		"wrong expectation": {func() validator.Validator {
+			return expecting{inOrder, func(s validator.Session) (int64, bool) { return int64(s.Position), true }}
+		}, "expectation: Expects said 0"},
+		"confused by many": {crowded, "concurrency: "},
+		"errors alone":     {always(validator.Verdict{}, errors.New("always")), "use: none of"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := failures(test.fresh)
+			for _, failure := range got {
+				if strings.HasPrefix(failure, test.want) {
+					return
+				}
+			}
+			t.Errorf("got %q, want one that begins with %q", got, test.want)
+		})
+	}
+}
+
+func remembering() validator.Validator {
+	var n atomic.Int64
+	return judgement(func(validator.Session, validator.Step) (validator.Verdict, error) {
+		if n.Add(1)%7 == 0 {
+			return validator.FailWith(validator.RuleBroken, "every seventh", nil), nil
+		}
+		return pass()
+	})
+}
+
+// keeping returns the same bytes again and again.
+func keeping() validator.Validator {
+	state := []byte("mine")
+	return judgement(func(validator.Session, validator.Step) (validator.Verdict, error) {
+		return validator.PassWith(state), nil
+	})
+}
+
+func sharing() validator.Validator {
+	fault := &validator.Fault{Kind: validator.FaultReset}
+	return judgement(func(validator.Session, validator.Step) (validator.Verdict, error) {
+		return validator.Verdict{Outcome: validator.Pass, Fault: fault}, nil
+	})
+}
+
+// rememberingSessions fails the fourth step of a session of which it saw the first.
+func rememberingSessions() validator.Validator {
+	var saw atomic.Bool
+	return judgement(func(s validator.Session, _ validator.Step) (validator.Verdict, error) {
+		if s.Position == 0 {
+			saw.Store(true)
+		}
+		if s.Position == 3 && saw.Load() {
+			return validator.FailWith(validator.RuleBroken, "fourth", nil), nil
+		}
+		return pass()
+	})
+}
+
+// crowded judges the sessions of the concurrent clients otherwise than their first.
+func crowded() validator.Validator {
+	return judgement(func(s validator.Session, _ validator.Step) (validator.Verdict, error) {
+		if len(s.ID) == 1 {
+			return validator.FailWith(validator.RuleBroken, "crowd", nil), nil
+		}
+		return pass()
+	})
+}
