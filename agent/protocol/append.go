@@ -1,0 +1,113 @@
+package protocol
+
+import (
+	"bytes"
+	"strconv"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// AppendRequest appends the request as a client sends it, with the newline at its end.
+//
+// The values are written as they are, so that a client can also send what the agent must
+// refuse. Data must be a JSON object.
+func AppendRequest(dst []byte, r Request) []byte {
+	dst = append(dst, `{"step_id":`...)
+	dst = strconv.AppendInt(dst, r.StepID, 10)
+	if r.Timeout.Declared {
+		dst = append(dst, `,"timeout":`...)
+		dst = appendSeconds(dst, r.Timeout.Duration)
+	}
+	if r.Interval.Declared {
+		dst = append(dst, `,"interval":`...)
+		dst = appendSeconds(dst, r.Interval.Duration)
+	}
+	if r.Session != "" {
+		dst = append(dst, `,"session":`...)
+		dst = appendString(dst, r.Session)
+	}
+	dst = appendReq(dst, r.Req)
+	if r.Data != nil {
+		dst = append(dst, `,"data":`...)
+		dst = append(dst, r.Data...)
+	}
+	return append(dst, "}\n"...)
+}
+
+// AppendReply appends the reply as the agent sends it, with the newline at its end. Bytes
+// that are no UTF-8 become U+FFFD.
+func AppendReply(dst []byte, r Reply) []byte {
+	dst = append(dst, `{"step_id":`...)
+	if r.StepID != nil {
+		dst = strconv.AppendInt(dst, *r.StepID, 10)
+	} else {
+		dst = append(dst, "null"...)
+	}
+	dst = append(dst, `,"error_code":`...)
+	dst = strconv.AppendInt(dst, int64(r.ErrorCode), 10)
+	dst = appendReq(dst, r.Req)
+	if r.Session != "" {
+		dst = append(dst, `,"session":`...)
+		dst = appendString(dst, r.Session)
+	}
+	if r.Reason != "" {
+		dst = append(dst, `,"reason":`...)
+		dst = appendString(dst, string(r.Reason))
+	}
+	if r.Detail != "" {
+		dst = append(dst, `,"detail":`...)
+		dst = appendString(dst, r.Detail)
+	}
+	if r.End {
+		dst = append(dst, `,"end":true`...)
+	}
+	return append(dst, "}\n"...)
+}
+
+func appendReq(dst []byte, r ReqID) []byte {
+	switch r.kind {
+	case reqText:
+		dst = append(dst, `,"req":`...)
+		return appendString(dst, r.text)
+	case reqNum:
+		dst = append(dst, `,"req":`...)
+		return strconv.AppendInt(dst, r.num, 10)
+	default:
+		return dst
+	}
+}
+
+// appendString appends a JSON string.
+func appendString(dst []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < 0x20 || c > 0x7e || c == '"' || c == '\\' {
+			// The error says no more than that bytes were replaced.
+			dst, _ = jsontext.AppendQuote(dst, s)
+			return dst
+		}
+	}
+	dst = append(dst, '"')
+	dst = append(dst, s...)
+	return append(dst, '"')
+}
+
+// appendSeconds appends a number of seconds, all of its nanoseconds, without an exponent
+// and without zeros at the end of a fraction.
+func appendSeconds(dst []byte, d time.Duration) []byte {
+	const second = uint64(time.Second)
+	ns := uint64(d)
+	if d < 0 {
+		dst = append(dst, '-')
+		ns = -ns
+	}
+	dst = strconv.AppendUint(dst, ns/second, 10)
+	if ns%second == 0 {
+		return dst
+	}
+	// The second's 1 becomes the point: its nine zeros keep those in front of the fraction.
+	point := len(dst)
+	dst = strconv.AppendUint(dst, second+ns%second, 10)
+	dst[point] = '.'
+	return bytes.TrimRight(dst, "0")
+}

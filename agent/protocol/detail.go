@@ -1,0 +1,49 @@
+package protocol
+
+import (
+	"fmt"
+	"strconv"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Limits on the details of errors, in bytes.
+const (
+	maxDetailBytes = 200
+	// maxQuoteBytes is how much of a message is quoted in a detail.
+	maxQuoteBytes = 80
+)
+
+// quote returns a piece of a message for a detail: no control characters, and not too long.
+func quote(raw []byte) string {
+	// The rest would be cut off below; a piece may be as long as the message.
+	return printable(string(raw[:min(len(raw), maxQuoteBytes+utf8.UTFMax)]), maxQuoteBytes)
+}
+
+// printable returns s with everything that does not print as an escape, and shortened to at
+// most limit bytes, the dots at its end included.
+func printable(s string, limit int) string {
+	const dots = "..."
+	out := make([]byte, 0, min(len(s), limit))
+	cut := 0 // where to cut if the whole does not fit
+	for len(s) > 0 {
+		r, size := utf8.DecodeRuneInString(s)
+		switch {
+		case r == utf8.RuneError && size == 1:
+			out = fmt.Appendf(out, `\x%02x`, s[0])
+		case unicode.IsPrint(r):
+			out = append(out, s[:size]...)
+		default:
+			escaped := strconv.QuoteRune(r)
+			out = append(out, escaped[1:len(escaped)-1]...)
+		}
+		s = s[size:]
+		if len(out) > limit {
+			return string(out[:cut]) + dots
+		}
+		if len(out) <= limit-len(dots) {
+			cut = len(out)
+		}
+	}
+	return string(out)
+}

@@ -1,0 +1,68 @@
+package protocol
+
+// field is a field of a message that this package knows.
+type field uint8
+
+const (
+	fieldStepID field = iota
+	fieldTimeout
+	fieldInterval
+	fieldSession
+	fieldReq
+	fieldData
+	fieldErrorCode
+	fieldReason
+	fieldDetail
+	fieldEnd
+	// fieldUnknown is every other name.
+	fieldUnknown
+	// fieldDuplicate is no field: it stands for the first name that comes again, and its
+	// value is what there is to say about it.
+	fieldDuplicate
+
+	fieldCount = int(iota)
+)
+
+func fieldOf(name []byte) field {
+	switch string(name) {
+	case "step_id":
+		return fieldStepID
+	case "timeout":
+		return fieldTimeout
+	case "interval":
+		return fieldInterval
+	case "session":
+		return fieldSession
+	case "req":
+		return fieldReq
+	case "data":
+		return fieldData
+	case "error_code":
+		return fieldErrorCode
+	case "reason":
+		return fieldReason
+	case "detail":
+		return fieldDetail
+	case "end":
+		return fieldEnd
+	default:
+		return fieldUnknown
+	}
+}
+
+// members is one message cut into the fields that this package knows.
+type members struct {
+	// value is the JSON of each field, a part of the message; nil when the field is absent.
+	value [fieldCount][]byte
+	// repeated tells the fields that stand more than once. Their value is the first.
+	repeated [fieldCount]bool
+	// order[:count] are the fields that are there, as they follow one another.
+	order [fieldCount]field
+	count int
+}
+
+// fields returns the fields that are there, in the order of the message.
+func (m *members) fields() []field { return m.order[:m.count] }
+
+// has reports whether a field is there and stands only once.
+func (m *members) has(f field) bool { return m.value[f] != nil && !m.repeated[f] }
