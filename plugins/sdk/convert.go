@@ -1,0 +1,145 @@
+package sdk
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	validatorv1 "github.com/stepagent/stepagent/plugins/sdk/proto/stepagent/validator/v1"
+	"github.com/stepagent/stepagent/plugins/validator"
+)
+
+// An Answer is what one instance says of one step.
+type Answer struct {
+	// Verdict is the verdict; the zero value when Err is set.
+	Verdict validator.Verdict
+	// Expects is the step that must come next, where Known.
+	Expects int64
+	Known   bool
+	// Err says why the verdict is undecided; nil otherwise.
+	Err error
+}
+
+// EncodeCall returns a step as it goes to a plugin, without its number and its budget. The
+// result refers to states and step.Data. Session.State is not looked at.
+func EncodeCall(session validator.Session, states [][]byte, step validator.Step) *validatorv1.StepCall {
+	// One allocation for what belongs together.
+	m := &struct {
+		call                   validatorv1.StepCall
+		session                validatorv1.Session
+		step                   validatorv1.Step
+		timeout, interval, gap int64
+	}{}
+	m.session.Id = strings.ToValidUTF8(session.ID, "?")
+	m.session.Position = int64(session.Position)
+	m.session.Steps = int64(session.Steps)
+	m.step.Id = step.ID
+	m.step.AtNs = int64(step.At)
+	m.step.Data = step.Data
+	m.step.TimeoutNs = encodeWait(step.Timeout, &m.timeout)
+	m.step.IntervalNs = encodeWait(step.Interval, &m.interval)
+	m.step.GapNs = encodeWait(step.Gap, &m.gap)
+	m.call.Session, m.call.Step, m.call.States = &m.session, &m.step, states
+	return &m.call
+}
+
+// DecodeCall is the opposite of EncodeCall. The session is without State: each instance has
+// its own among the states.
+func DecodeCall(c *validatorv1.StepCall) (validator.Session, [][]byte, validator.Step) {
+	s, st := c.GetSession(), c.GetStep()
+	session := validator.Session{ID: s.GetId(), Position: int(s.GetPosition()), Steps: int(s.GetSteps())}
+	step := validator.Step{
+		ID:       st.GetId(),
+		Timeout:  decodeWait(st.GetTimeoutNs(), st != nil && st.TimeoutNs != nil),
+		Interval: decodeWait(st.GetIntervalNs(), st != nil && st.IntervalNs != nil),
+		At:       time.Duration(st.GetAtNs()),
+		Gap:      decodeWait(st.GetGapNs(), st != nil && st.GapNs != nil),
+		Data:     st.GetData(),
+	}
+	return session, c.GetStates(), step
+}
+
+func encodeWait(w validator.Wait, at *int64) *int64 {
+	if !w.Declared {
+		return nil
+	}
+	*at = int64(w.Duration)
+	return at
+}
+
+func decodeWait(ns int64, declared bool) validator.Wait {
+	return validator.Wait{Duration: time.Duration(max(ns, 0)), Declared: declared}
+}
+
+// EncodeAnswer returns an answer as it goes to the agent.
+func EncodeAnswer(a Answer) *validatorv1.Verdict {
+	if a.Err != nil {
+		return &validatorv1.Verdict{Error: errorText(a.Err)}
+	}
+	v := &validatorv1.Verdict{
+		Outcome: validatorv1.Outcome(a.Verdict.Outcome),
+		Reason:  string(a.Verdict.Reason),
+		Detail:  a.Verdict.Detail,
+		State:   a.Verdict.State,
+	}
+	if f := a.Verdict.Fault; f != nil {
+		v.Fault = &validatorv1.Fault{Kind: validatorv1.FaultKind(f.Kind), DelayNs: int64(f.Delay),
+			StepId: f.StepID, Code: int64(f.Code)}
+	}
+	if a.Known {
+		v.Expects = &a.Expects
+	}
+	return v
+}
+
+// DecodeAnswer is the opposite of EncodeAnswer. A verdict that is not of the contract's form
+// becomes an answer with an error.
+func DecodeAnswer(v *validatorv1.Verdict) Answer {
+	if text := v.GetError(); text != "" {
+		return Answer{Err: errors.New(bound(text))}
+	}
+	if o := v.GetOutcome(); o < 0 || o > math.MaxUint8 {
+		return malformed(fmt.Errorf("outcome: %d is neither pass nor fail", o))
+	}
+	verdict := validator.Verdict{
+		Outcome: validator.Outcome(v.GetOutcome()),
+		Reason:  validator.Reason(v.GetReason()),
+		Detail:  v.GetDetail(),
+	}
+	if len(v.GetState()) > 0 {
+		verdict.State = v.GetState()
+	}
+	if f := v.GetFault(); f != nil {
+		if f.Kind < 0 || f.Kind > math.MaxUint8 {
+			return malformed(fmt.Errorf("fault: kind %d is not known", f.Kind))
+		}
+		if int64(int(f.Code)) != f.Code {
+			return malformed(fmt.Errorf("fault: code %d is too large for this machine", f.Code))
+		}
+		verdict.Fault = &validator.Fault{Kind: validator.FaultKind(f.Kind), Delay: time.Duration(f.DelayNs),
+			StepID: f.StepId, Code: int(f.Code)}
+	}
+	if err := verdict.Check(); err != nil {
+		return malformed(err)
+	}
+	return Answer{Verdict: verdict, Expects: v.GetExpects(), Known: v != nil && v.Expects != nil}
+}
+
+func malformed(err error) Answer {
+	return Answer{Err: fmt.Errorf("malformed verdict: %w", err)}
+}
+
+// errorText returns what an error says in a form that the wire can carry; never empty.
+func errorText(err error) string {
+	if text := bound(err.Error()); text != "" {
+		return text
+	}
+	return "undecided, with no reason given"
+}
+
+// bound cuts a text to MaxErrorBytes and to valid UTF-8.
+func bound(text string) string {
+	return strings.ToValidUTF8(text[:min(len(text), MaxErrorBytes)], "")
+}

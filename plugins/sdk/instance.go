@@ -1,0 +1,93 @@
+package sdk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+
+	validatorv1 "github.com/stepagent/stepagent/plugins/sdk/proto/stepagent/validator/v1"
+	"github.com/stepagent/stepagent/plugins/validator"
+)
+
+// An instance is one validator with its settings. Whatever its author's code does, short of
+// ending the process, stays within the call at hand.
+type instance struct {
+	name      string
+	validator validator.Validator
+	expecter  validator.Expecter // nil when the validator is none
+	stderr    io.Writer
+}
+
+func newInstance(name string, factory validator.Factory, settings []byte, stderr io.Writer) (in instance, err error) {
+	in = instance{name: name, stderr: stderr}
+	defer in.recovered(&err)
+	if in.validator, err = factory(settings); err != nil {
+		return in, err
+	}
+	if in.validator == nil {
+		return in, errors.New("the plugin made no validator of these settings; its factory returned nil")
+	}
+	in.expecter, _ = in.validator.(validator.Expecter)
+	return in, nil
+}
+
+// judge puts one step to the validator.
+func (in instance) judge(ctx context.Context, session validator.Session, step validator.Step) Answer {
+	verdict, err := in.validate(ctx, session, step)
+	if err != nil {
+		return Answer{Err: err}
+	}
+	// Here and not only at the agent: one verdict of another form, such as a huge one, would
+	// end the stream for all.
+	if err := verdict.Check(); err != nil {
+		return malformed(err)
+	}
+	session.Position++
+	session.State = verdict.State
+	id, known, err := in.expects(session)
+	if err != nil {
+		return Answer{Err: err}
+	}
+	return Answer{Verdict: verdict, Expects: id, Known: known}
+}
+
+func (in instance) validate(ctx context.Context, session validator.Session, step validator.Step) (v validator.Verdict, err error) {
+	defer in.recovered(&err)
+	return in.validator.Validate(ctx, session, step)
+}
+
+func (in instance) expects(session validator.Session) (id int64, known bool, err error) {
+	if in.expecter == nil {
+		return 0, false, nil
+	}
+	defer in.recovered(&err)
+	id, known = in.expecter.Expects(session)
+	return id, known, nil
+}
+
+// recovered, deferred, turns a panic into an error.
+func (in instance) recovered(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("panic: %v", p)
+		if in.stderr != nil {
+			// There is nobody to tell when stderr is gone.
+			_, _ = fmt.Fprintf(in.stderr, "validator %s: panic: %v\n%s", in.name, p, debug.Stack())
+		}
+	}
+}
+
+// judgeAll puts one step to every instance, one after the other.
+func judgeAll(ctx context.Context, instances []instance, call *validatorv1.StepCall) *validatorv1.StepVerdicts {
+	session, states, step := DecodeCall(call)
+	answer := &validatorv1.StepVerdicts{Call: call.GetCall(), Verdicts: make([]*validatorv1.Verdict, len(instances))}
+	for i, in := range instances {
+		session.State = nil
+		if i < len(states) && len(states[i]) > 0 {
+			session.State = states[i]
+		}
+		answer.Verdicts[i] = EncodeAnswer(in.judge(ctx, session, step))
+	}
+	return answer
+}
