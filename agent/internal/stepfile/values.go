@@ -1,0 +1,81 @@
+package stepfile
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// parseID reads a step_id. The problem is empty when there is none.
+func parseID(raw jsontext.Value) (id int64, problem string) {
+	if problem := notNumber(raw, "a whole number"); problem != "" {
+		return 0, problem
+	}
+	id, err := strconv.ParseInt(string(raw), 10, 64)
+	switch {
+	case err == nil:
+		return id, ""
+	case errors.Is(err, strconv.ErrRange):
+		return 0, fmt.Sprintf("%.40s does not fit into 64 bits", raw)
+	default:
+		return 0, fmt.Sprintf("must be a whole number, not %.40s; write it without a fraction or an exponent", raw)
+	}
+}
+
+// parseSeconds reads a timeout or an interval, to the nearest nanosecond.
+func parseSeconds(raw jsontext.Value) (wait time.Duration, problem string) {
+	if problem := notNumber(raw, "a number of seconds"); problem != "" {
+		return 0, problem
+	}
+	seconds, err := strconv.ParseFloat(string(raw), 64)
+	switch {
+	// What is too large for a float64 comes back as infinite, which the limit catches.
+	case err != nil && !errors.Is(err, strconv.ErrRange):
+		return 0, fmt.Sprintf("must be a number of seconds, not %.40s", raw)
+	case seconds < 0:
+		return 0, fmt.Sprintf("must not be negative, got %.40s", raw)
+	case seconds > MaxWait.Seconds():
+		return 0, fmt.Sprintf("%.40s s is longer than the longest wait, %.0f s", raw, MaxWait.Seconds())
+	default:
+		// The nearest nanosecond, and not the one below: 0.29 has no exact float64.
+		return time.Duration(math.Round(seconds * float64(time.Second))), ""
+	}
+}
+
+// parseData reads the data of a step. The offset of a problem counts from the value's
+// beginning.
+func parseData(raw jsontext.Value) (data []byte, offset int, problem string) {
+	if kind := raw.Kind(); kind != '{' {
+		return nil, 0, "must be an object, not " + kindName(kind)
+	}
+	// The parser lets duplicate names pass; here they are somebody else's, and only refused.
+	var syntactic *jsontext.SyntacticError
+	if err := jsontext.NewDecoder(bytes.NewReader(raw)).SkipValue(); errors.As(err, &syntactic) {
+		return nil, int(syntactic.ByteOffset), syntactic.Err.Error()
+	}
+	compact := raw.Clone()
+	if err := compact.Compact(); err != nil {
+		return nil, 0, err.Error()
+	}
+	return compact, 0, ""
+}
+
+// notNumber says what a value is that should be a number; empty when it is one.
+func notNumber(raw jsontext.Value, want string) string {
+	switch kind := raw.Kind(); kind {
+	case '0':
+		return ""
+	case '"':
+		if jsontext.Value(bytes.Trim(raw, `"`)).Kind() == '0' {
+			return fmt.Sprintf("must be %s, not a string; write it without the quotes", want)
+		}
+		fallthrough
+	default:
+		return fmt.Sprintf("must be %s, not %s", want, kindName(kind))
+	}
+}
