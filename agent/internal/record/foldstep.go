@@ -1,0 +1,130 @@
+package record
+
+import (
+	"fmt"
+
+	"github.com/stepagent/stepagent/agent/protocol"
+)
+
+// begin says what forbids that a step has its turn now.
+func (f *folder) begin(index int) string {
+	switch {
+	case index != f.begun+1:
+		return fmt.Sprintf("step %d has its turn after step %d", index, f.begun)
+	case f.broken:
+		return fmt.Sprintf("step %d has its turn although the interval before it was not kept", index)
+	case index > 1 && !f.run.Steps[index-2].Kept.Declared:
+		// Only a step that is settled has an interval.
+		return fmt.Sprintf("step %d has its turn before the interval of step %d", index, index-1)
+	}
+	f.begun = index
+	return ""
+}
+
+func (f *folder) sent(e *Event, step *StepResult) string {
+	if e.Timeout != step.Timeout || e.Interval != step.Interval {
+		return fmt.Sprintf("step %d is sent with another timeout or interval than the procedure has", e.Index)
+	}
+	if problem := f.begin(e.Index); problem != "" {
+		return problem
+	}
+	step.Outcome, step.Req, step.SentAt = Unanswered, e.Req, e.At
+	return ""
+}
+
+func (f *folder) unreachable(e *Event, step *StepResult) string {
+	if problem := f.begin(e.Index); problem != "" {
+		return problem
+	}
+	step.Outcome, step.Reason, step.Detail = Unreachable, protocol.Unreachable, e.Detail
+	return ""
+}
+
+// settle takes what the client says of a step that got no usable reply.
+func (f *folder) settle(e *Event, step *StepResult, outcome Outcome, reason protocol.Reason) string {
+	if step.Outcome != Unanswered {
+		return fmt.Sprintf("%s, but step %d is %s", e.Kind, e.Index, step.Outcome)
+	}
+	step.Outcome, step.Reason, step.Detail = outcome, reason, e.Detail
+	step.Took, step.Reply = e.Took, e.Reply
+	if outcome == TimedOut {
+		step.Detail = fmt.Sprintf("no reply came within %s", step.Timeout)
+	}
+	return ""
+}
+
+// reply takes the reply that was credited to a step.
+func (f *folder) reply(e *Event, step *StepResult) string {
+	if problem := f.answers(e.Reply, step); problem != "" {
+		return problem
+	}
+	if e.Took >= step.Timeout {
+		return fmt.Sprintf("the reply to step %d took %s and its timeout is %s", e.Index, e.Took, step.Timeout)
+	}
+	if problem := f.settle(e, step, Passed, ""); problem != "" {
+		return problem
+	}
+	if !e.Reply.OK() {
+		step.Outcome, step.Reason, step.Detail = Failed, e.Reply.Reason, e.Reply.Detail
+		if step.Reason == "" && step.Detail == "" {
+			step.Detail = fmt.Sprintf("the agent sent error code %d and no reason", e.Reply.ErrorCode)
+		}
+	}
+	return ""
+}
+
+// answers says why a reply is none to the step. A refusal may lack the step's id, when the
+// agent could not read it; a pass may not.
+func (f *folder) answers(reply *protocol.Reply, step *StepResult) string {
+	switch session := f.run.Start.Session; {
+	case reply == nil:
+		return "a reply that is not there"
+	case !reply.Req.IsZero() && reply.Req != step.Req:
+		return fmt.Sprintf("the reply is to req %s, step %d was sent as %s", reply.Req, step.Index, name(step.Req))
+	case reply.Session != "" && session != "" && reply.Session != session:
+		return fmt.Sprintf("the reply is to session %q", reply.Session)
+	case reply.StepID == nil && reply.ErrorCode == 0:
+		return "a reply with code 0 and no step_id"
+	case reply.StepID != nil && *reply.StepID != step.StepID:
+		return fmt.Sprintf("the reply is to step_id %d, the step at index %d is %d", *reply.StepID, step.Index, step.StepID)
+	}
+	return ""
+}
+
+func name(req protocol.ReqID) string {
+	if req.IsZero() {
+		return "none"
+	}
+	return req.String()
+}
+
+func (f *folder) late(e *Event, step *StepResult) string {
+	switch {
+	case step.Outcome != TimedOut:
+		return fmt.Sprintf("a late reply to step %d, which is %s", e.Index, step.Outcome)
+	case step.Late != nil:
+		return fmt.Sprintf("a second late reply to step %d", e.Index)
+	case e.Reply == nil:
+		return "a late reply that is not there"
+	case e.Took < step.Timeout:
+		return fmt.Sprintf("a late reply to step %d within its timeout", e.Index)
+	}
+	step.Late = &LateReply{Reply: *e.Reply, Took: e.Took}
+	return ""
+}
+
+func (f *folder) interval(e *Event, step *StepResult) string {
+	switch {
+	case e.Index != f.begun || !step.Outcome.decided():
+		return fmt.Sprintf("an interval after step %d, which is not the last that was settled", e.Index)
+	case e.Index == len(f.run.Steps):
+		return "an interval after the last step"
+	case step.Kept.Declared:
+		return fmt.Sprintf("a second interval after step %d", e.Index)
+	case e.Interval != step.Interval:
+		return fmt.Sprintf("the interval of step %d is not that of the procedure", e.Index)
+	}
+	step.Kept = protocol.Seconds(e.Kept)
+	f.broken = e.Kept < e.Interval
+	return ""
+}

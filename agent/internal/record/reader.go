@@ -1,0 +1,101 @@
+package record
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// Limits of a record.
+const (
+	// MaxLineBytes is the length of the longest line, in bytes. The start is the longest,
+	// since it holds the procedure.
+	MaxLineBytes = 64 << 20
+	// MaxEvents is the number of events in the longest record.
+	MaxEvents = 1 << 22
+)
+
+// limits are those of a record, and smaller ones in tests.
+type limits struct{ lineBytes, events int }
+
+// A Log is what a record holds.
+type Log struct {
+	// Name is the name of the file, for errors.
+	Name string
+	// Events are its lines.
+	Events []Event
+	// Cut says that the last line has no end, as happens when the client is killed in the
+	// middle of a write or the disk is full. That line is not among the events, even if it
+	// looks whole.
+	Cut bool
+}
+
+// Fold is Fold of the log's events. Its error begins with file:line.
+func (l Log) Fold() (Run, error) {
+	run, err := Fold(l.Events)
+	var wrong *EventError
+	if errors.As(err, &wrong) {
+		return Run{}, fmt.Errorf("%s:%d: %s", l.Name, wrong.Event, wrong.Problem)
+	}
+	return run, err
+}
+
+// ReadFile reads the record at path, see Read.
+func ReadFile(path string) (Log, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return Log{}, fmt.Errorf("cannot read the record: %w", err)
+	}
+	defer func() { _ = file.Close() }() // it was only read
+	return Read(file, path)
+}
+
+// Read reads a record to its end. It is strict: a line must be an event of format 1 with
+// all its members and no others. Only the last line may be cut. The error for what cannot
+// be read begins with name:line; whether the events make sense, Fold tells.
+func Read(r io.Reader, name string) (Log, error) {
+	return read(r, name, limits{lineBytes: MaxLineBytes, events: MaxEvents})
+}
+
+func read(r io.Reader, name string, most limits) (Log, error) {
+	log := Log{Name: name}
+	in := bufio.NewReader(r)
+	for number := 1; ; number++ {
+		line, err := readLine(in, most.lineBytes)
+		switch {
+		case errors.Is(err, io.EOF):
+			log.Cut = len(line) > 0
+			return log, nil
+		case err != nil:
+			return Log{}, fmt.Errorf("%s:%d: %w", name, number, err)
+		case number > most.events:
+			return Log{}, fmt.Errorf("%s:%d: a record has at most %d events", name, number, most.events)
+		}
+		event, err := decodeEvent(line)
+		if err != nil {
+			return Log{}, fmt.Errorf("%s:%d: %w", name, number, err)
+		}
+		log.Events = append(log.Events, event)
+	}
+}
+
+// readLine returns the next line without its newline. With io.EOF it returns what follows
+// the last newline.
+func readLine(in *bufio.Reader, maxBytes int) ([]byte, error) {
+	var line []byte
+	for {
+		piece, err := in.ReadSlice('\n')
+		line = append(line, piece...)
+		switch {
+		case len(line) > maxBytes:
+			return nil, fmt.Errorf("the line is longer than %d bytes", maxBytes)
+		case err == nil:
+			return bytes.TrimSuffix(line, []byte("\n")), nil
+		case !errors.Is(err, bufio.ErrBufferFull):
+			return line, err
+		}
+	}
+}
