@@ -1,0 +1,79 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stepagent/stepagent/agent/internal/stepfile"
+)
+
+func newCheck() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check FILE",
+		Short: "Tell whether a step file is sound, without running it",
+		Long: `check reads a step file and tells all that is wrong with it, each with file, line,
+column and step. Nothing is sent.
+
+What cannot be run is an error. What can be run, but will be refused by an agent as it comes
+from its package, is a warning: step ids outside 1..10, used twice or out of order, timeouts
+below 5 s, more or fewer than ten steps, unknown keys. A file with warnings is sound, for
+that is how an agent is tested.
+
+Exit codes:
+  0  the file can be run
+  2  the file cannot be run, or the command line is wrong`,
+		Example: `  stepctl check steps.json`,
+		Args:    oneFile,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return check(cmd.OutOrStdout(), args[0])
+		},
+		ValidArgsFunction: completeJSON,
+	}
+}
+
+// check writes the findings of the step file at path, and what they come to.
+func check(stdout io.Writer, path string) error {
+	procedure, findings, err := stepfile.Check(path)
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	warnings := 0
+	for _, finding := range findings {
+		if finding.Warning {
+			warnings++
+		}
+		if _, err := fmt.Fprintf(stdout, "%s:%s\n", path, finding); err != nil {
+			return written(err)
+		}
+	}
+	if warnings < len(findings) {
+		return &exitError{code: exitUsage}
+	}
+	_, err = fmt.Fprintf(stdout, "%s: sound, %s, %s\n", path,
+		plural(len(procedure.Steps), "step"), plural(warnings, "warning"))
+	return written(err)
+}
+
+// oneFile takes exactly one argument.
+func oneFile(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("name one file, got %d arguments", len(args))
+	}
+	return nil
+}
+
+func completeJSON(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return []cobra.Completion{"json"}, cobra.ShellCompDirectiveFilterFileExt
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/stepfile"
+)
+
+// A portFlag is a TCP port that can be connected to.
+type portFlag uint16
+
+func (p *portFlag) Set(text string) error {
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || n == 0 {
+		return errors.New("a port is a number from 1 to 65535")
+	}
+	*p = portFlag(n)
+	return nil
+}
+
+func (p *portFlag) String() string { return strconv.Itoa(int(*p)) }
+func (p *portFlag) Type() string   { return "PORT" }
+
+// A secondsFlag is a length of time in seconds, fractions allowed.
+type secondsFlag time.Duration
+
+func (s *secondsFlag) Set(text string) error {
+	seconds, err := strconv.ParseFloat(text, 64)
+	wait := time.Duration(seconds * float64(time.Second))
+	if err != nil || !(seconds <= stepfile.MaxWait.Seconds()) || wait <= 0 {
+		return errors.New("write a number of seconds above 0, such as 5 or 0.5")
+	}
+	*s = secondsFlag(wait)
+	return nil
+}
+
+func (s *secondsFlag) String() string {
+	return strconv.FormatFloat(time.Duration(*s).Seconds(), 'g', -1, 64)
+}
+
+func (s *secondsFlag) Type() string { return "SECONDS" }
+
+// address joins host and port. The host is a name or an address, an IPv6 one with or
+// without brackets.
+func address(host string, port portFlag) (string, error) {
+	bare := host
+	if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
+		bare = host[1 : len(host)-1]
+	}
+	if _, err := netip.ParseAddr(bare); err == nil {
+		return net.JoinHostPort(bare, port.String()), nil
+	}
+	name, rest, found := strings.Cut(host, ":")
+	switch {
+	case host == "":
+		return "", errors.New("--host is empty; name the agent's host, such as localhost")
+	case strings.Contains(host, "/"):
+		return "", fmt.Errorf("--host %q is no host; write a name or an address alone", host)
+	case found && name != "" && !strings.Contains(rest, ":"):
+		return "", fmt.Errorf("--host %q holds a port; write --host %s --port %s", host, name, rest)
+	case strings.ContainsFunc(host, notInHostName):
+		return "", fmt.Errorf("--host %q is neither a host name nor an address", host)
+	}
+	return net.JoinHostPort(host, port.String()), nil
+}
+
+// notInHostName reports what no host name holds. What else is wrong with one, the resolver
+// will say.
+func notInHostName(r rune) bool {
+	return r <= ' ' || r == 0x7f || strings.ContainsRune(`:[]%@"'\`, r)
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"errors"
+	"net"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"stepctl": main})
+}
+
+// The scripts in testdata/script run stepctl, which is this test binary, and have these
+// commands besides those of testscript:
+//
+//	agent [place=behaviour]...   starts a scripted agent and sets $PORT; see scriptedAgent
+//	noagent                      sets $PORT to a port on which nobody listens
+//	await N                      waits until the agent has received N requests
+//	unsent                       fails when the agent has received any request
+//	exits CODE COMMAND...        like exec, for a command that must exit with CODE
+func TestScripts(t *testing.T) {
+	files, err := filepath.Glob("../../../testdata/script/stepctl_*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("found no scripts (%v)", err)
+	}
+	testscript.Run(t, testscript.Params{
+		Files:               files,
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			env.Values[agentKey{}] = new(*scriptedAgent)
+			return nil
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"agent": cmdAgent, "noagent": cmdNoAgent, "await": cmdAwait, "unsent": cmdUnsent, "exits": cmdExits,
+		},
+	})
+}
+
+// agentKey is where a script keeps its *scriptedAgent.
+type agentKey struct{}
+
+func cmdAgent(ts *testscript.TestScript, _ bool, args []string) {
+	a, stop, err := startAgent(args)
+	ts.Check(err)
+	ts.Defer(stop)
+	ts.Setenv("PORT", a.port)
+	*ts.Value(agentKey{}).(**scriptedAgent) = a
+}
+
+func cmdNoAgent(ts *testscript.TestScript, _ bool, _ []string) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	ts.Check(err)
+	ts.Check(listener.Close())
+	ts.Setenv("PORT", port)
+}
+
+func cmdAwait(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	(*ts.Value(agentKey{}).(**scriptedAgent)).await(n)
+}
+
+func cmdUnsent(ts *testscript.TestScript, _ bool, _ []string) {
+	if n := (*ts.Value(agentKey{}).(**scriptedAgent)).count() - 1; n > 0 {
+		ts.Fatalf("%d requests were sent", n)
+	}
+}
+
+func cmdExits(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	var exited *exec.ExitError
+	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &exited) {
+		got = exited.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}

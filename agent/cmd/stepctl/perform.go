@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/record"
+	"github.com/stepagent/stepagent/agent/internal/runner"
+	"github.com/stepagent/stepagent/agent/internal/stepfile"
+)
+
+// A view shows a run as it happens. Its methods are called one at a time.
+type view interface {
+	// aside calls do, which writes to stderr, with the view out of the way.
+	aside(do func())
+	// event takes an event, and its step as it stands with it.
+	event(e record.Event, step record.StepResult)
+	// interval takes the beginning of the wait after a step.
+	interval(wait time.Duration)
+	// result takes what the run came to, after the last event.
+	result(run record.Run)
+}
+
+// A performance is one run and all that watches it.
+type performance struct {
+	view   view
+	logger *slog.Logger
+	// out is stdout, where the view writes.
+	out stickyWriter
+	// evidence is where the events are written that were asked for.
+	evidence []*record.Writer
+
+	live record.Live
+	// stop ends the run.
+	stop context.CancelFunc
+}
+
+// perform runs the procedure, and returns the error that gives the exit code.
+func (p *performance) perform(ctx context.Context, procedure stepfile.Procedure, opts runner.Options) error {
+	ctx, p.stop = context.WithCancel(ctx)
+	defer p.stop()
+	opts.Emit = p.emit
+	opts.OnInterval = func(_ int, _ int64, wait time.Duration) { p.view.interval(wait) }
+	run, err := runner.Run(ctx, procedure, opts)
+	closed := p.close()
+	if err != nil {
+		return err
+	}
+	p.view.result(run)
+	if closed != nil {
+		return &exitError{exitEvidence, closed}
+	}
+	if err := written(p.out.err); err != nil {
+		return err
+	}
+	return verdictError(run)
+}
+
+// emit takes each event as it happens.
+func (p *performance) emit(e record.Event) {
+	for _, writer := range p.evidence {
+		// When the evidence cannot even begin, nothing is sent. Later the steps go on, and
+		// the error is told at the end.
+		if err := writer.Write(e); err != nil && e.Kind == record.KindStart {
+			p.stop()
+		}
+	}
+	step, err := p.live.Add(e)
+	if err != nil {
+		p.view.aside(func() { p.logger.Error("the run contradicts itself", "err", err) })
+		return
+	}
+	if message, attrs := failure(e, step); message != "" {
+		p.view.aside(func() { p.logger.Warn(message, attrs...) })
+	}
+	p.view.event(e, step)
+}
+
+func (p *performance) close() error {
+	var errs []error
+	for _, writer := range p.evidence {
+		errs = append(errs, writer.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// failure tells what is to be logged of an event; an empty message for nothing.
+func failure(e record.Event, step record.StepResult) (message string, attrs []any) {
+	switch e.Kind {
+	case record.KindReply, record.KindTimeout, record.KindLost, record.KindWrong, record.KindUnreachable:
+		if step.Outcome == record.Passed {
+			return "", nil
+		}
+		message, attrs = "step failed", []any{"step_id", e.StepID, "reason", string(step.Reason), "detail", step.Detail}
+	case record.KindLate:
+		message, attrs = "a reply came too late", []any{"step_id", e.StepID, "took", e.Took.Round(time.Millisecond)}
+	case record.KindStray:
+		message, attrs = "a message answers nothing", []any{"kind", string(e.Stray), "detail", e.Detail}
+	}
+	return message, attrs
+}
+
+// verdictError gives a run its exit code.
+func verdictError(run record.Run) error {
+	switch {
+	case run.Verdict == record.Pass:
+		return nil
+	case run.Unreached():
+		return &exitError{code: exitUnreachable}
+	default:
+		return &exitError{code: exitFailed}
+	}
+}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stepagent/stepagent/agent/internal/record"
+	"github.com/stepagent/stepagent/agent/internal/report"
+)
+
+func newReport() *cobra.Command {
+	asJSON := false
+	cmd := &cobra.Command{
+		Use:   "report RECORD",
+		Short: "Tell again what came of a run, from its record",
+		Long: `report reads a record that stepctl run --record has written, derives the run's verdict
+from the evidence again, and tells it as run does.
+
+Exit codes:
+  0  every expected step passed
+  1  a step failed, timed out or was not answered, or the record has no end
+  2  the record cannot be read or makes no sense, or the command line is wrong
+  3  no agent could be reached
+  4  the report could not be written`,
+		Example: `  stepctl report run.jsonl
+  stepctl report --json run.jsonl`,
+		Args: oneFile,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return retell(cmd.OutOrStdout(), args[0], asJSON)
+		},
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return []cobra.Completion{"jsonl"}, cobra.ShellCompDirectiveFilterFileExt
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "write one JSON object instead of the table")
+	return cmd
+}
+
+// retell writes what the record at path comes to.
+func retell(stdout io.Writer, path string, asJSON bool) error {
+	log, err := record.ReadFile(path)
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	run, err := log.Fold()
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	out := bufio.NewWriter(stdout)
+	if asJSON {
+		err = report.JSON(out, run)
+	} else {
+		// A bufio.Writer keeps its first error for Flush.
+		style := styleOf(stdout)
+		_, _ = fmt.Fprintln(out, style.Wrap(report.Heading(run)))
+		_ = report.Table(out, run, style)
+		_, _ = fmt.Fprintln(out, style.Wrap(report.Sentence(run)))
+	}
+	if err == nil {
+		err = out.Flush()
+	}
+	if err := written(err); err != nil {
+		return err
+	}
+	return verdictError(run)
+}

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// openTerminal returns the two ends of a pseudo-terminal of 100 columns; see pty(7).
+func openTerminal(t *testing.T) (keyboard, terminal *os.File) {
+	t.Helper()
+	keyboard, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = keyboard.Close() })
+	fd := int(keyboard.Fd())
+	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 100}); err != nil {
+		t.Fatal(err)
+	}
+	number, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	terminal, err = os.OpenFile(filepath.Join("/dev/pts", strconv.Itoa(number)), os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keyboard, terminal
+}
+
+// A transcript is what was written to a terminal so far.
+type transcript struct {
+	mu      sync.Mutex
+	text    strings.Builder
+	changed *sync.Cond
+}
+
+func (s *transcript) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.changed.Broadcast()
+	return s.text.Write(p)
+}
+
+// await returns when the text matches.
+func (s *transcript) await(pattern string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for re := regexp.MustCompile(pattern); !re.MatchString(s.text.String()); {
+		s.changed.Wait()
+	}
+}
+
+// screen returns what stands on a terminal after the text was written to it: it obeys line
+// feeds, carriage returns and the erasing of a line, and leaves out colours.
+func screen(text string) string {
+	text = regexp.MustCompile("\x1b\\[[0-9;]*m").ReplaceAllString(text, "")
+	text = strings.ReplaceAll(text, "\x1b[K", "\x00")
+	lines := []string{}
+	for written := range strings.SplitSeq(text, "\n") {
+		line, column := []byte{}, 0
+		for _, c := range []byte(written) {
+			switch c {
+			case '\r':
+				column = 0
+			case 0:
+				line = line[:column]
+			default:
+				line = append(line[:column], append([]byte{c}, line[min(column+1, len(line)):]...)...)
+				column++
+			}
+		}
+		lines = append(lines, string(line))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// At a terminal the status line says what is waited for, failures stay above it, and Ctrl-C
+// leaves the table and the sentence and nothing of the status line.
+func TestTerminal(t *testing.T) {
+	agent := mustStartAgent(t, "2=out_of_order", "3=withhold")
+	steps := filepath.Join(t.TempDir(), "steps.json")
+	file := `{"test_services":[{"step_id":1,"timeout":5},{"step_id":7,"timeout":5},{"step_id":3,"timeout":3600},{"step_id":4,"timeout":5}]}`
+	if err := os.WriteFile(steps, []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	keyboard, terminal := openTerminal(t)
+	cmd := exec.Command("stepctl", "run", steps, "--port", agent.port, "--log-format", "text")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = terminal, terminal, terminal
+	cmd.Env = append(os.Environ(), "TERM=xterm")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_ = terminal.Close() // it is the program's now
+
+	seen := &transcript{}
+	seen.changed = sync.NewCond(&seen.mu)
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		_, _ = io.Copy(seen, keyboard) // it ends with an error when the program does
+	}()
+	agent.await(3)
+	seen.await(`step 3 of 4: waiting for the reply, 59m5\ds left; 1 failed so far`)
+	if _, err := keyboard.WriteString("\x03"); err != nil {
+		t.Fatal(err)
+	}
+	err := cmd.Wait()
+	<-read
+	if code := cmd.ProcessState.ExitCode(); code != exitFailed {
+		t.Errorf("exit code %d (%v), want %d", code, err, exitFailed)
+	}
+	want := regexp.MustCompile(`^[^\n]*step_id=7 reason=out_of_order[^\n]*
+(\^C)?step  verdict     reason        response  detail
+   1  ok          - +[0-9.]+ ms
+   7  NOK         out_of_order +[0-9.]+ ms  told to say so
+   3  unanswered  -                    -
+   4  not run     -                    -
+interrupted: 1 of 4 steps passed; step 7 was refused: out_of_order; step 3 was sent, and interrupted
+before a reply came; step 4 was not run
+$`)
+	text := seen.text.String()
+	if got := screen(text); !want.MatchString(strings.ReplaceAll(got, "\r", "")) {
+		t.Errorf("the screen shows\n%s\nafter\n%q", got, text)
+	}
+	if !strings.Contains(text, "\x1b[31mNOK\x1b[0m") {
+		t.Errorf("no colours in\n%q", text)
+	}
+}
+
+// A second Ctrl-C ends the program even where the first cannot: here nobody reads what it
+// has to say, and there is more of it than a pipe holds.
+func TestSecondInterrupt(t *testing.T) {
+	agent := mustStartAgent(t)
+	steps := filepath.Join(t.TempDir(), "steps.json")
+	file := `{"test_services":[` + strings.Repeat(`{"step_id":1,"timeout":5},`, 10000) + `{"step_id":1,"timeout":5}]}`
+	if err := os.WriteFile(steps, []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	unread, stdout, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("stepctl", "run", steps, "--port", agent.port, "--json")
+	cmd.Stdout = stdout
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_ = stdout.Close() // it is the program's now
+	// One byte tells that the program is at work.
+	if _, err := unread.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	// The first signal is taken at some moment; each further one may be the second.
+	over := make(chan error)
+	go func() { over <- cmd.Wait() }()
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	for running := true; running; {
+		select {
+		case <-again.C:
+			_ = cmd.Process.Signal(os.Interrupt) // it may be over
+		case <-over:
+			running = false
+		}
+	}
+	_ = unread.Close()
+	if status := cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != syscall.SIGINT {
+		t.Errorf("the program ended with %v, want the signal", cmd.ProcessState)
+	}
+}

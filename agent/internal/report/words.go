@@ -1,0 +1,101 @@
+package report
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/width"
+
+	"github.com/stepagent/stepagent/agent/internal/record"
+)
+
+// verdict is the word for an outcome in the table and in the lines of a run.
+func verdict(outcome record.Outcome) string {
+	switch outcome {
+	case record.Passed:
+		return "ok"
+	case record.Failed:
+		return "NOK"
+	case record.TimedOut:
+		return "timeout"
+	case record.ConnectionLost:
+		return "lost"
+	case record.WrongReply:
+		return "wrong reply"
+	case record.Unreachable:
+		return "unreachable"
+	case record.Unanswered:
+		return "unanswered"
+	default:
+		return "not run"
+	}
+}
+
+// replied reports whether the agent's reply was credited to the step, so that it has a
+// response time.
+func replied(outcome record.Outcome) bool {
+	return outcome == record.Passed || outcome == record.Failed
+}
+
+// detail is the step's own detail, with what else is worth knowing of it.
+func detail(step record.StepResult) string {
+	parts := []string{}
+	if step.Detail != "" {
+		parts = append(parts, Clean(step.Detail))
+	}
+	if step.Late != nil {
+		parts = append(parts, "one came after "+span(step.Late.Took)+", too late")
+	}
+	return strings.Join(parts, "; ")
+}
+
+// span writes a length of time with the unit that suits it.
+func span(d time.Duration) string {
+	switch {
+	case d < 9995*time.Microsecond:
+		return fmt.Sprintf("%.2f ms", milliseconds(d))
+	case d < 999950*time.Microsecond:
+		return fmt.Sprintf("%.1f ms", milliseconds(d))
+	default:
+		return fmt.Sprintf("%.3f s", d.Seconds())
+	}
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// Clean makes text that came from elsewhere safe to print: what is no printable character
+// is shown as an escape, as in a Go string, so that it cannot move the cursor, change
+// colours or begin a line of its own.
+func Clean(text string) string {
+	var b strings.Builder
+	for rest := text; rest != ""; {
+		r, size := utf8.DecodeRuneInString(rest)
+		if unicode.IsPrint(r) && (r != utf8.RuneError || size > 1) {
+			b.WriteRune(r)
+		} else {
+			quoted := strconv.Quote(rest[:size])
+			b.WriteString(quoted[1 : len(quoted)-1])
+		}
+		rest = rest[size:]
+	}
+	return b.String()
+}
+
+// columns is how many columns of a terminal a text takes.
+func columns(text string) int {
+	n := 0
+	for _, r := range text {
+		switch kind := width.LookupRune(r).Kind(); {
+		case unicode.Is(unicode.Mn, r):
+		case kind == width.EastAsianWide || kind == width.EastAsianFullwidth:
+			n += 2
+		default:
+			n++
+		}
+	}
+	return n
+}
