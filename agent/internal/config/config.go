@@ -1,0 +1,158 @@
+// Package config reads what the agent is told to do.
+//
+// A Config comes from four places: flags over the environment over a file, TOML or YAML,
+// over Default. Load reads them strictly, merges them and checks the result; whatever is
+// wrong is reported at once, each Problem with the place where it was written. A Config is
+// a plain value: nothing in this package runs, watches or remembers after Load returns.
+//
+// configs/ in the project holds a commented sample of each format.
+package config
+
+import (
+	"time"
+
+	"github.com/stepagent/stepagent/agent/protocol"
+)
+
+// A Config is all that can be set about the agent. The tag of a field is its key in the
+// file; every key but those of the lists and tables at the end has an environment variable
+// too, such as STEPAGENT_SESSION_IDLE_TIMEOUT.
+type Config struct {
+	// Host is the address or the host name to listen on, without a port.
+	Host string `config:"host"`
+	// Port is the TCP port to listen on, 0 for any free one.
+	Port int `config:"port"`
+	// AllowFaults lets validators make the agent misbehave on purpose.
+	AllowFaults bool `config:"allow_faults"`
+
+	Session Session `config:"session"`
+	Limits  Limits  `config:"limits"`
+	Judging Judging `config:"judging"`
+	Stop    Stop    `config:"stop"`
+	Log     Log     `config:"log"`
+	Admin   Admin   `config:"admin"`
+
+	// ErrorCodes gives reasons an error_code of their own in replies, never 0. A reason
+	// that is not in it has the code 1.
+	ErrorCodes map[protocol.Reason]int `config:"error_codes"`
+	// Validators judge every step, in this order.
+	Validators []Validator `config:"validators"`
+}
+
+// Session says when a session begins, is taken up again and ends.
+type Session struct {
+	// Steps is the number of judged steps after which a session ends.
+	Steps int `config:"steps"`
+	// IdleTimeout is how long a session may have no step before it is closed as incomplete,
+	// an interval that the client declared not counted. An idle connection is closed after
+	// the same time.
+	IdleTimeout time.Duration `config:"idle_timeout"`
+	// ResumeWindow is how long a session stays open when its connection closes in
+	// mid-procedure.
+	ResumeWindow time.Duration `config:"resume_window"`
+	// TakeoverWait is how long the first step of a connection that names no session waits
+	// while it is not clear which session of its address it goes on with.
+	TakeoverWait time.Duration `config:"takeover_wait"`
+	// RememberedReplies is the number of replies kept for each session name, to answer a
+	// repeated req.
+	RememberedReplies int `config:"remembered_replies"`
+}
+
+// Limits bound what clients can make the agent hold.
+type Limits struct {
+	// Connections is the number of open connections in all.
+	Connections int `config:"connections"`
+	// ConnectionsPerAddress is the number of open connections from one IP address; that of
+	// Connections when only Connections is set, and lower.
+	ConnectionsPerAddress int `config:"connections_per_address"`
+	// MessageBytes is the length of the longest message, in bytes.
+	MessageBytes int `config:"message_bytes"`
+	// MessageTime is how long one message may take to arrive, counted from its first byte.
+	MessageTime time.Duration `config:"message_time"`
+	// ReplyTime is how long a client may take to accept one reply.
+	ReplyTime time.Duration `config:"reply_time"`
+	// PipelinedMessages is the number of replies that one connection may be owed.
+	PipelinedMessages int `config:"pipelined_messages"`
+	// Sessions is the number of open sessions in all.
+	Sessions int `config:"sessions"`
+}
+
+// Judging bounds the time in which a step is judged: the timeout that the client declared,
+// but no less than Floor and no more than Cap. Past that the step is undecided.
+type Judging struct {
+	Floor time.Duration `config:"floor"`
+	Cap   time.Duration `config:"cap"`
+}
+
+// Stop says how the agent stops.
+type Stop struct {
+	// Grace is how long a stop waits for the steps in flight.
+	Grace time.Duration `config:"grace"`
+}
+
+// Log says how the agent logs.
+type Log struct {
+	// Format is auto, tint, text or json; see package logging.
+	Format string `config:"format"`
+	// Level is debug, info, warn or error: the least level that is written.
+	Level string `config:"level"`
+}
+
+// Admin says where the running agent is asked for its state.
+type Admin struct {
+	// Socket is the path of the unix socket; empty to have it chosen from the port.
+	Socket string `config:"socket"`
+}
+
+// A Validator names one validator and what to give it.
+type Validator struct {
+	// Name is the validator's name within its program, such as "sequence".
+	Name string `config:"name"`
+	// As is its name in this agent, in logs and reports; unique, Name when not set.
+	As string `config:"as"`
+	// Path is the absolute path of its program; empty for one that is bundled in stepagent.
+	// In a file it may be relative to the folder of the file.
+	Path string `config:"path"`
+	// Args are the arguments that the program is started with.
+	Args []string `config:"args"`
+	// Settings is the table of that name as one JSON object, its keys as they were written;
+	// nil when there is none.
+	Settings []byte `config:"settings"`
+}
+
+// Default returns the Config of an agent that was told nothing.
+func Default() Config {
+	return Config{
+		Host: "localhost",
+		Port: 8080,
+		Session: Session{
+			Steps:             10,
+			IdleTimeout:       5 * time.Minute,
+			ResumeWindow:      time.Minute,
+			TakeoverWait:      250 * time.Millisecond,
+			RememberedReplies: 64,
+		},
+		Limits: Limits{
+			Connections:           16384,
+			ConnectionsPerAddress: 8192,
+			MessageBytes:          protocol.DefaultMaxMessageBytes,
+			MessageTime:           5 * time.Second,
+			ReplyTime:             5 * time.Second,
+			PipelinedMessages:     1024,
+			Sessions:              16384,
+		},
+		Judging: Judging{Floor: time.Second, Cap: 30 * time.Second},
+		Stop:    Stop{Grace: 5 * time.Second},
+		Log:     Log{Format: "auto", Level: "info"},
+		Validators: []Validator{
+			{Name: "sequence", As: "sequence"},
+			{Name: minTimeout, As: minTimeout},
+		},
+	}
+}
+
+// The bundled validators that the agent's own settings touch.
+const (
+	minTimeout = "min_timeout" // --timeout sets its seconds
+	faults     = "faults"      // needs allow_faults
+)

@@ -1,0 +1,117 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/stepagent/stepagent/agent/protocol"
+)
+
+// A decoder takes the tree of a file apart, strictly: what it does not know, or knows as
+// something else, is a Problem.
+type decoder struct {
+	scalars    map[string]any
+	validators []Validator
+	errorCodes map[protocol.Reason]int
+	problems   Problems
+	wrong      map[string]bool // the keys of problems
+}
+
+func decode(root *node, problems Problems) *decoder {
+	d := &decoder{scalars: map[string]any{}, problems: problems, wrong: map[string]bool{}}
+	for _, p := range problems {
+		d.wrong[p.Key] = true
+	}
+	d.table(root.value.(table), "")
+	return d
+}
+
+// problem notes what is wrong with a node, once for each.
+func (d *decoder) problem(n *node, path, format string, args ...any) {
+	if !d.wrong[path] {
+		d.wrong[path] = true
+		d.problems = append(d.problems, Problem{
+			Place: Place{Line: n.line, Column: n.column}, Key: path, Message: fmt.Sprintf(format, args...)})
+	}
+}
+
+// table takes the file itself, with no path, or one of its sections.
+func (d *decoder) table(t table, path string) {
+	for _, key := range sorted(t) {
+		n, name := t[key], join(path, key)
+		switch kind := kindOf(name); {
+		case kind != nil:
+			d.scalar(n, name, kind)
+		case name == "validators":
+			d.validatorList(n, name)
+		case name == "error_codes":
+			d.errorCodeTable(n, name)
+		case isSection(name):
+			if section, ok := want[table](d, n, name, "a table"); ok {
+				d.table(section, name)
+			}
+		default:
+			d.unknown(n, path, key)
+		}
+	}
+}
+
+// want returns the value of a node if it is a T, which what describes.
+func want[T any](d *decoder, n *node, path, what string) (T, bool) {
+	value, ok := n.value.(T)
+	if !ok {
+		d.problem(n, path, "want %s, got %s", what, describe(n.value))
+	}
+	return value, ok
+}
+
+func (d *decoder) scalar(n *node, name string, k kind) {
+	value, err := k.fromFile(n.value)
+	if err != nil {
+		d.problem(n, name, "%v", err)
+		return
+	}
+	d.scalars[name] = value
+}
+
+// unknown says what the key was most likely meant to be.
+func (d *decoder) unknown(n *node, path, key string) {
+	name := join(path, key)
+	if name == timeoutKey {
+		d.problem(n, name, "the file has no such key; give the validator %s its seconds: "+
+			"settings.seconds in its entry of validators", minTimeout)
+		return
+	}
+	var here []string // what may stand next to the key
+	for _, known := range append(keyNames(), "validators", "error_codes") {
+		section, rest, nested := strings.Cut(known, ".")
+		switch {
+		case !nested && path == "":
+			here = append(here, known)
+		case nested && path == "" && !slices.Contains(here, section):
+			here = append(here, section)
+		case nested && path == section:
+			here = append(here, rest)
+		}
+	}
+	if best := nearest(key, here); best != "" {
+		d.problem(n, name, "unknown key; did you mean %s?", best)
+		return
+	}
+	for _, known := range keyNames() {
+		if section, last, nested := strings.Cut(known, "."); nested && last == key {
+			d.problem(n, name, "unknown key; %s stands in the table %s", key, section)
+			return
+		} else if known == key {
+			d.problem(n, name, "unknown key; %s stands outside every table, at the top of the file", key)
+			return
+		}
+	}
+	d.problem(n, name, "unknown key; %s", only(here))
+}
+
+func only(keys []string) string { return "the keys here are " + strings.Join(keys, ", ") }
+
+func sorted(t table) []string { return slices.Sorted(maps.Keys(t)) }

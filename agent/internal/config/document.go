@@ -1,0 +1,133 @@
+package config
+
+import (
+	"bytes"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// A node is one value of a config file and the place where its key begins, or where it
+// begins itself in a list.
+//
+// The value is a string, int64, float64, bool, nil, table or list; anything else is a date
+// or a time.
+type node struct {
+	line, column int
+	value        any
+	elements     int // of a list in TOML: how many [[headers]] have been met
+}
+
+type (
+	table   map[string]*node
+	list    []*node
+	tooDeep struct{} // stands for what lies deeper than maxDepth
+)
+
+// maxDepth is how deep tables and lists may be nested.
+const maxDepth = 32
+
+// A parser turns the bytes of a file into a tree. The tree is nil when the syntax is wrong;
+// with other Problems it is there, so that the rest can be looked at too.
+type parser func(data []byte) (*node, Problems)
+
+// parserFor picks the format by the extension of the file.
+func parserFor(file string) (parser, error) {
+	switch ext := filepath.Ext(file); strings.ToLower(ext) {
+	case ".toml":
+		return parseTOML, nil
+	case ".yaml", ".yml":
+		return parseYAML, nil
+	case "":
+		return nil, fmt.Errorf("has no extension; name it .toml, .yaml or .yml after its format")
+	default:
+		return nil, fmt.Errorf("%s is no extension of a config; name it .toml, .yaml or .yml after its format",
+			show(ext))
+	}
+}
+
+// parse returns the tree of a file, which is a table with at least one key. Problems have
+// no File yet.
+func parse(data []byte, read parser) (*node, Problems) {
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // some editors put a byte order mark there
+	if offset, what := badText(data); what != "" {
+		line, column := (&cursor{data: data}).at(offset)
+		return nil, Problems{{Place: Place{Line: line, Column: column}, Message: what}}
+	}
+	root, problems := read(data)
+	if root != nil && len(problems) == 0 && len(root.value.(table)) == 0 {
+		return nil, Problems{{Message: "the file has no keys; write what is to differ from the defaults, " +
+			"or start the agent without a file"}}
+	}
+	return root, problems
+}
+
+// badText returns the offset of the first character that neither format is given, and what
+// it is: control characters, and line breaks that only YAML takes for such.
+func badText(data []byte) (offset int, what string) {
+	for i := 0; i < len(data); {
+		r, size := utf8.DecodeRune(data[i:])
+		switch {
+		case r == utf8.RuneError && size == 1:
+			return i, fmt.Sprintf("byte 0x%02X is not UTF-8; save the file as UTF-8", data[i])
+		case r == '\n', r == '\t', r == '\r' && bytes.HasPrefix(data[i:], []byte("\r\n")):
+		case unicode.IsControl(r), r == '\u2028', r == '\u2029':
+			return i, fmt.Sprintf("control character %U; take it out, or write it as \\u%04X in a string"+
+				" in double quotes", r, r)
+		}
+		i += size
+	}
+	return 0, ""
+}
+
+// A cursor turns offsets into lines and columns, fastest when they ascend.
+type cursor struct {
+	data                 []byte
+	offset, line, column int // line and column count from 0 here
+}
+
+// at returns the line and the column of an offset, both from 1.
+func (c *cursor) at(offset int) (line, column int) {
+	if offset < c.offset {
+		c.offset, c.line, c.column = 0, 0, 0
+	}
+	for c.offset < offset {
+		r, size := utf8.DecodeRune(c.data[c.offset:])
+		c.offset += size
+		c.column++
+		if r == '\n' {
+			c.line, c.column = c.line+1, 0
+		}
+	}
+	return c.line + 1, c.column + 1
+}
+
+// find returns the node at a path such as "validators[1].settings.plan[2].step_id", or the
+// nearest one above it, and whether it is the node itself.
+func (n *node) find(path string) (found *node, exact bool) {
+	steps := strings.FieldsFunc(path, func(r rune) bool { return r == '.' || r == '[' || r == ']' })
+	for _, step := range steps {
+		next := n.child(step)
+		if next == nil {
+			return n, false
+		}
+		n = next
+	}
+	return n, true
+}
+
+// child returns a value of a table or, by its number, of a list; nil when there is none.
+func (n *node) child(name string) *node {
+	switch v := n.value.(type) {
+	case table:
+		return v[name]
+	case list:
+		if i, err := strconv.Atoi(name); err == nil && i >= 0 && i < len(v) {
+			return v[i]
+		}
+	}
+	return nil
+}

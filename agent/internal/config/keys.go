@@ -1,0 +1,118 @@
+package config
+
+import (
+	"net/netip"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// A key is one scalar of the config: its name, and what its value may be.
+type key struct {
+	name string
+	kind kind
+}
+
+// keys lists every scalar with its limits: one table for the file, the environment, the
+// flags and Validate.
+func keys() []key {
+	const day = 24 * time.Hour
+	return []key{
+		{"host", text{checkHost}},
+		{"port", integer{0, 65535}},
+		{"allow_faults", boolean{}},
+
+		{"session.steps", integer{1, 1_000_000}},
+		{"session.idle_timeout", duration{time.Millisecond, 7 * day}},
+		{"session.resume_window", duration{time.Millisecond, day}},
+		{"session.takeover_wait", duration{time.Millisecond, 10 * time.Second}},
+		{"session.remembered_replies", integer{1, 65536}},
+
+		{"limits.connections", integer{1, 1 << 20}},
+		{"limits.connections_per_address", integer{1, 1 << 20}},
+		{"limits.message_bytes", integer{64, 1 << 20}},
+		{"limits.message_time", duration{time.Millisecond, time.Hour}},
+		{"limits.reply_time", duration{time.Millisecond, time.Hour}},
+		{"limits.pipelined_messages", integer{1, 65536}},
+		{"limits.sessions", integer{1, 1 << 24}},
+
+		{"judging.floor", duration{time.Millisecond, time.Hour}},
+		{"judging.cap", duration{time.Millisecond, time.Hour}},
+		{"stop.grace", duration{time.Millisecond, time.Hour}},
+
+		{"log.format", choice{"auto", "tint", "text", "json"}},
+		{"log.level", choice{"debug", "info", "warn", "error"}},
+		{"admin.socket", text{checkSocket}},
+	}
+}
+
+// kindOf returns the kind of the named scalar, nil when there is no such key.
+func kindOf(name string) kind {
+	for _, k := range keys() {
+		if k.name == name {
+			return k.kind
+		}
+	}
+	return nil
+}
+
+// keyNames returns the names of all scalars.
+func keyNames() []string {
+	var names []string
+	for _, k := range keys() {
+		names = append(names, k.name)
+	}
+	return names
+}
+
+// isSection reports whether name is a table that holds scalars.
+func isSection(name string) bool {
+	for _, k := range keys() {
+		if section, _, ok := strings.Cut(k.name, "."); ok && section == name {
+			return true
+		}
+	}
+	return false
+}
+
+// hostName is the preferred syntax of RFC 1123, section 2.1, with the underscore that
+// container networks put into names.
+var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?$`)
+
+func checkHost(host string) string {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return ""
+	}
+	if host == "" {
+		return `is empty; write "localhost" for this machine alone, "0.0.0.0" or "::" for every address`
+	}
+	if _, err := netip.ParseAddrPort(host); err == nil || strings.Count(host, ":") == 1 {
+		return show(host) + " has a port in it; write the port under the key port"
+	}
+	if strings.HasPrefix(host, "[") {
+		return show(host) + " has brackets; write the address without them"
+	}
+	if !hostName.MatchString(host) {
+		return show(host) + ` is no address and no host name; write one such as "192.0.2.7" or "board-3.lan"`
+	}
+	return ""
+}
+
+// maxSocketBytes is the longest path of a unix socket, without the NUL at its end: unix(7),
+// sun_path.
+const maxSocketBytes = 107
+
+func checkSocket(path string) string {
+	switch {
+	case path == "":
+		return ""
+	case !filepath.IsAbs(path):
+		return show(path) + " is not an absolute path; begin it with /"
+	case len(path) > maxSocketBytes:
+		return "the path is too long for a unix socket; keep it to 107 bytes"
+	case !printable(path):
+		return show(path) + " has unprintable characters; take them out"
+	}
+	return ""
+}

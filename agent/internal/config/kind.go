@@ -1,0 +1,168 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A kind knows the values that a scalar may have. Its methods return the value as the field
+// of the Config has it, or an error that says what is wrong and what to write instead.
+type kind interface {
+	// fromFile takes a value as TOML and YAML give it: string, int64, float64, bool or
+	// something else.
+	fromFile(value any) (any, error)
+	// fromText takes a value of the environment or of a flag.
+	fromText(text string) (any, error)
+	// check takes the value of a field.
+	check(value any) error
+}
+
+// An integer is a whole number from min to max.
+type integer struct{ min, max int64 }
+
+func (k integer) fromFile(value any) (any, error) {
+	switch v := value.(type) {
+	case int64:
+		return k.inRange(v)
+	case string:
+		if _, err := k.fromText(v); err == nil {
+			return nil, fmt.Errorf("want a whole number, got the string %s; write it without quotes", show(v))
+		}
+	}
+	return nil, fmt.Errorf("want a whole number, got %s; write a number from %d to %d",
+		describe(value), k.min, k.max)
+}
+
+func (k integer) fromText(text string) (any, error) {
+	n, err := strconv.ParseInt(text, 10, 64)
+	// The second test refuses what a file refuses: "+5" and "05".
+	if err != nil || strconv.FormatInt(n, 10) != text {
+		return nil, fmt.Errorf("want a whole number from %d to %d, got %s",
+			k.min, k.max, show(text))
+	}
+	return k.inRange(n)
+}
+
+func (k integer) check(value any) error {
+	_, err := k.inRange(int64(value.(int)))
+	return err
+}
+
+func (k integer) inRange(n int64) (any, error) {
+	if n < k.min || n > k.max {
+		return nil, fmt.Errorf("%d is out of range; write a number from %d to %d", n, k.min, k.max)
+	}
+	return int(n), nil
+}
+
+// A duration is a length of time from min to max, written with its unit.
+type duration struct{ min, max time.Duration }
+
+func (k duration) fromFile(value any) (any, error) {
+	switch v := value.(type) {
+	case string:
+		return k.fromText(v)
+	case int64, float64:
+		return nil, noUnit(fmt.Sprint(v))
+	}
+	return nil, fmt.Errorf(`want a duration, got %s; write a number with its unit, such as "5s"`,
+		describe(value))
+}
+
+func (k duration) fromText(text string) (any, error) {
+	if _, err := strconv.ParseFloat(text, 64); err == nil {
+		return nil, noUnit(text)
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return nil, fmt.Errorf(
+			`%s is not a duration; write a number with its unit, ms, s, m or h, such as "5s"`, show(text))
+	}
+	return d, k.check(d)
+}
+
+// noUnit refuses a bare number, which would count as nanoseconds if it were let through.
+func noUnit(number string) error {
+	return fmt.Errorf(`the number %s has no unit; write "%[1]ss" for seconds, or use ms, m or h`, clip(number))
+}
+
+func (k duration) check(value any) error {
+	if d := value.(time.Duration); d < k.min || d > k.max {
+		return fmt.Errorf(`%s is out of range; write a duration from "%s" to "%s"`,
+			short(d), short(k.min), short(k.max))
+	}
+	return nil
+}
+
+// short writes a duration without the zeros that String leaves at its end: 5m, not 5m0s.
+func short(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// A boolean is true or false.
+type boolean struct{}
+
+func (boolean) fromFile(value any) (any, error) {
+	if b, ok := value.(bool); ok {
+		return b, nil
+	}
+	return nil, fmt.Errorf("want true or false, got %s", describe(value))
+}
+
+func (boolean) fromText(text string) (any, error) {
+	if text == "true" || text == "false" {
+		return text == "true", nil
+	}
+	return nil, fmt.Errorf("want true or false, got %s", show(text))
+}
+
+func (boolean) check(any) error { return nil }
+
+// A choice is one of a few words.
+type choice []string
+
+func (k choice) fromFile(value any) (any, error) {
+	if s, ok := value.(string); ok {
+		return k.fromText(s)
+	}
+	return nil, fmt.Errorf("want one of %s, got %s", strings.Join(k, ", "), describe(value))
+}
+
+func (k choice) fromText(text string) (any, error) { return text, k.check(text) }
+
+func (k choice) check(value any) error {
+	if word := value.(string); !slices.Contains(k, word) {
+		return fmt.Errorf("%s is not one of %s%s", show(word), strings.Join(k, ", "), didYouMean(word, k))
+	}
+	return nil
+}
+
+// A text is a string that its function finds nothing wrong with.
+type text struct{ wrong func(string) string }
+
+func (k text) fromFile(value any) (any, error) {
+	if s, ok := value.(string); ok {
+		return k.fromText(s)
+	}
+	return nil, fmt.Errorf("want a string, got %s; write it in quotes", describe(value))
+}
+
+func (k text) fromText(text string) (any, error) { return text, k.check(text) }
+
+func (k text) check(value any) error {
+	if wrong := k.wrong(value.(string)); wrong != "" {
+		return errors.New(wrong)
+	}
+	return nil
+}

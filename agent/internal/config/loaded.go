@@ -1,0 +1,97 @@
+package config
+
+import (
+	"slices"
+	"strings"
+)
+
+// A Loaded is a Config with the places where it was written. It may be read by many
+// goroutines at once.
+type Loaded struct {
+	Config
+	file    string
+	root    *node             // nil without a file
+	sources map[string]string // the variable or flag of each key that one has set
+}
+
+// File returns the path of the file, as it was named to Load; empty without one.
+func (l *Loaded) File() string { return l.file }
+
+// Place returns where the key was written, such as "validators[1].settings.seconds", or
+// else the nearest table around it. It is the zero Place for a default.
+func (l *Loaded) Place(key string) Place {
+	place, _ := l.place(key)
+	return place
+}
+
+// Problem returns a Problem with the place of the key: what a validator has to say about
+// its settings, for one, is shown where they were written.
+func (l *Loaded) Problem(key, message string) Problem {
+	return Problem{Place: l.Place(key), Key: key, Message: message}
+}
+
+// place returns the place of the key and whether the key itself was written.
+func (l *Loaded) place(key string) (place Place, exact bool) {
+	if source, ok := l.sources[l.nameFor(key)]; ok {
+		return Place{Source: source}, true
+	}
+	if l.root == nil {
+		return Place{}, false
+	}
+	n, exact := l.root.find(key)
+	if n == l.root {
+		return Place{}, false
+	}
+	return Place{File: l.file, Line: n.line, Column: n.column}, exact
+}
+
+// nameFor returns the name under which the environment and the flags set a key: timeout for
+// the seconds of min_timeout, else the key itself.
+func (l *Loaded) nameFor(key string) string {
+	for i, v := range l.Validators {
+		if v.Name == minTimeout && key == elementPath("validators", i)+".settings.seconds" {
+			return timeoutKey
+		}
+	}
+	return key
+}
+
+// judge adds what is wrong with the merged config, leaving out what is about a key that has
+// a problem already.
+func (l *Loaded) judge(problems Problems) Problems {
+	already := slices.Clone(problems)
+	for _, f := range l.findings() {
+		if slices.ContainsFunc(f.keys, already.about) {
+			continue
+		}
+		p := l.Problem(f.keys[0], f.message)
+		for _, key := range f.keys {
+			if place, exact := l.place(key); exact {
+				p.Place, p.Key = place, key
+				break
+			}
+		}
+		problems = append(problems, p)
+	}
+	source, said := l.sources[timeoutKey]
+	set := slices.ContainsFunc(l.Validators, func(v Validator) bool { return v.Name == minTimeout })
+	if said && !set && !already.about("validators") {
+		problems = append(problems, Problem{Place: Place{Source: source}, Key: timeoutKey,
+			Message: "sets the seconds of the validator min_timeout, and the config names no such validator; " +
+				`add one with name = "min_timeout", or leave this out`})
+	}
+	return problems
+}
+
+// NotReloadable returns the keys in which the configs differ and which cannot change while
+// the agent runs; nil when it can go from one to the other.
+func NotReloadable(old, next Config) []string {
+	before, after := old.scalars(), next.scalars()
+	var changed []string
+	for _, key := range strings.Fields("host port admin.socket log.format") {
+		if before[key] != after[key] {
+			changed = append(changed, key)
+		}
+	}
+	return changed
+}

@@ -1,0 +1,80 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+)
+
+// settings returns a table as one JSON object with its keys in order, so that equal tables
+// give equal bytes; nil for one with no keys.
+func (d *decoder) settings(t table, path string) []byte {
+	before := len(d.problems)
+	object := d.plainTable(t, path)
+	if len(object) == 0 || len(d.problems) > before {
+		return nil
+	}
+	return marshal(object)
+}
+
+// plainTable returns a table without its places.
+func (d *decoder) plainTable(t table, path string) map[string]any {
+	object := make(map[string]any, len(t))
+	for _, key := range sorted(t) {
+		object[key] = d.plain(t[key], join(path, key))
+	}
+	return object
+}
+
+// plain returns a value without its places and refuses what JSON cannot hold.
+func (d *decoder) plain(n *node, path string) any {
+	switch v := n.value.(type) {
+	case string, int64, bool:
+		return v
+	case float64:
+		if !math.IsNaN(v) && !math.IsInf(v, 0) {
+			return v + 0 // of the two zeros the one that both formats have
+		}
+		d.problem(n, path, "want a finite number, got %g", v)
+	case table:
+		return d.plainTable(v, path)
+	case list:
+		plain := make([]any, len(v))
+		for i, element := range v {
+			plain[i] = d.plain(element, elementPath(path, i))
+		}
+		return plain
+	case nil:
+		d.problem(n, path, "has no value; give it one, or take the key out")
+	case tooDeep:
+		d.problem(n, path, "is nested too deep; keep to %d levels", maxDepth)
+	default:
+		d.problem(n, path, "settings hold no dates and times; write a string in quotes")
+	}
+	return nil
+}
+
+// withSeconds returns settings with their key seconds set.
+func withSeconds(settings []byte, seconds float64) []byte {
+	object := map[string]any{}
+	if len(settings) > 0 {
+		dec := json.NewDecoder(bytes.NewReader(settings))
+		dec.UseNumber()
+		if err := dec.Decode(&object); err != nil {
+			panic(err) // settings are what marshal wrote
+		}
+	}
+	object["seconds"] = seconds
+	return marshal(object)
+}
+
+// marshal writes JSON without the escapes that HTML needs: settings are read by people too.
+func marshal(object map[string]any) []byte {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(object); err != nil {
+		panic(err) // strings, finite numbers, booleans, and maps and slices of them
+	}
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
+}

@@ -1,0 +1,178 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/go-viper/mapstructure/v2"
+
+	"github.com/stepagent/stepagent/agent/protocol"
+)
+
+// MaxValidators is the number of validators that one config may name.
+const MaxValidators = 64
+
+// A finding is what is wrong with a Config. Where several keys are at odds the first that
+// somebody wrote is the place to show.
+type finding struct {
+	keys    []string
+	message string
+}
+
+// Validate returns all that is wrong with c as Problems, which have no place.
+func (c Config) Validate() error {
+	var problems Problems
+	for _, f := range c.findings() {
+		problems = append(problems, Problem{Key: f.keys[0], Message: f.message})
+	}
+	if len(problems) == 0 {
+		return nil
+	}
+	return problems
+}
+
+func (c Config) findings() []finding {
+	return slices.Concat(c.scalarFindings(), c.conflicts(), c.errorCodeFindings(), c.validatorFindings())
+}
+
+func (c Config) scalarFindings() (found []finding) {
+	values := c.scalars()
+	for _, k := range keys() {
+		if err := k.kind.check(values[k.name]); err != nil {
+			found = append(found, finding{[]string{k.name}, err.Error()})
+		}
+	}
+	return found
+}
+
+// scalars returns the values of all scalars by key.
+func (c Config) scalars() map[string]any {
+	nested := map[string]any{}
+	dec, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{TagName: tagName, Result: &nested})
+	if err == nil {
+		err = dec.Decode(c)
+	}
+	if err != nil {
+		panic(err) // the type of Config does not change at run time
+	}
+	values := map[string]any{}
+	for _, k := range keys() {
+		section, rest, ok := strings.Cut(k.name, ".")
+		if !ok {
+			values[k.name] = nested[k.name]
+			continue
+		}
+		values[k.name] = nested[section].(map[string]any)[rest]
+	}
+	return values
+}
+
+// conflicts finds values that are sound each for itself and impossible together.
+func (c Config) conflicts() (found []finding) {
+	add := func(message string, keys ...string) { found = append(found, finding{keys, message}) }
+	if c.Judging.Floor > c.Judging.Cap {
+		add(fmt.Sprintf("judging.floor is %s, more than judging.cap, %s; lower the floor or raise the cap",
+			short(c.Judging.Floor), short(c.Judging.Cap)), "judging.floor", "judging.cap")
+	}
+	if all, each := c.Limits.Connections, c.Limits.ConnectionsPerAddress; each > all {
+		add(fmt.Sprintf("limits.connections_per_address is %d, more than limits.connections, %d, allows in all; "+
+			"set it to %[2]d or less", each, all), "limits.connections_per_address", "limits.connections")
+	}
+	for i, v := range c.Validators {
+		if v.Name == faults && v.Path == "" && !c.AllowFaults {
+			add("the validator faults makes the agent misbehave, which allow_faults = false forbids; "+
+				"set allow_faults to true, or take this validator out", elementPath("validators", i))
+		}
+	}
+	return found
+}
+
+func (c Config) errorCodeFindings() (found []finding) {
+	for _, reason := range slices.Sorted(maps.Keys(c.ErrorCodes)) {
+		name := join("error_codes", string(reason))
+		if !slices.Contains(protocol.Sent(), reason) {
+			found = append(found, finding{[]string{name}, unknownReason(string(reason))})
+		} else if wrong := wrongCode(int64(c.ErrorCodes[reason])); wrong != "" {
+			found = append(found, finding{[]string{name}, wrong})
+		}
+	}
+	return found
+}
+
+func unknownReason(key string) string {
+	var known []string
+	for _, r := range protocol.Sent() {
+		known = append(known, string(r))
+	}
+	if hint := didYouMean(key, known); hint != "" {
+		return "the agent sends no such reason" + hint
+	}
+	return "the agent sends no such reason; the reasons are " + strings.Join(known, ", ")
+}
+
+func wrongCode(code int64) string {
+	switch {
+	case code == 0:
+		return "0 means that the step passed; give the reason another number"
+	case code < math.MinInt32 || code > math.MaxInt32:
+		return fmt.Sprintf("%d is out of range; write a number of 32 bits", code)
+	}
+	return ""
+}
+
+// The names of validators: as their programs know them, and as the agent's logs do.
+var (
+	validatorName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
+	validatorAs   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
+)
+
+func (c Config) validatorFindings() (found []finding) {
+	add := func(key, format string, args ...any) {
+		found = append(found, finding{[]string{key}, fmt.Sprintf(format, args...)})
+	}
+	if n := len(c.Validators); n == 0 {
+		add("validators", "the list is empty, so that every step would pass; name at least one")
+	} else if n > MaxValidators {
+		add("validators", "%s", tooMany(n))
+	}
+	taken := map[string]int{}
+	for i, v := range c.Validators {
+		path := elementPath("validators", i)
+		switch {
+		case v.Name == "":
+			add(join(path, "name"), `the validator has no name; add one, such as name = "sequence"`)
+		case !validatorName.MatchString(v.Name):
+			add(join(path, "name"), "%s is no name of a validator; write up to 64 of a-z, 0-9 and _, "+
+				"a letter first", show(v.Name))
+		case !validatorAs.MatchString(v.As):
+			add(join(path, "as"), "%s cannot stand in logs; write up to 64 of A-Z, a-z, 0-9, _, . and -, "+
+				"a letter or a digit first", show(v.As))
+		default:
+			if first, ok := taken[v.As]; ok {
+				add(join(path, "as"), "the name %s is taken by %s; give this validator one of its own with as",
+					v.As, elementPath("validators", first))
+			} else {
+				taken[v.As] = i
+			}
+		}
+		switch {
+		case v.Path == "" && len(v.Args) > 0:
+			add(join(path, "args"), "a validator without a path is part of stepagent and takes no arguments; "+
+				"add the path of its program, or write settings instead")
+		case v.Path != "" && !filepath.IsAbs(v.Path):
+			add(join(path, "path"), "%s is not an absolute path; begin it with /", show(v.Path))
+		case !printable(v.Path):
+			add(join(path, "path"), "%s has unprintable characters; take them out", show(v.Path))
+		}
+	}
+	return found
+}
+
+func tooMany(n int) string {
+	return fmt.Sprintf("%d validators are too many; keep to %d", n, MaxValidators)
+}
