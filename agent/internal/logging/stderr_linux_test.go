@@ -1,0 +1,113 @@
+package logging
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestJournal: the time is left out for the stream that the variable names, and for no other.
+func TestJournal(t *testing.T) {
+	t.Parallel()
+	for _, format := range []string{"auto", "text", "json", "tint"} {
+		f, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = f.Close() }()
+		info, err := f.Stat()
+		if err != nil {
+			t.Fatal(err)
+		}
+		stat := info.Sys().(*syscall.Stat_t)
+		stream := fmt.Sprintf("%d:%d", stat.Dev, stat.Ino)
+		for _, journal := range []string{stream, stream + "1", ""} {
+			log, err := New(f, Options{Format: format, Getenv: env(map[string]string{"JOURNAL_STREAM": journal})})
+			if err != nil {
+				t.Fatal(err)
+			}
+			log.Info("hello", slog.Group("g", slog.String("time", "kept")), slog.String("time", "kept too"))
+		}
+		data, err := os.ReadFile(f.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")
+		if len(lines) != 3 || strings.Count(string(data), "kept") != 6 {
+			t.Fatalf("%s: %q", format, lines)
+		}
+		start := map[string]string{"auto": "level=", "text": "level=", "json": `{"level":`, "tint": "INF "}[format]
+		for i, line := range lines {
+			if timeless := i == 0; strings.HasPrefix(line, start) != timeless {
+				t.Errorf("%s: line %d is %q", format, i, line)
+			}
+		}
+	}
+	if isJournal(&bytes.Buffer{}, "0:0") {
+		t.Error("a buffer is taken for the journal")
+	}
+}
+
+// TestTerminal has a pseudoterminal: the one place where colour is written.
+func TestTerminal(t *testing.T) {
+	t.Parallel()
+	master, terminal := openTerminal(t)
+	for _, test := range []struct {
+		format, term, noColour string
+		tint, colour           bool
+	}{
+		{format: "auto", term: "xterm-256color", tint: true, colour: true},
+		{format: "tint", term: "linux", tint: true, colour: true},
+		{format: "auto", term: "xterm", noColour: "1", tint: true},
+		{format: "auto", term: "dumb", tint: true},
+		{format: "auto", tint: true},
+		{format: "text", term: "xterm"},
+		{format: "json", term: "xterm"},
+	} {
+		log, err := New(terminal, Options{Format: test.format,
+			Getenv: env(map[string]string{"TERM": test.term, "NO_COLOR": test.noColour})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		log.Info("hello")
+		line := make([]byte, 1024)
+		n, err := master.Read(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := string(line[:n])
+		if tint := !strings.Contains(got, "INFO"); tint != test.tint || strings.Contains(got, "\x1b[") != test.colour {
+			t.Errorf("%+v: %q", test, got)
+		}
+	}
+}
+
+// openTerminal returns both ends of a pseudoterminal: pts(4).
+func openTerminal(t *testing.T) (master, terminal *os.File) {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = master.Close() })
+	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	number, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	terminal, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = terminal.Close() })
+	return master, terminal
+}
