@@ -111,7 +111,7 @@ func TestRequestRoundTrip(t *testing.T) {
 func TestReplyRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := protocol.Reply{
-			ErrorCode: rapid.Int().Draw(t, "error_code"),
+			ErrorCode: int(rapid.Int32().Draw(t, "error_code")),
 			Req:       reqID().Draw(t, "req"),
 			Session:   session().Draw(t, "session"),
 			Reason:    protocol.Reason(rapid.String().Draw(t, "reason")),

@@ -1,6 +1,7 @@
 package protocol
 
-import "strconv"
+// maxCodeBits is the size of an error_code, so that it is the same number on every machine.
+const maxCodeBits = 32
 
 // DecodeRequest decodes one message as a request. Nothing in the result is part of message.
 //
@@ -117,7 +118,7 @@ func (r *Reply) set(f field, raw []byte) (problem string) {
 		}
 	case fieldErrorCode:
 		var code int64
-		code, problem = readInteger("error_code", raw, strconv.IntSize)
+		code, problem = readInteger("error_code", raw, maxCodeBits)
 		r.ErrorCode = int(code)
 	case fieldReq:
 		r.Req, problem = readReq(raw)

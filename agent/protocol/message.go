@@ -49,7 +49,7 @@ type Reply struct {
 	// StepID is the id of the step that is answered; nil, null on the wire, when the message
 	// had none that could be read.
 	StepID *int64
-	// ErrorCode is 0 when the step passed.
+	// ErrorCode is 0 when the step passed; a number of 32 bits.
 	ErrorCode int
 	// Req and Session are those of the request.
 	Req     ReqID

@@ -24,7 +24,7 @@ func (m *members) parse(message []byte) *Error {
 	t := tokenizers.Get().(*tokenizer)
 	defer t.free()
 	err := t.split(message, m, jsontext.AllowDuplicateNames(false))
-	if syntax, ok := errors.AsType[*jsontext.SyntacticError](err); ok && syntax.Err == jsontext.ErrDuplicateName {
+	if syntax, ok := errors.AsType[*jsontext.SyntacticError](err); ok && errors.Is(syntax, jsontext.ErrDuplicateName) {
 		// Look again at the whole: it may hold an error of syntax, which counts for more.
 		at, duplicate := m.count, describeDuplicate(syntax.JSONPointer)
 		*m = members{}
@@ -90,7 +90,7 @@ func (t *tokenizer) split(message []byte, m *members, names jsontext.Options) er
 	if _, err := t.decoder.ReadToken(); err != nil { // the closing brace, or what is there instead
 		return err
 	}
-	if _, err := t.decoder.ReadToken(); err != io.EOF {
+	if _, err := t.decoder.ReadToken(); !errors.Is(err, io.EOF) {
 		return errMore
 	}
 	return nil

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"errors"
 	"fmt"
 	"io"
 )
@@ -87,11 +88,10 @@ func (r *Reader) Next() ([]byte, error) {
 			return nil, r.fail(fmt.Sprintf(
 				"the message is too long: %d bytes came and its end did not, the limit is %d bytes", r.seen, r.max))
 		}
-		switch err := r.fill(); err {
-		case nil:
-		case io.EOF:
+		switch err := r.fill(); {
+		case errors.Is(err, io.EOF):
 			return nil, io.ErrUnexpectedEOF
-		default:
+		case err != nil:
 			return nil, err
 		}
 	}

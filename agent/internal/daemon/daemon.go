@@ -1,0 +1,200 @@
+// Package daemon is the agent as a whole: it reads the config, starts the validators, puts
+// the floors below together, and takes them apart again.
+//
+// What can change while the agent runs is prepared whole beside what is in force, and put in
+// force by switching pointers; when any part of it fails, everything stays as it was.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/config"
+	"github.com/stepagent/stepagent/agent/internal/judge"
+	"github.com/stepagent/stepagent/agent/internal/pluginhost"
+	"github.com/stepagent/stepagent/agent/internal/server"
+	"github.com/stepagent/stepagent/agent/internal/session"
+)
+
+// Options are what an agent is made of. All but RuntimeDir are needed.
+type Options struct {
+	// Load reads the config: once at the start and once for each reload.
+	Load func() (*config.Loaded, error)
+	// RuntimeDir is the folder for sockets; empty for the one that RuntimeDir returns.
+	RuntimeDir string
+	// Version is told to whoever asks for the status.
+	Version string
+	// Plugin is the command that serves the bundled validators.
+	Plugin Plugin
+	// Log is where the agent logs; Level is its level, which the config sets.
+	Log   *slog.Logger
+	Level *slog.LevelVar
+}
+
+// A Plugin is the command that serves the bundled validators: as a rule this very
+// executable.
+type Plugin struct {
+	Path  string
+	Argv0 string
+	Args  []string
+}
+
+// An Agent is a running agent. Its methods are safe for concurrent use.
+type Agent struct {
+	options  Options
+	started  time.Time
+	listener net.Listener
+	host     *pluginhost.Host
+	judge    *judge.Judge
+	sessions *session.Manager
+	server   *server.Server
+	admin    *admin
+
+	reloading sync.Mutex // held during a reload and a stop
+
+	mu      sync.Mutex
+	config  *config.Loaded
+	set     *pluginhost.Set
+	reload  LastReload
+	retired sync.WaitGroup // sets that finish their last steps
+
+	failed  chan error // what Serve returned
+	stopped chan struct{}
+}
+
+// Start starts an agent and returns when it accepts connections. The context bounds the
+// start only.
+func Start(ctx context.Context, options Options) (*Agent, error) {
+	a := &Agent{options: options, started: time.Now(), failed: make(chan error, 1), stopped: make(chan struct{})}
+	if err := a.start(ctx); err != nil {
+		a.takeDown(ctx)
+		return nil, err
+	}
+	return a, nil
+}
+
+func (a *Agent) start(ctx context.Context) error {
+	c, err := a.options.Load()
+	if err != nil {
+		return err
+	}
+	a.options.Level.Set(level(c))
+	if a.options.RuntimeDir == "" {
+		a.options.RuntimeDir = RuntimeDir()
+	}
+	if a.listener, err = listen(c); err != nil {
+		return err
+	}
+	if a.host, err = newHost(a.options); err != nil {
+		return err
+	}
+	if a.set, err = startValidators(ctx, a.host, c); err != nil {
+		return err
+	}
+	a.config = c
+	a.judge = judge.New(newChain(1, c, a.set))
+	a.sessions = session.NewManager(a.judge, sessionOptions(c), a.options.Log)
+	a.server = server.New(a.sessions, serverOptions(c), a.options.Log)
+	if a.admin, err = startAdmin(a, adminSocket(c, a.options.RuntimeDir, a.Addr())); err != nil {
+		return err
+	}
+	a.options.Log.Info("agent started", slog.String("address", a.Addr().String()),
+		slog.String("version", a.options.Version), slog.String("config", source(c)),
+		slog.String("validators", names(c)), slog.String("admin", a.admin.path))
+	if c.AllowFaults {
+		a.options.Log.Warn("faults are allowed: validators may make this agent misbehave")
+	}
+	go func() { a.failed <- a.server.Serve(a.listener) }()
+	return nil
+}
+
+// Addr is the address that the agent listens on.
+func (a *Agent) Addr() net.Addr { return a.listener.Addr() }
+
+// Wait returns when the agent has been stopped, or has failed: then with the cause. It is
+// for one caller.
+func (a *Agent) Wait() error {
+	select {
+	case err := <-a.failed:
+		if err != nil {
+			return err
+		}
+		<-a.stopped
+		return nil
+	case <-a.stopped:
+		return nil
+	}
+}
+
+// Stop stops the agent: no new connections, an answer for each step in flight within the
+// config's grace time, then everything is closed, the validators last. When the context ends
+// first, the rest goes by force. The error says that something had to.
+func (a *Agent) Stop(ctx context.Context) error {
+	a.reloading.Lock()
+	defer a.reloading.Unlock()
+	select {
+	case <-a.stopped:
+		return nil
+	default:
+	}
+	defer close(a.stopped)
+	began := time.Now()
+	grace, cancel := context.WithTimeoutCause(ctx, a.current().Stop.Grace, errors.New("the grace time is over"))
+	defer cancel()
+	a.options.Log.Info("agent stops", slog.Duration("grace", a.current().Stop.Grace))
+	err := a.server.Shutdown(grace)
+	if err != nil {
+		err = fmt.Errorf("connections were closed by force: %w", err)
+		a.options.Log.Warn(err.Error())
+	}
+	a.sessions.Close()
+	a.takeDown(ctx)
+	a.options.Log.Info("agent stopped", slog.Duration("took", time.Since(began).Round(time.Millisecond)))
+	return err
+}
+
+// takeDown releases whatever a start has got hold of.
+func (a *Agent) takeDown(ctx context.Context) {
+	if a.admin != nil {
+		a.admin.close()
+	}
+	if a.listener != nil {
+		_ = a.listener.Close() // closed already in a stop
+	}
+	if a.set != nil {
+		a.set.Close(ctx)
+	}
+	a.retired.Wait()
+	if a.host != nil {
+		a.host.Close()
+	}
+}
+
+func (a *Agent) current() *config.Loaded {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.config
+}
+
+func newHost(o Options) (*pluginhost.Host, error) {
+	return pluginhost.New(pluginhost.Options{
+		Self: o.Plugin.Path, SelfArgv0: o.Plugin.Argv0, SelfArgs: o.Plugin.Args,
+		SocketDir: filepath.Join(o.RuntimeDir, "plugins"), Logger: o.Log,
+	})
+}
+
+func names(c *config.Loaded) string {
+	var list []string
+	for _, v := range c.Validators {
+		list = append(list, v.As)
+	}
+	return strings.Join(slices.Compact(list), ",")
+}

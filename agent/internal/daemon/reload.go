@@ -1,0 +1,94 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/config"
+	"github.com/stepagent/stepagent/agent/internal/judge"
+)
+
+// LastReload says how the last reload went. The zero value: there was none.
+type LastReload struct {
+	Time time.Time `json:"time,omitzero"`
+	// Error says why nothing changed; empty when the reload succeeded.
+	Error string `json:"error,omitempty"`
+}
+
+// startTimeout bounds how long validators may take to start, at a start and at a reload.
+const startTimeout = 15 * time.Second
+
+// Reload reads the config again and puts it in force: new validators first, each in a new
+// process, then everything at once. Steps that are being judged finish on the old
+// validators. On an error nothing has changed.
+func (a *Agent) Reload(ctx context.Context) error {
+	a.reloading.Lock()
+	defer a.reloading.Unlock()
+	err := a.tryReload(ctx)
+	last := LastReload{Time: time.Now()}
+	if err != nil {
+		last.Error = err.Error()
+		a.options.Log.Error("reload refused, everything stays as it was", slog.String("error", err.Error()))
+	}
+	a.mu.Lock()
+	a.reload = last
+	a.mu.Unlock()
+	return err
+}
+
+func (a *Agent) tryReload(ctx context.Context) error {
+	select {
+	case <-a.stopped:
+		return errors.New("the agent has stopped")
+	default:
+	}
+	next, err := a.options.Load()
+	if err != nil {
+		return err
+	}
+	if err := unchangeable(a.current(), next); err != nil {
+		return err
+	}
+	set, err := startValidators(ctx, a.host, next)
+	if err != nil {
+		return err
+	}
+
+	// From here on nothing can fail.
+	chain := newChain(a.judge.Chain().Generation()+1, next, set)
+	a.mu.Lock()
+	oldSet := a.set
+	a.config, a.set = next, set
+	a.mu.Unlock()
+	a.options.Level.Set(level(next))
+	a.server.SetOptions(serverOptions(next))
+	a.sessions.SetOptions(sessionOptions(next))
+	old := a.judge.Swap(chain)
+	a.retire(old, func() { oldSet.Close(context.Background()) })
+	a.options.Log.Info("config reloaded", slog.String("config", source(next)),
+		slog.String("validators", names(next)), slog.Uint64("generation", chain.Generation()))
+	return nil
+}
+
+// retire closes the validators of a chain that is out of force once they have judged their
+// last step, which takes as long as the longest step may.
+func (a *Agent) retire(old *judge.Chain, closeSet func()) {
+	a.retired.Go(func() {
+		<-old.Drained()
+		closeSet()
+	})
+}
+
+// unchangeable names the keys that differ and cannot change while the agent runs.
+func unchangeable(old, next *config.Loaded) error {
+	keys := config.NotReloadable(old.Config, next.Config)
+	if len(keys) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s cannot change while the agent runs; restart it, or set the old value again",
+		strings.Join(keys, ", "))
+}

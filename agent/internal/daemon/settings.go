@@ -1,0 +1,139 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/stepagent/stepagent/agent/internal/config"
+	"github.com/stepagent/stepagent/agent/internal/judge"
+	"github.com/stepagent/stepagent/agent/internal/pluginhost"
+	"github.com/stepagent/stepagent/agent/internal/server"
+	"github.com/stepagent/stepagent/agent/internal/session"
+	"github.com/stepagent/stepagent/agent/protocol"
+)
+
+// What each floor is told of the config.
+
+func serverOptions(c *config.Loaded) server.Options {
+	return server.Options{
+		Connections:           c.Limits.Connections,
+		ConnectionsPerAddress: c.Limits.ConnectionsPerAddress,
+		MessageBytes:          c.Limits.MessageBytes,
+		MessageTime:           c.Limits.MessageTime,
+		ReplyTime:             c.Limits.ReplyTime,
+		PipelinedMessages:     c.Limits.PipelinedMessages,
+		IdleTimeout:           c.Session.IdleTimeout,
+		Codes:                 protocol.Codes(c.ErrorCodes),
+	}
+}
+
+func sessionOptions(c *config.Loaded) session.Options {
+	return session.Options{
+		Steps:             c.Session.Steps,
+		IdleTimeout:       c.Session.IdleTimeout,
+		ResumeWindow:      c.Session.ResumeWindow,
+		TakeoverWait:      c.Session.TakeoverWait,
+		RememberedReplies: c.Session.RememberedReplies,
+		MaxOpen:           c.Limits.Sessions,
+		Codes:             protocol.Codes(c.ErrorCodes),
+	}
+}
+
+func newChain(generation uint64, c *config.Loaded, set *pluginhost.Set) *judge.Chain {
+	return judge.NewChain(judge.Options{
+		Generation:  generation,
+		Limits:      judge.Limits{Floor: c.Judging.Floor, Cap: c.Judging.Cap},
+		AllowFaults: c.AllowFaults,
+	}, set.Groups()...)
+}
+
+// level returns the config's log level, which has been checked.
+func level(c *config.Loaded) slog.Level {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(c.Log.Level)); err != nil {
+		return slog.LevelInfo
+	}
+	return l
+}
+
+// source says where the config comes from.
+func source(c *config.Loaded) string {
+	if file := c.File(); file != "" {
+		return file
+	}
+	return "defaults"
+}
+
+// startValidators starts the config's validators. What they say against their settings comes
+// back as config.Problems, with the places in the file.
+func startValidators(ctx context.Context, host *pluginhost.Host, c *config.Loaded) (*pluginhost.Set, error) {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	specs := make([]pluginhost.Spec, len(c.Validators))
+	for i, v := range c.Validators {
+		specs[i] = pluginhost.Spec{Name: v.As, Validator: v.Name, Path: v.Path, Args: v.Args, Settings: v.Settings}
+	}
+	set, err := host.Start(ctx, specs)
+	if err != nil {
+		return nil, placed(c, err)
+	}
+	return set, nil
+}
+
+// placed turns the complaints of validators into problems of the config.
+func placed(c *config.Loaded, err error) error {
+	var problems config.Problems
+	for _, e := range flatten(err) {
+		var spec *pluginhost.SpecError
+		if !errors.As(e, &spec) {
+			return err
+		}
+		problems = append(problems, c.Problem(configKey(spec), spec.Problem))
+	}
+	return problems
+}
+
+// configKey is the key of the config that a complaint is about.
+func configKey(e *pluginhost.SpecError) string {
+	element := fmt.Sprintf("validators[%d]", e.Index)
+	switch e.Key {
+	case "":
+		return element
+	case "name":
+		return element + ".as"
+	case "validator":
+		return element + ".name"
+	default:
+		return element + "." + e.Key
+	}
+}
+
+// flatten returns the errors that have been joined, or the error itself.
+func flatten(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var all []error
+	for _, e := range joined.Unwrap() {
+		all = append(all, flatten(e)...)
+	}
+	return all
+}
+
+// Check starts the config's validators once, to see whether they would serve, and stops them.
+func Check(ctx context.Context, c *config.Loaded, options Options) error {
+	host, err := newHost(options)
+	if err != nil {
+		return err
+	}
+	defer host.Close()
+	set, err := startValidators(ctx, host, c)
+	if err != nil {
+		return err
+	}
+	set.Close(ctx)
+	return nil
+}

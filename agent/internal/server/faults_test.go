@@ -1,0 +1,79 @@
+package server_test
+
+import (
+	"errors"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stepagent/stepagent/plugins/validator"
+)
+
+// perform sends the steps 1 and 2 and checks the first reply.
+func perform(t *testing.T, fault validator.Fault) *peer {
+	t.Helper()
+	p := start(t, defaults(), faulty(fault)).dial(t)
+	p.send(`{"step_id":1,"timeout":5}`)
+	p.expect(`{"step_id":1,"error_code":0}`)
+	p.send(`{"step_id":2,"timeout":5}`)
+	return p
+}
+
+func TestFaultWithhold(t *testing.T) {
+	p := perform(t, validator.Fault{Kind: validator.FaultWithhold})
+	p.send(`{"step_id":3,"timeout":5}`) // the verdict counts although nobody was told
+	p.expect(`{"step_id":3,"error_code":0}`)
+}
+
+func TestFaultDelay(t *testing.T) {
+	p := perform(t, validator.Fault{Kind: validator.FaultDelay, Delay: 300 * time.Millisecond})
+	p.send(`{"step_id":3,"timeout":5}`) // is not held up
+	p.expect(`{"step_id":3,"error_code":0}`)
+	p.expect(`{"step_id":2,"error_code":0}`)
+}
+
+func TestFaultLate(t *testing.T) {
+	began := time.Now()
+	p := start(t, defaults(), faulty(validator.Fault{Kind: validator.FaultLate, Delay: 100 * time.Millisecond})).dial(t)
+	p.send(`{"step_id":1}{"step_id":2,"timeout":0.2}`)
+	p.expect(`{"step_id":1,"error_code":0}`)
+	p.expect(`{"step_id":2,`)
+	if took := time.Since(began); took < 300*time.Millisecond {
+		t.Errorf("the reply came after %v, before the timeout and the delay", took)
+	}
+}
+
+func TestFaultReset(t *testing.T) {
+	p := perform(t, validator.Fault{Kind: validator.FaultReset})
+	if _, err := p.lines.ReadByte(); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("got %v, want a reset", err)
+	}
+}
+
+func TestFaultDuplicate(t *testing.T) {
+	p := perform(t, validator.Fault{Kind: validator.FaultDuplicate})
+	p.expect(`{"step_id":2,"error_code":0}`)
+	p.expect(`{"step_id":2,"error_code":0}`)
+	p.send(`{"step_id":3}`)
+	p.expect(`{"step_id":3,"error_code":0}`)
+}
+
+func TestFaultSplit(t *testing.T) {
+	p := perform(t, validator.Fault{Kind: validator.FaultSplit, Delay: 50 * time.Millisecond})
+	half := make([]byte, 256)
+	n, err := p.Read(half)
+	if err != nil || n == 0 || half[n-1] == '\n' {
+		t.Fatalf("the first segment is %q, %v; want half a reply", half[:n], err)
+	}
+	if got := string(half[:n]) + p.receive(); got != `{"step_id":2,"error_code":0}` {
+		t.Errorf("both halves are %s", got)
+	}
+}
+
+func TestFaultWrongID(t *testing.T) {
+	perform(t, validator.Fault{Kind: validator.FaultWrongID, StepID: 77}).expect(`{"step_id":77,"error_code":0}`)
+}
+
+func TestFaultWrongCode(t *testing.T) {
+	perform(t, validator.Fault{Kind: validator.FaultWrongCode, Code: 99}).expect(`{"step_id":2,"error_code":99}`)
+}

@@ -1,0 +1,260 @@
+package server_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stepagent/stepagent/plugins/validator"
+)
+
+func TestTooManyConnections(t *testing.T) {
+	o := defaults()
+	o.Connections = 2
+	h := start(t, o)
+	first, second := h.dial(t), h.dial(t)
+	first.send(`{"step_id":1}`)
+	first.expect(`"error_code":0`)
+	second.send(`{"step_id":1}`)
+	second.expect(`"error_code":0`)
+
+	third := h.dial(t)
+	third.send(`{"step_id":1}`) // what was sent must not cost the client the reply
+	third.expect(`"step_id":null`, `"busy"`, "2 connections")
+	third.expectClosed()
+
+	first.send(`{"step_id":2}`)
+	first.expect(`"error_code":0`)
+	if err := second.Close(); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "a place", func() bool { return h.Stats().Open == 1 })
+	fourth := h.dial(t)
+	fourth.send(`{"step_id":1}`)
+	fourth.expect(`"error_code":0`)
+}
+
+func TestTooManyConnectionsFromOneAddress(t *testing.T) {
+	o := defaults()
+	o.ConnectionsPerAddress = 1
+	h := start(t, o)
+	first := h.dial(t)
+	first.send(`{"step_id":1}`)
+	first.expect(`"error_code":0`)
+	second := h.dial(t)
+	second.expect(`"busy"`, "from this address")
+	second.expectClosed()
+
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+	conn, err := dialer.Dial("tcp", h.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := io.WriteString(conn, `{"step_id":1}`); err != nil {
+		t.Fatal(err)
+	}
+	reply := make([]byte, 64)
+	n, err := conn.Read(reply)
+	if err != nil || !strings.Contains(string(reply[:n]), `"error_code":0`) {
+		t.Errorf("another address got %q, %v", reply[:n], err)
+	}
+}
+
+func TestMessageTime(t *testing.T) {
+	o := defaults()
+	o.MessageTime = 50 * time.Millisecond
+	p := start(t, o).dial(t)
+	p.send(`{"step_id"`)
+	p.expect(`"bad_message"`, "within 50ms")
+	p.expectClosed()
+}
+
+func TestIdleConnectionCloses(t *testing.T) {
+	o := defaults()
+	o.IdleTimeout = 50 * time.Millisecond
+	h := start(t, o)
+	h.dial(t).expectClosed()
+
+	// A declared interval is no idleness.
+	p := h.dial(t)
+	p.send(`{"step_id":1,"interval":600}`)
+	p.expect(`"error_code":0`)
+	h.dial(t).expectClosed() // the idle timeout has gone by
+	p.send(`{"step_id":2}`)
+	p.expect(`"error_code":0`)
+	p.expectClosed()
+}
+
+// TestReplyNotTaken: a client that never reads is dropped, and nobody else notices.
+func TestReplyNotTaken(t *testing.T) {
+	o := defaults()
+	o.ReplyTime = 100 * time.Millisecond
+	h := start(t, o)
+	deaf := h.dial(t)
+	if err := deaf.Conn.(*net.TCPConn).SetReadBuffer(1); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		message := []byte(strings.Repeat(`{"step_id":1,"session":"deaf"}`, 1000))
+		for {
+			if _, err := deaf.Write(message); err != nil {
+				return
+			}
+		}
+	}()
+	waitFor(t, "the deaf client to go", func() bool { return h.Stats().Accepted == 1 && h.Stats().Open == 0 })
+	p := h.dial(t)
+	p.send(`{"step_id":1}`)
+	p.expect(`"error_code":0`)
+}
+
+func TestPipelinedMessages(t *testing.T) {
+	o := defaults()
+	o.PipelinedMessages = 2
+	h := start(t, o, faulty(validator.Fault{Kind: validator.FaultDelay, Delay: time.Hour}))
+	p := h.dial(t)
+	p.send(`{"step_id":1}{"step_id":2}{"step_id":2}{"step_id":4}`)
+	p.expect(`{"step_id":1,"error_code":0}`)
+	p.expect(`{"step_id":4,"error_code":1,"reason":"busy"`)
+}
+
+// TestSlowClients: a thousand clients that send a byte now and then do not hurt ten honest
+// ones, and are gone once their message has taken too long.
+func TestSlowClients(t *testing.T) {
+	const slow, honest = 1000, 10
+	o := defaults()
+	o.MessageTime = 2 * time.Second
+	h := start(t, o)
+	ctx, cancel := context.WithCancel(context.Background())
+	var clients sync.WaitGroup
+	for range slow {
+		conn, err := net.Dial("tcp", h.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		clients.Go(func() {
+			defer func() { _ = conn.Close() }()
+			tick := time.NewTicker(time.Second)
+			defer tick.Stop()
+			for _, b := range []byte(`{"step_id":1,"timeout":5,"interval":1,"data":{}`) {
+				if _, err := conn.Write([]byte{b}); err != nil {
+					return
+				}
+				select {
+				case <-tick.C:
+				case <-ctx.Done():
+					return
+				}
+			}
+		})
+	}
+	waitFor(t, "all slow clients", func() bool { return h.Stats().Accepted >= slow })
+	for range honest {
+		clients.Go(func() {
+			p := h.dial(t)
+			for round := range 20 {
+				for step := 1; step <= 10; step++ {
+					_, _ = fmt.Fprintf(p, `{"step_id":%d}`, step)
+					if line, err := p.lines.ReadString('\n'); err != nil || !strings.Contains(line, `"error_code":0`) {
+						t.Errorf("round %d: step %d got %q, %v", round, step, line, err)
+						return
+					}
+				}
+			}
+		})
+	}
+	waitFor(t, "the slow ones to be closed", func() bool { return h.Stats().Open <= honest })
+	cancel()
+	clients.Wait()
+	if failed := h.sessions.Stats().Failed; failed != 0 {
+		t.Errorf("%d steps failed", failed)
+	}
+}
+
+// TestFloodLogsLittle: many bad clients make few lines.
+func TestFloodLogsLittle(t *testing.T) {
+	var log lockedBuffer
+	h := startLogging(t, defaults(), &log)
+	for range 300 {
+		p := h.dial(t)
+		p.send("GET / HTTP/1.1\r\n\r\n")
+		p.expect(`"bad_message"`)
+		_ = p.Close()
+	}
+	if n := strings.Count(log.String(), "bad message"); n == 0 || n > 100 {
+		t.Errorf("300 bad clients made %d lines", n)
+	}
+}
+
+// TestOutOfDescriptors: with no descriptor left for a connection the server waits, and goes
+// on as soon as there is one.
+func TestOutOfDescriptors(t *testing.T) {
+	h := start(t, defaults())
+	p := h.dial(t)
+	var before syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	next, err := syscall.Open("/dev/null", syscall.O_RDONLY|syscall.O_CLOEXEC, 0) // the next free number
+	if err != nil {
+		t.Fatal(err)
+	}
+	low := before
+	low.Cur = uint64(next) + 1 // one more for the client's end, none for the server's
+	if err := syscall.Close(next); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &low); err != nil {
+		t.Fatal(err)
+	}
+	restore := func() {
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
+			t.Fatal(err)
+		}
+	}
+	defer restore()
+	waiting := h.dial(t)
+	waiting.send(`{"step_id":1}`)
+	p.send(`{"step_id":1}`)
+	p.expect(`"error_code":0`) // those that are served already go on
+	if accepted := h.Stats().Accepted; accepted != 1 {
+		t.Fatalf("%d connections accepted, want the limit to hold back the second", accepted)
+	}
+	restore()
+	waiting.expect(`"error_code":0`)
+}
+
+func waitFor(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("still waiting for %s", what)
+		}
+	}
+}
+
+// A lockedBuffer is a log that a test reads while it is written.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}

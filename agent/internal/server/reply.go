@@ -1,0 +1,135 @@
+package server
+
+import (
+	"io"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/session"
+	"github.com/stepagent/stepagent/agent/protocol"
+	"github.com/stepagent/stepagent/plugins/validator"
+)
+
+// send writes the reply; false when the client does not take it.
+func (c *conn) send(reply protocol.Reply) bool {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	c.out = protocol.AppendReply(c.out[:0], reply)
+	return c.write(c.out)
+}
+
+// write writes bytes within the reply time; the caller holds writing.
+func (c *conn) write(b []byte) bool {
+	s := c.server
+	_ = c.nc.SetWriteDeadline(time.Now().Add(s.options.Load().ReplyTime)) // fails only when closed
+	if _, err := c.nc.Write(b); err != nil {
+		s.notes.unread.Log(s.steps, s.log, slog.LevelDebug, "reply not taken",
+			slog.String("client", c.addr.String()), slog.Any("error", err))
+		return false
+	}
+	return true
+}
+
+// misbehave carries out the fault that a validator asked for; false ends the connection. The
+// verdict is stored already, and a request that is sent again gets its true reply.
+func (c *conn) misbehave(answer session.Answer, req protocol.Request, arrived time.Time) bool {
+	reply, fault := answer.Reply, *answer.Fault
+	switch fault.Kind {
+	case validator.FaultWithhold:
+		return true
+	case validator.FaultDelay:
+		c.hold(fault.Delay, reply)
+		return true
+	case validator.FaultLate:
+		c.hold(time.Until(arrived.Add(req.Timeout.Duration+fault.Delay)), reply)
+		return true
+	case validator.FaultReset:
+		if tcp, ok := c.nc.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0) // so that closing sends RST, tcp(7)
+		}
+		return false
+	case validator.FaultDuplicate:
+		sent := c.send(reply)
+		return sent && c.send(reply)
+	case validator.FaultSplit:
+		return c.sendSplit(reply, fault.Delay)
+	case validator.FaultWrongID:
+		reply.StepID = &fault.StepID
+		return c.send(reply)
+	case validator.FaultWrongCode:
+		reply.ErrorCode = fault.Code
+		return c.send(reply)
+	default:
+		return c.send(reply)
+	}
+}
+
+// hold sends the reply after d, unless the connection has closed by then. Later replies do
+// not wait for it.
+func (c *conn) hold(d time.Duration, reply protocol.Reply) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return
+	}
+	if c.held == nil {
+		c.held = map[*time.Timer]struct{}{}
+	}
+	var timer *time.Timer
+	timer = time.AfterFunc(max(d, 0), func() {
+		c.mu.Lock()
+		delete(c.held, timer)
+		closed := c.closed
+		c.mu.Unlock()
+		if !closed && !c.send(reply) {
+			c.cut()
+		}
+	})
+	c.held[timer] = struct{}{}
+}
+
+func (c *conn) heldBack() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.held)
+}
+
+// sendSplit sends the reply in two segments. Nothing is read meanwhile.
+func (c *conn) sendSplit(reply protocol.Reply, pause time.Duration) bool {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	c.out = protocol.AppendReply(c.out[:0], reply)
+	half := len(c.out) / 2
+	if !c.write(c.out[:half]) {
+		return false
+	}
+	select {
+	case <-time.After(pause):
+	case <-c.server.steps.Done():
+	}
+	return c.write(c.out[half:])
+}
+
+// Bounds of what is read and thrown away before a connection is closed on a client that may
+// still be sending, since closing on unread bytes makes the kernel drop our last reply.
+const (
+	maxLingerBytes = 64 << 10
+	maxLingerTime  = 500 * time.Millisecond
+)
+
+// turnAway sends a last reply that answers no step and ends the connection once the client
+// has had the chance to read it.
+func (c *conn) turnAway(reason protocol.Reason, detail string) {
+	reply := protocol.Reply{ErrorCode: c.server.options.Load().Codes.Of(reason), Reason: reason, Detail: detail}
+	if !c.send(reply) {
+		c.cut()
+		return
+	}
+	half, ok := c.nc.(interface{ CloseWrite() error })
+	if ok && half.CloseWrite() == nil {
+		_ = c.nc.SetReadDeadline(time.Now().Add(maxLingerTime))
+		_, _ = io.CopyN(io.Discard, c.nc, maxLingerBytes) // ends with an error as a rule
+	}
+	c.cut()
+}

@@ -1,0 +1,256 @@
+// Package server is the agent's end of the connections: it accepts them, holds them to
+// their limits, reads requests, has each judged in its session, and writes the replies.
+//
+// One goroutine serves one connection, one message at a time: a client that sends ahead
+// finds its further messages waiting in its own socket. What happens to one connection,
+// however hostile its client, is of no concern to the others.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/session"
+	"github.com/stepagent/stepagent/agent/protocol"
+)
+
+// Options are the limits of connections. They can be changed while connections are open.
+type Options struct {
+	// Connections is how many connections may be open, ConnectionsPerAddress how many of
+	// them from one address.
+	Connections           int
+	ConnectionsPerAddress int
+	// MessageBytes is the length of the longest message, in bytes.
+	MessageBytes int
+	// MessageTime is how long a message may take to arrive once its first byte has.
+	MessageTime time.Duration
+	// ReplyTime is how long a client may take to accept a reply.
+	ReplyTime time.Duration
+	// PipelinedMessages is how many replies of one connection may be outstanding.
+	PipelinedMessages int
+	// IdleTimeout closes a connection that sends nothing for so long; the interval that the
+	// client declared does not count.
+	IdleTimeout time.Duration
+	// Codes are the error codes of reasons.
+	Codes protocol.Codes
+}
+
+// A Server serves connections. Its methods are safe for concurrent use.
+type Server struct {
+	sessions *session.Manager
+	log      *slog.Logger
+	notes    notes
+	options  atomic.Pointer[Options]
+	draining atomic.Bool
+
+	// steps is the context of every step that is being judged; stop ends it.
+	steps context.Context
+	stop  context.CancelFunc
+
+	mu        sync.Mutex
+	listeners map[net.Listener]struct{}
+	conns     map[*conn]struct{}
+	byAddr    map[netip.Addr]int
+	stats     Stats
+	running   sync.WaitGroup
+	refusing  chan struct{}
+}
+
+// Stats count connections and messages since the agent started.
+type Stats struct {
+	// Open is how many connections are open now.
+	Open int `json:"open"`
+	// Accepted and Refused count connections.
+	Accepted uint64 `json:"accepted"`
+	Refused  uint64 `json:"refused"`
+}
+
+// New returns a Server that has steps judged by sessions.
+func New(sessions *session.Manager, options Options, log *slog.Logger) *Server {
+	ctx, stop := context.WithCancel(context.Background())
+	s := &Server{
+		sessions: sessions, log: log, notes: newNotes(), steps: ctx, stop: stop,
+		listeners: map[net.Listener]struct{}{},
+		conns:     map[*conn]struct{}{},
+		byAddr:    map[netip.Addr]int{},
+		refusing:  make(chan struct{}, maxRefusing),
+	}
+	s.SetOptions(options)
+	return s
+}
+
+// SetOptions puts other limits in force. Connections that are open stay open.
+func (s *Server) SetOptions(options Options) { s.options.Store(&options) }
+
+// Stats returns the counts as they are now.
+func (s *Server) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stats := s.stats
+	stats.Open = len(s.conns)
+	return stats
+}
+
+// Accepting out of descriptors waits between two tries, and longer each time.
+const (
+	firstAcceptPause = 5 * time.Millisecond
+	lastAcceptPause  = time.Second
+)
+
+// Serve accepts connections until Shutdown, and then returns nil, at once when that has been
+// called already; an error means that the listener is of no use any more.
+func (s *Server) Serve(listener net.Listener) error {
+	if !s.listen(listener) {
+		return listener.Close()
+	}
+	pause := firstAcceptPause
+	for {
+		nc, err := listener.Accept()
+		switch {
+		case err == nil:
+			pause = firstAcceptPause
+			s.admit(nc)
+		case s.draining.Load():
+			return nil
+		case isPassing(err):
+			s.notes.accept.Log(s.steps, s.log, slog.LevelError, "cannot accept connections", slog.Any("error", err))
+			time.Sleep(pause)
+			pause = min(2*pause, lastAcceptPause)
+		default:
+			return fmt.Errorf("accept on %v: %w", listener.Addr(), err)
+		}
+	}
+}
+
+func (s *Server) listen(listener net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining.Load() {
+		return false
+	}
+	s.listeners[listener] = struct{}{}
+	return true
+}
+
+// isPassing reports whether accept may work again later, accept(2).
+func isPassing(err error) bool {
+	for _, passing := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM,
+		syscall.ECONNABORTED, syscall.EPROTO, syscall.EINTR} {
+		if errors.Is(err, passing) {
+			return true
+		}
+	}
+	return false
+}
+
+// admit serves the connection in a goroutine of its own, or refuses it past a limit.
+func (s *Server) admit(nc net.Conn) {
+	o := s.options.Load()
+	addr := remote(nc)
+	c := newConn(s, nc, addr)
+
+	s.mu.Lock()
+	full := ""
+	switch {
+	case s.draining.Load(): // nobody waits for new goroutines any more
+		s.mu.Unlock()
+		c.cut()
+		return
+	case len(s.conns) >= o.Connections:
+		full = fmt.Sprintf("the agent has %d connections, which is its limit; try again later", o.Connections)
+	case s.byAddr[addr.Addr()] >= o.ConnectionsPerAddress:
+		full = fmt.Sprintf("the agent has %d connections from this address, which is its limit; close one", o.ConnectionsPerAddress)
+	default:
+		s.stats.Accepted++
+		s.conns[c] = struct{}{}
+		s.byAddr[addr.Addr()]++
+		s.running.Go(c.serve)
+	}
+	if full != "" {
+		s.stats.Refused++
+	}
+	s.mu.Unlock()
+	if full != "" {
+		s.notes.refused.Log(s.steps, s.log, slog.LevelWarn, "connection refused",
+			slog.String("client", addr.String()), slog.String("detail", full))
+		s.refuse(c, full)
+	}
+}
+
+// maxRefusing is how many refused connections are told why at the same time; the others are
+// only closed, so that a flood costs nothing.
+const maxRefusing = 64
+
+// refuse tells the client why, without keeping accept waiting.
+func (s *Server) refuse(c *conn, detail string) {
+	select {
+	case s.refusing <- struct{}{}:
+		s.running.Go(func() {
+			defer func() { <-s.refusing }()
+			c.turnAway(protocol.Busy, detail)
+		})
+	default:
+		c.cut()
+	}
+}
+
+// dismiss forgets a connection that has closed.
+func (s *Server) dismiss(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+	if s.byAddr[c.addr.Addr()]--; s.byAddr[c.addr.Addr()] == 0 {
+		delete(s.byAddr, c.addr.Addr())
+	}
+}
+
+// Shutdown stops accepting, closes idle connections, lets steps that are being judged get
+// their answer, and returns when all connections are closed. When the context ends first it
+// closes them by force and returns the context's error. It may be called more than once.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.draining.Store(true)
+	for listener := range s.listeners {
+		_ = listener.Close() // closing twice is the only error there is
+	}
+	for c := range s.conns {
+		c.drain()
+	}
+	s.mu.Unlock()
+
+	done := make(chan struct{})
+	go func() {
+		s.running.Wait()
+		close(done)
+	}()
+	defer s.stop()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+	}
+	s.stop()
+	s.mu.Lock()
+	for c := range s.conns {
+		c.cut()
+	}
+	s.mu.Unlock()
+	<-done
+	return context.Cause(ctx)
+}
+
+func remote(nc net.Conn) netip.AddrPort {
+	if tcp, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
+		addr := tcp.AddrPort()
+		return netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
+	}
+	return netip.AddrPort{} // a pipe
+}

@@ -1,0 +1,111 @@
+package server_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/judge"
+	"github.com/stepagent/stepagent/plugins/validator"
+)
+
+// gate is a validator that says when a step with id 2 is there, and judges it once let go.
+func gate() (member judge.Member, there <-chan struct{}, let func()) {
+	arrived, leave := make(chan struct{}, 16), make(chan struct{})
+	return judge.Member{Name: "gate", Validator: validate(
+		func(ctx context.Context, _ validator.Session, step validator.Step) (validator.Verdict, error) {
+			if step.ID == 2 {
+				arrived <- struct{}{}
+				select {
+				case <-leave:
+				case <-ctx.Done():
+					return validator.Verdict{}, ctx.Err()
+				}
+			}
+			return validator.PassWith(nil), nil
+		})}, arrived, func() { close(leave) }
+}
+
+// TestShutdownAnswersStepsInFlight: what is being judged gets its reply, what was sent ahead
+// is told that it is not judged, idle connections just close, and no new ones are accepted.
+func TestShutdownAnswersStepsInFlight(t *testing.T) {
+	member, there, let := gate()
+	h := start(t, defaults(), member)
+	idle, busy := h.dial(t), h.dial(t)
+	idle.send(`{"step_id":1}`)
+	idle.expect(`"error_code":0`)
+	busy.send(`{"step_id":1}{"step_id":2}{"step_id":3,"req":"ahead"}`)
+	busy.expect(`{"step_id":1,"error_code":0}`)
+	<-there
+
+	down := make(chan error, 1)
+	go func() { down <- h.Shutdown(context.Background()) }()
+	idle.expectClosed()
+	if conn, err := net.Dial("tcp", h.addr); err == nil {
+		_ = conn.Close()
+		t.Error("a connection was accepted during the shutdown")
+	}
+	let()
+	busy.expect(`{"step_id":2,"error_code":0}`)
+	busy.expect(`{"step_id":3,"error_code":1,"req":"ahead","reason":"shutting_down"`)
+	busy.expectClosed()
+	if err := <-down; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestShutdownByForce: past the grace time the rest is closed, and the step in flight is
+// not reported as the client's fault.
+func TestShutdownByForce(t *testing.T) {
+	member, there, _ := gate()
+	h := start(t, defaults(), member)
+	p := h.dial(t)
+	p.send(`{"step_id":1}{"step_id":2}`)
+	p.expect(`{"step_id":1,"error_code":0}`)
+	<-there
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+	defer cancel()
+	if err := h.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("shutdown returned %v, want that its time was over", err)
+	}
+	if err := h.Shutdown(context.Background()); err != nil {
+		t.Errorf("the second shutdown returned %v", err)
+	}
+	if stats := h.sessions.Stats(); stats.Failed != 0 {
+		t.Errorf("%+v: the step in flight was held against the client", stats)
+	}
+}
+
+// A defective judge panics at the step with id 2.
+type defective struct{ sound *judge.Judge }
+
+func (d defective) Judge(ctx context.Context, s judge.Session, step judge.Step) judge.Judgement {
+	if step.ID == 2 {
+		panic("defect")
+	}
+	return d.sound.Judge(ctx, s, step)
+}
+
+func (d defective) First() judge.Expectation { return d.sound.First() }
+
+// TestPanicEndsOneConnection: a defect behind one connection closes that one and no other,
+// and its session can be taken up again.
+func TestPanicEndsOneConnection(t *testing.T) {
+	h := startJudged(t, defaults(), io.Discard, defective{judge.New(chain(t))})
+	p, other := h.dial(t), h.dial(t)
+	other.send(`{"step_id":1}`)
+	other.expect(`{"step_id":1,"error_code":0}`)
+	p.send(`{"step_id":1,"session":"s"}{"step_id":2,"session":"s"}`)
+	p.expect(`{"step_id":1,"error_code":0`)
+	p.expect(`{"step_id":null,"error_code":1,"reason":"internal"`)
+	p.expectClosed()
+
+	other.send(`{"step_id":3}`)
+	other.expect(`"out_of_order"`)
+	again := h.dial(t)
+	again.send(`{"step_id":7,"session":"s"}`)
+	again.expect(`step 2 must come now`)
+}
