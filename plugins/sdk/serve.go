@@ -1,32 +1,7 @@
 // Package sdk makes a program out of validators: a plugin that the agent starts as a process
 // of its own and asks about steps.
 //
-// A whole plugin is this:
-//
-//	package main
-//
-//	import (
-//		"context"
-//
-//		"github.com/stepagent/stepagent/plugins/sdk"
-//		"github.com/stepagent/stepagent/plugins/validator"
-//	)
-//
-//	type even struct{}
-//
-//	func (even) Validate(_ context.Context, _ validator.Session, step validator.Step) (validator.Verdict, error) {
-//		if step.ID%2 != 0 {
-//			return validator.FailWith(validator.RuleBroken, "the step id is odd", nil), nil
-//		}
-//		return validator.PassWith(nil), nil
-//	}
-//
-//	func main() {
-//		sdk.Serve(sdk.Plugin{Name: "even", Version: "1.0.0", Validators: []sdk.Validator{{
-//			Name: "even", Version: "1.0.0", Summary: "step ids are even",
-//			New: func([]byte) (validator.Validator, error) { return even{}, nil },
-//		}}})
-//	}
+// A plugin is a main function that calls Serve; the example of Serve is a whole one.
 //
 // The rest of the package is for the agent's side of the process border: the handshake, the
 // limits and the conversion between the contract and its gRPC form, which

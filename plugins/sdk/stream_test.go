@@ -134,6 +134,20 @@ func TestASlowStepDoesNotDelayItsBatch(t *testing.T) {
 	}
 }
 
+func TestManyMoreStepsThanAreJudgedAtOnce(t *testing.T) {
+	c := judging(t, Validator{Name: "a", New: made(validateFunc(pass))})
+	ids := make([]int64, 3*maxConcurrent)
+	for i := range ids {
+		ids[i] = int64(i) + 1
+	}
+	c.send(time.Hour, nil, ids...)
+	for _, id := range ids {
+		if a := c.answer(uint64(id)); a.Err != nil {
+			t.Fatal(a.Err)
+		}
+	}
+}
+
 func TestTheBudgetEndsTheContext(t *testing.T) {
 	c := judging(t, Validator{Name: "a", New: made(validateFunc(
 		func(ctx context.Context, _ validator.Session, _ validator.Step) (validator.Verdict, error) {

@@ -10,8 +10,9 @@
 // How a plugin process starts. The agent runs the plugin's file with these environment
 // variables: STEPAGENT_PLUGIN, the magic cookie; PLUGIN_PROTOCOL_VERSIONS, the versions of
 // this contract that the agent speaks, separated by commas; PLUGIN_UNIX_SOCKET_DIR, a
-// directory for the plugin's socket; and PATH, HOME, LANG and TZ where they are set. The
-// plugin listens on a unix socket in that directory and prints one line to stdout, flushed:
+// directory for the plugin's socket; and PATH, HOME, LANG, LC_ALL and TZ where they are set.
+// The plugin listens on a unix socket in that directory and prints one line to stdout,
+// flushed:
 //
 //     1|1|unix|PATH-OF-THE-SOCKET|grpc
 //
@@ -27,6 +28,10 @@
 // What a plugin process may rely on. The agent calls Describe, then Configure once, then
 // Judge once, and keeps that stream open. Validators are pure functions: the agent may kill
 // the process at any moment, start another and ask again.
+//
+// What the agent relies on. It kills a process that does not answer the health service within
+// 400 ms, that leaves a step unanswered for 2 s after its budget or says nothing at all since
+// it was asked, or that answers with a wrong number of verdicts, twice, or what was not asked.
 
 package validatorv1
 
