@@ -1,0 +1,156 @@
+package pluginhost
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	goplugin "github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/emptypb"
+
+	"github.com/stepagent/stepagent/agent/internal/judge"
+	"github.com/stepagent/stepagent/plugins/sdk"
+	validatorv1 "github.com/stepagent/stepagent/plugins/sdk/proto/stepagent/validator/v1"
+)
+
+// What a plugin serves beside the contract; see the head of validator.proto.
+const (
+	shutdownMethod = "/plugin.GRPCController/Shutdown"
+	stdioMethod    = "/plugin.GRPCStdio/StreamStdio"
+)
+
+// dial makes the connection to the plugin's socket.
+func (in *instance) dial(socket string) (err error) {
+	in.conn, err = grpc.NewClient("passthrough:plugin",
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", socket)
+		}),
+		grpc.WithAuthority("localhost"),
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(
+			grpc.MaxCallRecvMsgSize(sdk.MaxMessageBytes), grpc.MaxCallSendMsgSize(sdk.MaxMessageBytes)),
+		grpc.WithDisableRetry(), grpc.WithDisableServiceConfig(), grpc.WithDisableHealthCheck(),
+		grpc.WithIdleTimeout(0),
+	)
+	return err
+}
+
+// describe asks the plugin what it is and gives each validator its settings.
+func (l *launching) describe(ctx context.Context) error {
+	client := validatorv1.NewValidatorServiceClient(l.conn)
+	about, err := client.Describe(ctx, &validatorv1.DescribeRequest{})
+	if err != nil {
+		return serviceError("Describe", err)
+	}
+	l.name, l.version = printable([]byte(about.GetName())), printable([]byte(about.GetVersion()))
+	request := &validatorv1.ConfigureRequest{}
+	var wrong []error
+	for _, m := range l.members {
+		if !has(about, m.Validator) {
+			wrong = append(wrong, m.wrong("validator", "plugin %s has no validator %q; it has %s",
+				l.name, m.Validator, names(about)))
+		}
+		request.Instances = append(request.Instances, &validatorv1.Instance{
+			Name: m.Name, Validator: m.Validator, SettingsJson: m.Settings})
+	}
+	if len(wrong) > 0 {
+		return errors.Join(wrong...)
+	}
+	response, err := client.Configure(ctx, request)
+	if err != nil {
+		return serviceError("Configure", err)
+	}
+	if n := len(response.GetResults()); n != len(l.members) {
+		return fmt.Errorf("the plugin answered Configure with %d results for %d validators", n, len(l.members))
+	}
+	for i, r := range response.GetResults() {
+		for _, p := range r.GetProblems() {
+			wrong = append(wrong, l.members[i].wrong(settingsKey(p.GetKey()), "%s", printable([]byte(p.GetProblem()))))
+		}
+		l.first = append(l.first, judge.Expectation{StepID: r.GetFirst(), Known: r.First != nil})
+	}
+	return errors.Join(wrong...)
+}
+
+func has(about *validatorv1.DescribeResponse, validator string) bool {
+	for _, v := range about.GetValidators() {
+		if v.GetName() == validator {
+			return true
+		}
+	}
+	return false
+}
+
+func names(about *validatorv1.DescribeResponse) string {
+	var all []string
+	for _, v := range about.GetValidators() {
+		all = append(all, printable([]byte(v.GetName())))
+	}
+	if len(all) == 0 {
+		return "none"
+	}
+	return strings.Join(all, ", ")
+}
+
+func settingsKey(below string) string {
+	if below == "" {
+		return "settings"
+	}
+	return "settings." + printable([]byte(below))
+}
+
+// serviceError says what a call of the contract came to, without gRPC's own words around it.
+func serviceError(method string, err error) error {
+	s := status.Convert(err)
+	if s.Code() == codes.Unimplemented {
+		return fmt.Errorf("it does not serve %s of stepagent.validator.v1.ValidatorService", method)
+	}
+	return fmt.Errorf("%s: %s", method, printable([]byte(s.Message())))
+}
+
+// open opens the stream for steps.
+func (l *launching) open(ctx context.Context, o Options) error {
+	link, err := newLink(ctx, l.conn, len(l.members), o)
+	if err != nil {
+		return serviceError("Judge", err)
+	}
+	l.link, l.ready = link, time.Now()
+	return nil
+}
+
+// ping asks the process whether it is well. An answer of any kind will do: what matters is
+// that the process runs.
+func ping(ctx context.Context, conn *grpc.ClientConn) error {
+	_, err := grpc_health_v1.NewHealthClient(conn).Check(ctx,
+		&grpc_health_v1.HealthCheckRequest{Service: goplugin.GRPCServiceName})
+	switch status.Code(err) {
+	case codes.DeadlineExceeded, codes.Unavailable, codes.Canceled:
+		return err
+	default:
+		return nil
+	}
+}
+
+// discardOutput reads what a plugin without the sdk sends of its stdout and stderr over
+// gRPC, as go-plugin has it. Unread it would block the plugin. The messages are not looked
+// at: what people should see goes to the process's own stderr.
+func discardOutput(ctx context.Context, conn *grpc.ClientConn) {
+	stream, err := conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, stdioMethod)
+	if err != nil {
+		return
+	}
+	if stream.SendMsg(&emptypb.Empty{}) != nil || stream.CloseSend() != nil {
+		return
+	}
+	for stream.RecvMsg(&emptypb.Empty{}) == nil {
+		continue
+	}
+}

@@ -1,0 +1,61 @@
+package pluginhost
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestWhatBreaksTheContractIsReplaced(t *testing.T) {
+	h, _ := newTestHost(t, atOnce)
+	for kind, want := range map[string]string{
+		"too-many-verdicts": "it gave 2 verdicts for 1 validators",
+		"no-verdicts":       "it gave 0 verdicts for 1 validators",
+		"unknown-call":      "it answered call 1001, which is not open",
+		"answers-twice":     "it answered call 1, which is not open",
+		"huge-answer":       "received message larger than max",
+		"ends-the-stream":   "the plugin's stream ended",
+	} {
+		t.Run(kind, func(t *testing.T) {
+			set := startSet(t, h, Spec{Name: "a", Validator: "v", Path: self(t), Args: []string{"plugin", kind}})
+			within(t, 20*time.Second, set.Groups()[0], 1)
+			eventually(t, "another process serves", func() bool { return set.Status()[0].Restarts > 0 })
+			if st := set.Status()[0]; !strings.Contains(st.LastError, want) {
+				t.Errorf("status = %+v, want %q", st, want)
+			}
+		})
+	}
+}
+
+func TestAMalformedVerdictIsUndecided(t *testing.T) {
+	h, _ := newTestHost(t, nil)
+	for kind, want := range map[string]string{
+		"outcome-7":  "malformed verdict: outcome: 7 is neither pass nor fail",
+		"huge-state": "malformed verdict: state: 4097 bytes, at most 4096 are allowed",
+	} {
+		set := startSet(t, h, Spec{Name: "a", Validator: "v", Path: self(t), Args: []string{"plugin", kind}})
+		a := within(t, 20*time.Second, set.Groups()[0], 1)[0]
+		if a.Err == nil || a.Err.Error() != want {
+			t.Errorf("got %+v, want %s", a, want)
+		}
+	}
+}
+
+func TestALateVerdictIsThrownAway(t *testing.T) {
+	h, _ := newTestHost(t, nil)
+	set := startSet(t, h, Spec{Name: "a", Validator: "v", Path: self(t), Args: []string{"plugin", "late"}})
+	for range 3 {
+		if a := within(t, 30*time.Millisecond, set.Groups()[0], 1)[0]; a.Err == nil {
+			t.Errorf("got %+v", a)
+		}
+	}
+}
+
+func TestWithoutTheSDKNobodyBlocks(t *testing.T) {
+	h, _ := newTestHost(t, nil)
+	set := startSet(t, h, Spec{Name: "a", Validator: "v", Path: self(t), Args: []string{"plugin", "prints-over-grpc"}})
+	passes(t, set.Groups()[0], 1)
+	if st := set.Status()[0]; st.Plugin != `rogue\x1b` || st.Restarts != 0 {
+		t.Errorf("status = %+v", st)
+	}
+}

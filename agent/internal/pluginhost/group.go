@@ -1,0 +1,133 @@
+package pluginhost
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/judge"
+	"github.com/stepagent/stepagent/plugins/sdk"
+	validatorv1 "github.com/stepagent/stepagent/plugins/sdk/proto/stepagent/validator/v1"
+)
+
+// maxBudget is the time for a step whose context has no deadline.
+const maxBudget = 30 * time.Second
+
+// errClosed is what steps get from a set that is closed.
+var errClosed = errors.New("the validators are stopped")
+
+// A group is a judge.Group: neighbouring validators in one process at a time.
+type group struct {
+	names []string
+	first []judge.Expectation
+
+	phase  atomic.Pointer[phase]
+	steps  atomic.Uint64
+	errors atomic.Uint64
+}
+
+// A phase is a time in which the group has one process, or none. It does not change; the
+// next takes its place.
+type phase struct {
+	link   *link         // nil while no process serves
+	closed bool          // no process will ever serve again
+	over   chan struct{} // closed when the next phase has begun
+}
+
+func newGroup(members []member, first []judge.Expectation) *group {
+	g := &group{first: first}
+	for _, m := range members {
+		g.names = append(g.names, m.Name)
+	}
+	return g
+}
+
+// enter begins a phase. Only the supervisor does so.
+func (g *group) enter(next *phase) {
+	next.over = make(chan struct{})
+	if last := g.phase.Swap(next); last != nil {
+		close(last.over)
+	}
+}
+
+// Names implements judge.Group.
+func (g *group) Names() []string { return g.names }
+
+// First implements judge.Group.
+func (g *group) First() []judge.Expectation { return g.first }
+
+// Judge implements judge.Group. It reads call.States, which nobody may change later, and
+// copies call.Step.Data.
+func (g *group) Judge(ctx context.Context, call judge.Call) []judge.Answer {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, maxBudget)
+		defer cancel()
+	}
+	// The message may be read after this call has returned at the end of its context.
+	call.Step.Data = bytes.Clone(call.Step.Data)
+	g.steps.Add(1)
+	verdicts, err := g.ask(ctx, call)
+	answers, sound := make([]judge.Answer, len(g.names)), true
+	for i := range answers {
+		if err != nil {
+			answers[i].Err = err
+		} else {
+			a := sdk.DecodeAnswer(verdicts[i])
+			answers[i] = judge.Answer{Verdict: a.Verdict, Err: a.Err,
+				Expects: judge.Expectation{StepID: a.Expects, Known: a.Known}}
+		}
+		sound = sound && answers[i].Err == nil
+	}
+	if !sound {
+		g.errors.Add(1)
+	}
+	return answers
+}
+
+// ask puts the step to the process, and once more to the next one when that is lost: whoever
+// lost it, it was not the client. A step that is there at the end of two processes may be
+// the cause and gets no third.
+func (g *group) ask(ctx context.Context, call judge.Call) ([]*validatorv1.Verdict, error) {
+	var lost *lostError
+	for {
+		p, err := g.serving(ctx)
+		if err != nil {
+			return nil, err
+		}
+		verdicts, err := p.link.judge(ctx, sdk.EncodeCall(call.Session, call.States, call.Step))
+		again := lost != nil
+		if !errors.As(err, &lost) {
+			return verdicts, err
+		}
+		if again {
+			return nil, fmt.Errorf("two processes were lost over this step: %w", lost)
+		}
+		select {
+		case <-p.over:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// serving waits for a process that serves.
+func (g *group) serving(ctx context.Context) (*phase, error) {
+	for {
+		p := g.phase.Load()
+		if p.link != nil {
+			return p, nil
+		}
+		if p.closed {
+			return nil, errClosed
+		}
+		select {
+		case <-p.over:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("the plugin is being started again: %w", context.Cause(ctx))
+		}
+	}
+}

@@ -1,0 +1,125 @@
+package pluginhost
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	goplugin "github.com/hashicorp/go-plugin"
+	goplugrunner "github.com/hashicorp/go-plugin/runner"
+
+	"github.com/stepagent/stepagent/plugins/sdk"
+)
+
+// A launching is an instance on its way, with what tells why it does not get there.
+type launching struct {
+	instance
+	handshake *handshake
+	stderr    *lineLog
+	members   []member
+}
+
+// launch starts a process for the members and returns when it is ready to judge. Its errors
+// are *SpecError, joined.
+func launch(ctx context.Context, h *Host, members []member) (*instance, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, h.options.StartTimeout,
+		fmt.Errorf("more than %v have passed", h.options.StartTimeout))
+	defer cancel()
+	first := members[0]
+	if first.Path != "" {
+		if err := checkExecutable(first.Path); err != nil {
+			return nil, first.wrong("path", "%v", err)
+		}
+	}
+	l := newLaunching(h.options, members)
+	address, err := l.start(ctx, h)
+	if err == nil {
+		err = l.dial(address)
+	}
+	if err == nil {
+		err = l.describe(ctx)
+	}
+	if err == nil {
+		err = l.open(ctx, h.options)
+	}
+	if err == nil {
+		return &l.instance, nil
+	}
+	var wrong *SpecError
+	if !errors.As(err, &wrong) {
+		key := ""
+		if first.Path != "" {
+			key = "path"
+		}
+		err = first.wrong(key, "%v", l.diagnose(ctx, err))
+	}
+	l.stop(0)
+	return nil, err
+}
+
+func newLaunching(o Options, members []member) *launching {
+	first := members[0]
+	cmd := &exec.Cmd{Path: first.Path, Args: append([]string{first.Path}, first.Args...)}
+	if first.Path == "" {
+		cmd = &exec.Cmd{Path: o.Self, Args: append([]string{o.SelfArgv0}, o.SelfArgs...)}
+	}
+	logger := o.Logger.With("plugin", first.label())
+	lines := newLineLimit()
+	l := &launching{members: members, stderr: newLineLog(logger, "stderr", lines)}
+	l.handshake = newHandshake(newLineLog(logger, "stdout", lines))
+	l.process = newProcess(cmd, l.handshake, l.stderr)
+	return l
+}
+
+// label names a plugin that has not said its name yet.
+func (s Spec) label() string {
+	if s.Path == "" {
+		return "bundled"
+	}
+	return filepath.Base(s.Path)
+}
+
+// start executes the program and waits for its handshake. It returns the plugin's socket.
+func (l *launching) start(ctx context.Context, h *Host) (string, error) {
+	release := context.AfterFunc(ctx, l.process.kill)
+	defer release()
+	l.started = time.Now()
+	address, err := goplugin.NewClient(&goplugin.ClientConfig{
+		HandshakeConfig:  sdk.Handshake(),
+		VersionedPlugins: sdk.Versions(),
+		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
+		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, dir string) (goplugrunner.Runner, error) {
+			l.dir = dir
+			l.process.cmd.Env = append(environment(), cmd.Env...)
+			return &runner{process: l.process, stdout: l.handshake, path: l.process.cmd.Path}, nil
+		},
+		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: h.sockets.path},
+		SkipHostEnv:      true,
+		StartTimeout:     2 * h.options.StartTimeout, // the context ends first, and says why
+		Logger:           hclog.New(&hclog.LoggerOptions{Level: hclog.Off}),
+	}).Start()
+	if err != nil {
+		return "", err
+	}
+	if address.Network() != "unix" {
+		return "", fmt.Errorf("listens on %v", address)
+	}
+	return address.String(), nil
+}
+
+// environment is what a plugin sees of the agent's own. It has what a script needs to find
+// its interpreter and to print text, and nothing that might be secret.
+func environment() []string {
+	env := []string{}
+	for _, key := range []string{"PATH", "HOME", "LANG", "LC_ALL", "TZ"} {
+		if value, ok := os.LookupEnv(key); ok {
+			env = append(env, key+"="+value)
+		}
+	}
+	return env
+}

@@ -1,0 +1,139 @@
+package pluginhost
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/stepagent/stepagent/plugins/sdk"
+	"github.com/stepagent/stepagent/plugins/validator"
+)
+
+// rule is a validator that is one function.
+type rule func(ctx context.Context, s validator.Session, step validator.Step) (validator.Verdict, error)
+
+func (r rule) Validate(ctx context.Context, s validator.Session, step validator.Step) (validator.Verdict, error) {
+	return r(ctx, s, step)
+}
+
+// counter passes the steps 1, 2, 3... and counts them in its state.
+type counter struct{}
+
+func (counter) Validate(_ context.Context, s validator.Session, step validator.Step) (validator.Verdict, error) {
+	if want := int64(len(s.State)) + 1; step.ID != want {
+		return validator.FailWith(validator.OutOfOrder, fmt.Sprintf("got step %d, want %d", step.ID, want), s.State), nil
+	}
+	return validator.PassWith(append([]byte{'.'}, s.State...)), nil
+}
+
+func (counter) Expects(s validator.Session) (int64, bool) { return int64(len(s.State)) + 1, true }
+
+func echo(context.Context, validator.Session, validator.Step) (validator.Verdict, error) {
+	return validator.PassWith(nil), nil
+}
+
+// at returns a validator that does something at one step, named by its settings, and passes
+// the others.
+func at(do func(ctx context.Context)) validator.Factory {
+	return func(settings []byte) (validator.Validator, error) {
+		var want struct {
+			Step int64 `json:"step"`
+		}
+		if err := validator.DecodeSettings(settings, &want); err != nil {
+			return nil, err
+		}
+		return rule(func(ctx context.Context, s validator.Session, step validator.Step) (validator.Verdict, error) {
+			if step.ID == want.Step {
+				do(ctx)
+			}
+			return echo(ctx, s, step)
+		}), nil
+	}
+}
+
+func always(v validator.Validator) validator.Factory {
+	return func([]byte) (validator.Validator, error) { return v, nil }
+}
+
+func bundled() sdk.Plugin {
+	forever := make(chan struct{})
+	return sdk.Plugin{Name: "bundled", Version: "1.2.3", Validators: []sdk.Validator{
+		{Name: "echo", Version: "1", Summary: "passes", New: always(rule(echo))},
+		{Name: "counter", Version: "1", Summary: "counts", New: always(counter{})},
+		{Name: "crash", New: at(func(context.Context) { os.Exit(3) })},
+		{Name: "hang", New: at(func(context.Context) { <-forever })},
+		{Name: "slow", New: at(func(ctx context.Context) { <-ctx.Done() })},
+		{Name: "panic", New: at(func(context.Context) { panic("on purpose") })},
+		{Name: "print", New: at(func(context.Context) {
+			fmt.Println("to stdout")
+			fmt.Fprintln(os.Stderr, "to stderr \x1b[31mred")
+			fmt.Fprintln(os.Stderr, `{"@message":1}`)
+			_, _ = syscall.Write(1, []byte(strings.Repeat("x", 100<<10)+"\n"))
+		})},
+		{Name: "flood", New: at(func(context.Context) {
+			go func() {
+				for {
+					_, _ = os.Stderr.WriteString("flood\n")
+				}
+			}()
+		})},
+		{Name: "environment", New: always(rule(func(context.Context, validator.Session, validator.Step) (validator.Verdict, error) {
+			return validator.PassWith([]byte(strings.Join(os.Environ(), "\n"))), nil
+		}))},
+	}}
+}
+
+func serveBundled() { sdk.Serve(bundled()) }
+
+// misbehave is a plugin process of the given kind.
+func misbehave(kind string) {
+	switch kind {
+	case "good":
+		serveBundled()
+	case "silent":
+		select {}
+	case "panics":
+		panic("no licence found")
+	case "exits":
+		fmt.Fprintln(os.Stderr, "no licence found")
+		syscall.Exit(7) // os.Exit may print something about coverage
+	case "prints-first":
+		fmt.Println("hello there")
+		serveBundled()
+	case "version-2":
+		fmt.Println("1|2|unix|/nowhere|grpc")
+		select {}
+	case "netrpc":
+		fmt.Println("1|1|unix|/nowhere|netrpc")
+		select {}
+	case "tcp":
+		fmt.Println("1|1|tcp|127.0.0.1:1|grpc")
+		select {}
+	case "other-cookie":
+		_ = os.Setenv("STEPAGENT_PLUGIN", "another product")
+		serveBundled()
+	case "no-validators":
+		sdk.Serve(sdk.Plugin{Name: "empty"})
+	case "ignores-signals":
+		signal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+		serveBundled()
+		select {} // and does not end when it is told to
+	case "grandchild":
+		child := exec.Command("/bin/sleep", nap(os.Getppid()))
+		child.Stdout, child.Stderr = os.Stdout, os.Stderr
+		if err := child.Start(); err != nil {
+			panic(err)
+		}
+		serveBundled()
+	default:
+		serveRogue(rogue(kind))
+	}
+}
+
+// nap is how long a grandchild of the test with the given process id sleeps: an hour and a
+// fraction that tells it from those of other tests.
+func nap(test int) string { return fmt.Sprintf("3600.%d", test) }

@@ -1,0 +1,178 @@
+package pluginhost
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// drainTime is how long the output of a process that has ended is still read. What it wrote
+// before its end is in the pipes by then; a grandchild may hold them open for ever.
+const drainTime = 100 * time.Millisecond
+
+// oomScore is added to what the kernel makes of a plugin's size when it looks for a process
+// to end; 1000 is the most.
+const oomScore = 500
+
+// errCondemned is the error of a start that comes after the kill.
+var errCondemned = errors.New("stopped before it was started")
+
+// A process is one run of a program, with everything that it starts in a process group of
+// its own. It is made with newProcess, started once and may be killed at any time. It ends
+// with the agent, however the agent ends.
+type process struct {
+	cmd    *exec.Cmd
+	output [2]sink // for stdout and stderr
+
+	mu        sync.Mutex
+	condemned bool
+	reaped    bool
+
+	exited  chan struct{} // closed when the program has ended and is reaped
+	drained chan struct{} // closed when, after that, its output is read
+}
+
+// newProcess returns a process that is still to be started. What the program prints goes to
+// stdout and stderr, to each from a goroutine of its own.
+func newProcess(cmd *exec.Cmd, stdout, stderr sink) *process {
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		// A group of its own, so that a signal reaches what the plugin itself starts, and so
+		// that Ctrl-C at a terminal does not.
+		Setpgid: true,
+		// The kernel kills the plugin when the agent dies, even by SIGKILL. What the plugin
+		// itself started is not covered.
+		Pdeathsig: syscall.SIGKILL,
+	}
+	return &process{
+		cmd: cmd, output: [2]sink{stdout, stderr},
+		exited: make(chan struct{}), drained: make(chan struct{}),
+	}
+}
+
+// start executes the program.
+func (p *process) start() error {
+	started := make(chan error)
+	go func() {
+		// To the kernel the parent is the thread and not the agent: Pdeathsig strikes when
+		// the thread that started the process ends, which the runtime lets idle threads do
+		// (golang/go#27505). So this thread does nothing else for as long as the process
+		// lives.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		reading, err := p.execute()
+		started <- err
+		if err == nil {
+			p.wait(reading)
+		}
+	}()
+	return <-started
+}
+
+// A reading is the agent's end of the pipes of one process.
+type reading struct {
+	pipes [2]*os.File
+	done  sync.WaitGroup
+}
+
+func (p *process) execute() (*reading, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.condemned {
+		return nil, errCondemned
+	}
+	// Pipes of our own: those of exec.Cmd stay open until everybody has closed them.
+	outRead, outWrite, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	errRead, errWrite, err := os.Pipe()
+	if err != nil {
+		return nil, errors.Join(err, outRead.Close(), outWrite.Close())
+	}
+	p.cmd.Stdout, p.cmd.Stderr = outWrite, errWrite
+	startErr := p.cmd.Start()
+	closeErr := errors.Join(outWrite.Close(), errWrite.Close())
+	if startErr != nil {
+		return nil, errors.Join(startErr, closeErr, outRead.Close(), errRead.Close())
+	}
+	preferForOOM(p.cmd.Process.Pid)
+	r := &reading{pipes: [2]*os.File{outRead, errRead}}
+	for i, pipe := range r.pipes {
+		r.done.Go(func() { readOutput(pipe, p.output[i]) })
+	}
+	return r, nil
+}
+
+// preferForOOM lets the kernel, when memory runs out, end this process and not the agent,
+// which can start it again; see oom_score_adj in proc_pid_oom_score_adj(5). A plugin works as
+// well where that is not possible.
+func preferForOOM(pid int) {
+	_ = os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", pid), []byte(strconv.Itoa(oomScore)), 0)
+}
+
+// wait blocks its thread until the program ends, kills what it left behind and reaps it.
+func (p *process) wait(r *reading) {
+	pid := p.cmd.Process.Pid
+	for {
+		// Without reaping: until then nobody else can get the id of the process or group.
+		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
+		if !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	p.mu.Lock()
+	_ = unix.Kill(-pid, unix.SIGKILL) // mostly nobody is left
+	_ = p.cmd.Wait()                  // the state tells how it ended
+	p.reaped = true
+	p.mu.Unlock()
+	close(p.exited)
+
+	for _, pipe := range r.pipes {
+		_ = pipe.SetReadDeadline(time.Now().Add(drainTime)) // a pipe has deadlines
+	}
+	r.done.Wait()
+	for _, pipe := range r.pipes {
+		_ = pipe.Close() // read only
+	}
+	close(p.drained)
+}
+
+// kill ends the process and everything in its group. It does not wait. Killing a process
+// that is not started yet keeps it from being started.
+func (p *process) kill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.condemned = true
+	if p.cmd.Process != nil && !p.reaped {
+		_ = unix.Kill(-p.cmd.Process.Pid, unix.SIGKILL) // gone already is as good
+	}
+}
+
+// pid returns the id of the process, or 0 when it was never started.
+func (p *process) pid() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd.Process == nil {
+		return 0
+	}
+	return p.cmd.Process.Pid
+}
+
+// ending says how the process ended, such as "exit status 1" or "signal: killed"; empty
+// while it runs.
+func (p *process) ending() string {
+	select {
+	case <-p.exited:
+		return p.cmd.ProcessState.String()
+	default:
+		return ""
+	}
+}

@@ -1,0 +1,113 @@
+package pluginhost
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	goplugin "github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
+
+	"github.com/stepagent/stepagent/plugins/sdk"
+	validatorv1 "github.com/stepagent/stepagent/plugins/sdk/proto/stepagent/validator/v1"
+	"github.com/stepagent/stepagent/plugins/validator"
+)
+
+// A rogue speaks the contract by itself, without the sdk, and breaks it in one way.
+type rogue string
+
+func serveRogue(r rogue) {
+	goplugin.Serve(&goplugin.ServeConfig{
+		HandshakeConfig:  sdk.Handshake(),
+		VersionedPlugins: map[int]goplugin.PluginSet{1: {"validator": &roguePlugin{rogue: r}}},
+		GRPCServer:       goplugin.DefaultGRPCServer,
+	})
+}
+
+type roguePlugin struct {
+	goplugin.NetRPCUnsupportedPlugin
+	validatorv1.UnimplementedValidatorServiceServer
+	rogue rogue
+}
+
+func (p *roguePlugin) GRPCServer(_ *goplugin.GRPCBroker, s *grpc.Server) error {
+	if p.rogue != "no-service" {
+		validatorv1.RegisterValidatorServiceServer(s, p)
+	}
+	return nil
+}
+
+func (p *roguePlugin) GRPCClient(context.Context, *goplugin.GRPCBroker, *grpc.ClientConn) (any, error) {
+	return nil, nil
+}
+
+func (p *roguePlugin) Describe(context.Context, *validatorv1.DescribeRequest) (*validatorv1.DescribeResponse, error) {
+	return &validatorv1.DescribeResponse{Name: "rogue\x1b", Version: "0",
+		Validators: []*validatorv1.ValidatorInfo{{Name: "v"}}}, nil
+}
+
+func (p *roguePlugin) Configure(_ context.Context, r *validatorv1.ConfigureRequest) (*validatorv1.ConfigureResponse, error) {
+	switch p.rogue {
+	case "hangs-in-configure":
+		<-make(chan struct{})
+	case "too-few-results":
+		return &validatorv1.ConfigureResponse{}, nil
+	case "exits-in-configure":
+		os.Exit(4)
+	}
+	return &validatorv1.ConfigureResponse{Results: make([]*validatorv1.InstanceResult, len(r.GetInstances()))}, nil
+}
+
+func (p *roguePlugin) Judge(stream validatorv1.ValidatorService_JudgeServer) error {
+	if p.rogue == "prints-over-grpc" {
+		for range 1000 { // more than any pipe holds
+			fmt.Println(strings.Repeat("x", 1000))
+		}
+	}
+	for {
+		r, err := stream.Recv()
+		if err != nil {
+			return err
+		}
+		for _, call := range r.GetCalls() {
+			for _, answer := range p.answers(call) {
+				if err := stream.Send(&validatorv1.JudgeResponse{Answers: []*validatorv1.StepVerdicts{answer}}); err != nil {
+					return err
+				}
+			}
+		}
+		if p.rogue == "ends-the-stream" {
+			return nil
+		}
+	}
+}
+
+func (p *roguePlugin) answers(call *validatorv1.StepCall) []*validatorv1.StepVerdicts {
+	pass := &validatorv1.Verdict{Outcome: validatorv1.Outcome_OUTCOME_PASS}
+	verdicts := make([]*validatorv1.Verdict, len(call.GetStates()))
+	for i := range verdicts {
+		verdicts[i] = pass
+	}
+	answer := &validatorv1.StepVerdicts{Call: call.GetCall(), Verdicts: verdicts}
+	switch p.rogue {
+	case "too-many-verdicts":
+		answer.Verdicts = append(answer.Verdicts, pass)
+	case "no-verdicts":
+		answer.Verdicts = nil
+	case "unknown-call":
+		answer.Call += 1000
+	case "answers-twice":
+		return []*validatorv1.StepVerdicts{answer, answer}
+	case "huge-answer":
+		pass.State = make([]byte, sdk.MaxMessageBytes+1)
+	case "outcome-7":
+		pass.Outcome = 7
+	case "huge-state":
+		pass.State = make([]byte, validator.MaxStateBytes+1)
+	case "late":
+		time.Sleep(time.Until(time.Now().Add(time.Duration(call.GetBudgetNs()) + 50*time.Millisecond)))
+	}
+	return []*validatorv1.StepVerdicts{answer}
+}

@@ -1,0 +1,126 @@
+package pluginhost
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// maxSocketPath is the longest path of a unix socket in bytes: sun_path, less the zero
+	// at its end, see unix(7).
+	maxSocketPath = 107
+	// madeUpBytes is the most that random names below SocketDir add to the path of a socket:
+	// the agent's directory, one for each process and the socket in it.
+	madeUpBytes = len("/agent4294967295/plugin-dir4294967295/plugin4294967295")
+	// agentPrefix begins the names of the agents' directories.
+	agentPrefix = "agent"
+)
+
+// A socketDir is the directory of one living agent below the shared one. The agent holds a
+// lock on it. The kernel drops the lock when the agent dies, however it does, and so tells
+// the others that they may remove the directory.
+type socketDir struct {
+	path string
+	lock *os.File
+}
+
+func openSocketDir(shared string) (*socketDir, error) {
+	if err := checkSharedDir(shared); err != nil {
+		return nil, err
+	}
+	// One agent at a time, so that nobody takes a new directory for an abandoned one before
+	// it is locked.
+	turn, err := lockDir(shared, unix.LOCK_EX)
+	if err != nil {
+		return nil, fmt.Errorf("plugin sockets: %w", err)
+	}
+	defer func() { _ = turn.Close() }() // drops the lock; nothing was written
+	if err := sweep(shared); err != nil {
+		return nil, fmt.Errorf("plugin sockets: %w", err)
+	}
+	path, err := os.MkdirTemp(shared, agentPrefix)
+	if err != nil {
+		return nil, fmt.Errorf("plugin sockets: %w", err)
+	}
+	lock, err := lockDir(path, unix.LOCK_EX|unix.LOCK_NB)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("plugin sockets: %w", err), os.Remove(path))
+	}
+	return &socketDir{path: path, lock: lock}, nil
+}
+
+func (d *socketDir) close() error {
+	return errors.Join(os.RemoveAll(d.path), d.lock.Close())
+}
+
+// checkSharedDir makes the shared directory, or checks the one that is there.
+func checkSharedDir(path string) error {
+	if !filepath.IsAbs(path) {
+		return fmt.Errorf("plugin sockets: %q is not an absolute path", path)
+	}
+	if over := len(path) + madeUpBytes - maxSocketPath; over > 0 {
+		return fmt.Errorf("plugin sockets: the path %s is too long by %d bytes; "+
+			"choose a shorter one, a socket's path holds %d bytes", path, over, maxSocketPath)
+	}
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return fmt.Errorf("plugin sockets: %w", err)
+	}
+	var st unix.Stat_t
+	if err := unix.Lstat(path, &st); err != nil {
+		return fmt.Errorf("plugin sockets: %s: %w", path, err)
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		return fmt.Errorf("plugin sockets: %s is not a directory", path)
+	}
+	if int(st.Uid) != os.Geteuid() || st.Mode&0o077 != 0 {
+		return fmt.Errorf("plugin sockets: others have access to %s; it must belong to the agent's user with mode 0700", path)
+	}
+	return nil
+}
+
+// sweep removes the directories of agents that are dead.
+func sweep(shared string) error {
+	entries, err := os.ReadDir(shared)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !e.IsDir() || !strings.HasPrefix(e.Name(), agentPrefix) {
+			continue
+		}
+		path := filepath.Join(shared, e.Name())
+		lock, err := lockDir(path, unix.LOCK_EX|unix.LOCK_NB)
+		if errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, os.ErrNotExist) {
+			continue // its agent lives, or has just removed it
+		}
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(os.RemoveAll(path), lock.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lockDir opens a directory and locks it until the file is closed.
+func lockDir(path string, how int) (*os.File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err = unix.Flock(int(f.Fd()), how)
+		if err == nil {
+			return f, nil
+		}
+		if !errors.Is(err, unix.EINTR) {
+			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
+		}
+	}
+}

@@ -1,0 +1,115 @@
+package pluginhost
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+func TestAgentsShareTheSocketDir(t *testing.T) {
+	dir := filepath.Join(socketsAt(t), "made")
+	const rounds = 50 // starting at the same moment takes luck
+	for range rounds {
+		var hosts [8]*Host
+		var making sync.WaitGroup
+		for i := range hosts {
+			making.Go(func() {
+				h, err := New(Options{SocketDir: dir})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				hosts[i] = h
+			})
+		}
+		making.Wait()
+		if left := dirEntries(t, dir); len(left) != len(hosts) {
+			t.Errorf("%d agents have %v", len(hosts), left)
+		}
+		for _, h := range hosts {
+			if h != nil {
+				h.Close()
+			}
+		}
+		if left := dirEntries(t, dir); len(left) != 0 {
+			t.Errorf("all agents are gone and %v is left", left)
+		}
+		if t.Failed() {
+			return
+		}
+	}
+	info, err := os.Stat(dir)
+	if err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+}
+
+func TestSweepLeavesWhatIsNotOurs(t *testing.T) {
+	dir := socketsAt(t)
+	for _, name := range []string{"agent1", "agent2/plugin-dir7", "other"} {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "agent-file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h, err := New(Options{SocketDir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Close()
+	if got := strings.Join(dirEntries(t, dir), " "); got != "agent-file other" {
+		t.Errorf("left: %s", got)
+	}
+}
+
+func TestSocketDirsThatCannotBe(t *testing.T) {
+	for name, test := range map[string]struct {
+		make func(t *testing.T, dir string) string
+		want string
+	}{
+		"relative": {func(*testing.T, string) string { return "sockets" }, "is not an absolute path"},
+		"too long": {func(_ *testing.T, dir string) string {
+			return dir + strings.Repeat("x", maxSocketPath-madeUpBytes-len(dir)+1)
+		}, "is too long by 1 bytes"},
+		"a file": {func(t *testing.T, dir string) string {
+			if err := os.WriteFile(dir+"/f", nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			return dir + "/f"
+		}, "not a directory"},
+		"open to others": {func(t *testing.T, dir string) string {
+			if err := os.Chmod(dir, 0o701); err != nil {
+				t.Fatal(err)
+			}
+			return dir
+		}, "others have access to"},
+		"a link": {func(t *testing.T, dir string) string {
+			if err := os.Symlink(dir, dir+"/l"); err != nil {
+				t.Fatal(err)
+			}
+			return dir + "/l"
+		}, "is not a directory"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, err := New(Options{SocketDir: test.make(t, socketsAt(t))})
+			if err == nil {
+				h.Close()
+			}
+			if err == nil || !strings.Contains(err.Error(), test.want) || !strings.HasPrefix(err.Error(), "plugin sockets: ") {
+				t.Errorf("got %v, want %s", err, test.want)
+			}
+		})
+	}
+}
+
+// The longest directory that is allowed is short enough for a socket.
+func TestTheLongestSocketDirHoldsASocket(t *testing.T) {
+	dir := socketsAt(t) + "/"
+	dir += strings.Repeat("x", maxSocketPath-madeUpBytes-len(dir))
+	h, _ := newTestHost(t, func(o *Options) { o.SocketDir = dir })
+	passes(t, startSet(t, h, Spec{Name: "a", Validator: "echo"}).Groups()[0], 1)
+}

@@ -1,0 +1,186 @@
+package pluginhost
+
+import (
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Whatever is wrong with a plugin's program, one line says so and what to do.
+func TestAProgramThatIsNoPluginIsDiagnosed(t *testing.T) {
+	h, _ := newTestHost(t, func(o *Options) { o.StartTimeout = 5 * time.Second })
+	dir := t.TempDir()
+	write := func(name, content string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(content), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for name, test := range map[string]struct {
+		path string // empty for the test program
+		kind string
+		want string
+	}{
+		"another architecture": {path: write("arch", otherMachine(t)), want: "is built for s390x, this machine is"},
+		"no program":           {path: write("text", "hello"), want: "is neither a program for"},
+		"no interpreter":       {path: write("script", "#!/no/such/python3 -u\n"), want: "needs /no/such/python3, which is not installed"},
+		"empty":                {path: write("empty", ""), want: "is neither a program for"},
+		"a tool":               {path: "/bin/echo", want: `printed "plugin" where the handshake must stand`},
+		"prints first":         {kind: "prints-first", want: `printed "hello there" where the handshake must stand`},
+		"other version":        {kind: "version-2", want: "speaks version 2 of the plugin contract, this agent speaks version 1"},
+		"net/rpc":              {kind: "netrpc", want: `does not speak gRPC, but "netrpc"`},
+		"tcp":                  {kind: "tcp", want: "listens on tcp 127.0.0.1:1; it must listen on a unix socket"},
+		"other cookie":         {kind: "other-cookie", want: "ended before it was ready (exit status 1); it said: "},
+		"exits":                {kind: "exits", want: "ended before it was ready (exit status 7); it said: no licence found"},
+		"panics":               {kind: "panics", want: "it said: panic: no licence found"},
+		"no validators":        {kind: "no-validators", want: "Describe: the plugin has no validators"},
+		"no service":           {kind: "no-service", want: "it does not serve Describe of stepagent.validator.v1.ValidatorService"},
+		"too few results":      {kind: "too-few-results", want: "answered Configure with 0 results for 1 validators"},
+		"exits in configure":   {kind: "exits-in-configure", want: "ended before it was ready (exit status 4)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			spec := Spec{Name: "a", Validator: "v", Path: test.path, Args: []string{"plugin"}}
+			if test.path == "" {
+				spec.Path, spec.Args = self(t), []string{"plugin", test.kind}
+			}
+			_, err := h.Start(t.Context(), []Spec{spec})
+			all := specErrors(t, err)
+			if len(all) != 1 || all[0].Index != 0 || all[0].Key != "path" {
+				t.Fatalf("got %+v", all)
+			}
+			if got := all[0].Problem; !strings.Contains(got, test.want) || !strings.HasPrefix(got, spec.Path) ||
+				strings.Contains(got, "\n") {
+				t.Errorf("got  %s\nwant %s", got, test.want)
+			}
+		})
+	}
+}
+
+// otherMachine returns a program for another machine. Its byte order is not that machine's
+// either, so that no emulator takes it.
+func otherMachine(t *testing.T) string {
+	t.Helper()
+	b, err := os.ReadFile(self(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	binary.LittleEndian.PutUint16(b[18:], 22) // e_machine = EM_S390, see elf(5)
+	return string(b)
+}
+
+func TestAProgramThatDoesNotGetReadyIsEnded(t *testing.T) {
+	h, _ := newTestHost(t, func(o *Options) { o.StartTimeout = 300 * time.Millisecond })
+	for _, kind := range []string{"silent", "hangs-in-configure"} {
+		_, err := h.Start(t.Context(), []Spec{{Name: "a", Validator: "v", Path: self(t), Args: []string{"plugin", kind}}})
+		if all := specErrors(t, err); len(all) != 1 || !strings.Contains(all[0].Problem,
+			"was not ready in time: more than 300ms have passed") {
+			t.Errorf("%s: got %+v", kind, all)
+		}
+		if left := children(t); len(left) > 0 {
+			t.Errorf("%s: still there: %v", kind, left)
+		}
+	}
+}
+
+func TestCheckExecutable(t *testing.T) {
+	sound := func(t *testing.T) string {
+		path := filepath.Join(t.TempDir(), "dir", "plugin")
+		if err := os.Mkdir(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, nil, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	must := func(t *testing.T, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	tests := map[string]struct {
+		spoil func(t *testing.T, path string) string
+		want  string
+	}{
+		"sound": {func(_ *testing.T, path string) string { return path }, ""},
+		"read by others only": {func(t *testing.T, path string) string {
+			must(t, os.Chmod(path, 0o644))
+			return path
+		}, "is not executable; chmod 755"},
+		"missing":   {func(_ *testing.T, path string) string { return path + "x" }, "there is no file"},
+		"directory": {func(_ *testing.T, path string) string { return filepath.Dir(path) }, "is not a file"},
+		"link": {func(t *testing.T, path string) string {
+			must(t, os.Symlink(path, path+"x"))
+			return path + "x"
+		}, "is a symbolic link"},
+		"link above": {func(t *testing.T, path string) string {
+			link := filepath.Join(filepath.Dir(filepath.Dir(path)), "link")
+			must(t, os.Symlink(filepath.Dir(path), link))
+			return filepath.Join(link, "plugin")
+		}, ""},
+		"written by others": {func(t *testing.T, path string) string {
+			must(t, os.Chmod(path, 0o757))
+			return path
+		}, "others than the owner can write to"},
+		"written by the group": {func(t *testing.T, path string) string {
+			must(t, os.Chmod(path, 0o775))
+			return path
+		}, "others than the owner can write to"},
+		"directory written by others": {func(t *testing.T, path string) string {
+			must(t, os.Chmod(filepath.Dir(path), 0o777))
+			return path
+		}, "others than the owner can write to"},
+		"directory behind a link written by others": {func(t *testing.T, path string) string {
+			link := filepath.Join(t.TempDir(), "link")
+			must(t, os.Symlink(filepath.Dir(path), link))
+			must(t, os.Chmod(filepath.Dir(filepath.Dir(path)), 0o777))
+			return filepath.Join(link, "plugin")
+		}, "others than the owner can write to"},
+		"sticky directory": {func(t *testing.T, path string) string {
+			must(t, os.Chmod(filepath.Dir(path), 0o777|os.ModeSticky))
+			return path
+		}, ""},
+	}
+	if os.Geteuid() == 0 { // only root can give files away
+		tests["of another user"] = struct {
+			spoil func(t *testing.T, path string) string
+			want  string
+		}{func(t *testing.T, path string) string {
+			must(t, os.Chown(path, 54321, -1))
+			return path
+		}, "belongs to user 54321"}
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			err := checkExecutable(test.spoil(t, sound(t)))
+			switch {
+			case test.want == "" && err != nil:
+				t.Error(err)
+			case test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)):
+				t.Errorf("got %v, want %s", err, test.want)
+			}
+		})
+	}
+}
+
+// What a plugin prints as its handshake may be anything.
+func FuzzWrongHandshake(f *testing.F) {
+	for _, line := range []string{"", "1|1|unix|/s|grpc", "1|1|unix|/s", "|||||", "x|y", "1|2|tcp|a|netrpc|"} {
+		f.Add(line)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		err := wrongHandshake("/plugin", printable([]byte(line)))
+		if err == nil {
+			if p := strings.Split(line, "|"); len(p) < 5 || p[1] != "1" || p[2] != "unix" || p[4] != "grpc" {
+				t.Errorf("%q passes", line)
+			}
+		} else if strings.ContainsAny(err.Error(), "\n\x1b") || len(err.Error()) > 1000 {
+			t.Errorf("%q gives %q", line, err)
+		}
+	})
+}

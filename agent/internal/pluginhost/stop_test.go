@@ -1,0 +1,217 @@
+package pluginhost
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/stepagent/stepagent/agent/internal/judge"
+	"github.com/stepagent/stepagent/plugins/validator"
+)
+
+// However a plugin behaves, Close is done with it long before its bound, and newTestHost
+// checks that nothing is left.
+func TestCloseIsBounded(t *testing.T) {
+	for name, test := range map[string]struct {
+		spec Spec
+		do   func(t *testing.T, set *Set)
+	}{
+		"well behaved": {spec: Spec{Validator: "echo"}},
+		"stopped":      {spec: Spec{Validator: "echo"}, do: freeze},
+		"hung":         {spec: Spec{Validator: "hang", Settings: []byte(`{"step":1}`)}, do: oneStep},
+		"flooding":     {spec: Spec{Validator: "flood", Settings: []byte(`{"step":1}`)}, do: oneStep},
+		"crashing":     {spec: Spec{Validator: "crash", Settings: []byte(`{"step":1}`)}, do: oneStep},
+		"stubborn":     {spec: Spec{Validator: "echo", Args: []string{"plugin", "ignores-signals"}}},
+		"grandchild": {spec: Spec{Validator: "echo", Args: []string{"plugin", "grandchild"}}, do: func(t *testing.T, _ *Set) {
+			if len(grandchildren(t)) != 1 {
+				t.Error("there is no grandchild to end")
+			}
+		}},
+		"grandchild of a dead one": {spec: Spec{Validator: "crash", Settings: []byte(`{"step":1}`),
+			Args: []string{"plugin", "grandchild"}}, do: oneStep},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, _ := newTestHost(t, nil)
+			test.spec.Name = "a"
+			if test.spec.Args != nil {
+				test.spec.Path = self(t)
+			}
+			set := startSet(t, h, test.spec)
+			if test.do != nil {
+				test.do(t, set)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), maxClose)
+			defer cancel()
+			set.Close(ctx)
+			if ctx.Err() != nil {
+				t.Error("Close did not return by itself")
+			}
+			if left := children(t); len(left) > 0 {
+				t.Errorf("still there: %v", left)
+			}
+			if left := dirEntries(t, h.sockets.path); len(left) > 0 {
+				t.Errorf("sockets are left: %v", left)
+			}
+			if left := grandchildren(t); len(left) > 0 {
+				t.Errorf("grandchildren are still there: %v", left)
+			}
+			set.Close(ctx) // again does nothing
+			if st := set.Status()[0]; st.State != Stopped || st.PID != 0 {
+				t.Errorf("status = %+v", st)
+			}
+			a := within(t, time.Second, set.Groups()[0], 1)[0]
+			if !errors.Is(a.Err, errClosed) {
+				t.Errorf("a closed set says %+v", a)
+			}
+		})
+	}
+}
+
+func oneStep(t *testing.T, set *Set) { within(t, 50*time.Millisecond, set.Groups()[0], 1) }
+
+// grandchildren returns the living processes that the kind "grandchild" has started below
+// this test.
+func grandchildren(t *testing.T) []string {
+	t.Helper()
+	all, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, path := range all {
+		b, err := os.ReadFile(path)
+		if err == nil && string(b) == "/bin/sleep\x00"+nap(os.Getpid())+"\x00" {
+			found = append(found, path)
+		}
+	}
+	return found
+}
+
+func TestCloseAnswersStepsThatWait(t *testing.T) {
+	h, _ := newTestHost(t, nil)
+	set := startSet(t, h, Spec{Name: "a", Validator: "hang", Settings: []byte(`{"step":3}`)})
+	var waiting sync.WaitGroup
+	for range 10 {
+		waiting.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			a := set.Groups()[0].Judge(ctx, judge.Call{States: make([][]byte, 1), Step: validator.Step{ID: 3}})
+			if !errors.Is(a[0].Err, errClosed) {
+				t.Errorf("got %+v", a)
+			}
+		})
+	}
+	eventually(t, "the steps wait", func() bool { return set.Status()[0].Steps == 10 })
+	set.Close(t.Context())
+	waiting.Wait()
+}
+
+// A signal to the whole group, such as a service manager sends, does not take the validators
+// away while the agent lives.
+func TestSignalsToThePluginAreTheAgentsBusiness(t *testing.T) {
+	h, _ := newTestHost(t, nil)
+	set := startSet(t, h, Spec{Name: "a", Validator: "echo"})
+	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		if err := syscall.Kill(-set.Status()[0].PID, s); err != nil {
+			t.Fatal(err)
+		}
+		for range 500 { // time enough for a signal to arrive
+			passes(t, set.Groups()[0], 1)
+		}
+	}
+	if st := set.Status()[0]; st.Restarts != 0 {
+		t.Errorf("status = %+v", st)
+	}
+}
+
+func TestTheKernelPrefersAPluginWhenMemoryRunsOut(t *testing.T) {
+	h, _ := newTestHost(t, nil)
+	set := startSet(t, h, Spec{Name: "a", Validator: "echo"})
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/oom_score_adj", set.Status()[0].PID))
+	if err != nil || strings.TrimSpace(string(b)) != strconv.Itoa(oomScore) {
+		t.Errorf("oom_score_adj = %q, %v", b, err)
+	}
+}
+
+func TestNoPluginOutlivesItsAgent(t *testing.T) {
+	dir := socketsAt(t)
+	agent := exec.Command(self(t), "agent", dir)
+	agent.Stderr = os.Stderr
+	stdin, err := agent.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = stdin.Close() }()
+	stdout, err := agent.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := agent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(line))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plugin, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Close(plugin) }()
+	if err := agent.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = agent.Wait() // it was killed
+	ended := []unix.PollFd{{Fd: int32(plugin), Events: unix.POLLIN}}
+	for {
+		n, err := unix.Poll(ended, 2000)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if n != 1 || err != nil {
+			t.Errorf("the plugin lives on: %v", err)
+		}
+		break
+	}
+
+	if left := dirEntries(t, dir); len(left) != 1 {
+		t.Errorf("the dead agent left %v, want its one directory", left)
+	}
+	h, err := New(Options{SocketDir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if left := dirEntries(t, dir); len(left) != 1 || !strings.HasSuffix(h.sockets.path, left[0]) {
+		t.Errorf("after the next start there is %v", left)
+	}
+	h.Close()
+}
+
+func dirEntries(t *testing.T, dir string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}

@@ -1,0 +1,77 @@
+package pluginhost
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+const (
+	// watchInterval is how often a link is looked at, and how long a process may keep steps
+	// waiting without a word before it is asked whether it is well.
+	watchInterval = 200 * time.Millisecond
+	// stuckTime is how long after its deadline a step may stay unanswered while others are
+	// answered. A context that ends does not stop a validator's code, so such a step is
+	// likely to run for ever.
+	stuckTime = 2 * time.Second
+)
+
+// watch gives the link up when the process hangs. It returns when the link is lost.
+func (l *link) watch(ctx context.Context, o Options) {
+	tick := time.NewTicker(watchInterval)
+	defer tick.Stop()
+	pinged := time.Now()
+	for {
+		select {
+		case <-l.lost:
+			return
+		case <-tick.C:
+		}
+		now := time.Now()
+		silent, err := l.look(now)
+		if err == nil && (silent || now.Sub(pinged) >= o.PingInterval) {
+			pinged = now
+			err = l.ping(ctx, o.PingTimeout)
+		}
+		if err != nil {
+			l.lose(err)
+			return
+		}
+	}
+}
+
+func (l *link) ping(ctx context.Context, timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	err := ping(ctx, l.conn)
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return fmt.Errorf("the plugin hangs: it did not answer a ping within %v", timeout)
+	}
+	if err != nil {
+		return fmt.Errorf("the plugin does not answer a ping: %w", err)
+	}
+	return nil
+}
+
+// look reports whether steps wait for a process that is silent, and returns an error when
+// it has left one unanswered for too long.
+func (l *link) look(now time.Time) (silent bool, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, w := range l.sent {
+		over := now.Sub(w.deadline)
+		if over > 0 && l.heard.Before(w.sentAt) {
+			return false, fmt.Errorf("the plugin hangs: it left a step unanswered for %v and said nothing since",
+				now.Sub(w.sentAt).Round(time.Millisecond))
+		}
+		if over > stuckTime {
+			return false, fmt.Errorf("the plugin is stuck on a step: no verdict %v after the deadline",
+				over.Round(time.Millisecond))
+		}
+		if now.Sub(w.sentAt) >= watchInterval && now.Sub(l.heard) >= watchInterval {
+			silent = true
+		}
+	}
+	return silent, nil
+}
