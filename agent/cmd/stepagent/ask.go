@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stepagent/stepagent/agent/internal/config"
+	"github.com/stepagent/stepagent/agent/internal/daemon"
+)
+
+// askTimeout bounds how long a running agent may take to answer; a reload starts processes.
+const askTimeout = 30 * time.Second
+
+func newReload() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "reload",
+		Short: "have the running agent read its config again",
+		Long: `reload waits until the new config is in force. New validators are started and asked first;
+when anything is wrong nothing changes, and reload says why and ends with 1.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			status, err := ask(cmd, daemon.AskReload)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "reloaded %s; generation %d of the validators is in force\n",
+				status.Config, status.Generation)
+			return err
+		},
+	}
+	addSettings(cmd, "port", "admin-socket")
+	return cmd
+}
+
+func newStatus() *cobra.Command {
+	return newQuestion("status", "show what the running agent does", printStatus,
+		func(s daemon.Status) any { return s })
+}
+
+func newValidators() *cobra.Command {
+	return newQuestion("validators", "show the validators of the running agent", printValidators,
+		func(s daemon.Status) any { return s.Validators })
+}
+
+// newQuestion returns a command that shows a part of the running agent's status.
+func newQuestion(use, short string, show func(io.Writer, daemon.Status) error, part func(daemon.Status) any) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: use, Short: short, Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			status, err := ask(cmd, daemon.AskStatus)
+			if err != nil {
+				return err
+			}
+			if asJSON, err := cmd.Flags().GetBool("json"); err != nil || asJSON {
+				enc := json.NewEncoder(cmd.OutOrStdout())
+				enc.SetIndent("", "  ")
+				return enc.Encode(part(status))
+			}
+			return show(cmd.OutOrStdout(), status)
+		},
+	}
+	addSettings(cmd, "port", "admin-socket")
+	cmd.Flags().Bool("json", false, "write JSON")
+	return cmd
+}
+
+// ask puts a question to the agent that the command's flags and config point to.
+func ask(cmd *cobra.Command, question func(context.Context, string) (daemon.Status, error)) (daemon.Status, error) {
+	c, err := config.Load(sources(cmd))
+	if err != nil {
+		return daemon.Status{}, err
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), askTimeout)
+	defer cancel()
+	return question(ctx, daemon.AdminSocket(c, daemon.RuntimeDir(), c.Port))
+}
+
+func printStatus(w io.Writer, s daemon.Status) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	row := func(name, format string, args ...any) {
+		_, _ = fmt.Fprintf(t, "%s\t%s\n", name, fmt.Sprintf(format, args...)) // Flush tells
+	}
+	row("agent", "%s, process %d, up %v", s.Version, s.PID, time.Since(s.Started).Round(time.Second))
+	row("address", "%s", s.Address)
+	row("config", "%s", s.Config)
+	row("last reload", "%s", lastReload(s.Reload))
+	row("connections", "%d open, %d accepted, %d refused", s.Connections.Open, s.Connections.Accepted, s.Connections.Refused)
+	row("sessions", "%d open, %d completed, %d incomplete", s.Sessions.Open, s.Sessions.Completed, s.Sessions.Incomplete)
+	row("steps", "%d passed, %d failed, %d undecided, %d answered again",
+		s.Sessions.Passed, s.Sessions.Failed, s.Sessions.Undecided, s.Sessions.Replayed)
+	row("validators", "%s (generation %d)", strings.Join(s.Names(), ", "), s.Generation)
+	return t.Flush()
+}
+
+func lastReload(r daemon.LastReload) string {
+	switch {
+	case r.Time.IsZero():
+		return "none"
+	case r.Error != "":
+		return fmt.Sprintf("%s, refused: %s", r.Time.Format(time.DateTime), r.Error)
+	default:
+		return r.Time.Format(time.DateTime) + ", in force"
+	}
+}
+
+func printValidators(w io.Writer, s daemon.Status) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(t, "VALIDATORS\tSTATE\tPROCESS\tUP\tRESTARTS\tSTEPS\tERRORS\tPLUGIN") // Flush tells
+	for _, v := range s.Validators {
+		process, up := "-", "-"
+		if v.PID != 0 {
+			process, up = fmt.Sprint(v.PID), time.Since(v.Started).Round(time.Second).String()
+		}
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s %s, %s\n", strings.Join(v.Validators, ", "),
+			v.State, process, up, v.Restarts, v.Steps, v.Errors, v.Plugin, v.Version, v.Path)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, v := range s.Validators {
+		if v.LastError != "" {
+			if _, err := fmt.Fprintf(w, "%s: the last process was lost: %s\n", strings.Join(v.Validators, ", "), v.LastError); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stepagent/stepagent/agent/internal/daemon"
+)
+
+func newDemo() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "show an agent and a client at work, in half a minute",
+		Long: `demo starts an agent on a free loopback port, its validators in a process of their own, and
+performs three procedures against it with the client's code: one that is sound, one with
+mistakes, and one against an agent that is made to misbehave. It ends with 0 when each showed
+what it is made to show. The records of the runs, the config and the agent's log stay in a
+folder, which it names.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, release := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			defer release()
+			dir, err := cmd.Flags().GetString("dir")
+			if err != nil {
+				return err
+			}
+			return demo(ctx, dir, cmd.OutOrStdout())
+		},
+	}
+	cmd.Flags().String("dir", "", "keep records, config and log in the new folder `DIR` (default: one in the temporary folder)")
+	return cmd
+}
+
+func demo(ctx context.Context, dir string, out io.Writer) (err error) {
+	dir, err = demoDir(dir)
+	if err != nil {
+		return err
+	}
+	stage, err := setStage(ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if stopErr := stage.close(); err == nil {
+			err = stopErr
+		}
+	}()
+	say := func(format string, args ...any) { _, _ = fmt.Fprintf(out, format, args...) } // a demonstration nobody sees
+	say("An agent listens on %s; its validators run in %s.\n", stage.agent.Addr(), processes(stage.agent.Status()))
+
+	var wrong []string
+	for number, act := range acts() {
+		say("\n%d. The procedure %s: %s\n", number+1, act.data, act.about)
+		problems, err := stage.perform(ctx, act, say)
+		if err != nil {
+			return fmt.Errorf("the procedure %s: %w", act.data, err)
+		}
+		for _, p := range problems {
+			say("   not as it should be: %s\n", p)
+		}
+		wrong = append(wrong, problems...)
+	}
+	say("\nThe records of the runs, the config and the agent's log are in %s\n", dir)
+	if len(wrong) > 0 {
+		return fmt.Errorf("%d steps did not show what they are made to show", len(wrong))
+	}
+	say("Each procedure showed what it is made to show.\n")
+	return nil
+}
+
+// demoDir makes the folder for what the demonstration leaves behind.
+func demoDir(dir string) (string, error) {
+	if dir == "" {
+		return os.MkdirTemp("", "stepagent-demo-")
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return "", err
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return "", fmt.Errorf("%w; name a folder that does not exist with --dir", err)
+	}
+	return dir, nil
+}
+
+// processes names the validators' processes.
+func processes(s daemon.Status) string {
+	text := ""
+	for i, v := range s.Validators {
+		if i > 0 {
+			text += ", "
+		}
+		text += fmt.Sprintf("process %d", v.PID)
+	}
+	return text
+}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/stepagent/stepagent/agent/internal/daemon"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"stepagent": main, testPluginName: serveTestPlugin})
+}
+
+// The scripts in testdata/script run stepagent, which is this test binary, and have these
+// commands besides those of testscript:
+//
+//	freeport         sets $PORT to a port on which nobody listens
+//	await            waits until an agent accepts connections on $PORT
+//	taken            listens on $PORT until the script ends
+//	send FILE        sends the file to $PORT on one connection; the replies are stdout
+//	exits CODE CMD   like exec, for a command that must exit with CODE
+func TestScripts(t *testing.T) {
+	files, err := filepath.Glob("../../../testdata/script/stepagent_*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("found no scripts (%v)", err)
+	}
+	testscript.Run(t, testscript.Params{
+		Files:               files,
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			dir, err := daemon.TempRuntimeDir() // the script's own folder has too long a path
+			if err != nil {
+				return err
+			}
+			env.Defer(func() { _ = os.RemoveAll(dir) })
+			env.Setenv("RUNTIME_DIRECTORY", dir)
+			return nil
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"freeport": cmdFreePort, "await": cmdAwait, "taken": cmdTaken, "send": cmdSend, "exits": cmdExits,
+		},
+	})
+}
+
+// patience is how long a script waits for something that is to happen at once.
+const patience = 20 * time.Second
+
+func cmdFreePort(ts *testscript.TestScript, _ bool, _ []string) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Setenv("PORT", strconv.Itoa(listener.Addr().(*net.TCPAddr).Port))
+	ts.Check(listener.Close())
+}
+
+func cmdTaken(ts *testscript.TestScript, _ bool, _ []string) {
+	listener, err := net.Listen("tcp", "localhost:"+ts.Getenv("PORT"))
+	ts.Check(err)
+	ts.Defer(func() { _ = listener.Close() })
+}
+
+func cmdAwait(ts *testscript.TestScript, _ bool, _ []string) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		conn, err := net.Dial("tcp", "localhost:"+ts.Getenv("PORT"))
+		if err == nil {
+			_ = conn.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("no agent: %v", err)
+		}
+	}
+}
+
+func cmdSend(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: send FILE")
+	}
+	conn, err := net.Dial("tcp", "localhost:"+ts.Getenv("PORT"))
+	ts.Check(err)
+	defer func() { _ = conn.Close() }()
+	ts.Check(conn.SetDeadline(time.Now().Add(patience)))
+	_, err = io.WriteString(conn, ts.ReadFile(args[0]))
+	ts.Check(err)
+	ts.Check(conn.(*net.TCPConn).CloseWrite())
+	replies, err := io.ReadAll(conn)
+	ts.Check(err)
+	_, err = ts.Stdout().Write(replies)
+	ts.Check(err)
+}
+
+func cmdExits(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND...")
+	}
+	got := "0"
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		got = strings.TrimPrefix(err.Error(), "exit status ")
+	}
+	if got != args[0] {
+		ts.Fatalf("%s: exit %s, want %s", strings.Join(args[1:], " "), got, args[0])
+	}
+}
+
+// TestDemo runs the demonstration as the README has it.
+func TestDemo(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "demo")
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	var out strings.Builder
+	if err := demo(ctx, dir, &out); err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	for _, name := range []string{"success.jsonl", "failure.jsonl", "timeout.jsonl", "agent.log", "stepagent.toml"} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Size() == 0 {
+			t.Errorf("%s: %v, want a file that is not empty", name, err)
+		}
+	}
+	if want := fmt.Sprintf("are in %s\n", dir); !strings.Contains(out.String(), want) {
+		t.Errorf("the output does not say %q:\n%s", want, out.String())
+	}
+}
