@@ -1,0 +1,142 @@
+package judge
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/stepagent/stepagent/plugins/validator"
+)
+
+// A Group is neighbouring validators of one plugin, which answer together in one round
+// trip.
+type Group interface {
+	// Names returns the validators' names in the config's order. Each is unique in a chain.
+	Names() []string
+	// First returns, for each validator, the step that must begin a session.
+	First() []Expectation
+	// Judge returns one answer for each validator. It returns when the context ends at the
+	// latest. It may be called by many goroutines at once.
+	Judge(ctx context.Context, call Call) []Answer
+}
+
+// A Call is one step put to a group.
+type Call struct {
+	// Session is without State: each validator has its own.
+	Session validator.Session
+	// States holds one State for each validator of the group.
+	States [][]byte
+	Step   validator.Step
+}
+
+// An Answer is what one validator says of one step.
+type Answer struct {
+	Verdict validator.Verdict
+	// Expects is the step that must come next.
+	Expects Expectation
+	// Err says why the verdict is undecided; nil otherwise.
+	Err error
+}
+
+// A Chain is the validators in force, in the config's order. It does not change once made
+// and is safe for concurrent use.
+type Chain struct {
+	options Options
+	groups  []Group
+	users   atomic.Int64 // steps being judged, and 1 while in force; 0 is for ever
+	drained chan struct{}
+}
+
+// Options are what a chain needs to know beside its validators.
+type Options struct {
+	// Generation tells chains apart; it goes up by one with each.
+	Generation uint64
+	Limits     Limits
+	// AllowFaults lets validators ask for misbehaviour.
+	AllowFaults bool
+}
+
+// NewChain returns a chain of the groups.
+func NewChain(options Options, groups ...Group) *Chain {
+	c := &Chain{options: options, groups: groups, drained: make(chan struct{})}
+	c.users.Store(1)
+	return c
+}
+
+// Generation returns the chain's number.
+func (c *Chain) Generation() uint64 { return c.options.Generation }
+
+// Groups returns the groups in order.
+func (c *Chain) Groups() []Group { return c.groups }
+
+// First returns the step that must begin a session: the word of the first validator that
+// knows one.
+func (c *Chain) First() Expectation {
+	for _, g := range c.groups {
+		for _, e := range g.First() {
+			if e.Known {
+				return e
+			}
+		}
+	}
+	return Expectation{}
+}
+
+// Drained is closed when the chain is out of force and judges no step any more.
+func (c *Chain) Drained() <-chan struct{} { return c.drained }
+
+func (c *Chain) acquire() bool {
+	for {
+		n := c.users.Load()
+		if n == 0 {
+			return false
+		}
+		if c.users.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+func (c *Chain) release() {
+	if c.users.Add(-1) == 0 {
+		close(c.drained)
+	}
+}
+
+func (c *Chain) judge(ctx context.Context, session Session, step Step) Judgement {
+	budget := c.options.Limits.Budget(step.Timeout, time.Since(step.Arrived))
+	ctx, cancel := context.WithTimeoutCause(ctx, budget,
+		fmt.Errorf("no verdict within %v", budget.Round(time.Millisecond)))
+	defer cancel()
+
+	answers := make([][]Answer, len(c.groups))
+	ask := func(i int) { answers[i] = ask(ctx, c.groups[i], session, step) }
+	// The last group, mostly the only one, needs no goroutine of its own.
+	var others sync.WaitGroup
+	for i := range len(c.groups) - 1 {
+		others.Go(func() { ask(i) })
+	}
+	if len(c.groups) > 0 {
+		ask(len(c.groups) - 1)
+	}
+	others.Wait()
+	return c.merge(session.Memory, answers)
+}
+
+// ask puts the step to one group. A panic costs the step its verdict and not the agent its
+// life: mostly a group is asked on a goroutine of its own, where nobody else would recover.
+func ask(ctx context.Context, g Group, session Session, step Step) (answers []Answer) {
+	defer func() {
+		if p := recover(); p != nil {
+			answers = slices.Repeat([]Answer{{Err: fmt.Errorf("panic: %v", p)}}, len(g.Names()))
+		}
+	}()
+	return g.Judge(ctx, Call{
+		Session: validator.Session{ID: session.ID, Position: session.Position, Steps: session.Steps},
+		States:  session.Memory.states(g.Names()),
+		Step:    step.Step,
+	})
+}

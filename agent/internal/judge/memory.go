@@ -1,0 +1,44 @@
+package judge
+
+// Memory is what the validators want to know at the next step of a session: the State of
+// each, by the validator's name. It is never changed in place, so that a judgement that is
+// not stored leaves no trace. The zero value is an empty one.
+type Memory []remembered
+
+type remembered struct {
+	name  string
+	state []byte
+}
+
+// Bytes returns the size of the states in it.
+func (m Memory) Bytes() int {
+	n := 0
+	for _, r := range m {
+		n += len(r.state)
+	}
+	return n
+}
+
+func (m Memory) state(name string) []byte {
+	for _, r := range m {
+		if r.name == name {
+			return r.state
+		}
+	}
+	return nil
+}
+
+func (m Memory) states(names []string) [][]byte {
+	states := make([][]byte, len(names))
+	for i, name := range names {
+		states[i] = m.state(name)
+	}
+	return states
+}
+
+func (m Memory) with(name string, state []byte) Memory {
+	if len(state) == 0 {
+		return m
+	}
+	return append(m, remembered{name: name, state: state})
+}

@@ -1,0 +1,189 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/judge"
+	"github.com/stepagent/stepagent/agent/protocol"
+	"github.com/stepagent/stepagent/plugins/validator"
+)
+
+// A Peer is the other end of a connection.
+type Peer struct {
+	Addr netip.AddrPort
+	// Gone reports whether the other end has closed, even if nobody has read that far yet.
+	// It must not block. Nil when there is no telling.
+	Gone func() bool
+}
+
+// A Conn is one connection's way to its sessions. Its methods are for one goroutine.
+type Conn struct {
+	manager *Manager
+	peer    Peer
+	own     *seat // for requests that name no session
+	begun   bool  // a request that names no session has come
+	// seats that this connection has used, by name. Guarded by Manager.mu.
+	seats map[string]*seat
+}
+
+// An Answer is what a request gets.
+type Answer struct {
+	Reply protocol.Reply
+	// Fault is misbehaviour to carry out instead of simply sending the reply; nil for none.
+	Fault *validator.Fault
+	// Replayed says that the request had been judged before, and this is the reply it got.
+	Replayed bool
+}
+
+// Connect returns the sessions' side of a new connection.
+func (m *Manager) Connect(peer Peer) *Conn {
+	peer.Addr = netip.AddrPortFrom(peer.Addr.Addr().Unmap(), peer.Addr.Port())
+	return &Conn{manager: m, peer: peer}
+}
+
+// Do has one step judged in its session and returns the answer. When the context ends
+// first, the step has not been judged and the answer says that the agent shuts down.
+func (c *Conn) Do(ctx context.Context, req protocol.Request, arrived time.Time) Answer {
+	for {
+		s := c.seat(ctx, req, arrived)
+		if !s.take(ctx) {
+			return c.refuse(req, protocol.ShuttingDown, "the agent stops")
+		}
+		answer, ok := c.at(ctx, s, req, arrived)
+		if ok {
+			return answer
+		}
+	}
+}
+
+// Close tells the sessions that the connection has closed.
+func (c *Conn) Close() {
+	m := c.manager
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, s := range c.seats {
+		m.leave(s, c)
+	}
+	if c.own != nil {
+		m.leave(c.own, c)
+	}
+	c.seats, c.own = nil, nil
+}
+
+// seat returns the seat in which the request is to be judged.
+func (c *Conn) seat(ctx context.Context, req protocol.Request, arrived time.Time) *seat {
+	m := c.manager
+	if req.Session != "" {
+		return m.seatNamed(c, req.Session)
+	}
+	if c.own == nil || m.isDead(c.own) {
+		c.own = m.seatNameless(ctx, c, req.StepID, arrived)
+	}
+	return c.own
+}
+
+func (m *Manager) isDead(s *seat) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return s.dead
+}
+
+// at judges the request in a seat whose turn it has and gives the turn back. It returns
+// false when the seat is gone and another is to be looked for.
+func (c *Conn) at(ctx context.Context, s *seat, req protocol.Request, arrived time.Time) (Answer, bool) {
+	defer s.pass()
+	m := c.manager
+	if reply, ok := s.recall(req.Req); ok {
+		m.count(func(n *Stats) { n.Replayed++ })
+		return Answer{Reply: reply, Replayed: true}, true
+	}
+	if s.session == nil {
+		switch m.open(s, arrived) {
+		case tooLate:
+			return Answer{}, false
+		case tooMany:
+			return c.refuse(req, protocol.Busy, fmt.Sprintf(
+				"the agent has %d sessions open, which is its limit; try again later", m.options.Load().MaxOpen)), true
+		}
+	}
+	defer func() { // after a panic too
+		if now := s.session; now != nil && now.position == 0 {
+			m.abandon(s)
+		}
+	}()
+	return c.judge(ctx, s, req, arrived), true
+}
+
+// judge judges the request in the seat's session. The caller has the seat's turn.
+func (c *Conn) judge(ctx context.Context, s *seat, req protocol.Request, arrived time.Time) Answer {
+	m, now := c.manager, s.session
+	j := m.judge.Judge(ctx, judge.Session{
+		ID: now.id, Position: now.position, Steps: now.steps, Memory: now.memory,
+	}, now.step(req, arrived))
+	if j.Outcome == validator.Undecided {
+		now.tally.undecided++
+		m.count(func(n *Stats) { n.Undecided++ })
+		if ctx.Err() != nil {
+			return c.refuse(req, protocol.ShuttingDown, "the agent stops")
+		}
+		c.logStep(now, req, j, protocol.ValidatorUnavailable)
+		return c.refuse(req, protocol.ValidatorUnavailable, j.Detail)
+	}
+	now.commit(j, req, time.Now())
+	reply := c.reply(req, protocol.Reason(j.Reason), j.Detail)
+	reply.End = now.over()
+	s.remember(req.Req, reply, m.options.Load().RememberedReplies)
+	c.logStep(now, req, j, protocol.Reason(j.Reason))
+	m.judged(s, j.Outcome)
+	return Answer{Reply: reply, Fault: j.Fault}
+}
+
+func (m *Manager) count(add func(*Stats)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	add(&m.stats)
+}
+
+// refuse answers without a verdict: the step has taken no position.
+func (c *Conn) refuse(req protocol.Request, reason protocol.Reason, detail string) Answer {
+	return Answer{Reply: c.reply(req, reason, detail)}
+}
+
+func (c *Conn) reply(req protocol.Request, reason protocol.Reason, detail string) protocol.Reply {
+	id := req.StepID
+	return protocol.Reply{
+		StepID: &id, ErrorCode: c.manager.options.Load().Codes.Of(reason),
+		Req: req.Req, Session: req.Session, Reason: reason, Detail: detail,
+	}
+}
+
+// logStep writes a line for a step that did not pass, and at debug level for one that did.
+func (c *Conn) logStep(s *session, req protocol.Request, j judge.Judgement, reason protocol.Reason) {
+	level, message := slog.LevelWarn, "step failed"
+	switch j.Outcome {
+	case validator.Pass:
+		level, message = slog.LevelDebug, "step passed"
+	case validator.Undecided:
+		level, message = slog.LevelError, "step undecided"
+	}
+	log := c.manager.log
+	if !log.Enabled(context.Background(), level) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("session", s.id), slog.Int64("step_id", req.StepID),
+		slog.Int("position", s.position), slog.String("client", c.peer.Addr.String()),
+	}
+	if reason != "" {
+		attrs = append(attrs, slog.String("reason", string(reason)),
+			slog.String("validator", j.By), slog.String("detail", j.Detail))
+	}
+	if j.Fault != nil {
+		attrs = append(attrs, slog.String("fault", j.Fault.Kind.String()))
+	}
+	log.LogAttrs(context.Background(), level, message, attrs...)
+}

@@ -1,0 +1,99 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Check says what is wrong with the tables while no step is being judged and no timer is
+// about to go off.
+func (m *Manager) Check() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var wrong []error
+	must := func(ok bool, s *seat, what string) {
+		if !ok {
+			wrong = append(wrong, fmt.Errorf("seat %q of %v: %s", s.name, s.client, what))
+		}
+	}
+	open, named, nameless, resting := 0, 0, 0, 0
+	for s := range m.seats {
+		must(!s.dead, s, "dead and not forgotten")
+		must(s.card.open == (s.session != nil), s, "the card does not say whether there is a session")
+		if s.card.open {
+			open++
+			must(s.session.position > 0, s, "a session without a step")
+			must(s.card.expects == s.session.expects && s.card.due.Equal(s.session.due()), s, "the card is out of date")
+		}
+		must(s.rest == nil || !s.card.open, s, "open and at rest")
+		if s.name == "" {
+			must(s.card.open || s.owner != nil, s, "neither open nor anybody's")
+			if s.card.open {
+				nameless++
+			}
+			continue
+		}
+		named++
+		must(m.named[s.name] == s, s, "another has its name")
+		must(s.card.open || s.rest != nil, s, "neither open nor at rest")
+		must((len(s.conns) > 0) == s.card.left.IsZero(), s, "left by mistake")
+		for _, c := range s.conns {
+			must(c.seats[s.name] == s, s, "not known to its connection")
+		}
+	}
+	for e := m.resting.Front(); e != nil; e = e.Next() {
+		resting++
+		s := e.Value.(*seat)
+		must(s.rest == e && !s.dead, s, "at rest by mistake")
+	}
+	listed := 0
+	for addr, h := range m.hosts {
+		if len(h.attached)+len(h.left) == 0 {
+			wrong = append(wrong, fmt.Errorf("host %v has no seat", addr))
+		}
+		for _, shelves := range []shelves{h.attached, h.left} {
+			for expects, shelf := range shelves {
+				listed += len(shelf)
+				must(len(shelf) > 0, &seat{}, "an empty shelf")
+				must(slices.IsSortedFunc(shelf, func(a, b *seat) int { return a.card.due.Compare(b.card.due) }), shelf[0], "a shelf out of order")
+				for _, s := range shelf {
+					must(!s.dead && s.card.open && s.card.expects == expects, s, "listed by mistake")
+				}
+			}
+		}
+		for _, shelf := range h.attached {
+			for _, s := range shelf {
+				must(s.owner != nil && s.owner.own == s && s.card.left.IsZero(), s, "attached by mistake")
+			}
+		}
+		for _, shelf := range h.left {
+			for _, s := range shelf {
+				must(s.owner == nil && !s.card.left.IsZero(), s, "left by mistake")
+			}
+		}
+	}
+	if open != m.stats.Open || named != len(m.named) || nameless != listed || resting != m.resting.Len() {
+		wrong = append(wrong, fmt.Errorf("open %d of %d, named %d of %d, nameless %d of %d, resting %d of %d",
+			m.stats.Open, open, len(m.named), named, listed, nameless, m.resting.Len(), resting))
+	}
+	return errors.Join(wrong...)
+}
+
+// Leftovers says what the tables still hold; empty when everything has ended.
+func (m *Manager) Leftovers() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.seats)+len(m.named)+m.resting.Len()+len(m.hosts)+m.stats.Open == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d seats, %d named, %d at rest, %d hosts, %d open",
+		len(m.seats), len(m.named), m.resting.Len(), len(m.hosts), m.stats.Open)
+}
+
+// Names is how many session names the connection keeps.
+func (c *Conn) Names() int {
+	c.manager.mu.Lock()
+	defer c.manager.mu.Unlock()
+	return len(c.seats)
+}

@@ -1,0 +1,161 @@
+package session
+
+import (
+	"time"
+
+	"github.com/stepagent/stepagent/plugins/validator"
+)
+
+// Why a session is closed before its last step.
+const (
+	idle     = "no step for too long"
+	stopping = "the agent stops"
+)
+
+// opening is what came of the wish to begin a session.
+type opening uint8
+
+const (
+	opened  opening = iota
+	tooMany         // the limit of open sessions is reached
+	tooLate         // the seat is gone; look for it again
+)
+
+// open begins a session in a seat whose turn the caller holds.
+func (m *Manager) open(s *seat, now time.Time) opening {
+	o, first := m.options.Load(), m.judge.First()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s.dead {
+		return tooLate
+	}
+	if m.stats.Open >= o.MaxOpen {
+		if s.rounds == 0 {
+			m.forget(s)
+		}
+		return tooMany
+	}
+	m.stats.Open++
+	m.unrest(s)
+	s.rounds++
+	s.session = begin(s.label(), o.Steps, first, now)
+	m.publish(s)
+	return opened
+}
+
+// abandon takes back open where no step of the session has been judged: there is no session
+// without a step. The caller holds the turn.
+func (m *Manager) abandon(s *seat) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s.rounds--
+	m.vacate(s)
+}
+
+// judged shows what a step has changed, and ends the session that has had its last one. The
+// caller holds the turn.
+func (m *Manager) judged(s *seat, outcome validator.Outcome) {
+	m.mu.Lock()
+	if outcome == validator.Pass {
+		m.stats.Passed++
+	} else {
+		m.stats.Failed++
+	}
+	var ended *session
+	if s.session.over() {
+		ended = m.end(s, "")
+	} else {
+		m.publish(s)
+	}
+	m.mu.Unlock()
+	m.logEnd(ended, "")
+}
+
+// end closes the session; incomplete is why, empty when its last step has been judged. The
+// caller holds the turn and mu, and sees to the log.
+func (m *Manager) end(s *seat, incomplete string) *session {
+	if incomplete == "" {
+		m.stats.Completed++
+	} else {
+		m.stats.Incomplete++
+	}
+	ended := s.session
+	m.vacate(s)
+	return ended
+}
+
+// logEnd writes the one line that a session gets; nil gets none.
+func (m *Manager) logEnd(ended *session, incomplete string) {
+	if ended != nil {
+		ended.logEnd(m.log, time.Now(), incomplete)
+	}
+}
+
+// vacate leaves a seat without a session; the caller holds the turn and mu.
+func (m *Manager) vacate(s *seat) {
+	m.stats.Open--
+	s.session = nil
+	m.publish(s)
+	switch {
+	case s.name != "" && s.rounds > 0:
+		// The replies stay for a while: the client may not have got the last one.
+		s.rest = m.resting.PushBack(s)
+	case s.name != "" || s.owner == nil:
+		m.forget(s)
+	}
+}
+
+// publish brings the seat's card and its timer up to date; the caller holds the turn and mu.
+func (m *Manager) publish(s *seat) {
+	if s.name == "" && s.card.open {
+		m.unlist(s)
+	}
+	if now := s.session; now != nil {
+		s.card.open, s.card.expects, s.card.due = true, now.expects, now.due()
+	} else {
+		s.card.open, s.card.due = false, time.Now()
+	}
+	switch {
+	case s.name == "" && s.card.open:
+		m.list(s)
+	case s.name == "":
+		m.tidy(s.client.Addr())
+	}
+	m.arm(s)
+}
+
+// arm sets the seat's timer to its deadline; the caller holds mu.
+func (m *Manager) arm(s *seat) {
+	if s.name == "" && !s.card.open {
+		// It stays as long as its connection.
+		if s.timer != nil {
+			s.timer.Stop()
+		}
+		return
+	}
+	rest := time.Until(s.deadline(m.options.Load()))
+	if s.timer == nil {
+		s.timer = time.AfterFunc(rest, func() { m.expire(s) })
+		return
+	}
+	s.timer.Reset(rest)
+}
+
+// expire closes the session that has been idle for too long, or forgets the named seat.
+func (m *Manager) expire(s *seat) {
+	s.turn <- struct{}{}
+	defer s.pass()
+	m.mu.Lock()
+	var ended *session
+	switch {
+	case s.dead:
+	case time.Now().Before(s.deadline(m.options.Load())):
+		m.arm(s) // its time has been put off since the timer was set
+	case s.session != nil:
+		ended = m.end(s, idle)
+	case s.name != "":
+		m.forget(s)
+	}
+	m.mu.Unlock()
+	m.logEnd(ended, idle)
+}

@@ -1,0 +1,174 @@
+package session
+
+import (
+	"container/list"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A Manager holds all sessions of an agent. It is safe for concurrent use.
+type Manager struct {
+	judge   Judge
+	log     *slog.Logger
+	options atomic.Pointer[Options]
+
+	mu      sync.Mutex // nobody who has it waits for a seat's turn
+	seats   map[*seat]struct{}
+	named   map[string]*seat
+	resting *list.List // the named seats without a session, the one that rests longest first
+	hosts   map[netip.Addr]*host
+	stats   Stats
+}
+
+// Stats count sessions and steps since the agent started.
+type Stats struct {
+	// Open is how many sessions are open now.
+	Open int `json:"open"`
+	// Completed had their last step judged; Incomplete were closed before.
+	Completed  uint64 `json:"completed"`
+	Incomplete uint64 `json:"incomplete"`
+	// Passed, Failed and Undecided count steps.
+	Passed    uint64 `json:"steps_passed"`
+	Failed    uint64 `json:"steps_failed"`
+	Undecided uint64 `json:"steps_undecided"`
+	// Replayed counts requests that were answered again from memory.
+	Replayed uint64 `json:"steps_replayed"`
+}
+
+// NewManager returns a Manager without sessions.
+func NewManager(judge Judge, options Options, log *slog.Logger) *Manager {
+	m := &Manager{
+		judge: judge, log: log,
+		seats:   map[*seat]struct{}{},
+		named:   map[string]*seat{},
+		resting: list.New(),
+		hosts:   map[netip.Addr]*host{},
+	}
+	m.SetOptions(options)
+	return m
+}
+
+// SetOptions puts other rules in force, for open sessions too.
+func (m *Manager) SetOptions(options Options) {
+	m.options.Store(&options)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for s := range m.seats {
+		m.arm(s)
+	}
+}
+
+// Stats returns the counts as they are now.
+func (m *Manager) Stats() Stats {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.stats
+}
+
+// Close ends every open session as incomplete and says so in the log. Steps that are being
+// judged finish first. No connection may have a step judged any more.
+func (m *Manager) Close() {
+	m.mu.Lock()
+	seats := make([]*seat, 0, len(m.seats))
+	for s := range m.seats {
+		seats = append(seats, s)
+	}
+	m.mu.Unlock()
+	for _, s := range seats {
+		m.dismiss(s)
+	}
+}
+
+// dismiss takes the seat's turn, ends its session and forgets it.
+func (m *Manager) dismiss(s *seat) {
+	s.turn <- struct{}{}
+	defer s.pass()
+	m.mu.Lock()
+	var ended *session
+	if s.session != nil {
+		ended = m.end(s, stopping)
+	}
+	m.forget(s)
+	m.mu.Unlock()
+	m.logEnd(ended, stopping)
+}
+
+// seatNamed returns the seat of the name, a new one when there is none.
+func (m *Manager) seatNamed(c *Conn, name string) *seat {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s := c.seats[name]; s != nil {
+		return s
+	}
+	s := m.named[name]
+	if s == nil {
+		for len(m.named) >= m.options.Load().MaxOpen && m.resting.Len() > 0 {
+			m.forget(m.resting.Front().Value.(*seat))
+		}
+		s = newSeat(name, c.peer.Addr)
+		m.named[name] = s
+		m.seats[s] = struct{}{}
+	}
+	if c.seats == nil {
+		c.seats = map[string]*seat{}
+	}
+	c.seats[name] = s
+	s.conns = append(s.conns, c)
+	s.card.left = time.Time{}
+	return s
+}
+
+// leave takes note that a connection which used the seat has closed; the caller holds mu.
+func (m *Manager) leave(s *seat, c *Conn) {
+	switch {
+	case s.dead:
+	case s.name != "":
+		s.conns = slices.DeleteFunc(s.conns, func(other *Conn) bool { return other == c })
+		if len(s.conns) > 0 {
+			break
+		}
+		s.card.left = time.Now()
+		switch {
+		case s.card.open:
+			m.arm(s)
+		case s.rest == nil:
+			m.forget(s) // it never had a session
+		}
+	case s.owner != c: // another connection has taken it up
+	case s.card.open:
+		m.part(s)
+	default:
+		m.forget(s)
+	}
+}
+
+// forget takes a seat without a session out of all tables; the caller holds mu.
+func (m *Manager) forget(s *seat) {
+	if s.dead {
+		return
+	}
+	s.dead = true
+	delete(m.seats, s)
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	if s.name != "" {
+		delete(m.named, s.name)
+		m.unrest(s)
+	}
+	for _, c := range s.conns {
+		delete(c.seats, s.name)
+	}
+}
+
+// unrest takes a named seat out of those without a session; the caller holds mu.
+func (m *Manager) unrest(s *seat) {
+	if s.rest != nil {
+		m.resting.Remove(s.rest)
+		s.rest = nil
+	}
+}

@@ -1,0 +1,328 @@
+package session_test
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/session"
+	"github.com/stepagent/stepagent/agent/protocol"
+)
+
+// A model is what the design says of sessions, one step after another and with nothing of how
+// they are kept. It is a plain value: copies are made with clone.
+type model struct {
+	mode       string // after_bad_step
+	rules      session.Options
+	changed    time.Time // when the rules were
+	generation uint64
+	conns      map[int]conn
+	places     map[string]place // a nameless one by the connection that it began with, such as "#7"
+	count      int              // of sessions that have ended
+	stats      session.Stats
+	ended      []string
+	free       map[string]time.Time // when the last step of a name or connection had been judged
+}
+
+// A conn is an open connection.
+type conn struct {
+	addr string
+	own  string // the place for steps that name no session; empty when it has none
+}
+
+// A place is where sessions happen one after another: a name, or what a nameless client has.
+type place struct {
+	name  string
+	addr  string // of a nameless one
+	run   run
+	memos []memo
+	users []int // open connections
+	left  time.Time
+	rest  int       // when its last session ended, as an order; 0 for never
+	ended time.Time // the same as a time
+}
+
+// A run is a session that is open; the zero value is none.
+type run struct {
+	steps, position           int
+	wants                     int64 // sequence's next step
+	began, due                time.Time
+	passed, failed, undecided int
+	generations               string
+}
+
+// A memo is a reply that was given to a req.
+type memo struct {
+	req   protocol.ReqID
+	reply protocol.Reply
+}
+
+func (m *model) clone() *model {
+	c := *m
+	c.conns, c.places, c.ended, c.free = maps.Clone(m.conns), maps.Clone(m.places), slices.Clone(m.ended), maps.Clone(m.free)
+	for id, p := range c.places {
+		p.memos, p.users = slices.Clone(p.memos), slices.Clone(p.users)
+		c.places[id] = p
+	}
+	return &c
+}
+
+func (p place) open() bool { return p.run.position > 0 }
+
+// deadline is when the place's session, or the memory of its replies, is to end.
+func (m *model) deadline(p place) time.Time {
+	if !p.open() {
+		return p.ended.Add(m.rules.IdleTimeout)
+	}
+	deadline := p.run.due.Add(m.rules.IdleTimeout)
+	if len(p.users) == 0 {
+		from := p.left
+		if from.Before(p.run.due) {
+			from = p.run.due
+		}
+		if resume := from.Add(m.rules.ResumeWindow); resume.Before(deadline) {
+			deadline = resume
+		}
+	}
+	return deadline
+}
+
+// advance lets the time pass until now: what is due to end does, one after another.
+func (m *model) advance(now time.Time) {
+	for {
+		ending := m.ending(now)
+		if len(ending) == 0 {
+			return
+		}
+		id := slices.MinFunc(ending, func(a, b string) int {
+			return m.deadline(m.places[a]).Compare(m.deadline(m.places[b]))
+		})
+		p := m.places[id]
+		if !p.open() {
+			delete(m.places, id)
+			continue
+		}
+		at := m.deadline(p)
+		if at.Before(m.changed) {
+			at = m.changed
+		}
+		m.end(&p, at, "incomplete")
+		m.keep(id, p)
+	}
+}
+
+// ending returns the places of which something is to end by then.
+func (m *model) ending(then time.Time) []string {
+	var ending []string
+	for id, p := range m.places {
+		if (p.name != "" || p.open()) && !then.Before(m.deadline(p)) {
+			ending = append(ending, id)
+		}
+	}
+	return ending
+}
+
+// keep stores a place, unless there is nothing left in it: of a nameless one that is no
+// longer used.
+func (m *model) keep(id string, p place) {
+	if !p.open() && (p.name == "" && len(p.users) == 0 || p.name != "" && p.rest == 0) {
+		delete(m.places, id)
+		return
+	}
+	m.places[id] = p
+}
+
+func (m *model) end(p *place, at time.Time, verdict string) {
+	if verdict == "" {
+		m.stats.Completed++
+		verdict = "pass"
+		if p.run.failed > 0 {
+			verdict = "fail"
+		}
+	} else {
+		m.stats.Incomplete++
+	}
+	m.stats.Open--
+	m.ended = append(m.ended, fmt.Sprintf("%s: %s steps=%d of=%d passed=%d failed=%d undecided=%d duration=%v validators=%s",
+		cmp.Or(p.name, "nameless"), verdict, p.run.position, p.run.steps, p.run.passed, p.run.failed, p.run.undecided,
+		at.Sub(p.run.began).Round(time.Millisecond), p.run.generations))
+	p.run = run{}
+	m.count++
+	p.rest, p.ended = m.count, at
+}
+
+// place returns where the connection's step is to be judged, and makes the place if need be.
+func (m *model) place(c int, name string) string {
+	if name == "" {
+		own := m.conns[c].own
+		if own == "" {
+			own = fmt.Sprint("#", c)
+			m.places[own] = place{addr: m.conns[c].addr}
+			m.take(c, own)
+		}
+		return own
+	}
+	p, found := m.places[name]
+	if !found {
+		for m.names() >= m.rules.MaxOpen && m.restsLongest() != "" {
+			delete(m.places, m.restsLongest())
+		}
+		p.name = name
+	}
+	if !slices.Contains(p.users, c) {
+		p.users = append(p.users, c)
+	}
+	m.places[name] = p
+	return name
+}
+
+// take makes the connection the user of a nameless place.
+func (m *model) take(c int, id string) {
+	m.conns[c] = conn{addr: m.conns[c].addr, own: id}
+	p := m.places[id]
+	p.users = []int{c}
+	m.places[id] = p
+}
+
+func (m *model) names() int {
+	n := 0
+	for _, p := range m.places {
+		if p.name != "" {
+			n++
+		}
+	}
+	return n
+}
+
+func (m *model) restsLongest() (oldest string) {
+	for id, p := range m.places {
+		if p.name != "" && !p.open() && p.rest > 0 && (oldest == "" || p.rest < m.places[oldest].rest) {
+			oldest = id
+		}
+	}
+	return oldest
+}
+
+// leave closes a connection.
+func (m *model) leave(c int, now time.Time) {
+	delete(m.conns, c)
+	for id, p := range m.places {
+		if i := slices.Index(p.users, c); i >= 0 {
+			p.users = slices.Delete(p.users, i, i+1)
+			if len(p.users) == 0 {
+				p.left = now
+			}
+			m.keep(id, p)
+		}
+	}
+}
+
+// A call is a step that a connection sends.
+type call struct {
+	conn    int
+	req     protocol.Request
+	order   order
+	arrived time.Time
+	begins  time.Time // when its turn comes at the soonest
+}
+
+// do is what the design says of a step. Details are for people and left out.
+func (m *model) do(c call) session.Answer {
+	id := m.place(c.conn, c.req.Session)
+	p := m.places[id]
+	defer func() { m.keep(id, p) }()
+	for _, memo := range p.memos {
+		if !c.req.Req.IsZero() && memo.req == c.req.Req {
+			m.stats.Replayed++
+			return session.Answer{Reply: memo.reply, Replayed: true}
+		}
+	}
+	if !p.open() && m.stats.Open >= m.rules.MaxOpen {
+		return m.answer(c, protocol.Busy)
+	}
+
+	done := c.begins
+	if free := m.free[id]; done.Before(free) {
+		done = free
+	}
+	done = done.Add(c.order.Takes)
+	m.free[id] = done
+	run := p.run
+	if !p.open() {
+		run.steps, run.wants, run.began = m.rules.Steps, 1, c.arrived
+	}
+	reason := m.judge(&run, c)
+	if reason == protocol.ValidatorUnavailable {
+		m.stats.Undecided++
+		if p.open() {
+			p.run.undecided++
+		} else if p.rest > 0 {
+			m.count++
+			p.rest, p.ended = m.count, done
+		}
+		return m.answer(c, reason)
+	}
+
+	if !p.open() {
+		m.stats.Open++
+	}
+	run.position++
+	run.due = done.Add(c.req.Interval.Duration)
+	if reason == "" {
+		run.passed++
+		m.stats.Passed++
+	} else {
+		run.failed++
+		m.stats.Failed++
+	}
+	if g := fmt.Sprint(m.generation); !slices.Contains(strings.Split(run.generations, ","), g) {
+		run.generations = strings.TrimPrefix(run.generations+","+g, ",")
+	}
+	p.run = run
+	answer := m.answer(c, reason)
+	answer.Reply.End = run.position == run.steps
+	if p.name != "" && !c.req.Req.IsZero() {
+		p.memos = append(p.memos, memo{c.req.Req, answer.Reply})
+		p.memos = p.memos[max(len(p.memos)-m.rules.RememberedReplies, 0):]
+	}
+	if answer.Reply.End {
+		m.end(&p, done, "")
+	}
+	return answer
+}
+
+// inList reports whether the step can be in order at all.
+func inList(id int64) bool { return id >= 1 && id <= 10 }
+
+// judge is what the validators say; it moves what sequence wants.
+func (m *model) judge(r *run, c call) protocol.Reason {
+	inOrder := c.req.StepID == r.wants && inList(r.wants)
+	tooShort := c.req.Timeout.Declared && c.req.Timeout.Duration < 5*time.Second
+	if inOrder && !tooShort && c.order.Undecided {
+		return protocol.ValidatorUnavailable
+	}
+	switch {
+	case inOrder, m.mode == "advance":
+		r.wants = r.wants%10 + 1
+	case m.mode == "resync":
+		r.wants = c.req.StepID + 1
+	}
+	switch {
+	case !inOrder:
+		return protocol.OutOfOrder
+	case tooShort:
+		return protocol.TimeoutTooShort
+	default:
+		return ""
+	}
+}
+
+func (m *model) answer(c call, reason protocol.Reason) session.Answer {
+	return session.Answer{Reply: protocol.Reply{
+		StepID: &c.req.StepID, ErrorCode: m.rules.Codes.Of(reason), Reason: reason,
+		Req: c.req.Req, Session: c.req.Session,
+	}}
+}

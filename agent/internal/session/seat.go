@@ -1,0 +1,119 @@
+package session
+
+import (
+	"container/list"
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/judge"
+	"github.com/stepagent/stepagent/agent/protocol"
+)
+
+// A seat is where one client's sessions happen, one after another.
+type seat struct {
+	// name is the session name; empty for the seat of a nameless connection.
+	name string
+	// client is the address and port from which the seat was first taken.
+	client netip.AddrPort
+	// turn is held by whoever judges a step here or closes the session: a channel and not a
+	// mutex, so that waiting for it can be given up.
+	turn chan struct{}
+
+	// Guarded by turn.
+	session *session // nil between two sessions
+	rounds  int
+	memos   []memo
+
+	// Guarded by Manager.mu.
+	timer *time.Timer
+	dead  bool          // no longer in the manager's tables; look for the seat again
+	conns []*Conn       // that have used a named seat and are open
+	rest  *list.Element // of a named seat without a session: its place among those
+	owner *Conn         // of a nameless seat; nil when left
+	card  card
+}
+
+// A card is what others may know of a seat's session without having its turn.
+type card struct {
+	open    bool // there is a session
+	expects judge.Expectation
+	due     time.Time // when the client's next step is expected; without a session, when it ended
+	left    time.Time // when the last connection closed; zero while there is one
+}
+
+// A memo is a reply that is kept for a repeated req.
+type memo struct {
+	req   protocol.ReqID
+	reply protocol.Reply
+}
+
+func newSeat(name string, client netip.AddrPort) *seat {
+	return &seat{name: name, client: client, turn: make(chan struct{}, 1)}
+}
+
+// take waits for the turn; false when the context ended first.
+func (s *seat) take(ctx context.Context) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	select {
+	case s.turn <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (s *seat) pass() { <-s.turn }
+
+// label names the session at hand in logs.
+func (s *seat) label() string {
+	if s.name != "" {
+		return s.name
+	}
+	return fmt.Sprintf("%v#%d", s.client, s.rounds)
+}
+
+// recall returns the reply that was given to the req.
+func (s *seat) recall(req protocol.ReqID) (protocol.Reply, bool) {
+	if s.name == "" || req.IsZero() {
+		return protocol.Reply{}, false
+	}
+	for _, m := range s.memos {
+		if m.req == req {
+			return m.reply, true
+		}
+	}
+	return protocol.Reply{}, false
+}
+
+// remember keeps the reply, and forgets the oldest ones past the limit.
+func (s *seat) remember(req protocol.ReqID, reply protocol.Reply, limit int) {
+	if s.name == "" || req.IsZero() {
+		return
+	}
+	if drop := len(s.memos) + 1 - max(limit, 1); drop > 0 {
+		s.memos = slices.Delete(s.memos, 0, drop)
+	}
+	s.memos = append(s.memos, memo{req: req, reply: reply})
+}
+
+// deadline is when the seat is to be looked at if nothing happens: to close its session, or
+// to forget a named seat without one. The caller holds Manager.mu.
+func (s *seat) deadline(o *Options) time.Time {
+	deadline := s.card.due.Add(o.IdleTimeout)
+	if !s.card.open || s.card.left.IsZero() {
+		return deadline
+	}
+	left := s.card.left
+	if left.Before(s.card.due) {
+		left = s.card.due
+	}
+	if resume := left.Add(o.ResumeWindow); resume.Before(deadline) {
+		return resume
+	}
+	return deadline
+}

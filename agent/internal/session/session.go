@@ -1,0 +1,147 @@
+// Package session keeps the agent's view of each run: which step belongs to which session,
+// how many of its steps have been judged, and what was answered.
+//
+// A seat is where sessions of one client happen one after another: a session name, or a
+// connection that names none. One step at a time is judged in a seat; its result is stored
+// before anybody can see the reply, so that a step is judged once or not at all. Nothing
+// here is on disk: a restart of the agent forgets open sessions.
+package session
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/judge"
+	"github.com/stepagent/stepagent/agent/protocol"
+	"github.com/stepagent/stepagent/plugins/validator"
+)
+
+// A Judge judges one step of a session. *judge.Judge is one.
+type Judge interface {
+	Judge(ctx context.Context, session judge.Session, step judge.Step) judge.Judgement
+	// First is the step that must begin a session.
+	First() judge.Expectation
+}
+
+// Options are the rules of sessions. They can be changed while sessions are open.
+type Options struct {
+	// Steps is the number of steps after which a session ends. A session keeps the number
+	// with which it began.
+	Steps int
+	// IdleTimeout closes a session that had no step for so long; the interval that the
+	// client declared does not count.
+	IdleTimeout time.Duration
+	// ResumeWindow is how long a session stays open when its connection has closed.
+	ResumeWindow time.Duration
+	// TakeoverWait is how long a nameless connection waits for an earlier one to be seen
+	// closed, when that one's session expects the step at hand.
+	TakeoverWait time.Duration
+	// RememberedReplies is how many replies are kept for each session name, to answer a
+	// repeated req.
+	RememberedReplies int
+	// MaxOpen is how many sessions may be open.
+	MaxOpen int
+	// Codes are the error codes of reasons.
+	Codes protocol.Codes
+}
+
+// maxQuiet bounds the declared interval during which a session is not idle, so that no
+// client can hold a session for ever.
+const maxQuiet = 24 * time.Hour
+
+// A session is the agent's view of one run. It is guarded by its seat's turn.
+type session struct {
+	id          string
+	steps       int
+	began       time.Time
+	position    int
+	memory      judge.Memory
+	expects     judge.Expectation
+	replied     time.Time     // when the last step was answered; began before the first
+	interval    time.Duration // declared with the last step
+	tally       tally
+	faulted     bool
+	generations []uint64
+}
+
+type tally struct{ passed, failed, undecided int }
+
+func begin(id string, steps int, first judge.Expectation, now time.Time) *session {
+	return &session{id: id, steps: steps, began: now, replied: now, expects: first}
+}
+
+// step returns what the judge is to know of the request.
+func (s *session) step(req protocol.Request, arrived time.Time) judge.Step {
+	step := judge.Step{Arrived: arrived, Step: validator.Step{
+		ID:       req.StepID,
+		Timeout:  validator.Wait(req.Timeout),
+		Interval: validator.Wait(req.Interval),
+		At:       max(arrived.Sub(s.began), 0),
+		Data:     req.Data,
+	}}
+	if s.position > 0 {
+		step.Gap = validator.Wait{Duration: max(arrived.Sub(s.replied), 0), Declared: true}
+	}
+	return step
+}
+
+// commit stores a judgement that counts. Before it the step has not happened; after it the
+// step has been judged, whether or not the reply arrives.
+func (s *session) commit(j judge.Judgement, req protocol.Request, now time.Time) {
+	s.position++
+	s.memory, s.expects = j.Memory, j.Expects
+	s.replied, s.interval = now, min(req.Interval.Duration, maxQuiet)
+	if j.Outcome == validator.Pass {
+		s.tally.passed++
+	} else {
+		s.tally.failed++
+	}
+	s.faulted = s.faulted || j.Fault != nil
+	if !slices.Contains(s.generations, j.Generation) {
+		s.generations = append(s.generations, j.Generation)
+	}
+}
+
+func (s *session) over() bool { return s.position >= s.steps }
+
+// due is when the client's next step is to be expected.
+func (s *session) due() time.Time { return s.replied.Add(s.interval) }
+
+// logEnd writes the one line that a session gets.
+func (s *session) logEnd(log *slog.Logger, now time.Time, incomplete string) {
+	verdict := "pass"
+	switch {
+	case incomplete != "":
+		verdict = "incomplete"
+	case s.tally.failed > 0:
+		verdict = "fail"
+	}
+	attrs := []slog.Attr{
+		slog.String("session", s.id), slog.String("verdict", verdict),
+		slog.Int("steps", s.position), slog.Int("of", s.steps),
+		slog.Int("passed", s.tally.passed), slog.Int("failed", s.tally.failed),
+		slog.Int("undecided", s.tally.undecided),
+		slog.Duration("duration", now.Sub(s.began).Round(time.Millisecond)),
+		slog.String("validators", generations(s.generations)),
+	}
+	if incomplete != "" {
+		attrs = append(attrs, slog.String("cause", incomplete))
+	}
+	if s.faulted {
+		attrs = append(attrs, slog.Bool("faults", true))
+	}
+	log.LogAttrs(context.Background(), slog.LevelInfo, "session ended", attrs...)
+}
+
+// generations writes the numbers of the chains that judged, such as "3" or "3,4".
+func generations(gs []uint64) string {
+	words := make([]string, len(gs))
+	for i, g := range gs {
+		words[i] = strconv.FormatUint(g, 10)
+	}
+	return strings.Join(words, ",")
+}

@@ -1,0 +1,120 @@
+package session
+
+import (
+	"context"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/judge"
+)
+
+// firstStep begins a session where no validator says which step must.
+const firstStep = 1
+
+// firstPause is the time between the first two looks for a seat to take up. Each further one
+// is twice as long, so that a step is looked for a few times and not all the time.
+const firstPause = time.Millisecond
+
+// seatNameless returns the seat of a connection that names no session: the one that an
+// earlier connection from the same address has left and that fits the step, or a new one.
+func (m *Manager) seatNameless(ctx context.Context, c *Conn, stepID int64, now time.Time) *seat {
+	first := m.judge.First()
+	if !first.Known {
+		first.StepID = firstStep
+	}
+	mayResume := !c.begun && stepID != first.StepID
+	c.begun = true
+
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if mayResume {
+		if s := m.resume(ctx, c, stepID, now); s != nil {
+			return s
+		}
+	}
+	s := newSeat("", c.peer.Addr)
+	s.owner = c
+	m.seats[s] = struct{}{}
+	return s
+}
+
+// resume finds the seat to take up and attaches the connection to it; nil when there is none.
+// Where it is not clear which one it is, waiting a moment makes it clear: an earlier
+// connection is seen to be closed, or other clients come and take up theirs. The caller holds
+// mu, which is given up meanwhile.
+func (m *Manager) resume(ctx context.Context, c *Conn, stepID int64, arrived time.Time) *seat {
+	w := &waiter{
+		conn: c, expects: judge.Expectation{StepID: stepID, Known: true}, arrived: arrived,
+		served: make(chan struct{}),
+	}
+	h := m.host(c.peer.Addr.Addr())
+	patience := m.options.Load().TakeoverWait
+	for pause := firstPause; ; pause *= 2 {
+		s, clear := m.find(h, w.expects, arrived)
+		if clear || patience <= 0 || ctx.Err() != nil {
+			h.dequeue(w)
+			if s != nil {
+				m.attach(s, c)
+			}
+			m.tidy(c.peer.Addr.Addr())
+			return s
+		}
+		h.enqueue(w)
+		pause = min(pause, patience)
+		patience -= pause
+		m.mu.Unlock()
+		select {
+		case <-w.served:
+		case <-time.After(pause):
+		case <-ctx.Done():
+		}
+		m.mu.Lock()
+		if w.seat != nil {
+			return w.seat
+		}
+	}
+}
+
+// find returns the seat that the client has most likely left, and whether that is clear.
+// Many clients may share the address, so the step that is expected counts first, and then
+// the time at which each said it would be back. When no seat expects the step, its client
+// has made a mistake, and the time alone must tell. The caller holds mu.
+func (m *Manager) find(h *host, expects judge.Expectation, at time.Time) (s *seat, clear bool) {
+	if s := h.left[expects].due(at); s != nil && s.away(at) <= earlyBy {
+		return s, true
+	}
+	// An attached seat may be the client's, if the end of its earlier connection has not been
+	// seen yet.
+	m.settle(h.attached[expects], at)
+	left, attached := h.left[expects], h.attached[expects]
+	if s := left.due(at); s != nil {
+		rival := attached.due(at)
+		return s, rival == nil || s.away(at) <= rival.away(at)
+	}
+	if s := left.leftLast(); s != nil {
+		return s, len(attached) == 0
+	}
+	for _, due := range h.attached {
+		m.settle(due[:due.until(at.Add(earlyBy))], at)
+	}
+	s, several := h.left.due(at)
+	if s == nil {
+		s = h.left.leftLast()
+	}
+	rival, _ := h.attached.due(at)
+	return s, !several && rival == nil && len(attached) == 0
+}
+
+// maxAsked is how many connections are asked whether they are gone, of those that expect one
+// step and were due before, or are due after: the client's own is among the first.
+const maxAsked = 8
+
+// settle parts the attached seats whose connection the other end has closed though nobody
+// here has read that far: the end of one connection and the first bytes of the next can
+// arrive together.
+func (m *Manager) settle(attached shelf, at time.Time) {
+	for _, s := range attached.around(at, maxAsked) {
+		if gone := s.owner.peer.Gone; gone != nil && gone() {
+			m.part(s)
+		}
+	}
+}
