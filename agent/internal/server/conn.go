@@ -119,6 +119,7 @@ func (c *conn) handleMessage() bool {
 		return c.refuseUnread(err)
 	}
 	if c.heldBack() >= o.PipelinedMessages {
+		c.note(c.server.notes.ahead, "too many replies outstanding", slog.Int("limit", o.PipelinedMessages))
 		return c.send(refusal(req, o, "too many replies of this connection are outstanding; wait for them"))
 	}
 	c.quiet = min(req.Interval.Duration, maxQuiet)
@@ -144,19 +145,19 @@ func (c *conn) refuseUnread(err error) bool {
 	var bad *protocol.Error
 	switch {
 	case errors.As(err, &bad) && bad.Reason == protocol.BadRequest:
-		s.notes.bad.Log(s.steps, s.log, slog.LevelWarn, "bad request",
-			slog.String("client", c.addr.String()), slog.String("detail", bad.Detail))
+		c.note(s.notes.bad, "bad request", slog.String("detail", bad.Detail))
 		return c.send(bad.Reply(o.Codes.Of(bad.Reason)))
 	case errors.As(err, &bad):
-		s.notes.bad.Log(s.steps, s.log, slog.LevelWarn, "bad message",
-			slog.String("client", c.addr.String()), slog.String("detail", bad.Detail))
+		c.note(s.notes.bad, "bad message", slog.String("detail", bad.Detail))
 		c.turnAway(bad.Reason, bad.Detail)
 	case errors.Is(err, io.EOF), s.draining.Load():
 	case errors.Is(err, os.ErrDeadlineExceeded) && c.reader.Buffered():
 		detail := "the message was not complete within " + o.MessageTime.String()
-		s.notes.slow.Log(s.steps, s.log, slog.LevelWarn, "slow message",
-			slog.String("client", c.addr.String()), slog.String("detail", detail))
+		c.note(s.notes.slow, "slow message", slog.String("detail", detail))
 		c.turnAway(protocol.BadMessage, detail)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		// Nobody's mistake: a client that has finished may stay for a while.
+		s.notes.idle.Log(s.steps, s.log, slog.LevelInfo, "idle connection closed", slog.String("client", c.addr.String()))
 	default:
 		s.log.Debug("connection ended", slog.String("client", c.addr.String()), slog.Any("error", err))
 	}

@@ -97,7 +97,8 @@ func TestIdleConnectionCloses(t *testing.T) {
 func TestReplyNotTaken(t *testing.T) {
 	o := defaults()
 	o.ReplyTime = 100 * time.Millisecond
-	h := start(t, o)
+	var log lockedBuffer
+	h := startLogging(t, o, &log)
 	deaf := h.dial(t)
 	if err := deaf.Conn.(*net.TCPConn).SetReadBuffer(1); err != nil {
 		t.Fatal(err)
@@ -111,6 +112,9 @@ func TestReplyNotTaken(t *testing.T) {
 		}
 	}()
 	waitFor(t, "the deaf client to go", func() bool { return h.Stats().Accepted == 1 && h.Stats().Open == 0 })
+	if !strings.Contains(log.String(), "reply not taken") {
+		t.Errorf("no line says so:\n%s", log.String())
+	}
 	p := h.dial(t)
 	p.send(`{"step_id":1}`)
 	p.expect(`"error_code":0`)
@@ -257,4 +261,37 @@ func (l *lockedBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
+}
+
+// TestEachLimitIsLogged: past a limit there is a line that says so.
+func TestEachLimitIsLogged(t *testing.T) {
+	var log lockedBuffer
+	o := defaults()
+	o.Connections, o.PipelinedMessages = 3, 1
+	o.MessageTime, o.ReplyTime, o.IdleTimeout = 50*time.Millisecond, 50*time.Millisecond, 200*time.Millisecond
+	h := startLogging(t, o, &log, faulty(validator.Fault{Kind: validator.FaultDelay, Delay: time.Hour}))
+	logged := func(line string) {
+		t.Helper()
+		waitFor(t, "the line: "+line, func() bool { return strings.Contains(log.String(), line) })
+	}
+
+	p := h.dial(t)
+	p.send(`{"step_id":1}{"step_id":2}{"step_id":3}`)
+	p.expect(`"error_code":0`)
+	p.expect(`"busy"`)
+	logged("too many replies outstanding")
+	p.expectClosed()
+	logged("idle connection closed")
+
+	p = h.dial(t)
+	p.send(`{`)
+	p.expect(`"bad_message"`)
+	logged("slow message")
+
+	for range 3 {
+		h.dial(t)
+	}
+	waitFor(t, "three connections", func() bool { return h.Stats().Open == 3 })
+	h.dial(t).expect(`"busy"`)
+	logged("connection refused")
 }

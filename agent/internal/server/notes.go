@@ -1,23 +1,28 @@
 package server
 
 import (
+	"log/slog"
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/logging"
 )
 
-// noteEvery is how often one kind of line about clients' misbehaviour may be logged.
+// noteEvery is how often one kind of line that clients cause may be logged.
 const noteEvery = time.Second
 
 // notes limit the log lines that clients can cause, one limit for each kind.
 type notes struct {
-	accept, refused, bad, slow, unread *logging.Limiter
+	accept, refused, bad, slow, idle, ahead, unread *logging.Limiter
 }
 
 func newNotes() notes {
-	return notes{
-		accept: logging.NewLimiter(noteEvery), refused: logging.NewLimiter(noteEvery),
-		bad: logging.NewLimiter(noteEvery), slow: logging.NewLimiter(noteEvery),
-		unread: logging.NewLimiter(noteEvery),
-	}
+	limiter := func() *logging.Limiter { return logging.NewLimiter(noteEvery) }
+	return notes{accept: limiter(), refused: limiter(), bad: limiter(), slow: limiter(),
+		idle: limiter(), ahead: limiter(), unread: limiter()}
+}
+
+// note logs what the connection's client has done, no more often than its kind may be.
+func (c *conn) note(kind *logging.Limiter, message string, attrs ...slog.Attr) {
+	attrs = append([]slog.Attr{slog.String("client", c.addr.String())}, attrs...)
+	kind.Log(c.server.steps, c.server.log, slog.LevelWarn, message, attrs...)
 }

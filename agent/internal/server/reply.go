@@ -1,9 +1,11 @@
 package server
 
 import (
+	"errors"
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/session"
@@ -23,12 +25,16 @@ func (c *conn) send(reply protocol.Reply) bool {
 func (c *conn) write(b []byte) bool {
 	s := c.server
 	_ = c.nc.SetWriteDeadline(time.Now().Add(s.options.Load().ReplyTime)) // fails only when closed
-	if _, err := c.nc.Write(b); err != nil {
-		s.notes.unread.Log(s.steps, s.log, slog.LevelDebug, "reply not taken",
-			slog.String("client", c.addr.String()), slog.Any("error", err))
-		return false
+	_, err := c.nc.Write(b)
+	switch {
+	case err == nil:
+		return true
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		c.note(s.notes.unread, "reply not taken, connection closed")
+	default:
+		s.log.Debug("reply not sent", slog.String("client", c.addr.String()), slog.Any("error", err))
 	}
-	return true
+	return false
 }
 
 // misbehave carries out the fault that a validator asked for; false ends the connection. The

@@ -179,8 +179,7 @@ func (s *Server) admit(nc net.Conn) {
 	}
 	s.mu.Unlock()
 	if full != "" {
-		s.notes.refused.Log(s.steps, s.log, slog.LevelWarn, "connection refused",
-			slog.String("client", addr.String()), slog.String("detail", full))
+		c.note(s.notes.refused, "connection refused", slog.String("detail", full))
 		s.refuse(c, full)
 	}
 }
