@@ -61,8 +61,9 @@ type Reply struct {
 	End bool
 }
 
-// OK reports whether the step passed.
-func (r Reply) OK() bool { return r.ErrorCode == 0 && r.StepID != nil }
+// OK reports whether the step passed. A reply that gives a reason does not say so, whatever
+// its code.
+func (r Reply) OK() bool { return r.ErrorCode == 0 && r.StepID != nil && r.Reason == "" }
 
 // A Wait is a length of time that may be absent. The zero value is an absent one.
 type Wait struct {

@@ -204,7 +204,7 @@ func secondWait(value any) (wait protocol.Wait, ok bool) {
 		return protocol.Seconds(protocol.MaxWait), true
 	}
 	exact, _ := new(big.Rat).SetString(string(number))
-	exact.Mul(exact, big.NewRat(int64(time.Second), 1)).Add(exact, big.NewRat(1, 2))
+	exact.Mul(exact, big.NewRat(int64(time.Second), 1))
 	ns := new(big.Int).Quo(exact.Num(), exact.Denom())
 	return protocol.Seconds(time.Duration(min(ns.Int64(), int64(protocol.MaxWait)))), true
 }

@@ -82,7 +82,8 @@ func readWait(name string, raw []byte) (wait Wait, problem string) {
 }
 
 // nanoseconds converts a JSON number of seconds with no sign, digit by digit: a float64
-// would not hold 7.7, nor a large number to the nanosecond.
+// would not hold 7.7, nor a large number to the nanosecond. What is smaller than a nanosecond
+// is cut off, so that 4.9999999999 is less than 5.
 func nanoseconds(number []byte) time.Duration {
 	digits, exponent := cutExponent(number)
 	whole, fraction, _ := bytes.Cut(digits, []byte{'.'})
@@ -97,8 +98,6 @@ func nanoseconds(number []byte) time.Duration {
 			switch {
 			case place > before:
 				return 0 // the point is left of the first digit
-			case place == before && c >= '5':
-				return min(ns+1, MaxWait)
 			case place == before:
 				return min(ns, MaxWait)
 			case ns > MaxWait/10:

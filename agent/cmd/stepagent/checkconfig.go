@@ -44,10 +44,6 @@ func checkConfig(cmd *cobra.Command, from config.Sources) error {
 	if err != nil {
 		return err
 	}
-	plugin, err := self()
-	if err != nil {
-		return err
-	}
 	// A folder of its own: the agent may be running.
 	dir, err := daemon.TempRuntimeDir()
 	if err != nil {
@@ -55,7 +51,7 @@ func checkConfig(cmd *cobra.Command, from config.Sources) error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // in the temporary folder: no harm if it stays
 	err = daemon.Check(cmd.Context(), c, daemon.Options{
-		RuntimeDir: dir, Plugin: plugin, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		RuntimeDir: dir, Plugin: self(), Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
 	if err != nil {
 		return err

@@ -1,9 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"os"
-
 	"github.com/spf13/cobra"
 
 	"github.com/stepagent/stepagent/agent/internal/daemon"
@@ -35,11 +32,8 @@ func newPlugin() *cobra.Command {
 	}
 }
 
-// self is how the agent starts this executable as a plugin.
-func self() (daemon.Plugin, error) {
-	path, err := os.Executable()
-	if err != nil {
-		return daemon.Plugin{}, fmt.Errorf("find this executable, which serves the bundled validators: %w", err)
-	}
-	return daemon.Plugin{Path: path, Argv0: "stepagent", Args: []string{"plugin"}}, nil
+// self is how the agent starts this executable as a plugin: as the kernel knows it, proc(5),
+// so that it is this one still when an upgrade has put another in its place.
+func self() daemon.Plugin {
+	return daemon.Plugin{Path: "/proc/self/exe", Argv0: "stepagent", Args: []string{"plugin"}}
 }

@@ -51,13 +51,9 @@ func serve(ctx context.Context, from config.Sources, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	plugin, err := self()
-	if err != nil {
-		return err
-	}
 	agent, err := daemon.Start(ctx, daemon.Options{
 		Load:    func() (*config.Loaded, error) { return config.Load(from) },
-		Version: version.Number(), Plugin: plugin, Log: log, Level: level,
+		Version: version.Number(), Plugin: self(), Log: log, Level: level,
 	})
 	if err != nil {
 		return err

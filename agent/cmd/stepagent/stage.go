@@ -46,10 +46,6 @@ func setStage(ctx context.Context, dir string) (_ *stage, err error) {
 	if err != nil {
 		return nil, err
 	}
-	plugin, err := self()
-	if err != nil {
-		return nil, err
-	}
 	if err := s.configure(acts()[0]); err != nil {
 		return nil, err
 	}
@@ -57,7 +53,7 @@ func setStage(ctx context.Context, dir string) (_ *stage, err error) {
 		Load: func() (*config.Loaded, error) {
 			return config.Load(config.Sources{File: s.configFile(), Set: map[string]string{"host": "127.0.0.1", "port": "0"}})
 		},
-		RuntimeDir: s.socket, Version: version.Number(), Plugin: plugin, Log: log, Level: level,
+		RuntimeDir: s.socket, Version: version.Number(), Plugin: self(), Log: log, Level: level,
 	})
 	return s, err
 }

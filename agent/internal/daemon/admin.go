@@ -110,6 +110,21 @@ func reply(w http.ResponseWriter, status int, body any) {
 	_ = json.NewEncoder(w).Encode(body) // the caller has gone
 }
 
+// removeSocket removes a socket, and nothing else.
+func removeSocket(path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case info.Mode().Type() != os.ModeSocket:
+		return fmt.Errorf("%s is there and is no socket", path)
+	default:
+		return os.Remove(path)
+	}
+}
+
 // listenAdmin listens on the socket. One that an agent left behind when it was killed is
 // removed first; one that answers belongs to somebody else.
 func listenAdmin(path string) (net.Listener, error) {
@@ -120,7 +135,7 @@ func listenAdmin(path string) (net.Listener, error) {
 		_ = conn.Close()
 		return nil, fmt.Errorf("admin socket %s belongs to another agent that is running; give this one its own with --admin-socket", path)
 	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := removeSocket(path); err != nil {
 		return nil, fmt.Errorf("admin socket: %w; name another place with --admin-socket", err)
 	}
 	listener, err := net.Listen("unix", path)

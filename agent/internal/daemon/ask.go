@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/stepagent/stepagent/agent/internal/config"
@@ -76,7 +77,9 @@ func unreachable(socket string, err error) error {
 		return fmt.Errorf("no right to use the admin socket %s; try as root or as the agent's user", socket)
 	}
 	hint := "is an agent running?"
-	if others, _ := filepath.Glob(filepath.Join(filepath.Dir(socket), "admin-*.sock")); len(others) > 0 {
+	others, _ := filepath.Glob(filepath.Join(filepath.Dir(socket), "admin-*.sock")) // the pattern is sound
+	others = slices.DeleteFunc(others, func(other string) bool { return other == socket })
+	if len(others) > 0 {
 		hint = "there is " + strings.Join(others, ", ") + "; name one with --admin-socket, or its agent's port with --port"
 	}
 	return fmt.Errorf("no agent answers on %s; %s", socket, hint)

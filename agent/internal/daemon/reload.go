@@ -3,9 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/config"
@@ -89,6 +87,9 @@ func unchangeable(old, next *config.Loaded) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%s cannot change while the agent runs; restart it, or set the old value again",
-		strings.Join(keys, ", "))
+	var problems config.Problems
+	for _, key := range keys {
+		problems = append(problems, next.Problem(key, "cannot change while the agent runs; restart it, or set the old value again"))
+	}
+	return problems
 }

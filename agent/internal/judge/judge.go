@@ -66,12 +66,16 @@ type Limits struct {
 	Cap time.Duration
 }
 
+// Of a declared timeout a tenth, but no more than replyMargin, is for the reply to reach the
+// client before it gives up: that a validator is at fault must not look like a lost reply.
+const replyMargin = 500 * time.Millisecond
+
 // Budget is how much time is left to judge a step that declared timeout and arrived so long
 // ago.
 func (l Limits) Budget(timeout validator.Wait, ago time.Duration) time.Duration {
 	budget := l.Cap
 	if timeout.Declared {
-		budget = min(timeout.Duration, l.Cap)
+		budget = min(timeout.Duration-min(timeout.Duration/10, replyMargin), l.Cap)
 	}
 	return max(budget-ago, l.Floor)
 }

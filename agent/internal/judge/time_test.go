@@ -22,21 +22,22 @@ var waits = map[string]struct {
 	ago     time.Duration // since the step arrived
 	want    time.Duration
 }{
-	"the declared timeout":          {declared(3 * time.Second), 0, 3 * time.Second},
-	"counted from the arrival":      {declared(3 * time.Second), 500 * time.Millisecond, 2500 * time.Millisecond},
-	"never less than the floor":     {declared(10 * time.Millisecond), 0, time.Second},
-	"the floor, whatever has gone":  {declared(3 * time.Second), time.Hour, time.Second},
-	"a timeout of 0 is declared":    {declared(0), 0, time.Second},
-	"just above the floor":          {declared(time.Second + 1), 0, time.Second + 1},
-	"never more than the cap":       {declared(time.Hour), 0, 30 * time.Second},
-	"the cap counts from arrival":   {declared(time.Hour), 12 * time.Second, 18 * time.Second},
-	"none declared means the cap":   {validator.Wait{}, 0, 30 * time.Second},
-	"none declared, after a while":  {validator.Wait{}, 20 * time.Second, 10 * time.Second},
-	"the longest that can be":       {declared(1<<63 - 1), time.Hour, time.Second},
-	"less left than the floor":      {declared(5 * time.Second), 4500 * time.Millisecond, time.Second},
-	"exactly the floor left":        {declared(5 * time.Second), 4 * time.Second, time.Second},
-	"a moment more than the floor":  {declared(5 * time.Second), 4*time.Second - 1, time.Second + 1},
-	"not declared, yet some length": {validator.Wait{Duration: 2 * time.Second}, 0, 30 * time.Second},
+	"the declared timeout, less a tenth": {declared(3 * time.Second), 0, 2700 * time.Millisecond},
+	"less half a second at most":         {declared(20 * time.Second), 0, 19500 * time.Millisecond},
+	"counted from the arrival":           {declared(3 * time.Second), 500 * time.Millisecond, 2200 * time.Millisecond},
+	"never less than the floor":          {declared(10 * time.Millisecond), 0, time.Second},
+	"the floor, whatever has gone":       {declared(3 * time.Second), time.Hour, time.Second},
+	"a timeout of 0 is declared":         {declared(0), 0, time.Second},
+	"just above the floor":               {declared(2*time.Second + 10), 500*time.Millisecond + 299999999 + 9, time.Second + 1},
+	"never more than the cap":            {declared(time.Hour), 0, 30 * time.Second},
+	"the cap counts from arrival":        {declared(time.Hour), 12 * time.Second, 18 * time.Second},
+	"none declared means the cap":        {validator.Wait{}, 0, 30 * time.Second},
+	"none declared, after a while":       {validator.Wait{}, 20 * time.Second, 10 * time.Second},
+	"the longest that can be":            {declared(1<<63 - 1), time.Hour, time.Second},
+	"less left than the floor":           {declared(5 * time.Second), 4500 * time.Millisecond, time.Second},
+	"exactly the floor left":             {declared(5 * time.Second), 3500 * time.Millisecond, time.Second},
+	"a moment more than the floor":       {declared(5 * time.Second), 3500*time.Millisecond - 1, time.Second + 1},
+	"not declared, yet some length":      {validator.Wait{Duration: 2 * time.Second}, 0, 30 * time.Second},
 }
 
 func TestBudget(t *testing.T) {

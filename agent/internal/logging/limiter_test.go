@@ -85,3 +85,21 @@ func TestLimiterTogether(t *testing.T) {
 		}
 	})
 }
+
+// TestBurstLimiter: so many lines in each period, and the rest is counted.
+func TestBurstLimiter(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		l := NewBurstLimiter(time.Second, 3)
+		for i := range 12 { // one each 125 ms
+			l.Log(t.Context(), timeless(&out), slog.LevelInfo, "m", slog.Int("n", i))
+			time.Sleep(125 * time.Millisecond)
+		}
+		want := "level=INFO msg=m n=0\nlevel=INFO msg=m n=1\nlevel=INFO msg=m n=2\n" +
+			"level=INFO msg=m n=8 suppressed=5\nlevel=INFO msg=m n=9\nlevel=INFO msg=m n=10\n"
+		if got := out.String(); got != want {
+			t.Errorf("got\n%swant\n%s", got, want)
+		}
+	})
+}

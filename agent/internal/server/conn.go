@@ -26,13 +26,25 @@ type conn struct {
 	quiet    time.Duration // the interval that the client declared last
 
 	mu     sync.Mutex
-	idle   bool // waits for the first byte of a message
+	phase  phase
 	closed bool
 	held   map[*time.Timer]struct{} // replies that a fault holds back
 
 	writing sync.Mutex
 	out     []byte
 }
+
+// A phase is what a connection's goroutine is at, for a shutdown.
+type phase uint8
+
+const (
+	busy    phase = iota // has a message judged, or replies
+	idle                 // waits for the first byte of a message
+	reading              // waits for the rest of one
+)
+
+// drainTime is how long the rest of a message may take to arrive once the agent is stopping.
+const drainTime = 200 * time.Millisecond
 
 func newConn(s *Server, nc net.Conn, addr netip.AddrPort) *conn {
 	return &conn{server: s, nc: nc, addr: addr}
@@ -64,52 +76,59 @@ func (c *conn) awaitMessage() bool {
 		return c.refuseRest()
 	}
 	if !c.reader.Buffered() {
-		if !c.rest() {
+		idleTimeout := c.server.options.Load().IdleTimeout
+		if !c.enter(idle, idleTimeout+c.quiet, 0) {
 			return c.refuseRest()
 		}
-		err := c.reader.Wait()
-		c.wake()
-		if err != nil {
+		if err := c.reader.Wait(); err != nil {
 			return c.refuseUnread(err)
 		}
 	}
 	return true
 }
 
-// rest marks the connection as idle, so that a shutdown may close it at once; false when the
-// shutdown has begun.
-func (c *conn) rest() bool {
-	idleTimeout := c.server.options.Load().IdleTimeout
+// enter says what the goroutine will be at and how long it may read for that: within limit,
+// or within draining once the agent is stopping; false when that is 0 and it is.
+func (c *conn) enter(p phase, limit, draining time.Duration) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.server.draining.Load() {
-		return false
+		if draining == 0 {
+			return false
+		}
+		limit = min(limit, draining)
 	}
-	c.idle = true
-	_ = c.nc.SetReadDeadline(time.Now().Add(idleTimeout + c.quiet)) // fails only when closed
+	c.phase = p
+	_ = c.nc.SetReadDeadline(time.Now().Add(limit)) // fails only when closed
 	return true
 }
 
-func (c *conn) wake() {
+func (c *conn) leave() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.idle = false
+	c.phase = busy
 }
 
-// drain has an idle connection close; one that is busy sees to it after its reply.
+// drain has an idle connection close, and one that has begun a message finish it soon; one
+// that is busy sees to it after its reply.
 func (c *conn) drain() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.idle {
+	switch c.phase {
+	case idle:
 		_ = c.nc.SetReadDeadline(time.Now())
+	case reading:
+		_ = c.nc.SetReadDeadline(time.Now().Add(drainTime))
+	case busy:
 	}
 }
 
 // handleMessage reads one message and answers it; false ends the connection.
 func (c *conn) handleMessage() bool {
 	o := c.server.options.Load()
-	_ = c.nc.SetReadDeadline(time.Now().Add(o.MessageTime)) // for the whole message, whatever trickles in
+	c.enter(reading, o.MessageTime, drainTime) // for the whole message, whatever trickles in
 	message, err := c.reader.Next()
+	c.leave()
 	if err != nil {
 		return c.refuseUnread(err)
 	}

@@ -203,6 +203,8 @@ func TestFloodLogsLittle(t *testing.T) {
 func TestOutOfDescriptors(t *testing.T) {
 	h := start(t, defaults())
 	p := h.dial(t)
+	p.send(`{"step_id":1}`)
+	p.expect(`"error_code":0`) // it has its descriptor
 	var before syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
 		t.Fatal(err)
@@ -227,7 +229,7 @@ func TestOutOfDescriptors(t *testing.T) {
 	defer restore()
 	waiting := h.dial(t)
 	waiting.send(`{"step_id":1}`)
-	p.send(`{"step_id":1}`)
+	p.send(`{"step_id":2}`)
 	p.expect(`"error_code":0`) // those that are served already go on
 	if accepted := h.Stats().Accepted; accepted != 1 {
 		t.Fatalf("%d connections accepted, want the limit to hold back the second", accepted)

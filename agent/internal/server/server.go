@@ -109,7 +109,8 @@ const (
 // called already; an error means that the listener is of no use any more.
 func (s *Server) Serve(listener net.Listener) error {
 	if !s.listen(listener) {
-		return listener.Close()
+		_ = listener.Close() // closed already as a rule
+		return nil
 	}
 	pause := firstAcceptPause
 	for {
@@ -237,6 +238,12 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	s.stop()
+	// Steps that are being judged end now; their clients are to be told why.
+	select {
+	case <-done:
+		return context.Cause(ctx)
+	case <-time.After(lastWords):
+	}
 	s.mu.Lock()
 	for c := range s.conns {
 		c.cut()
@@ -245,6 +252,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	<-done
 	return context.Cause(ctx)
 }
+
+// lastWords is how long replies may take to be sent when connections are to be closed by
+// force.
+const lastWords = 200 * time.Millisecond
 
 func remote(nc net.Conn) netip.AddrPort {
 	if tcp, ok := nc.RemoteAddr().(*net.TCPAddr); ok {

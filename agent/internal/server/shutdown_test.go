@@ -71,6 +71,8 @@ func TestShutdownByForce(t *testing.T) {
 	if err := h.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("shutdown returned %v, want that its time was over", err)
 	}
+	p.expect(`{"step_id":2,"error_code":1,"reason":"shutting_down"`)
+	p.expectClosed()
 	if err := h.Shutdown(context.Background()); err != nil {
 		t.Errorf("the second shutdown returned %v", err)
 	}
@@ -108,4 +110,22 @@ func TestPanicEndsOneConnection(t *testing.T) {
 	again := h.dial(t)
 	again.send(`{"step_id":7,"session":"s"}`)
 	again.expect(`step 2 must come now`)
+}
+
+// TestShutdownWaitsLittleForHalfAMessage: a client that has begun a message and does not go
+// on does not hold up a stop; one that does go on is told that its step is not judged.
+func TestShutdownWaitsLittleForHalfAMessage(t *testing.T) {
+	h := start(t, defaults())
+	half, whole := h.dial(t), h.dial(t)
+	half.send(`{"step`)
+	whole.send(`{"step`)
+	waitFor(t, "both", func() bool { return h.Stats().Open == 2 })
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	down := make(chan error, 1)
+	go func() { down <- h.Shutdown(ctx) }()
+	half.expectClosed()
+	if err := <-down; err != nil {
+		t.Errorf("the shutdown took its whole time: %v", err)
+	}
 }
