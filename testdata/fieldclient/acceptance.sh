@@ -10,6 +10,7 @@ stepagent=$(realpath "$1")
 cd "$(dirname "$0")"
 
 dir=$(mktemp -d /tmp/fieldclient-XXXXXX)
+: >"$dir/log"
 agent=
 cleanup() {
 	[ -z "$agent" ] || kill "$agent" 2>/dev/null || true

@@ -39,7 +39,7 @@ func newBench(steps int, wait time.Duration) *session.Manager {
 	return session.NewManager(counting{}, o, slog.New(slog.DiscardHandler))
 }
 
-// client is the n-th of one address, or of an address of its own.
+// peer is the n-th of one address, or of an address of its own.
 func peer(n int, alone bool) session.Peer {
 	host := [4]byte{10, 0, 0, 1}
 	if alone {

@@ -80,16 +80,25 @@ func (c *Conn) seat(ctx context.Context, req protocol.Request, arrived time.Time
 	if req.Session != "" {
 		return m.seatNamed(c, req.Session)
 	}
-	if c.own == nil || m.isDead(c.own) {
+	if c.own == nil || !m.occupy(c.own) {
 		c.own = m.seatNameless(ctx, c, req.StepID, arrived)
 	}
 	return c.own
 }
 
-func (m *Manager) isDead(s *seat) bool {
+// occupy notes that a step of the nameless seat is in flight; false when the seat is gone.
+func (m *Manager) occupy(s *seat) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return s.dead
+	s.card.busy = !s.dead
+	return s.card.busy
+}
+
+// release notes that no step of the seat is in flight any more.
+func (m *Manager) release(s *seat) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s.card.busy = false
 }
 
 // at judges the request in a seat whose turn it has and gives the turn back. It returns
@@ -97,15 +106,18 @@ func (m *Manager) isDead(s *seat) bool {
 func (c *Conn) at(ctx context.Context, s *seat, req protocol.Request, arrived time.Time) (Answer, bool) {
 	defer s.pass()
 	m := c.manager
+	defer m.release(s)
 	if reply, ok := s.recall(req.Req); ok {
 		m.count(func(n *Stats) { n.Replayed++ })
 		return Answer{Reply: reply, Replayed: true}, true
 	}
 	if s.session == nil {
-		switch m.open(s, arrived) {
+		switch m.open(s, c.peer.Addr, arrived) {
 		case tooLate:
 			return Answer{}, false
 		case tooMany:
+			m.tooMany.Log(ctx, m.log, slog.LevelWarn, "too many sessions",
+				slog.String("client", c.peer.Addr.String()), slog.Int("limit", m.options.Load().MaxOpen))
 			return c.refuse(req, protocol.Busy, fmt.Sprintf(
 				"the agent has %d sessions open, which is its limit; try again later", m.options.Load().MaxOpen)), true
 		}
@@ -170,8 +182,7 @@ func (c *Conn) logStep(s *session, req protocol.Request, j judge.Judgement, reas
 	case validator.Undecided:
 		level, message = slog.LevelError, "step undecided"
 	}
-	log := c.manager.log
-	if !log.Enabled(context.Background(), level) {
+	if !c.manager.log.Enabled(context.Background(), level) {
 		return
 	}
 	attrs := []slog.Attr{
@@ -185,5 +196,9 @@ func (c *Conn) logStep(s *session, req protocol.Request, j judge.Judgement, reas
 	if j.Fault != nil {
 		attrs = append(attrs, slog.String("fault", j.Fault.Kind.String()))
 	}
-	log.LogAttrs(context.Background(), level, message, attrs...)
+	if j.Outcome == validator.Pass {
+		c.manager.log.LogAttrs(context.Background(), level, message, attrs...)
+		return
+	}
+	c.manager.badSteps.Log(context.Background(), c.manager.log, level, message, attrs...)
 }

@@ -2,13 +2,9 @@ package session_test
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"testing/synctest"
 	"time"
@@ -18,9 +14,6 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/judge"
 	"github.com/stepagent/stepagent/agent/internal/session"
 	"github.com/stepagent/stepagent/agent/protocol"
-	"github.com/stepagent/stepagent/plugins/mintimeout"
-	"github.com/stepagent/stepagent/plugins/sequence"
-	"github.com/stepagent/stepagent/plugins/validator"
 )
 
 // options are those of the tests, with odd numbers so that no two deadlines meet.
@@ -33,69 +26,6 @@ var options = session.Options{
 	MaxOpen:           1000,
 }
 
-// An order is what a test tells the validator "obedient" to do with one step: the step's
-// data.
-type order struct {
-	Undecided bool
-	Panic     string
-	Takes     time.Duration
-	Delay     time.Duration // asks for a fault
-}
-
-func (o order) data() []byte {
-	data, _ := json.Marshal(o) // plain values always can be
-	return data
-}
-
-// obedient is a validator that does as the step's data says.
-type obedient struct{}
-
-func (obedient) Validate(ctx context.Context, _ validator.Session, step validator.Step) (validator.Verdict, error) {
-	var o order
-	if step.Data != nil {
-		if err := json.Unmarshal(step.Data, &o); err != nil {
-			return validator.Verdict{}, err
-		}
-	}
-	if o.Takes > 0 {
-		select {
-		case <-time.After(o.Takes):
-		case <-ctx.Done():
-			return validator.Verdict{}, context.Cause(ctx)
-		}
-	}
-	if o.Undecided {
-		return validator.Verdict{}, errors.New("told to be undecided")
-	}
-	verdict := validator.PassWith(nil)
-	if o.Delay > 0 {
-		verdict.Fault = &validator.Fault{Kind: validator.FaultDelay, Delay: o.Delay}
-	}
-	return verdict, nil
-}
-
-// chain makes the validators of the tests: sequence, min_timeout and obedient, in two groups.
-func chain(t rapid.TB, mode string, generation uint64) *judge.Chain {
-	t.Helper()
-	order, err := sequence.New(fmt.Appendf(nil, `{"after_bad_step":%q}`, mode))
-	if err != nil {
-		t.Fatal(err)
-	}
-	timeout, err := mintimeout.New(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return judge.NewChain(
-		judge.Options{
-			Generation:  generation,
-			Limits:      judge.Limits{Floor: time.Second, Cap: 30 * time.Second},
-			AllowFaults: true,
-		},
-		judge.Local(judge.Member{Name: "sequence", Validator: order}),
-		judge.Local(judge.Member{Name: "min_timeout", Validator: timeout}, judge.Member{Name: "obedient", Validator: obedient{}}),
-	)
-}
-
 // An agent is a Manager under test, with what it needs.
 type agent struct {
 	rapid.TB
@@ -104,25 +34,6 @@ type agent struct {
 	log   *lines
 	ports atomic.Uint32
 	first atomic.Pointer[func()] // runs once when a session is about to begin
-}
-
-// A meddling Judge does what no validator can: it panics where a step's data says so, and
-// runs the agent's function.
-type meddling struct{ *agent }
-
-func (m meddling) First() judge.Expectation {
-	if run := m.first.Swap(nil); run != nil {
-		(*run)()
-	}
-	return m.judge.First()
-}
-
-func (m meddling) Judge(ctx context.Context, s judge.Session, step judge.Step) judge.Judgement {
-	var o order
-	if step.Data != nil && json.Unmarshal(step.Data, &o) == nil && o.Panic != "" {
-		panic(o.Panic)
-	}
-	return m.judge.Judge(ctx, s, step)
 }
 
 // newAgent returns an agent whose validator sequence has the mode.
@@ -216,47 +127,6 @@ func (a *agent) want(what string, answer session.Answer) {
 	if got := said(answer); got != what {
 		a.Errorf("got %q (%s), want %q", got, answer.Reply.Detail, what)
 	}
-}
-
-// lines is a slog.Handler that keeps what is logged.
-type lines struct {
-	mu   sync.Mutex
-	kept []line
-}
-
-type line struct {
-	level slog.Level
-	at    time.Time
-	text  string // message and attributes
-}
-
-func (l *lines) Enabled(context.Context, slog.Level) bool { return true }
-func (l *lines) WithAttrs([]slog.Attr) slog.Handler       { return l }
-func (l *lines) WithGroup(string) slog.Handler            { return l }
-
-func (l *lines) Handle(_ context.Context, r slog.Record) error {
-	text := r.Message
-	r.Attrs(func(a slog.Attr) bool {
-		text += " " + a.String()
-		return true
-	})
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.kept = append(l.kept, line{r.Level, r.Time, text})
-	return nil
-}
-
-// ends returns the lines of sessions that have ended.
-func (l *lines) ends() []line {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var ends []line
-	for _, line := range l.kept {
-		if strings.HasPrefix(line.text, "session ended") {
-			ends = append(ends, line)
-		}
-	}
-	return ends
 }
 
 func ok(id int64) string { return fmt.Sprint(id, " ok") }

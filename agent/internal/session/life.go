@@ -1,6 +1,7 @@
 package session
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/stepagent/stepagent/plugins/validator"
@@ -9,6 +10,7 @@ import (
 // Why a session is closed before its last step.
 const (
 	idle     = "no step for too long"
+	notBack  = "the client did not come back"
 	stopping = "the agent stops"
 )
 
@@ -22,7 +24,7 @@ const (
 )
 
 // open begins a session in a seat whose turn the caller holds.
-func (m *Manager) open(s *seat, now time.Time) opening {
+func (m *Manager) open(s *seat, client netip.AddrPort, now time.Time) opening {
 	o, first := m.options.Load(), m.judge.First()
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -38,7 +40,7 @@ func (m *Manager) open(s *seat, now time.Time) opening {
 	m.stats.Open++
 	m.unrest(s)
 	s.rounds++
-	s.session = begin(s.label(), o.Steps, first, now)
+	s.session = begin(s.label(), client, o.Steps, first, now)
 	m.publish(s)
 	return opened
 }
@@ -95,12 +97,12 @@ func (m *Manager) logEnd(ended *session, incomplete string) {
 func (m *Manager) vacate(s *seat) {
 	m.stats.Open--
 	s.session = nil
-	m.publish(s)
-	switch {
-	case s.name != "" && s.rounds > 0:
+	if s.name != "" && s.rounds > 0 {
 		// The replies stay for a while: the client may not have got the last one.
 		s.rest = m.resting.PushBack(s)
-	case s.name != "" || s.owner == nil:
+	}
+	m.publish(s)
+	if s.rest == nil && s.owner == nil {
 		m.forget(s)
 	}
 }
@@ -126,19 +128,17 @@ func (m *Manager) publish(s *seat) {
 
 // arm sets the seat's timer to its deadline; the caller holds mu.
 func (m *Manager) arm(s *seat) {
-	if s.name == "" && !s.card.open {
-		// It stays as long as its connection.
+	in := time.Until(s.deadline(m.options.Load()))
+	switch {
+	case !s.card.open && s.rest == nil: // it stays as long as its connection
 		if s.timer != nil {
 			s.timer.Stop()
 		}
-		return
+	case s.timer == nil:
+		s.timer = time.AfterFunc(in, func() { m.expire(s) })
+	default:
+		s.timer.Reset(in)
 	}
-	rest := time.Until(s.deadline(m.options.Load()))
-	if s.timer == nil {
-		s.timer = time.AfterFunc(rest, func() { m.expire(s) })
-		return
-	}
-	s.timer.Reset(rest)
 }
 
 // expire closes the session that has been idle for too long, or forgets the named seat.
@@ -147,15 +147,19 @@ func (m *Manager) expire(s *seat) {
 	defer s.pass()
 	m.mu.Lock()
 	var ended *session
+	why := idle
+	if !s.card.left.IsZero() {
+		why = notBack
+	}
 	switch {
 	case s.dead:
 	case time.Now().Before(s.deadline(m.options.Load())):
 		m.arm(s) // its time has been put off since the timer was set
 	case s.session != nil:
-		ended = m.end(s, idle)
-	case s.name != "":
+		ended = m.end(s, why)
+	case s.rest != nil:
 		m.forget(s)
 	}
 	m.mu.Unlock()
-	m.logEnd(ended, idle)
+	m.logEnd(ended, why)
 }

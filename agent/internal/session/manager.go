@@ -8,12 +8,21 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/logging"
 )
+
+// maxBadStepLines is how many lines about steps that did not pass are logged in one second;
+// further ones are counted.
+const maxBadStepLines = 500
 
 // A Manager holds all sessions of an agent. It is safe for concurrent use.
 type Manager struct {
-	judge   Judge
-	log     *slog.Logger
+	judge Judge
+	log   *slog.Logger
+	// badSteps and tooMany bound the lines that clients can cause.
+	badSteps, tooMany *logging.Limiter
+
 	options atomic.Pointer[Options]
 
 	mu      sync.Mutex // nobody who has it waits for a seat's turn
@@ -43,10 +52,12 @@ type Stats struct {
 func NewManager(judge Judge, options Options, log *slog.Logger) *Manager {
 	m := &Manager{
 		judge: judge, log: log,
-		seats:   map[*seat]struct{}{},
-		named:   map[string]*seat{},
-		resting: list.New(),
-		hosts:   map[netip.Addr]*host{},
+		badSteps: logging.NewBurstLimiter(time.Second, maxBadStepLines),
+		tooMany:  logging.NewLimiter(time.Second),
+		seats:    map[*seat]struct{}{},
+		named:    map[string]*seat{},
+		resting:  list.New(),
+		hosts:    map[netip.Addr]*host{},
 	}
 	m.SetOptions(options)
 	return m

@@ -42,6 +42,7 @@ type card struct {
 	expects judge.Expectation
 	due     time.Time // when the client's next step is expected; without a session, when it ended
 	left    time.Time // when the last connection closed; zero while there is one
+	busy    bool      // a step of a nameless seat is in flight, so that expects is yesterday's
 }
 
 // A memo is a reply that is kept for a repeated req.
@@ -79,9 +80,6 @@ func (s *seat) label() string {
 
 // recall returns the reply that was given to the req.
 func (s *seat) recall(req protocol.ReqID) (protocol.Reply, bool) {
-	if s.name == "" || req.IsZero() {
-		return protocol.Reply{}, false
-	}
 	for _, m := range s.memos {
 		if m.req == req {
 			return m.reply, true

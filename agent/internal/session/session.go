@@ -10,6 +10,7 @@ package session
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,7 +24,7 @@ import (
 // A Judge judges one step of a session. *judge.Judge is one.
 type Judge interface {
 	Judge(ctx context.Context, session judge.Session, step judge.Step) judge.Judgement
-	// First is the step that must begin a session.
+	// First is the step that must begin a session. It is asked for often.
 	First() judge.Expectation
 }
 
@@ -33,12 +34,14 @@ type Options struct {
 	// with which it began.
 	Steps int
 	// IdleTimeout closes a session that had no step for so long; the interval that the
-	// client declared does not count.
+	// client declared does not count. The replies of a name are kept for as long after its
+	// session has ended.
 	IdleTimeout time.Duration
 	// ResumeWindow is how long a session stays open when its connection has closed.
 	ResumeWindow time.Duration
-	// TakeoverWait is how long a nameless connection waits for an earlier one to be seen
-	// closed, when that one's session expects the step at hand.
+	// TakeoverWait is how long the first step of a nameless connection waits at most where
+	// it is not sure which session it belongs to: until an earlier connection is seen to be
+	// closed, or other clients of the address have taken up theirs.
 	TakeoverWait time.Duration
 	// RememberedReplies is how many replies are kept for each session name, to answer a
 	// repeated req.
@@ -56,6 +59,7 @@ const maxQuiet = 24 * time.Hour
 // A session is the agent's view of one run. It is guarded by its seat's turn.
 type session struct {
 	id          string
+	client      netip.AddrPort // that began it
 	steps       int
 	began       time.Time
 	position    int
@@ -70,8 +74,8 @@ type session struct {
 
 type tally struct{ passed, failed, undecided int }
 
-func begin(id string, steps int, first judge.Expectation, now time.Time) *session {
-	return &session{id: id, steps: steps, began: now, replied: now, expects: first}
+func begin(id string, client netip.AddrPort, steps int, first judge.Expectation, now time.Time) *session {
+	return &session{id: id, client: client, steps: steps, began: now, replied: now, expects: first}
 }
 
 // step returns what the judge is to know of the request.
@@ -121,7 +125,7 @@ func (s *session) logEnd(log *slog.Logger, now time.Time, incomplete string) {
 		verdict = "fail"
 	}
 	attrs := []slog.Attr{
-		slog.String("session", s.id), slog.String("verdict", verdict),
+		slog.String("session", s.id), slog.String("client", s.client.String()), slog.String("verdict", verdict),
 		slog.Int("steps", s.position), slog.Int("of", s.steps),
 		slog.Int("passed", s.tally.passed), slog.Int("failed", s.tally.failed),
 		slog.Int("undecided", s.tally.undecided),

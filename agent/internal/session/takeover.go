@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/judge"
@@ -26,59 +27,55 @@ func (m *Manager) seatNameless(ctx context.Context, c *Conn, stepID int64, now t
 
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	var s *seat
 	if mayResume {
-		if s := m.resume(ctx, c, stepID, now); s != nil {
-			return s
-		}
+		s = m.resume(ctx, c, stepID, now)
 	}
-	s := newSeat("", c.peer.Addr)
-	s.owner = c
-	m.seats[s] = struct{}{}
+	if s == nil {
+		s = newSeat("", c.peer.Addr)
+		s.owner = c
+		m.seats[s] = struct{}{}
+	}
+	s.card.busy = true
 	return s
 }
 
 // resume finds the seat to take up and attaches the connection to it; nil when there is none.
-// Where it is not clear which one it is, waiting a moment makes it clear: an earlier
+// Where it is not sure which one it is, waiting a moment makes it so: an earlier
 // connection is seen to be closed, or other clients come and take up theirs. The caller holds
 // mu, which is given up meanwhile.
 func (m *Manager) resume(ctx context.Context, c *Conn, stepID int64, arrived time.Time) *seat {
-	w := &waiter{
-		conn: c, expects: judge.Expectation{StepID: stepID, Known: true}, arrived: arrived,
-		served: make(chan struct{}),
-	}
-	h := m.host(c.peer.Addr.Addr())
+	expects := judge.Expectation{StepID: stepID, Known: true}
 	patience := m.options.Load().TakeoverWait
 	for pause := firstPause; ; pause *= 2 {
-		s, clear := m.find(h, w.expects, arrived)
-		if clear || patience <= 0 || ctx.Err() != nil {
-			h.dequeue(w)
+		s, sure := m.find(c.peer.Addr.Addr(), expects, arrived)
+		if sure || patience <= 0 {
 			if s != nil {
 				m.attach(s, c)
 			}
-			m.tidy(c.peer.Addr.Addr())
 			return s
 		}
-		h.enqueue(w)
 		pause = min(pause, patience)
 		patience -= pause
 		m.mu.Unlock()
 		select {
-		case <-w.served:
 		case <-time.After(pause):
 		case <-ctx.Done():
+			patience = 0
 		}
 		m.mu.Lock()
-		if w.seat != nil {
-			return w.seat
-		}
 	}
 }
 
-// find returns the seat that the client has most likely left, and whether that is clear.
+// find returns the seat that the client has most likely left, and whether that is sure.
 // Many clients may share the address, so the step that is expected counts first, and then
 // the time at which each said it would be back. When no seat expects the step, its client
 // has made a mistake, and the time alone must tell. The caller holds mu.
-func (m *Manager) find(h *host, expects judge.Expectation, at time.Time) (s *seat, clear bool) {
+func (m *Manager) find(addr netip.Addr, expects judge.Expectation, at time.Time) (s *seat, sure bool) {
+	h := m.hosts[addr]
+	if h == nil {
+		return nil, true
+	}
 	if s := h.left[expects].due(at); s != nil && s.away(at) <= earlyBy {
 		return s, true
 	}
@@ -113,7 +110,8 @@ const maxAsked = 8
 // arrive together.
 func (m *Manager) settle(attached shelf, at time.Time) {
 	for _, s := range attached.around(at, maxAsked) {
-		if gone := s.owner.peer.Gone; gone != nil && gone() {
+		// A client that has given up a step which is still in flight waits for another one.
+		if gone := s.owner.peer.Gone; gone != nil && !s.card.busy && gone() {
 			m.part(s)
 		}
 	}

@@ -57,42 +57,6 @@ func TestTakeoverWait(t *testing.T) {
 	}
 }
 
-// TestWrongStepWaitsForItsEarlierConnection: while it is not seen to be closed, another
-// client's session lies there, which must not be taken for it.
-func TestWrongStepWaitsForItsEarlierConnection(t *testing.T) {
-	t.Parallel()
-	inBubble(t, func(a *agent) {
-		a.want("1 ok", a.once(here, every(5*time.Second, step(1)))) // another client
-		earlier := a.connect(here)
-		a.want("1 ok", do(earlier, step(1)))
-		a.want("2 ok", do(earlier, step(2)))
-		time.AfterFunc(20*time.Millisecond, earlier.Close)
-		a.want("100 out_of_order", a.once(here, step(100)))
-		a.want("4 ok", a.once(here, step(4)))
-		time.Sleep(5 * time.Second)
-		a.want("2 ok", a.once(here, step(2)))
-	})
-}
-
-// TestDueSessionIsWaitedFor: another client's session expects the same step, but later.
-func TestDueSessionIsWaitedFor(t *testing.T) {
-	t.Parallel()
-	inBubble(t, func(a *agent) {
-		a.want("1 ok", a.once(here, every(5*time.Second, step(1)))) // another client
-		earlier := a.connect(here)
-		a.want("1 ok", do(earlier, every(time.Second, step(1))))
-		time.Sleep(time.Second)
-		time.AfterFunc(20*time.Millisecond, earlier.Close)
-		next := a.connect(here)
-		a.want("2 ok", do(next, every(9*time.Second, step(2))))
-		next.Close()
-		time.Sleep(4 * time.Second) // the other client's time
-		a.want("2 ok", a.once(here, step(2)))
-		time.Sleep(5 * time.Second) // and the first one's
-		a.want("3 ok", a.once(here, step(3)))
-	})
-}
-
 // TestPeerGone: the other end is known to have closed before anybody has read that far.
 func TestPeerGone(t *testing.T) {
 	t.Parallel()
@@ -181,76 +145,6 @@ func TestAnotherAddressDoesNotResume(t *testing.T) {
 	})
 }
 
-// TestWrongStepGoesToTheClientThatIsDue: five clients are in mid-procedure, each at another
-// step and due at another time.
-func TestWrongStepGoesToTheClientThatIsDue(t *testing.T) {
-	t.Parallel()
-	inBubble(t, func(a *agent) {
-		const clients = 5
-		for n := range int64(clients) {
-			for id := int64(1); id <= n+1; id++ {
-				interval := time.Duration(n+1) * time.Second
-				if id <= n {
-					interval = 0
-				}
-				a.want(ok(id), a.once(here, every(interval, step(id))))
-			}
-		}
-		began := time.Now()
-		for n := range int64(clients) {
-			time.Sleep(time.Until(began.Add(time.Duration(n+1) * time.Second)))
-			a.want("100 out_of_order", a.once(here, every(10*time.Second, step(100))))
-		}
-		for n := range int64(clients) {
-			time.Sleep(time.Until(began.Add(time.Duration(n+11)*time.Second + options.TakeoverWait)))
-			a.want(ok(n+3), a.once(here, step(n+3)))
-		}
-	})
-}
-
-// TestWrongStepWhileSeveralAreDue: one is late and comes a moment after the wrong step, and
-// another will never come.
-func TestWrongStepWhileSeveralAreDue(t *testing.T) {
-	t.Parallel()
-	inBubble(t, func(a *agent) {
-		for id := range int64(4) { // gone for good
-			a.want(ok(id+1), a.once(here, step(id+1)))
-		}
-		a.want("1 ok", a.once(here, step(1)))
-		a.want("2 ok", a.once(here, every(time.Second, step(2)))) // will be wrong
-		time.Sleep(40 * time.Millisecond)
-		a.want("1 ok", a.once(here, every(time.Second, step(1)))) // will be late
-		time.Sleep(time.Second + 10*time.Millisecond)
-		wrong, late := a.connect(here), a.connect(here)
-		defer wrong.Close()
-		defer late.Close()
-		first := later(wrong, 100)
-		time.Sleep(30 * time.Millisecond)
-		a.want("2 ok", do(late, step(2)))
-		a.want("100 out_of_order", <-first)
-		a.want("4 ok", do(wrong, step(4)))
-		a.want("3 ok", do(late, step(3)))
-	})
-}
-
-// TestEarlyClient comes back before the time that it said, and is alone.
-func TestEarlyClient(t *testing.T) {
-	t.Parallel()
-	inBubble(t, func(a *agent) {
-		for _, test := range []struct {
-			id   int64
-			want string
-		}{{1, "1 ok"}, {2, "2 ok"}, {100, "100 out_of_order"}, {4, "4 ok"}, {5, "5 ok"}} {
-			sent := time.Now()
-			a.want(test.want, a.once(here, every(10*time.Second, step(test.id))))
-			if took := time.Since(sent); took != 0 {
-				t.Errorf("step %d took %v", test.id, took)
-			}
-			time.Sleep(time.Second)
-		}
-	})
-}
-
 // TestPersistentConnectionIsNotTakenUp: it is not closed, so its session is its own.
 func TestPersistentConnectionIsNotTakenUp(t *testing.T) {
 	t.Parallel()
@@ -283,5 +177,29 @@ func TestStopWhileLookingForASeat(t *testing.T) {
 		if took := time.Since(sent); took != options.TakeoverWait/2 {
 			t.Errorf("took %v", took)
 		}
+	})
+}
+
+// TestStepInFlightIsNobodyElses: a client that gives up its last step while it is being
+// judged leaves a session that seems to expect that step still. It is not for another client.
+func TestStepInFlightIsNobodyElses(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(a *agent) {
+		gone := false
+		impatient := a.connectPeer(here, func() bool { return gone })
+		a.want("1 ok", do(impatient, step(1)))
+		slow := step(2)
+		slow.Data = order{Takes: 600 * time.Millisecond}.data()
+		first := make(chan session.Answer, 1)
+		go func() { first <- do(impatient, slow) }()
+		time.Sleep(10 * time.Millisecond)
+		gone = true
+
+		other := a.connect(here)
+		a.want("2 out_of_order", do(other, step(2)))
+		a.want("2 ok", <-first)
+		impatient.Close()
+		a.want("3 ok", a.once(here, step(3)))
+		other.Close()
 	})
 }
