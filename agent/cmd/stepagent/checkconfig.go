@@ -16,8 +16,9 @@ func newCheckConfig() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check-config [FILE]",
 		Short: "say what is wrong with a config, if anything",
-		Long: `check-config reads the config as serve would and starts each of its validators once. It
-says everything that is wrong, each with file, line and key, and then ends with 1.
+		Long: `check-config reads the config as serve would. When anything is wrong with it, it says all of
+that, each with file, line and key, and ends with 1. Otherwise it starts each validator once,
+and says the same of their settings.
 
 ` + precedence,
 		Example: `  stepagent check-config /etc/stepagent/stepagent.toml`,

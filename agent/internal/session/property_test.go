@@ -99,8 +99,8 @@ func (w *world) with(action func()) func(*rapid.T) {
 func (w *world) rules() session.Options {
 	rules := options
 	rules.Steps = rapid.SampledFrom([]int{10, 1, 2, 3, 12}).Draw(w.T, "steps")
-	rules.IdleTimeout = rapid.SampledFrom([]time.Duration{60, 30, 15}).Draw(w.T, "idle") * time.Second
-	rules.ResumeWindow = rapid.SampledFrom([]time.Duration{13, 31, 7}).Draw(w.T, "resume") * time.Second
+	rules.IdleTimeout = time.Duration(rapid.SampledFrom([]int{60, 30, 15}).Draw(w.T, "idle")) * time.Second
+	rules.ResumeWindow = time.Duration(rapid.SampledFrom([]int{13, 31, 7}).Draw(w.T, "resume")) * time.Second
 	rules.RememberedReplies = rapid.SampledFrom([]int{64, 1, 3}).Draw(w.T, "remembered")
 	rules.MaxOpen = rapid.SampledFrom([]int{1000, 6, 3, 1}).Draw(w.T, "max open")
 	if rapid.Bool().Draw(w.T, "codes") {
