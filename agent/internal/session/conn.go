@@ -51,6 +51,7 @@ func (c *Conn) Do(ctx context.Context, req protocol.Request, arrived time.Time) 
 	for {
 		s := c.seat(ctx, req, arrived)
 		if !s.take(ctx) {
+			c.manager.release(s)
 			return c.refuse(req, protocol.ShuttingDown, "the agent stops")
 		}
 		answer, ok := c.at(ctx, s, req, arrived)
@@ -90,15 +91,21 @@ func (c *Conn) seat(ctx context.Context, req protocol.Request, arrived time.Time
 func (m *Manager) occupy(s *seat) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s.card.busy = !s.dead
-	return s.card.busy
+	if s.dead {
+		return false
+	}
+	s.card.busy++
+	return true
 }
 
-// release notes that no step of the seat is in flight any more.
+// release notes that a step which was in flight in the seat is no longer.
 func (m *Manager) release(s *seat) {
+	if s.name != "" {
+		return
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s.card.busy = false
+	s.card.busy--
 }
 
 // at judges the request in a seat whose turn it has and gives the turn back. It returns

@@ -42,7 +42,7 @@ type card struct {
 	expects judge.Expectation
 	due     time.Time // when the client's next step is expected; without a session, when it ended
 	left    time.Time // when the last connection closed; zero while there is one
-	busy    bool      // a step of a nameless seat is in flight, so that expects is yesterday's
+	busy    int       // steps of a nameless seat in flight, with which expects is yesterday's
 }
 
 // A memo is a reply that is kept for a repeated req.

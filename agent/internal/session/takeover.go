@@ -36,7 +36,7 @@ func (m *Manager) seatNameless(ctx context.Context, c *Conn, stepID int64, now t
 		s.owner = c
 		m.seats[s] = struct{}{}
 	}
-	s.card.busy = true
+	s.card.busy++
 	return s
 }
 
@@ -111,7 +111,7 @@ const maxAsked = 8
 func (m *Manager) settle(attached shelf, at time.Time) {
 	for _, s := range attached.around(at, maxAsked) {
 		// A client that has given up a step which is still in flight waits for another one.
-		if gone := s.owner.peer.Gone; gone != nil && !s.card.busy && gone() {
+		if gone := s.owner.peer.Gone; gone != nil && s.card.busy == 0 && gone() {
 			m.part(s)
 		}
 	}
