@@ -43,7 +43,11 @@ func tomlProblem(data []byte, err error) Problem {
 // inRunes turns a column counted in bytes into one counted in characters.
 func inRunes(data []byte, line, column int) int {
 	text := bytes.SplitN(data, []byte("\n"), line+1)[line-1]
-	return utf8.RuneCount(text[:min(column-1, len(text))]) + 1
+	end := min(column-1, len(text))
+	for end > 0 && end < len(text) && !utf8.RuneStart(text[end]) {
+		end-- // the column may be in the middle of a character
+	}
+	return utf8.RuneCount(text[:end]) + 1
 }
 
 func tomlNode(value any, depth int) *node {
