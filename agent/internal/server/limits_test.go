@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/judge"
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
@@ -93,32 +94,62 @@ func TestIdleConnectionCloses(t *testing.T) {
 	p.expectClosed()
 }
 
-// TestReplyNotTaken: a client that never reads is dropped, and nobody else notices.
+// TestReplyNotTaken: a client that never reads is dropped, and nobody else notices. The
+// connections are pipes: they hold no byte that nobody reads, as a socket does whose buffers
+// are full.
 func TestReplyNotTaken(t *testing.T) {
 	o := defaults()
 	o.ReplyTime = 100 * time.Millisecond
 	var log lockedBuffer
-	h := startLogging(t, o, &log)
-	deaf := h.dial(t)
-	if err := deaf.Conn.(*net.TCPConn).SetReadBuffer(1); err != nil {
+	pipes := newPipes()
+	h := startOn(t, pipes, o, &log, judge.New(chain(t)))
+	deaf, honest := pipes.dial(t), pipes.dial(t)
+	if _, err := io.WriteString(deaf, `{"step_id":1,"session":"deaf"}`); err != nil {
 		t.Fatal(err)
 	}
-	go func() {
-		message := []byte(strings.Repeat(`{"step_id":1,"session":"deaf"}`, 1000))
-		for {
-			if _, err := deaf.Write(message); err != nil {
-				return
-			}
-		}
-	}()
-	waitFor(t, "the deaf client to go", func() bool { return h.Stats().Accepted == 1 && h.Stats().Open == 0 })
+	waitFor(t, "the deaf client to go", func() bool { return h.Stats().Accepted == 2 && h.Stats().Open == 1 })
 	if !strings.Contains(log.String(), "reply not taken") {
 		t.Errorf("no line says so:\n%s", log.String())
 	}
-	p := h.dial(t)
+	p := newPeer(t, honest)
 	p.send(`{"step_id":1}`)
 	p.expect(`"error_code":0`)
 }
+
+// A pipes is a listener whose connections hold nothing that has not been read.
+type pipes struct {
+	accepted chan net.Conn
+	closed   chan struct{}
+	once     sync.Once
+}
+
+func newPipes() *pipes {
+	return &pipes{accepted: make(chan net.Conn), closed: make(chan struct{})}
+}
+
+func (p *pipes) dial(t *testing.T) net.Conn {
+	t.Helper()
+	ours, theirs := net.Pipe()
+	t.Cleanup(func() { _ = ours.Close() })
+	p.accepted <- theirs
+	return ours
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case conn := <-p.accepted:
+		return conn, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error {
+	p.once.Do(func() { close(p.closed) })
+	return nil
+}
+
+func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipes", Net: "unix"} }
 
 func TestPipelinedMessages(t *testing.T) {
 	o := defaults()

@@ -76,6 +76,11 @@ func startJudged(t *testing.T, options server.Options, to io.Writer, by session.
 	if err != nil {
 		t.Fatal(err)
 	}
+	return startOn(t, listener, options, to, by)
+}
+
+func startOn(t *testing.T, listener net.Listener, options server.Options, to io.Writer, by session.Judge) *harness {
+	t.Helper()
 	log := slog.New(slog.NewTextHandler(to, nil))
 	sessions := session.NewManager(by, session.Options{
 		Steps: 10, IdleTimeout: 5 * time.Minute, ResumeWindow: time.Minute,
@@ -112,6 +117,11 @@ func (h *harness) dial(t *testing.T) *peer {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
+	return newPeer(t, conn)
+}
+
+func newPeer(t *testing.T, conn net.Conn) *peer {
+	t.Helper()
 	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
