@@ -23,7 +23,7 @@ const module = "github.com/stepagent/stepagent/"
 var floors = [][]string{
 	{"plugins/validator", "agent/protocol", "agent/internal/logging", "agent/internal/stepfile", "agent/internal/version"},
 	{"plugins/sdk/proto/stepagent/validator/v1", "plugins/validatortest", "agent/client", "agent/internal/config", "agent/internal/record", "agent/internal/judge", "agent/internal/wirevectors"},
-	{"plugins/sdk", "agent/internal/session", "agent/internal/runner", "plugins/sequence", "plugins/mintimeout", "plugins/faults"},
+	{"plugins/sdk", "agent/internal/session", "agent/internal/runner", "plugins/sequence", "plugins/mintimeout", "plugins/pacing", "plugins/faults"},
 	{"agent/internal/pluginhost", "agent/internal/server", "agent/internal/report"},
 	{"agent/internal/daemon"},
 	{"agent/cmd/stepagent", "agent/cmd/stepctl"},

@@ -70,8 +70,12 @@ type Step struct {
 	Interval Wait
 	// At is when the step arrived, counted from the arrival of the session's first step.
 	At time.Duration
-	// Gap is the time between the agent's reply to the session's last step and the arrival
-	// of this one; absent at the first step.
+	// Gap is how long the client let pass before this step, as the agent measured it: from the
+	// end of the session's last step to the arrival of this one. A step ends for the client
+	// with the agent's reply, however long a fault held it back, or before that when the
+	// timeout is over that the client declared; a reply that is asked for again ends it again.
+	// A step that was undecided and comes again has the gap that it had at first. Absent at
+	// the first step, and where a fault leaves no telling when the last one ended.
 	Gap Wait
 	// Data is the JSON object that the client sent along (measurements and the like), as it
 	// was sent; nil when there was none.

@@ -7,6 +7,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/version"
 	"github.com/stepagent/stepagent/plugins/faults"
 	"github.com/stepagent/stepagent/plugins/mintimeout"
+	"github.com/stepagent/stepagent/plugins/pacing"
 	"github.com/stepagent/stepagent/plugins/sdk"
 	"github.com/stepagent/stepagent/plugins/sequence"
 )
@@ -19,6 +20,7 @@ func bundled() sdk.Plugin {
 		Validators: []sdk.Validator{
 			{Name: sequence.Name, Version: version.Number(), Summary: "step ids go up by one", New: sequence.New},
 			{Name: mintimeout.Name, Version: version.Number(), Summary: "the declared timeout is long enough", New: mintimeout.New},
+			{Name: pacing.Name, Version: version.Number(), Summary: "the declared interval is kept", New: pacing.New},
 			{Name: faults.Name, Version: version.Number(), Summary: "misbehaves on purpose", New: faults.New},
 		},
 	}

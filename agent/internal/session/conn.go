@@ -116,6 +116,9 @@ func (c *Conn) at(ctx context.Context, s *seat, req protocol.Request, arrived ti
 	defer m.release(s)
 	if reply, ok := s.recall(req.Req); ok {
 		m.count(func(n *Stats) { n.Replayed++ })
+		if s.session != nil {
+			s.session.repeat(req.Req, time.Now())
+		}
 		return Answer{Reply: reply, Replayed: true}, true
 	}
 	if s.session == nil {
@@ -152,7 +155,7 @@ func (c *Conn) judge(ctx context.Context, s *seat, req protocol.Request, arrived
 		c.logStep(now, req, j, protocol.ValidatorUnavailable)
 		return c.refuse(req, protocol.ValidatorUnavailable, j.Detail)
 	}
-	now.commit(j, req, time.Now())
+	now.commit(j, req, arrived, time.Now())
 	reply := c.reply(req, protocol.Reason(j.Reason), j.Detail)
 	reply.End = now.over()
 	s.remember(req.Req, reply, m.options.Load().RememberedReplies)

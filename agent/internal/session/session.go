@@ -65,8 +65,10 @@ type session struct {
 	position    int
 	memory      judge.Memory
 	expects     judge.Expectation
-	replied     time.Time     // when the last step was answered; began before the first
-	interval    time.Duration // declared with the last step
+	replied     time.Time      // when the last step was answered; began before the first
+	interval    time.Duration  // declared with the last step
+	last        protocol.ReqID // of the last step
+	lull        lull           // since the last step
 	tally       tally
 	faulted     bool
 	generations []uint64
@@ -88,17 +90,18 @@ func (s *session) step(req protocol.Request, arrived time.Time) judge.Step {
 		Data:     req.Data,
 	}}
 	if s.position > 0 {
-		step.Gap = validator.Wait{Duration: max(arrived.Sub(s.replied), 0), Declared: true}
+		step.Gap = s.lull.gap(arrived)
 	}
 	return step
 }
 
 // commit stores a judgement that counts. Before it the step has not happened; after it the
 // step has been judged, whether or not the reply arrives.
-func (s *session) commit(j judge.Judgement, req protocol.Request, now time.Time) {
+func (s *session) commit(j judge.Judgement, req protocol.Request, arrived, now time.Time) {
 	s.position++
 	s.memory, s.expects = j.Memory, j.Expects
 	s.replied, s.interval = now, min(req.Interval.Duration, maxQuiet)
+	s.last, s.lull = req.Req, after(req, arrived, now, j.Fault)
 	if j.Outcome == validator.Pass {
 		s.tally.passed++
 	} else {
@@ -107,6 +110,14 @@ func (s *session) commit(j judge.Judgement, req protocol.Request, now time.Time)
 	s.faulted = s.faulted || j.Fault != nil
 	if !slices.Contains(s.generations, j.Generation) {
 		s.generations = append(s.generations, j.Generation)
+	}
+}
+
+// repeat takes note that the reply to a request is given once more: a client that asks again
+// for the last one is done with that step only now.
+func (s *session) repeat(req protocol.ReqID, now time.Time) {
+	if s.last == req {
+		s.lull = lull{from: now}
 	}
 }
 

@@ -823,8 +823,12 @@ type Step struct {
 	IntervalNs *int64 `protobuf:"varint,3,opt,name=interval_ns,json=intervalNs,proto3,oneof" json:"interval_ns,omitempty"`
 	// When the step arrived, in nanoseconds from the arrival of the session's first step.
 	AtNs int64 `protobuf:"varint,4,opt,name=at_ns,json=atNs,proto3" json:"at_ns,omitempty"`
-	// The nanoseconds between the agent's reply to the session's last step and the arrival of
-	// this one; absent at the first step.
+	// How long the client let pass before this step, in nanoseconds, as the agent measured it:
+	// from the end of the session's last step to the arrival of this one. A step ends with the
+	// agent's reply, however long a fault held it back, or before that when the timeout is over
+	// that the client declared; a reply that is asked for again ends it again. A step that was
+	// undecided and comes again has the gap that it had at first. Absent at the first step, and
+	// where a fault leaves no telling when the last one ended. Never negative.
 	GapNs *int64 `protobuf:"varint,5,opt,name=gap_ns,json=gapNs,proto3,oneof" json:"gap_ns,omitempty"`
 	// The JSON object that the client sent along, as it was sent; absent when there was none.
 	Data          []byte `protobuf:"bytes,6,opt,name=data,proto3,oneof" json:"data,omitempty"`
