@@ -117,7 +117,7 @@ func (c *Conn) at(ctx context.Context, s *seat, req protocol.Request, arrived ti
 	if reply, ok := s.recall(req.Req); ok {
 		m.count(func(n *Stats) { n.Replayed++ })
 		if s.session != nil {
-			s.session.repeat(req.Req, time.Now())
+			s.session.repeat(req.Req, m.clock.Now())
 		}
 		return Answer{Reply: reply, Replayed: true}, true
 	}
@@ -155,7 +155,7 @@ func (c *Conn) judge(ctx context.Context, s *seat, req protocol.Request, arrived
 		c.logStep(now, req, j, protocol.ValidatorUnavailable)
 		return c.refuse(req, protocol.ValidatorUnavailable, j.Detail)
 	}
-	now.commit(j, req, arrived, time.Now())
+	now.commit(j, req, arrived, m.clock.Now())
 	reply := c.reply(req, protocol.Reason(j.Reason), j.Detail)
 	reply.End = now.over()
 	s.remember(req.Req, reply, m.options.Load().RememberedReplies)

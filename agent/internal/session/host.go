@@ -52,7 +52,7 @@ func (m *Manager) attach(s *seat, c *Conn) {
 // part puts a seat whose connection has closed where the next connection finds it.
 func (m *Manager) part(s *seat) {
 	m.unlist(s)
-	s.owner, s.card.left = nil, time.Now()
+	s.owner, s.card.left = nil, m.clock.Now()
 	m.list(s)
 	m.arm(s)
 }

@@ -89,7 +89,7 @@ func (m *Manager) end(s *seat, incomplete string) *session {
 // logEnd writes the one line that a session gets; nil gets none.
 func (m *Manager) logEnd(ended *session, incomplete string) {
 	if ended != nil {
-		ended.logEnd(m.log, time.Now(), incomplete)
+		ended.logEnd(m.log, m.clock.Now(), incomplete)
 	}
 }
 
@@ -115,7 +115,7 @@ func (m *Manager) publish(s *seat) {
 	if now := s.session; now != nil {
 		s.card.open, s.card.expects, s.card.due = true, now.expects, now.due()
 	} else {
-		s.card.open, s.card.due = false, time.Now()
+		s.card.open, s.card.due = false, m.clock.Now()
 	}
 	switch {
 	case s.name == "" && s.card.open:
@@ -128,14 +128,14 @@ func (m *Manager) publish(s *seat) {
 
 // arm sets the seat's timer to its deadline; the caller holds mu.
 func (m *Manager) arm(s *seat) {
-	in := time.Until(s.deadline(m.options.Load()))
+	in := s.deadline(m.options.Load()).Sub(m.clock.Now())
 	switch {
 	case !s.card.open && s.rest == nil: // it stays as long as its connection
 		if s.timer != nil {
 			s.timer.Stop()
 		}
 	case s.timer == nil:
-		s.timer = time.AfterFunc(in, func() { m.expire(s) })
+		s.timer = m.clock.AfterFunc(in, func() { m.expire(s) })
 	default:
 		s.timer.Reset(in)
 	}
@@ -153,7 +153,7 @@ func (m *Manager) expire(s *seat) {
 	}
 	switch {
 	case s.dead:
-	case time.Now().Before(s.deadline(m.options.Load())):
+	case m.clock.Now().Before(s.deadline(m.options.Load())):
 		m.arm(s) // its time has been put off since the timer was set
 	case s.session != nil:
 		ended = m.end(s, why)

@@ -19,6 +19,7 @@ const maxBadStepLines = 500
 // A Manager holds all sessions of an agent. It is safe for concurrent use.
 type Manager struct {
 	judge Judge
+	clock Clock
 	log   *slog.Logger
 	// badSteps and tooMany bound the lines that clients can cause.
 	badSteps, tooMany *logging.Limiter
@@ -50,8 +51,14 @@ type Stats struct {
 
 // NewManager returns a Manager without sessions.
 func NewManager(judge Judge, options Options, log *slog.Logger) *Manager {
+	return NewManagerAt(systemClock{}, judge, options, log)
+}
+
+// NewManagerAt is NewManager with another clock. Waits for a takeover go by the system's clock all
+// the same: with a clock that does not run by itself, options.TakeoverWait must be 0.
+func NewManagerAt(clock Clock, judge Judge, options Options, log *slog.Logger) *Manager {
 	m := &Manager{
-		judge: judge, log: log,
+		judge: judge, clock: clock, log: log,
 		badSteps: logging.NewBurstLimiter(time.Second, maxBadStepLines),
 		tooMany:  logging.NewLimiter(time.Second),
 		seats:    map[*seat]struct{}{},
@@ -142,7 +149,7 @@ func (m *Manager) leave(s *seat, c *Conn) {
 		if len(s.conns) > 0 {
 			break
 		}
-		s.card.left = time.Now()
+		s.card.left = m.clock.Now()
 		switch {
 		case s.card.open:
 			m.arm(s)

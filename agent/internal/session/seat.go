@@ -28,7 +28,7 @@ type seat struct {
 	memos   []memo
 
 	// Guarded by Manager.mu.
-	timer *time.Timer
+	timer Timer
 	dead  bool          // no longer in the manager's tables; look for the seat again
 	conns []*Conn       // that have used a named seat and are open
 	rest  *list.Element // of a named seat without a session: its place among those
