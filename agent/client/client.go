@@ -39,6 +39,11 @@ type Options struct {
 	// of its own, with no newline behind it, and the connection is closed when the request
 	// is answered or given up. It implies NoReq.
 	Plain bool
+	// Name is the client's own name and version, such as "stepctl 1.2.0": 1 to 64 printable
+	// ASCII characters. The first request of each connection has it, unless the request is
+	// too long already, and an agent that knows the question gives its own in the reply.
+	// Empty to ask nothing. A Plain client does not ask.
+	Name string
 	// OnSent is called by Do when the request has a connection and is about to be written,
 	// with the request as it goes out. nil for none.
 	OnSent func(protocol.Request)

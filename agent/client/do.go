@@ -50,6 +50,7 @@ func (c *Client) Exchange(ctx context.Context, r protocol.Request) (Result, erro
 	if err != nil {
 		return Result{Request: r, Done: time.Now()}, err
 	}
+	r = c.introduce(cn, r)
 	if c.opts.OnSent != nil {
 		c.opts.OnSent(r)
 	}
@@ -80,6 +81,20 @@ func (c *Client) connection(ctx context.Context, r protocol.Request) (*conn, err
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.conn, nil
+}
+
+// maxAskingBytes is the length of the longest data with which a request asks for the agent's
+// version: the question must not make a message too long that was not.
+const maxAskingBytes = 1024
+
+// introduce adds the client's name to the first request of a connection.
+func (c *Client) introduce(cn *conn, r protocol.Request) protocol.Request {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !cn.used && !c.opts.Plain && len(r.Data) <= maxAskingBytes {
+		r.Client = c.opts.Name
+	}
+	return r
 }
 
 // begin makes the call that waits for the reply. On a connection that is dead the call is

@@ -28,6 +28,10 @@ func AppendRequest(dst []byte, r Request) []byte {
 		dst = appendString(dst, r.Session)
 	}
 	dst = appendReq(dst, r.Req)
+	if r.Client != "" {
+		dst = append(dst, `,"client":`...)
+		dst = appendString(dst, r.Client)
+	}
 	if r.Data != nil {
 		dst = append(dst, `,"data":`...)
 		dst = append(dst, r.Data...)
@@ -61,6 +65,10 @@ func AppendReply(dst []byte, r Reply) []byte {
 	}
 	if r.End {
 		dst = append(dst, `,"end":true`...)
+	}
+	if r.Agent != "" {
+		dst = append(dst, `,"agent":`...)
+		dst = appendString(dst, r.Agent)
 	}
 	return append(dst, "}\n"...)
 }

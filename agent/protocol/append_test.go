@@ -29,6 +29,8 @@ func TestAppendRequest(t *testing.T) {
 		`{"step_id":1,"session":"a \"b\" \\","req":"r\u0001\n","data":{"a":[1]}}`: {StepID: 1, Session: `a "b" \`,
 			Req: protocol.TextReq("r\x01\n"), Data: []byte(`{"a":[1]}`)},
 		`{"step_id":1,"req":-7}`: {StepID: 1, Req: protocol.NumReq(-7)},
+		`{"step_id":1,"req":7,"client":"stepctl 1.2.0","data":{}}`: {StepID: 1, Req: protocol.NumReq(7),
+			Client: "stepctl 1.2.0", Data: []byte(`{}`)},
 	} {
 		if got := string(protocol.AppendRequest([]byte("> "), request)); got != "> "+want+"\n" {
 			t.Errorf("got %s, want %s", got, want)
@@ -44,6 +46,8 @@ func TestAppendReply(t *testing.T) {
 		`{"step_id":3,"error_code":-2,"req":"7","session":"s","reason":"timeout","detail":"a\tb","end":true}`: {StepID: ref(3),
 			ErrorCode: -2, Req: protocol.TextReq("7"), Session: "s", Reason: protocol.Timeout, Detail: "a\tb", End: true},
 		`{"step_id":3,"error_code":0,"req":7}`: {StepID: ref(3), Req: protocol.NumReq(7)},
+		`{"step_id":3,"error_code":0,"end":true,"agent":"stepagent 1.2.0"}`: {StepID: ref(3), End: true,
+			Agent: "stepagent 1.2.0"},
 		"{\"step_id\":3,\"error_code\":1,\"detail\":\"a\ufffd\ufffdb\x7f\u2028é\"}": {StepID: ref(3), ErrorCode: 1,
 			Detail: "a\xff\xfeb\x7f\u2028é"},
 	} {
@@ -95,6 +99,7 @@ func TestRequestRoundTrip(t *testing.T) {
 			Interval: wait().Draw(t, "interval"),
 			Session:  session().Draw(t, "session"),
 			Req:      reqID().Draw(t, "req"),
+			Client:   session().Draw(t, "client"),
 			Data:     data().Draw(t, "data"),
 		}
 		message := protocol.AppendRequest(nil, want)

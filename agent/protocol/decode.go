@@ -10,7 +10,7 @@ const maxCodeBits = 32
 // MaxDepth. It is BadRequest when a name appears twice anywhere in message, when step_id is
 // missing, or when a field is of a wrong type or out of its range; the detail is about the
 // first such fault in the message, while step_id, req and session are given if they can be
-// read. Unknown fields are ignored.
+// read. Unknown fields are ignored, and so is a client that is no name.
 func DecodeRequest(message []byte) (Request, error) {
 	var m members
 	if bad := m.parse(message); bad != nil {
@@ -50,6 +50,8 @@ func (r *Request) set(f field, raw []byte) (problem string) {
 		r.Session, problem = readSession(raw)
 	case fieldReq:
 		r.Req, problem = readReq(raw)
+	case fieldClient:
+		r.Client = readIdentity(raw)
 	case fieldData:
 		r.Data, problem = readObject("data", raw)
 	case fieldDuplicate:
@@ -135,6 +137,8 @@ func (r *Reply) set(f field, raw []byte) (problem string) {
 		if !r.End && string(raw) != "false" {
 			problem = "end must be true or false, got " + quote(raw)
 		}
+	case fieldAgent:
+		r.Agent = readIdentity(raw)
 	case fieldDuplicate:
 		problem = string(raw)
 	}

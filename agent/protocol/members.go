@@ -14,6 +14,8 @@ const (
 	fieldReason
 	fieldDetail
 	fieldEnd
+	fieldClient
+	fieldAgent
 	// fieldUnknown is every other name.
 	fieldUnknown
 	// fieldDuplicate is no field: it stands for the first name that comes again, and its
@@ -45,6 +47,10 @@ func fieldOf(name []byte) field {
 		return fieldDetail
 	case "end":
 		return fieldEnd
+	case "client":
+		return fieldClient
+	case "agent":
+		return fieldAgent
 	default:
 		return fieldUnknown
 	}

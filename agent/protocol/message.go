@@ -40,6 +40,9 @@ type Request struct {
 	Session string
 	// Req names the request within its session; the zero value when there is none.
 	Req ReqID
+	// Client is the client's own name and version, such as "stepctl 1.2.0", by which it asks
+	// the agent for its own: 1 to 64 printable ASCII characters; empty when it does not ask.
+	Client string
 	// Data is the JSON object that goes to the validators untouched; nil when there is none.
 	Data []byte
 }
@@ -59,6 +62,8 @@ type Reply struct {
 	Detail string
 	// End says that the session has had its last step.
 	End bool
+	// Agent is the agent's name and version, when the request asked; empty otherwise.
+	Agent string
 }
 
 // OK reports whether the step passed. A reply that gives a reason does not say so, whatever

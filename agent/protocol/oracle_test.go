@@ -99,6 +99,9 @@ func secondDecode(message []byte) second {
 	if seen["session"] > 1 {
 		s.request.Session = ""
 	}
+	if seen["client"] > 1 {
+		s.request.Client = ""
+	}
 	if seen["req"] > 1 {
 		s.request.Req = protocol.ReqID{}
 	}
@@ -131,6 +134,11 @@ func (s *second) field(name string, value any, raw []byte) (ok bool) {
 			s.request.Req, ok = protocol.TextReq(text), true
 		} else if id, isID := secondInteger(value); isID {
 			s.request.Req, ok = protocol.NumReq(id), true
+		}
+	case "client":
+		ok = true
+		if name, isText := value.(string); isText && regexp.MustCompile(`\A[ -~]{1,64}\z`).MatchString(name) {
+			s.request.Client = name
 		}
 	case "data":
 		if _, ok = value.(object); ok {

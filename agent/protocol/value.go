@@ -45,6 +45,13 @@ func readSession(raw []byte) (session, problem string) {
 	return "", "session must be a string of 1 to 64 printable ASCII characters, got " + quote(raw)
 }
 
+// readIdentity reads the name and version of a client or an agent. Whatever else stands there
+// counts as absent: programs older than the field may use the word for something of their own.
+func readIdentity(raw []byte) string {
+	identity, _ := readSession(raw) // the same characters; empty when it is something else
+	return identity
+}
+
 // readReq reads a req as a request may have it.
 func readReq(raw []byte) (req ReqID, problem string) {
 	if raw[0] == '"' {

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 
@@ -29,7 +28,7 @@ Exit codes:
   stepctl report --json run.jsonl`,
 		Args: oneFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return retell(cmd.OutOrStdout(), args[0], asJSON)
+			return retell(cmd, args[0], asJSON)
 		},
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 			if len(args) > 0 {
@@ -43,10 +42,16 @@ Exit codes:
 }
 
 // retell writes what the record at path comes to.
-func retell(stdout io.Writer, path string, asJSON bool) error {
+func retell(cmd *cobra.Command, path string, asJSON bool) error {
+	stdout := cmd.OutOrStdout()
 	log, err := record.ReadFile(path)
 	if err != nil {
 		return &exitError{exitUsage, err}
+	}
+	if log.Cut {
+		// That stderr is closed is no reason to keep the report back.
+		_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "stepctl: %s:%d: the last line is cut off and does not count\n",
+			path, len(log.Events)+1)
 	}
 	run, err := log.Fold()
 	if err != nil {

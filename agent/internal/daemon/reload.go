@@ -63,7 +63,7 @@ func (a *Agent) tryReload(ctx context.Context) error {
 	a.config, a.set = next, set
 	a.mu.Unlock()
 	a.options.Level.Set(level(next))
-	a.server.SetOptions(serverOptions(next))
+	a.server.SetOptions(serverOptions(next, a.options.Version))
 	a.sessions.SetOptions(sessionOptions(next))
 	old := a.judge.Swap(chain)
 	a.retire(old, func() { oldSet.Close(context.Background()) })

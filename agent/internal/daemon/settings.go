@@ -16,7 +16,7 @@ import (
 
 // What each floor is told of the config.
 
-func serverOptions(c *config.Loaded) server.Options {
+func serverOptions(c *config.Loaded, version string) server.Options {
 	return server.Options{
 		Connections:           c.Limits.Connections,
 		ConnectionsPerAddress: c.Limits.ConnectionsPerAddress,
@@ -26,6 +26,7 @@ func serverOptions(c *config.Loaded) server.Options {
 		PipelinedMessages:     c.Limits.PipelinedMessages,
 		IdleTimeout:           c.Session.IdleTimeout,
 		Codes:                 protocol.Codes(c.ErrorCodes),
+		Agent:                 "stepagent " + version,
 	}
 }
 

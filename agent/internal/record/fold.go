@@ -3,6 +3,7 @@ package record
 import (
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/stepagent/stepagent/agent/protocol"
 )
@@ -63,6 +64,7 @@ func (f *folder) event(e *Event) string {
 		return "its time is before that of the event before it"
 	}
 	f.run.Duration = e.At
+	f.agent(e)
 	switch e.Kind {
 	case KindEnd:
 		return f.end(e)
@@ -114,6 +116,20 @@ func (f *folder) ofStep(e *Event, step *StepResult) string {
 	}
 }
 
+// maxAgents is how many versions of the agent are told apart. An agent that is replaced in
+// the middle of a run may make it two.
+const maxAgents = 8
+
+// agent notes the version that an agent gave of itself.
+func (f *folder) agent(e *Event) {
+	if e.Reply == nil || e.Reply.Agent == "" || len(f.run.Agents) == maxAgents {
+		return
+	}
+	if !slices.Contains(f.run.Agents, e.Reply.Agent) {
+		f.run.Agents = append(f.run.Agents, e.Reply.Agent)
+	}
+}
+
 func (f *folder) start(e *Event) string {
 	switch {
 	case e.Kind != KindStart || e.Start == nil:
@@ -123,6 +139,9 @@ func (f *folder) start(e *Event) string {
 	}
 	f.started = true
 	f.run.Start, f.run.Duration = *e.Start, e.At
+	if e.Start.Agent != "" {
+		f.run.Agents = []string{"stepagent " + e.Start.Agent}
+	}
 	f.run.Steps = make([]StepResult, len(e.Start.Procedure.Steps))
 	for i, step := range e.Start.Procedure.Steps {
 		f.run.Steps[i] = StepResult{Index: i + 1, Step: step}

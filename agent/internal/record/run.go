@@ -11,6 +11,9 @@ import (
 type Run struct {
 	// Start is the record's first event.
 	Start Start
+	// Agents are the names and versions that agents gave of themselves, each once, in the
+	// order of the record; empty when none did, as those older than the question do not.
+	Agents []string
 	// Steps are the expected steps with what became of each, in order. A procedure has one
 	// StepResult for each of its steps, also when the run never came to it.
 	Steps []StepResult

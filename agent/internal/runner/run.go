@@ -75,6 +75,7 @@ func (r *run) exchange(index int, step stepfile.Step) (client.Result, error) {
 			DialTimeout:   r.opts.DialTimeout,
 			MaxReplyBytes: r.opts.MaxReplyBytes,
 			Plain:         r.opts.Plain,
+			Name:          r.opts.name(),
 			OnSent:        r.log.sent,
 			OnStray:       r.log.stray,
 			Dial:          r.opts.Dial,

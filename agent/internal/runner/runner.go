@@ -39,6 +39,8 @@ type Options struct {
 	// protocol.DefaultMaxMessageBytes.
 	MaxReplyBytes int
 	// ClientVersion, AgentVersion and Host go into the start of the record as they are.
+	// ClientVersion is told to the agent too, to learn the agent's, which the first reply
+	// then has. AgentVersion is for who knows it beforehand.
 	ClientVersion, AgentVersion, Host string
 	// Emit is called with each event as it happens, in the order of the record; nil for
 	// none. Calls come one at a time, but from several goroutines. Emit must return soon,
@@ -110,11 +112,25 @@ func (o *Options) complete() error {
 		o.Session = "stepctl-" + hex.EncodeToString(id)
 		return nil
 	}
-	beyond := func(c rune) bool { return c < ' ' || c > '~' }
-	if len(o.Session) > protocol.MaxNameBytes || strings.ContainsFunc(o.Session, beyond) {
+	if !isName(o.Session) {
 		return fmt.Errorf("the session %.80q must be 1 to %d printable ASCII characters", o.Session, protocol.MaxNameBytes)
 	}
 	return nil
+}
+
+// name is how the client introduces itself to the agent; empty when it does not.
+func (o *Options) name() string {
+	name := "stepctl " + o.ClientVersion
+	if o.ClientVersion == "" || !isName(name) {
+		return ""
+	}
+	return name
+}
+
+// isName reports whether text can stand in a message as a name.
+func isName(text string) bool {
+	beyond := func(c rune) bool { return c < ' ' || c > '~' }
+	return text != "" && len(text) <= protocol.MaxNameBytes && !strings.ContainsFunc(text, beyond)
 }
 
 // startOf returns the first event's content.
@@ -127,6 +143,6 @@ func startOf(procedure stepfile.Procedure, opts Options) record.Start {
 		Format: record.Format, Client: opts.ClientVersion, Agent: opts.AgentVersion, Host: opts.Host,
 		Address: opts.Address, Session: opts.Session,
 		Time:      time.Now().Round(0), // all other times come from the monotonic clock
-		Procedure: record.Procedure{Name: procedure.Name, SHA256: procedure.SHA256, Steps: steps},
+		Procedure: record.Procedure{Name: strings.ToValidUTF8(procedure.Name, "\ufffd"), SHA256: procedure.SHA256, Steps: steps},
 	}
 }

@@ -143,6 +143,9 @@ func (c *conn) handleMessage() bool {
 	}
 	c.quiet = min(req.Interval.Duration, maxQuiet)
 	answer := c.sessions.Do(c.server.steps, req, arrived)
+	if req.Client != "" {
+		answer.Reply.Agent = o.Agent
+	}
 	if answer.Fault == nil {
 		return c.send(answer.Reply)
 	}

@@ -41,6 +41,8 @@ type Options struct {
 	IdleTimeout time.Duration
 	// Codes are the error codes of reasons.
 	Codes protocol.Codes
+	// Agent is the agent's name and version, for clients that ask; empty to say nothing.
+	Agent string
 }
 
 // A Server serves connections. Its methods are safe for concurrent use.

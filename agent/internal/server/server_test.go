@@ -28,6 +28,7 @@ const patience = 20 * time.Second
 
 func defaults() server.Options {
 	return server.Options{
+		Agent:       "stepagent test",
 		Connections: 16384, ConnectionsPerAddress: 8192,
 		MessageBytes: protocol.DefaultMaxMessageBytes, MessageTime: 5 * time.Second,
 		ReplyTime: 5 * time.Second, PipelinedMessages: 1024, IdleTimeout: 5 * time.Minute,

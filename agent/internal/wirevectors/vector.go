@@ -56,7 +56,7 @@ func (v Vector) String() string { return fmt.Sprintf("%s:%d: %s", v.File, v.Line
 
 // optional are the fields that a reply has only where the vector names them. The detail is
 // for people, and may be there or not.
-func optional() []string { return []string{"req", "session", "reason", "end"} }
+func optional() []string { return []string{"req", "session", "reason", "end", "agent"} }
 
 // Check compares a reply, one JSON object, with the one wanted. Every field that is wanted
 // must be there with the same value, and of the optional ones no other may be there.
