@@ -91,7 +91,9 @@ func printStatus(w io.Writer, s daemon.Status) error {
 	row("address", "%s", s.Address)
 	row("config", "%s", s.Config)
 	row("last reload", "%s", lastReload(s.Reload))
-	row("connections", "%d open, %d accepted, %d refused", s.Connections.Open, s.Connections.Accepted, s.Connections.Refused)
+	row("serves", "%s", strings.Join(s.Allow, ", "))
+	row("connections", "%d open, %d accepted, %d refused, %d not allowed",
+		s.Connections.Open, s.Connections.Accepted, s.Connections.Refused, s.Connections.NotAllowed)
 	row("sessions", "%d open, %d completed, %d incomplete", s.Sessions.Open, s.Sessions.Completed, s.Sessions.Incomplete)
 	row("steps", "%d passed, %d failed, %d undecided, %d answered again",
 		s.Sessions.Passed, s.Sessions.Failed, s.Sessions.Undecided, s.Sessions.Replayed)

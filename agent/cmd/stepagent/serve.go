@@ -33,7 +33,7 @@ second one ends it at once. SIGHUP reads the config again, like stepagent reload
 			return serve(cmd.Context(), sources(cmd), cmd.ErrOrStderr())
 		},
 	}
-	addSettings(cmd, "host", "port", "timeout", "log-format", "log-level", "admin-socket")
+	addSettings(cmd, "host", "port", "allow", "timeout", "log-format", "log-level", "admin-socket")
 	return cmd
 }
 

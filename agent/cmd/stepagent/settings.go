@@ -18,6 +18,7 @@ func settings() []setting {
 	return []setting{
 		{"host", "host", "HOST", "address or host name to listen on (default localhost)"},
 		{"port", "port", "PORT", "TCP port to listen on, 0 for any free one (default 8080)"},
+		{"allow", "allow", "LIST", "whom to serve, by source address: addresses, prefixes, loopback, private, link-local, all, with commas (default loopback,private,link-local)"},
 		{"timeout", "timeout", "SECONDS", "the least timeout that a step may declare, the threshold of the validator min_timeout (default 5)"},
 		{"log-format", "log.format", "FORMAT", "auto, tint, text or json (default auto)"},
 		{"log-level", "log.level", "LEVEL", "debug, info, warn or error (default info)"},

@@ -22,6 +22,9 @@ type Config struct {
 	Host string `config:"host"`
 	// Port is the TCP port to listen on, 0 for any free one.
 	Port int `config:"port"`
+	// Allow says whom the agent serves, by source address: addresses, prefixes, and the
+	// words loopback, private, link-local and all.
+	Allow []string `config:"allow"`
 	// AllowFaults lets validators make the agent misbehave on purpose.
 	AllowFaults bool `config:"allow_faults"`
 
@@ -123,8 +126,9 @@ type Validator struct {
 // Default returns the Config of an agent that was told nothing.
 func Default() Config {
 	return Config{
-		Host: "localhost",
-		Port: 8080,
+		Host:  "localhost",
+		Port:  8080,
+		Allow: []string{"loopback", "private", "link-local"},
 		Session: Session{
 			Steps:             10,
 			IdleTimeout:       5 * time.Minute,

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -69,11 +70,19 @@ func want[T any](d *decoder, n *node, path, what string) (T, bool) {
 
 func (d *decoder) scalar(n *node, name string, k kind) {
 	value, err := k.fromFile(n.value)
-	if err != nil {
+	var elements elementErrors
+	switch {
+	case err == nil:
+		d.scalars[name] = value
+	case errors.As(err, &elements):
+		for i, element := range n.value.(list) {
+			if wrong, ok := elements[i]; ok {
+				d.problem(element, elementPath(name, i), "%s", wrong)
+			}
+		}
+	default:
 		d.problem(n, name, "%v", err)
-		return
 	}
-	d.scalars[name] = value
 }
 
 // unknown says what the key was most likely meant to be.

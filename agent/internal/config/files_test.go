@@ -4,6 +4,7 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,7 +20,7 @@ const samples = "../../../configs/"
 func TestYesterdaysFile(t *testing.T) {
 	t.Parallel()
 	want := config.Config{
-		Host: "0.0.0.0", Port: 9000, AllowFaults: true,
+		Host: "0.0.0.0", Port: 9000, Allow: []string{"loopback", "private", "link-local"}, AllowFaults: true,
 		Session: config.Session{Steps: 12, IdleTimeout: 10 * time.Minute, ResumeWindow: 90 * time.Second,
 			TakeoverWait: 300 * time.Millisecond, RememberedReplies: 32},
 		Limits: config.Limits{Connections: 1000, ConnectionsPerAddress: 500, MessageBytes: 8192,
@@ -54,6 +55,31 @@ func TestSamplesAreTheDefault(t *testing.T) {
 		if diff := cmp.Diff(config.Default(), load(t, config.Sources{File: samples + name}).Config); diff != "" {
 			t.Errorf("%s (-default +sample):\n%s", name, diff)
 		}
+	}
+}
+
+// TestPackagedConfig: what a package installs differs from the defaults where the agent
+// listens, and nowhere else; from there on it is the sample, word for word.
+func TestPackagedConfig(t *testing.T) {
+	t.Parallel()
+	const packaged = "../../../packaging/stepagent.toml"
+	want := config.Default()
+	want.Host = "::"
+	got := load(t, config.Sources{File: packaged})
+	if diff := cmp.Diff(want, got.Config); diff != "" {
+		t.Errorf("config (-want +got):\n%s", diff)
+	}
+	var rest []string
+	for _, file := range []string{samples + "stepagent.toml", packaged} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, after, _ := strings.Cut(string(text), "\nallow = ")
+		rest = append(rest, after)
+	}
+	if diff := cmp.Diff(rest[0], rest[1]); diff != "" || rest[0] == "" {
+		t.Errorf("%s is behind the sample (-sample +packaged):\n%s", packaged, diff)
 	}
 }
 

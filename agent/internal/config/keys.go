@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// A key is one scalar of the config: its name, and what its value may be.
+// A key is one scalar of the config, or a list of plain words: its name, and what its value
+// may be.
 type key struct {
 	name string
 	kind kind
@@ -21,6 +22,8 @@ func keys() []key {
 	return []key{
 		{"host", text{checkHost}},
 		{"port", integer{0, 65535}},
+		{"allow", listing{MaxAllow, `write ["loopback"] to serve this machine alone`, `["loopback", "192.0.2.0/24"]`,
+			func(entry string) string { _, wrong := readNetwork(entry); return wrong }}},
 		{"allow_faults", boolean{}},
 
 		{"session.steps", integer{1, 1_000_000}},

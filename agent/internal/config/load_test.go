@@ -67,7 +67,7 @@ func TestOrder(t *testing.T) {
 func TestEveryVariable(t *testing.T) {
 	t.Parallel()
 	values := map[string]string{
-		"host": "192.0.2.7", "port": "0", "allow_faults": "true",
+		"host": "192.0.2.7", "port": "0", "allow": "loopback, 192.0.2.0/24,2001:db8::7", "allow_faults": "true",
 		"session.steps": "11", "session.idle_timeout": "1h30m", "session.resume_window": "2s",
 		"session.takeover_wait": "3ms", "session.remembered_replies": "12",
 		"limits.connections": "13", "limits.connections_per_address": "12", "limits.message_bytes": "65",
@@ -77,6 +77,7 @@ func TestEveryVariable(t *testing.T) {
 	}
 	want := config.Default()
 	want.Host, want.Port, want.AllowFaults = "192.0.2.7", 0, true
+	want.Allow = []string{"loopback", "192.0.2.0/24", "2001:db8::7"}
 	want.Session = config.Session{Steps: 11, IdleTimeout: 90 * time.Minute, ResumeWindow: 2 * time.Second,
 		TakeoverWait: 3 * time.Millisecond, RememberedReplies: 12}
 	want.Limits = config.Limits{Connections: 13, ConnectionsPerAddress: 12, MessageBytes: 65,
@@ -191,13 +192,14 @@ func TestEnvironmentAndFlagsAreRefused(t *testing.T) {
 	got := refused(t, config.Sources{
 		File: file,
 		Environ: []string{"STEPAGENT_PROT=1", "STEPAGENT_FOO=1", "STEPAGENT_VALIDATORS=sequence",
-			"STEPAGENT_ALLOW_FAULTS=1", "STEPAGENT_LIMITS_CONNECTIONS=1e3", "STEPAGENT_SESSION_IDLE_TIMEOUT=30",
+			"STEPAGENT_ALLOW_FAULTS=1", "STEPAGENT_ALLOW=loopback,,all", "STEPAGENT_LIMITS_CONNECTIONS=1e3", "STEPAGENT_SESSION_IDLE_TIMEOUT=30",
 			"STEPAGENT_SESSION_STEPS=010", "STEPAGENT_TIMEOUT=3s", "STEPAGENT_JUDGING_CAP=1ms"},
 		Set: map[string]string{"port": "99999999999999999999", "log.format": "xml", "prt": "1", "admin.socket": "a",
 			"timeout": "4", "stop.grace": "+5", "host": "\x1b[31m"},
 	})
 	want := []string{
 		`x.toml:1:1: port: want a whole number, got the number 0.5; write a number from 0 to 65535`,
+		`STEPAGENT_ALLOW: "" is no network; write an address, a prefix such as "192.0.2.0/24", or one of loopback, private, link-local, all`,
 		`STEPAGENT_ALLOW_FAULTS: want true or false, got "1"`,
 		`STEPAGENT_FOO: stepagent knows no such variable; unset it`,
 		`STEPAGENT_JUDGING_CAP: judging.floor is 1s, more than judging.cap, 1ms; lower the floor or raise the cap`,

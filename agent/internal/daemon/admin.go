@@ -18,9 +18,11 @@ import (
 
 // A Status is what a running agent says of itself.
 type Status struct {
-	Version string    `json:"version"`
-	PID     int       `json:"pid"`
-	Address string    `json:"address"`
+	Version string `json:"version"`
+	PID     int    `json:"pid"`
+	Address string `json:"address"`
+	// Allow says whom the agent serves, as the config does.
+	Allow   []string  `json:"allow"`
 	Config  string    `json:"config"`
 	Started time.Time `json:"started"`
 	// Generation is the number of the validators in force; it goes up with each reload.
@@ -36,7 +38,7 @@ func (a *Agent) Status() Status {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return Status{
-		Version: a.options.Version, PID: os.Getpid(), Address: a.Addr().String(),
+		Version: a.options.Version, PID: os.Getpid(), Address: a.Addr().String(), Allow: a.config.Allow,
 		Config: source(a.config), Started: a.started, Generation: a.judge.Chain().Generation(),
 		Reload: a.reload, Connections: a.server.Stats(), Sessions: a.sessions.Stats(),
 		Validators: a.set.Status(),

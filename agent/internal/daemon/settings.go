@@ -18,6 +18,7 @@ import (
 
 func serverOptions(c *config.Loaded, version string) server.Options {
 	return server.Options{
+		Allow:                 c.Allowed(),
 		Connections:           c.Limits.Connections,
 		ConnectionsPerAddress: c.Limits.ConnectionsPerAddress,
 		MessageBytes:          c.Limits.MessageBytes,

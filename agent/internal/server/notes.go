@@ -12,13 +12,13 @@ const noteEvery = time.Second
 
 // notes limit the log lines that clients can cause, one limit for each kind.
 type notes struct {
-	accept, refused, bad, slow, idle, ahead, unread *logging.Limiter
+	accept, stranger, refused, bad, slow, idle, ahead, unread *logging.Limiter
 }
 
 func newNotes() notes {
 	limiter := func() *logging.Limiter { return logging.NewLimiter(noteEvery) }
-	return notes{accept: limiter(), refused: limiter(), bad: limiter(), slow: limiter(),
-		idle: limiter(), ahead: limiter(), unread: limiter()}
+	return notes{accept: limiter(), stranger: limiter(), refused: limiter(), bad: limiter(),
+		slow: limiter(), idle: limiter(), ahead: limiter(), unread: limiter()}
 }
 
 // note logs what the connection's client has done, no more often than its kind may be.

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -24,6 +25,9 @@ import (
 
 // Options are the limits of connections. They can be changed while connections are open.
 type Options struct {
+	// Allow is the source addresses that are served. A connection that has no address, such
+	// as a pipe, is served too.
+	Allow []netip.Prefix
 	// Connections is how many connections may be open, ConnectionsPerAddress how many of
 	// them from one address.
 	Connections           int
@@ -70,9 +74,11 @@ type Server struct {
 type Stats struct {
 	// Open is how many connections are open now.
 	Open int `json:"open"`
-	// Accepted and Refused count connections.
-	Accepted uint64 `json:"accepted"`
-	Refused  uint64 `json:"refused"`
+	// Accepted counts connections that were served, Refused those past a limit, and
+	// NotAllowed those from addresses that are not served.
+	Accepted   uint64 `json:"accepted"`
+	Refused    uint64 `json:"refused"`
+	NotAllowed uint64 `json:"not_allowed"`
 }
 
 // New returns a Server that has steps judged by sessions.
@@ -154,7 +160,8 @@ func isPassing(err error) bool {
 	return false
 }
 
-// admit serves the connection in a goroutine of its own, or refuses it past a limit.
+// admit serves the connection in a goroutine of its own, or refuses it: at once and without
+// a word where its address is not served, with a reason past a limit.
 func (s *Server) admit(nc net.Conn) {
 	o := s.options.Load()
 	addr := remote(nc)
@@ -166,6 +173,13 @@ func (s *Server) admit(nc net.Conn) {
 	case s.draining.Load(): // nobody waits for new goroutines any more
 		s.mu.Unlock()
 		c.cut()
+		return
+	case !o.allows(addr.Addr()):
+		s.stats.NotAllowed++
+		s.mu.Unlock()
+		c.cut()
+		c.note(s.notes.stranger, "connection not allowed",
+			slog.String("detail", "the list allow in the config does not have this address"))
 		return
 	case len(s.conns) >= o.Connections:
 		full = fmt.Sprintf("the agent has %d connections, which is its limit; try again later", o.Connections)
@@ -185,6 +199,12 @@ func (s *Server) admit(nc net.Conn) {
 		c.note(s.notes.refused, "connection refused", slog.String("detail", full))
 		s.refuse(c, full)
 	}
+}
+
+// allows reports whether connections from the address are served.
+func (o *Options) allows(addr netip.Addr) bool {
+	addr = addr.WithZone("") // no prefix has one
+	return !addr.IsValid() || slices.ContainsFunc(o.Allow, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
 // maxRefusing is how many refused connections are told why at the same time; the others are

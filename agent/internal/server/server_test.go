@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -29,6 +30,7 @@ const patience = 20 * time.Second
 func defaults() server.Options {
 	return server.Options{
 		Agent:       "stepagent test",
+		Allow:       []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 		Connections: 16384, ConnectionsPerAddress: 8192,
 		MessageBytes: protocol.DefaultMaxMessageBytes, MessageTime: 5 * time.Second,
 		ReplyTime: 5 * time.Second, PipelinedMessages: 1024, IdleTimeout: 5 * time.Minute,
