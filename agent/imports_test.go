@@ -23,7 +23,7 @@ const module = "github.com/stepagent/stepagent/"
 var floors = [][]string{
 	{"plugins/validator", "agent/protocol", "agent/internal/logging", "agent/internal/stepfile", "agent/internal/version"},
 	{"plugins/sdk/proto/stepagent/validator/v1", "plugins/validatortest", "agent/client", "agent/internal/config", "agent/internal/record", "agent/internal/judge", "agent/internal/wirevectors"},
-	{"plugins/sdk", "agent/internal/session", "agent/internal/runner", "plugins/sequence", "plugins/mintimeout", "plugins/pacing", "plugins/faults"},
+	{"plugins/sdk", "agent/internal/session", "agent/internal/runner", "agent/internal/load", "plugins/sequence", "plugins/mintimeout", "plugins/pacing", "plugins/faults"},
 	{"agent/internal/pluginhost", "agent/internal/server", "agent/internal/report"},
 	{"agent/internal/daemon"},
 	{"agent/cmd/stepagent", "agent/cmd/stepctl"},
@@ -47,7 +47,7 @@ var homes = map[string]struct {
 
 // sides never meet but in the protocol and the contract.
 var (
-	clientSide = []string{"agent/client", "agent/internal/record", "agent/internal/runner", "agent/internal/report", "agent/internal/stepfile"}
+	clientSide = []string{"agent/client", "agent/internal/load", "agent/internal/record", "agent/internal/runner", "agent/internal/report", "agent/internal/stepfile"}
 	daemonSide = []string{"agent/internal/config", "agent/internal/judge", "agent/internal/session", "agent/internal/pluginhost", "agent/internal/server", "agent/internal/daemon"}
 )
 

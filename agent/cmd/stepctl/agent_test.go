@@ -22,11 +22,14 @@ import (
 //	hostile      a refusal with a detail that would clear the screen
 //	a reason     a refusal for that reason
 //
+// With end=N every N-th reply that is OK says that the session has ended.
+//
 // It writes JSON with the standard library alone, so that it owes nothing to the client's
 // idea of the protocol.
 type scriptedAgent struct {
 	port string
 	told map[int]string
+	end  int // the steps of a session; 0 for no end
 
 	mu       sync.Mutex
 	received int
@@ -47,6 +50,12 @@ func startAgent(told []string) (a *scriptedAgent, stop func(), err error) {
 	for _, rule := range told {
 		place, behaviour, _ := strings.Cut(rule, "=")
 		var n int
+		if place == "end" {
+			if _, err := fmt.Sscan(behaviour, &a.end); err != nil {
+				return nil, nil, err
+			}
+			continue
+		}
 		if _, err := fmt.Sscan(place, &n); err != nil {
 			return nil, nil, fmt.Errorf("%q is not place=behaviour", rule)
 		}
@@ -82,7 +91,8 @@ func (a *scriptedAgent) serve(conn *net.TCPConn) {
 		if dec.Decode(&r) != nil {
 			return
 		}
-		if !a.answer(conn, r, a.told[a.count()]) {
+		place := a.count()
+		if !a.answer(conn, r, a.told[place], a.end > 0 && place%a.end == 0) {
 			return
 		}
 	}
@@ -107,8 +117,11 @@ func (a *scriptedAgent) await(n int) {
 }
 
 // answer does what was told, and reports whether the connection goes on.
-func (a *scriptedAgent) answer(conn *net.TCPConn, r request, behaviour string) bool {
+func (a *scriptedAgent) answer(conn *net.TCPConn, r request, behaviour string, end bool) bool {
 	ok := r.reply(`,"error_code":0}`)
+	if end {
+		ok = r.reply(`,"error_code":0,"end":true}`)
+	}
 	what, value, _ := strings.Cut(behaviour, "=")
 	switch what {
 	case "":

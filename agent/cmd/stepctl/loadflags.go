@@ -1,0 +1,65 @@
+package main
+
+import (
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/load"
+)
+
+// A durationFlag is a length of time with its unit; a bare number is in seconds.
+type durationFlag time.Duration
+
+func (d *durationFlag) Set(text string) error {
+	length, err := time.ParseDuration(text)
+	if err != nil {
+		var seconds secondsFlag
+		err = seconds.Set(text)
+		length = time.Duration(seconds)
+	}
+	if err != nil || length <= 0 {
+		return errors.New("write a length of time above 0, such as 500ms, 30s or 2m")
+	}
+	*d = durationFlag(length)
+	return nil
+}
+
+func (d *durationFlag) String() string { return time.Duration(*d).String() }
+func (d *durationFlag) Type() string   { return "DURATION" }
+
+// A reconnectFlag says how often clients make a new connection.
+type reconnectFlag string
+
+const (
+	eachStep    reconnectFlag = "step"
+	eachSession reconnectFlag = "session"
+)
+
+func (r *reconnectFlag) Set(text string) error {
+	switch reconnectFlag(text) {
+	case eachStep, eachSession:
+		*r = reconnectFlag(text)
+	case "true": // as if it were a switch
+		*r = eachStep
+	case "false", "":
+		*r = ""
+	default:
+		return errors.New("write --reconnect or --reconnect=step, or --reconnect=session, not " + strconv.Quote(text))
+	}
+	return nil
+}
+
+func (r *reconnectFlag) String() string { return string(*r) }
+func (r *reconnectFlag) Type() string   { return "step|session" }
+
+func (r *reconnectFlag) choice() load.Reconnect {
+	switch *r {
+	case eachStep:
+		return load.EachStep
+	case eachSession:
+		return load.EachSession
+	default:
+		return load.Never
+	}
+}
