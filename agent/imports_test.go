@@ -21,7 +21,7 @@ const module = "github.com/stepagent/stepagent/"
 // that calls go down and values come back. docs/architecture.md goes through it floor by
 // floor.
 var floors = [][]string{
-	{"plugins/validator", "agent/protocol", "agent/internal/logging", "agent/internal/stepfile", "agent/internal/version"},
+	{"plugins/validator", "agent/protocol", "agent/internal/logging", "agent/internal/stepfile", "agent/internal/version", "agent/internal/manual"},
 	{"plugins/sdk/proto/stepagent/validator/v1", "plugins/validatortest", "agent/client", "agent/internal/config", "agent/internal/record", "agent/internal/judge", "agent/internal/wirevectors"},
 	{"plugins/sdk", "agent/internal/session", "agent/internal/runner", "agent/internal/load", "plugins/sequence", "plugins/mintimeout", "plugins/pacing", "plugins/faults"},
 	{"agent/internal/pluginhost", "agent/internal/server", "agent/internal/report"},
@@ -42,6 +42,7 @@ var homes = map[string]struct {
 	"github.com/hashicorp/go-plugin": {[]string{"plugins/sdk", "agent/internal/pluginhost"}, "it needs a supervisor around it"},
 	"google.golang.org/grpc":         {[]string{"plugins/sdk", "plugins/sdk/proto/stepagent/validator/v1", "agent/internal/pluginhost"}, "the agent and its validators speak through the contract"},
 	"google.golang.org/protobuf":     {[]string{"plugins/sdk", "plugins/sdk/proto/stepagent/validator/v1", "agent/internal/pluginhost"}, "as grpc"},
+	"github.com/spf13/cobra/doc":     {[]string{"agent/internal/manual"}, "installed commands carry no generator of man pages"},
 	"github.com/lmittmann/tint":      {[]string{"agent/internal/logging"}, "how lines look is decided in one place"},
 }
 

@@ -1,3 +1,5 @@
+//go:build !manual
+
 // Command stepctl is the client: it performs the procedure of a step file against one agent
 // and tells what came of it. docs/guide.md is the manual, and testdata/script has examples.
 package main

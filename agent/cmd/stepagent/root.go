@@ -1,0 +1,86 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stepagent/stepagent/agent/internal/version"
+)
+
+// Exit codes.
+const (
+	exitOK      = 0
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+// run is the program but for its exit.
+func run(args []string, stdout, stderr io.Writer) int {
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	cmd, err := root.ExecuteC()
+	var usage usageError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &usage):
+		_, _ = fmt.Fprintf(stderr, "stepagent: %v\nsee: %s --help\n", err, cmd.CommandPath())
+		return exitUsage
+	default:
+		_, _ = fmt.Fprintf(stderr, "stepagent: %v\n", indent(err))
+		return exitFailure
+	}
+}
+
+// indent sets an error of several lines below the program's name.
+func indent(err error) string {
+	text := err.Error()
+	if strings.Contains(text, "\n") {
+		return "\n  " + strings.ReplaceAll(text, "\n", "\n  ")
+	}
+	return text
+}
+
+// A usageError is a command line that makes no sense.
+type usageError struct{ error }
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "stepagent",
+		Short: "judge whether clients perform a procedure in order, in time and within its rules",
+		Long: `stepagent listens on a TCP port and judges the steps that clients send, by validators that
+run in processes of their own. It is a systemd service as a rule; serve runs it by hand.
+The client is stepctl.`,
+		Version:       version.String(),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          noArgs,
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddCommand(newServe(), newCheckConfig(), newReload(), newStatus(), newValidators(),
+		newDemo(), newVersion(), newPlugin())
+	return root
+}
+
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError{fmt.Errorf("%s takes no argument %q", cmd.CommandPath(), args[0])}
+	}
+	return nil
+}
+
+func newVersion() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "show the version", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "stepagent %s\n", version.String())
+			return err
+		},
+	}
+}
