@@ -21,7 +21,7 @@ const module = "github.com/stepagent/stepagent/"
 // that calls go down and values come back. docs/architecture.md goes through it floor by
 // floor.
 var floors = [][]string{
-	{"plugins/validator", "agent/protocol", "agent/internal/logging", "agent/internal/stepfile", "agent/internal/version", "agent/internal/manual"},
+	{"plugins/validator", "agent/protocol", "agent/internal/logging", "agent/internal/stepfile", "agent/internal/version", "agent/internal/manual", "docs/transcript"},
 	{"plugins/sdk/proto/stepagent/validator/v1", "plugins/validatortest", "agent/client", "agent/internal/config", "agent/internal/record", "agent/internal/judge", "agent/internal/wirevectors"},
 	{"plugins/sdk", "agent/internal/session", "agent/internal/runner", "agent/internal/load", "plugins/sequence", "plugins/mintimeout", "plugins/pacing", "plugins/faults"},
 	{"agent/internal/pluginhost", "agent/internal/server", "agent/internal/report"},

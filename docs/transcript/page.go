@@ -1,0 +1,97 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+)
+
+// A page is a Markdown file, cut into what is prose and what is a transcript.
+type page struct {
+	path  string
+	lines []string // without their ends
+	acts  []act    // in order
+}
+
+// An act is one command of a page and what it is said to print.
+type act struct {
+	host     string
+	command  string // lines that end in a backslash go on
+	line     int    // of the command, from 1
+	from, to int    // the lines of the output, as indexes into the page's lines
+}
+
+var prompt = regexp.MustCompile(`^([a-z][a-z0-9-]*)[$#] (.+)$`)
+
+const fence = "```"
+
+func readPage(path string) (*page, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	p := &page{path: path, lines: strings.Split(string(text), "\n")}
+	return p, p.parse()
+}
+
+// parse finds the acts.
+func (p *page) parse() error {
+	inside, opened := false, 0
+	for i := 0; i < len(p.lines); i++ {
+		line := p.lines[i]
+		switch {
+		case !inside:
+			inside = strings.TrimSpace(line) == fence+"console"
+			opened = i + 1
+		case strings.TrimSpace(line) == fence:
+			inside = false
+		case prompt.MatchString(line):
+			m := prompt.FindStringSubmatch(line)
+			a := act{host: m[1], command: m[2], line: i + 1}
+			for strings.HasSuffix(a.command, `\`) && i+1 < len(p.lines) {
+				i++
+				a.command += "\n" + p.lines[i]
+			}
+			a.from = i + 1
+			for i+1 < len(p.lines) && !prompt.MatchString(p.lines[i+1]) && strings.TrimSpace(p.lines[i+1]) != fence {
+				i++
+			}
+			a.to = i + 1
+			p.acts = append(p.acts, a)
+		default:
+			return fmt.Errorf("%s:%d: output before the first command of a block; begin with HOST$ COMMAND", p.path, i+1)
+		}
+	}
+	if inside {
+		return fmt.Errorf("%s:%d: the block has no end; close it with %s", p.path, opened, fence)
+	}
+	if len(p.acts) == 0 {
+		return fmt.Errorf("%s: no %sconsole block with a command HOST$ COMMAND", p.path, fence)
+	}
+	return nil
+}
+
+// shown is the output that the page shows for the act.
+func (p *page) shown(a act) []string { return p.lines[a.from:a.to] }
+
+// replace puts other output in the place of what the i-th act shows.
+func (p *page) replace(i int, output []string) {
+	a := p.acts[i]
+	p.lines = append(p.lines[:a.from:a.from], append(output[:len(output):len(output)], p.lines[a.to:]...)...)
+	grown := len(output) - (a.to - a.from)
+	p.acts[i].to += grown
+	for j := i + 1; j < len(p.acts); j++ {
+		p.acts[j].line += grown
+		p.acts[j].from += grown
+		p.acts[j].to += grown
+	}
+}
+
+func (p *page) write() error {
+	info, err := os.Stat(p.path)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(p.path, []byte(strings.Join(p.lines, "\n")), info.Mode().Perm())
+}
