@@ -53,7 +53,7 @@ func serve(ctx context.Context, from config.Sources, stderr io.Writer) error {
 	}
 	agent, err := daemon.Start(ctx, daemon.Options{
 		Load:    func() (*config.Loaded, error) { return config.Load(from) },
-		Version: version.Number(), Plugin: self(), Log: log, Level: level,
+		Version: version.Number(), Plugin: self(), Adopt: true, Log: log, Level: level,
 	})
 	if err != nil {
 		return err

@@ -31,6 +31,7 @@ type Config struct {
 	Session Session `config:"session"`
 	Limits  Limits  `config:"limits"`
 	Judging Judging `config:"judging"`
+	Plugins Plugins `config:"plugins"`
 	Stop    Stop    `config:"stop"`
 	Log     Log     `config:"log"`
 	Admin   Admin   `config:"admin"`
@@ -87,6 +88,21 @@ type Judging struct {
 	Cap   time.Duration `config:"cap"`
 }
 
+// Plugins says how the processes of validators are run. The first three bound what one of
+// them may take of the machine, see setrlimit(2); 0 is no limit.
+type Plugins struct {
+	// MemoryMiB is the memory that one process may allocate, in MiB (RLIMIT_DATA).
+	MemoryMiB int `config:"memory_mib"`
+	// Processes is how many processes and threads one process may add to those that its user
+	// has at its start (RLIMIT_NPROC). The kernel does not hold root to it.
+	Processes int `config:"processes"`
+	// OpenFiles is how many files one process may have open (RLIMIT_NOFILE).
+	OpenFiles int `config:"open_files"`
+	// ShadowEvery has one step in so many judged twice, to find validators that do not
+	// always say the same; 0 for none, 1 for all.
+	ShadowEvery int `config:"shadow_every"`
+}
+
 // Stop says how the agent stops.
 type Stop struct {
 	// Grace is how long a stop waits for the steps in flight.
@@ -116,6 +132,9 @@ type Validator struct {
 	// Path is the absolute path of its program; empty for one that is bundled in stepagent.
 	// In a file it may be relative to the folder of the file.
 	Path string `config:"path"`
+	// Checksum is that of the program, such as "sha256:9f86..." with 64 hexadecimal digits;
+	// empty for any. Another program is not executed.
+	Checksum string `config:"checksum"`
 	// Args are the arguments that the program is started with.
 	Args []string `config:"args"`
 	// Settings is the table of that name as one JSON object, its keys as they were written;
@@ -146,6 +165,7 @@ func Default() Config {
 			Sessions:              16384,
 		},
 		Judging: Judging{Floor: time.Second, Cap: 30 * time.Second},
+		Plugins: Plugins{MemoryMiB: 512, Processes: 128, OpenFiles: 1024},
 		Stop:    Stop{Grace: 5 * time.Second},
 		Log:     Log{Format: "auto", Level: "info"},
 		Validators: []Validator{

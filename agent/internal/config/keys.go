@@ -42,6 +42,10 @@ func keys() []key {
 
 		{"judging.floor", duration{time.Millisecond, time.Hour}},
 		{"judging.cap", duration{time.Millisecond, time.Hour}},
+		{"plugins.memory_mib", integer{0, 1 << 20}},
+		{"plugins.processes", integer{0, 1 << 20}},
+		{"plugins.open_files", integer{0, 1 << 20}},
+		{"plugins.shadow_every", integer{0, 1 << 20}},
 		{"stop.grace", duration{time.Millisecond, time.Hour}},
 
 		{"log.format", choice{"auto", "tint", "text", "json"}},

@@ -63,6 +63,8 @@ func (d *decoder) validator(n *node, path string, v *Validator) {
 			v.As, _ = want[string](d, n, name, "a string")
 		case "path":
 			v.Path, _ = want[string](d, n, name, "a string")
+		case "checksum":
+			v.Checksum, _ = want[string](d, n, name, "a string")
 		case "args":
 			args, _ := want[list](d, n, name, "a list of strings")
 			for i, arg := range args {
@@ -74,7 +76,7 @@ func (d *decoder) validator(n *node, path string, v *Validator) {
 				v.Settings = d.settings(settings, name)
 			}
 		default:
-			known := []string{"name", "as", "path", "args", "settings"}
+			known := []string{"name", "as", "path", "checksum", "args", "settings"}
 			if hint := didYouMean(key, known); hint != "" {
 				d.problem(n, name, "unknown key%s", hint)
 			} else {

@@ -73,6 +73,7 @@ func TestEveryVariable(t *testing.T) {
 		"limits.connections": "13", "limits.connections_per_address": "12", "limits.message_bytes": "65",
 		"limits.message_time": "4s", "limits.reply_time": "6s", "limits.pipelined_messages": "14",
 		"limits.sessions": "15", "judging.floor": "1.5s", "judging.cap": "7s", "stop.grace": "8s",
+		"plugins.memory_mib": "16", "plugins.processes": "17", "plugins.open_files": "18", "plugins.shadow_every": "19",
 		"log.format": "json", "log.level": "debug", "admin.socket": "/run/x.sock",
 	}
 	want := config.Default()
@@ -84,6 +85,7 @@ func TestEveryVariable(t *testing.T) {
 		MessageTime: 4 * time.Second, ReplyTime: 6 * time.Second, PipelinedMessages: 14, Sessions: 15}
 	want.Judging = config.Judging{Floor: 1500 * time.Millisecond, Cap: 7 * time.Second}
 	want.Stop.Grace = 8 * time.Second
+	want.Plugins = config.Plugins{MemoryMiB: 16, Processes: 17, OpenFiles: 18, ShadowEvery: 19}
 	want.Log = config.Log{Format: "json", Level: "debug"}
 	want.Admin.Socket = "/run/x.sock"
 

@@ -125,6 +125,9 @@ func wrongCode(code int64) string {
 	return ""
 }
 
+// checksum matches the one way to write a checksum.
+var checksum = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+
 // The names of validators: as their programs know them, and as the agent's logs do.
 var (
 	validatorName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
@@ -168,6 +171,15 @@ func (c Config) validatorFindings() (found []finding) {
 			add(join(path, "path"), "%s is not an absolute path; begin it with /", show(v.Path))
 		case !printable(v.Path):
 			add(join(path, "path"), "%s has unprintable characters; take them out", show(v.Path))
+		}
+		switch {
+		case v.Checksum == "":
+		case v.Path == "":
+			add(join(path, "checksum"), "a validator without a path is part of stepagent and has no checksum of its own; "+
+				"take it out, or add the path of its program")
+		case !checksum.MatchString(v.Checksum):
+			add(join(path, "checksum"), "%s is no checksum; write sha256: and the 64 hexadecimal digits that "+
+				"sha256sum prints, in lower case", show(v.Checksum))
 		}
 	}
 	return found

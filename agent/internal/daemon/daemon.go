@@ -34,6 +34,9 @@ type Options struct {
 	Version string
 	// Plugin is the command that serves the bundled validators.
 	Plugin Plugin
+	// Adopt is for an agent that has its process to itself: it ends whatever a plugin leaves
+	// behind.
+	Adopt bool
 	// Log is where the agent logs; Level is its level, which the config sets.
 	Log   *slog.Logger
 	Level *slog.LevelVar
@@ -187,7 +190,7 @@ func (a *Agent) current() *config.Loaded {
 func newHost(o Options) (*pluginhost.Host, error) {
 	return pluginhost.New(pluginhost.Options{
 		Self: o.Plugin.Path, SelfArgv0: o.Plugin.Argv0, SelfArgs: o.Plugin.Args,
-		SocketDir: filepath.Join(o.RuntimeDir, "plugins"), Logger: o.Log,
+		SocketDir: filepath.Join(o.RuntimeDir, "plugins"), Logger: o.Log, Adopt: o.Adopt,
 	})
 }
 

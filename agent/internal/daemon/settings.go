@@ -51,6 +51,18 @@ func newChain(generation uint64, c *config.Loaded, set *pluginhost.Set) *judge.C
 	}, set.Groups()...)
 }
 
+func pluginLimits(c *config.Loaded) pluginhost.Limits {
+	limits := pluginhost.Limits{
+		MemoryBytes: uint64(c.Plugins.MemoryMiB) << 20,
+		Processes:   uint64(c.Plugins.Processes),
+		OpenFiles:   uint64(c.Plugins.OpenFiles),
+	}
+	if reservesTerabytes {
+		limits.MemoryBytes = 0
+	}
+	return limits
+}
+
 // level returns the config's log level, which has been checked.
 func level(c *config.Loaded) slog.Level {
 	var l slog.Level
@@ -75,7 +87,8 @@ func startValidators(ctx context.Context, host *pluginhost.Host, c *config.Loade
 	defer cancel()
 	specs := make([]pluginhost.Spec, len(c.Validators))
 	for i, v := range c.Validators {
-		specs[i] = pluginhost.Spec{Name: v.As, Validator: v.Name, Path: v.Path, Args: v.Args, Settings: v.Settings}
+		specs[i] = pluginhost.Spec{Name: v.As, Validator: v.Name, Path: v.Path, Checksum: v.Checksum,
+			Args: v.Args, Settings: v.Settings, Limits: pluginLimits(c)}
 	}
 	set, err := host.Start(ctx, specs)
 	if err != nil {

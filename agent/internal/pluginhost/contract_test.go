@@ -18,7 +18,7 @@ func TestWhatBreaksTheContractIsReplaced(t *testing.T) {
 	} {
 		t.Run(kind, func(t *testing.T) {
 			set := startSet(t, h, Spec{Name: "a", Validator: "v", Path: self(t), Args: []string{"plugin", kind}})
-			within(t, 20*time.Second, set.Groups()[0], 1)
+			within(t, patience, set.Groups()[0], 1)
 			eventually(t, "another process serves", func() bool { return set.Status()[0].Restarts > 0 })
 			if st := set.Status()[0]; !strings.Contains(st.LastError, want) {
 				t.Errorf("status = %+v, want %q", st, want)
@@ -34,7 +34,7 @@ func TestAMalformedVerdictIsUndecided(t *testing.T) {
 		"huge-state": "malformed verdict: state: 4097 bytes, at most 4096 are allowed",
 	} {
 		set := startSet(t, h, Spec{Name: "a", Validator: "v", Path: self(t), Args: []string{"plugin", kind}})
-		a := within(t, 20*time.Second, set.Groups()[0], 1)[0]
+		a := within(t, patience, set.Groups()[0], 1)[0]
 		if a.Err == nil || a.Err.Error() != want {
 			t.Errorf("got %+v, want %s", a, want)
 		}

@@ -22,7 +22,7 @@ import (
 // go-plugin says of it is several lines that name several guesses; err is used where nothing
 // better is known.
 func (l *launching) diagnose(ctx context.Context, err error) error {
-	path := l.process.cmd.Path
+	path := l.path
 	line := l.handshake.text()
 	switch {
 	case errors.Is(err, errCondemned):

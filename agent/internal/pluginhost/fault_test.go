@@ -47,7 +47,7 @@ func (c *crowd) walk(t *testing.T, g judge.Group) {
 		if id > 10 {
 			id, state = 1, nil
 		}
-		a := within(t, 20*time.Second, g, id, state)[0]
+		a := within(t, patience, g, id, state)[0]
 		next := judge.Expectation{StepID: id + 1, Known: true}
 		if a.Err != nil || a.Verdict.Outcome != validator.Pass || a.Expects != next || len(a.Verdict.State) != int(id) {
 			t.Errorf("step %d: %+v", id, a)
@@ -178,7 +178,7 @@ func TestASlowStepDelaysNobody(t *testing.T) {
 func TestAPanicIsOneUndecidedVerdict(t *testing.T) {
 	h, log := newTestHost(t, nil)
 	set := startSet(t, h, Spec{Name: "a", Validator: "panic", Settings: []byte(`{"step":3}`)})
-	a := within(t, 20*time.Second, set.Groups()[0], 3)[0]
+	a := within(t, patience, set.Groups()[0], 3)[0]
 	if a.Err == nil || a.Err.Error() != "panic: on purpose" {
 		t.Errorf("got %+v", a)
 	}
@@ -194,7 +194,7 @@ func TestAPanicIsOneUndecidedVerdict(t *testing.T) {
 func TestAStepThatKillsTwoProcessesGetsNoThird(t *testing.T) {
 	h, _ := newTestHost(t, atOnce)
 	set := startSet(t, h, Spec{Name: "a", Validator: "crash", Settings: []byte(`{"step":3}`)})
-	a := within(t, 20*time.Second, set.Groups()[0], 3)[0]
+	a := within(t, patience, set.Groups()[0], 3)[0]
 	if a.Err == nil || !strings.HasPrefix(a.Err.Error(), "two processes were lost over this step: ") {
 		t.Errorf("got %+v", a)
 	}
@@ -211,7 +211,7 @@ func TestOneGroupsCrashesDoNotTouchAnother(t *testing.T) {
 		Spec{Name: "b", Validator: "counter", Path: self(t), Args: []string{"plugin", "good"}})
 	c := newCrowd(t, set.Groups()[1], 8)
 	for range 5 {
-		within(t, 20*time.Second, set.Groups()[0], 3)
+		within(t, patience, set.Groups()[0], 3)
 	}
 	c.advance(t, 100)
 	c.end()

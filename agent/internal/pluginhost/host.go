@@ -37,6 +37,10 @@ type Options struct {
 	SocketDir string
 	// Logger gets what the plugins print and what becomes of them.
 	Logger *slog.Logger
+	// Adopt makes this process the parent of what plugins leave behind when they end, so that
+	// it can be ended too. It is for a process that has one Host and starts nothing else in a
+	// session of its own.
+	Adopt bool
 
 	// StartTimeout bounds a start, from the execution of the file to the end of Configure;
 	// 10 s by default.
@@ -88,6 +92,8 @@ func (o Options) withDefaults() Options {
 type Host struct {
 	options Options
 	sockets *socketDir
+	family  *family
+	sums    sums
 }
 
 // New prepares the directory for sockets and removes what agents that died left there.
@@ -97,7 +103,7 @@ func New(options Options) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Host{options: options, sockets: sockets}, nil
+	return &Host{options: options, sockets: sockets, family: newFamily(options.Adopt)}, nil
 }
 
 // Start starts the processes of a set, all at once, and returns when every validator has
@@ -132,6 +138,7 @@ func (h *Host) Start(ctx context.Context, specs []Spec) (*Set, error) {
 
 // Close removes the host's sockets. Close its sets first.
 func (h *Host) Close() {
+	h.family.close()
 	if err := h.sockets.close(); err != nil && !errors.Is(err, os.ErrNotExist) {
 		h.options.Logger.Warn("could not remove the plugins' sockets; the next start will", "error", err)
 	}

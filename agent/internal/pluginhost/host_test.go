@@ -30,7 +30,7 @@ func within(t testing.TB, budget time.Duration, g judge.Group, id int64, states 
 // passes judges one step, with plenty of time, that every validator of the group must pass.
 func passes(t testing.TB, g judge.Group, id int64) {
 	t.Helper()
-	for i, a := range within(t, 20*time.Second, g, id) {
+	for i, a := range within(t, patience, g, id) {
 		if a.Err != nil || a.Verdict.Outcome != validator.Pass {
 			t.Errorf("%s, step %d: %+v", g.Names()[i], id, a)
 		}
@@ -45,7 +45,7 @@ func TestEveryValidatorAnswersWithItsOwnState(t *testing.T) {
 	if diff := cmp.Diff([]judge.Expectation{one, {}, one}, g.First()); diff != "" {
 		t.Error(diff)
 	}
-	got := within(t, 20*time.Second, g, 3, []byte(".."), nil, nil)
+	got := within(t, patience, g, 3, []byte(".."), nil, nil)
 	want := []judge.Answer{
 		{Verdict: validator.PassWith([]byte("...")), Expects: judge.Expectation{StepID: 4, Known: true}},
 		{Verdict: validator.PassWith(nil)},
@@ -108,7 +108,7 @@ func TestStartReportsEverythingThatIsWrong(t *testing.T) {
 	want := []SpecError{
 		{Index: 1, Key: "settings.stp", Problem: "unknown key"},
 		{Index: 2, Key: "path", Problem: "there is no file /no/such/file; correct the path or install the plugin"},
-		{Index: 3, Key: "validator", Problem: `plugin bundled has no validator "typo"; it has echo, counter, crash, ` +
+		{Index: 3, Key: "validator", Problem: `plugin bundled has no validator "typo"; it has echo, counter, crash, bomb, ` +
 			`hang, slow, panic, print, flood, environment`},
 		{Index: 4, Key: "path", Problem: self(t) + " ended before it was ready (exit status 7); " +
 			"it said: no licence found; is it a stepagent plugin?"},
@@ -181,7 +181,7 @@ func TestAPluginSeesNoSecrets(t *testing.T) {
 	t.Setenv("TZ", "Asia/Seoul")
 	h, _ := newTestHost(t, nil)
 	g := startSet(t, h, Spec{Name: "a", Validator: "environment"}).Groups()[0]
-	a := within(t, 20*time.Second, g, 1)[0]
+	a := within(t, patience, g, 1)[0]
 	env := strings.Split(string(a.Verdict.State), "\n")
 	if !slices.Contains(env, "TZ=Asia/Seoul") {
 		t.Errorf("TZ is missing: %q", env)

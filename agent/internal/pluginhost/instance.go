@@ -21,11 +21,15 @@ const reapTime = 300 * time.Millisecond
 // An instance is one process that judges steps, from its start to its end.
 type instance struct {
 	process *process
+	path    string // of its program, for people
 	dir     string // of its socket
 	conn    *grpc.ClientConn
 	link    *link
 	started time.Time
 	ready   time.Time
+
+	sum       *sum   // of its program; nil where sealedSum says it, or nothing
+	sealedSum string // of the sealed copy that it executes
 
 	name, version string // of the plugin
 	first         []judge.Expectation
@@ -52,8 +56,27 @@ func (in *instance) stop(grace time.Duration) {
 	if in.link != nil {
 		in.link.running.Wait()
 	}
+	if in.sum != nil {
+		in.sum.stop()
+	}
 	if in.dir != "" {
 		_ = os.RemoveAll(in.dir) // what stays, Host.Close or the next agent removes
+	}
+}
+
+// sumTime bounds how long somebody who asks for the status waits for a checksum.
+const sumTime = time.Second
+
+// checksum returns that of the program; empty where it is not known.
+func (in *instance) checksum() string {
+	if in.sum == nil {
+		return in.sealedSum
+	}
+	select {
+	case <-in.sum.done:
+		return in.sum.text
+	case <-time.After(sumTime):
+		return ""
 	}
 }
 

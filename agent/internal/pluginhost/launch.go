@@ -26,17 +26,17 @@ type launching struct {
 
 // launch starts a process for the members and returns when it is ready to judge. Its errors
 // are *SpecError, joined.
-func launch(ctx context.Context, h *Host, members []member) (*instance, error) {
+func launch(ctx context.Context, h *Host, members []member, p *program) (*instance, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, h.options.StartTimeout,
 		fmt.Errorf("more than %v have passed", h.options.StartTimeout))
 	defer cancel()
 	first := members[0]
-	if first.Path != "" {
+	if first.Path != "" && p.sealed == nil {
 		if err := checkExecutable(first.Path); err != nil {
 			return nil, first.wrong("path", "%v", err)
 		}
 	}
-	l := newLaunching(h.options, members)
+	l := newLaunching(h, members, p)
 	address, err := l.start(ctx, h)
 	if err == nil {
 		err = l.dial(address)
@@ -48,6 +48,7 @@ func launch(ctx context.Context, h *Host, members []member) (*instance, error) {
 		err = l.open(ctx, h.options)
 	}
 	if err == nil {
+		l.findSum(h, p)
 		return &l.instance, nil
 	}
 	var wrong *SpecError
@@ -62,18 +63,57 @@ func launch(ctx context.Context, h *Host, members []member) (*instance, error) {
 	return nil, err
 }
 
-func newLaunching(o Options, members []member) *launching {
+// load opens the program of the members, a copy of it where the config has a checksum.
+func load(h *Host, members []member) (*program, error) {
 	first := members[0]
-	cmd := &exec.Cmd{Path: first.Path, Args: append([]string{first.Path}, first.Args...)}
 	if first.Path == "" {
-		cmd = &exec.Cmd{Path: o.Self, Args: append([]string{o.SelfArgv0}, o.SelfArgs...)}
+		return openProgram(h.options.Self, "")
 	}
-	logger := o.Logger.With("plugin", first.label())
+	if err := checkExecutable(first.Path); err != nil {
+		return nil, first.wrong("path", "%v", err)
+	}
+	p, err := openProgram(first.Path, first.Checksum)
+	if err != nil {
+		return nil, first.wrong("checksum", "%v", err)
+	}
+	return p, nil
+}
+
+func newLaunching(h *Host, members []member, p *program) *launching {
+	first := members[0]
+	logger := h.options.Logger.With("plugin", first.label())
 	lines := newLineLimit()
 	l := &launching{members: members, stderr: newLineLog(logger, "stderr", lines)}
+	l.path = p.path
 	l.handshake = newHandshake(newLineLog(logger, "stdout", lines))
-	l.process = newProcess(cmd, l.handshake, l.stderr)
+	l.process = newProcess(command(h.options, first.Spec, p), first.Limits.rlimits(), h.family, l.handshake, l.stderr)
 	return l
+}
+
+// command is how the program is executed: the sealed copy by its descriptor, which the
+// plugin, and the interpreter of a script, has as its first after stderr.
+func command(o Options, s Spec, p *program) *exec.Cmd {
+	if s.Path == "" {
+		return &exec.Cmd{Path: p.path, Args: append([]string{o.SelfArgv0}, o.SelfArgs...)}
+	}
+	cmd := &exec.Cmd{Path: p.path, Args: append([]string{p.path}, s.Args...)}
+	if p.sealed != nil {
+		cmd.Path, cmd.ExtraFiles = "/proc/self/fd/3", []*os.File{p.sealed}
+	}
+	if p.script {
+		// Python looks for modules beside the script, where the copy is not.
+		cmd.Env = append(cmd.Env, "PYTHONPATH="+filepath.Dir(p.path))
+	}
+	return cmd
+}
+
+// findSum has the checksum of what was executed found out, for people, where it is not known.
+func (l *launching) findSum(h *Host, p *program) {
+	if p.sealed != nil {
+		l.sealedSum = p.sum
+	} else if file, err := os.Open(p.path); err == nil {
+		l.sum = h.sums.begin(file)
+	}
 }
 
 // label names a plugin that has not said its name yet.
@@ -95,8 +135,8 @@ func (l *launching) start(ctx context.Context, h *Host) (string, error) {
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, dir string) (goplugrunner.Runner, error) {
 			l.dir = dir
-			l.process.cmd.Env = append(environment(), cmd.Env...)
-			return &runner{process: l.process, stdout: l.handshake, path: l.process.cmd.Path}, nil
+			l.process.cmd.Env = append(append(environment(), l.process.cmd.Env...), cmd.Env...)
+			return &runner{process: l.process, stdout: l.handshake, path: l.path}, nil
 		},
 		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: h.sockets.path},
 		SkipHostEnv:      true,

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,6 +17,9 @@ import (
 
 	"go.uber.org/goleak"
 )
+
+// patience is how long something may take that normally takes moments.
+const patience = 20 * time.Second
 
 // argv0 is the name under which the test program is the bundled plugin.
 const argv0 = "bundled-plugin"
@@ -29,7 +33,7 @@ func TestMain(m *testing.M) {
 	case len(os.Args) > 2 && os.Args[1] == "plugin":
 		misbehave(os.Args[2])
 	case len(os.Args) > 2 && os.Args[1] == "agent":
-		runAgent(os.Args[2])
+		runAgent(os.Args[2], slices.Contains(os.Args, "bombed"))
 	default:
 		os.Exit(m.Run())
 	}
@@ -160,14 +164,20 @@ func children(t testing.TB) []string {
 func eventually(t testing.TB, what string, happened func() bool) {
 	t.Helper()
 	for began := time.Now(); !happened(); time.Sleep(5 * time.Millisecond) {
-		if time.Since(began) > 20*time.Second {
+		if time.Since(began) > patience {
 			t.Fatalf("never happened: %s", what)
 		}
 	}
 }
 
 // runAgent is an agent with one plugin. It says the plugin's process id and stays.
-func runAgent(socketDir string) {
+func runAgent(socketDir string, bombed bool) {
+	if bombed {
+		if err := runBombedAgent(socketDir); err != nil {
+			fmt.Println(err)
+		}
+		return
+	}
 	h, err := New(Options{Self: os.Args[0], SelfArgv0: argv0, SocketDir: socketDir})
 	if err == nil {
 		var set *Set

@@ -65,6 +65,7 @@ func bundled() sdk.Plugin {
 		{Name: "echo", Version: "1", Summary: "passes", New: always(rule(echo))},
 		{Name: "counter", Version: "1", Summary: "counts", New: always(counter{})},
 		{Name: "crash", New: at(func(context.Context) { os.Exit(3) })},
+		{Name: "bomb", New: at(bomb)},
 		{Name: "hang", New: at(func(context.Context) { <-forever })},
 		{Name: "slow", New: at(func(ctx context.Context) { <-ctx.Done() })},
 		{Name: "panic", New: at(func(context.Context) { panic("on purpose") })},
@@ -122,8 +123,9 @@ func misbehave(kind string) {
 		signal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 		serveBundled()
 		select {} // and does not end when it is told to
-	case "grandchild":
+	case "grandchild", "daemon":
 		child := exec.Command("/bin/sleep", nap(os.Getppid()))
+		child.SysProcAttr = &syscall.SysProcAttr{Setsid: kind == "daemon"}
 		child.Stdout, child.Stderr = os.Stdout, os.Stderr
 		if err := child.Start(); err != nil {
 			panic(err)

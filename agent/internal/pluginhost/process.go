@@ -25,12 +25,14 @@ const oomScore = 500
 // errCondemned is the error of a start that comes after the kill.
 var errCondemned = errors.New("stopped before it was started")
 
-// A process is one run of a program, with everything that it starts in a process group of
-// its own. It is made with newProcess, started once and may be killed at any time. It ends
+// A process is one run of a program, with everything that it starts in a session and process
+// group of its own. It is made with newProcess, started once and may be killed at any time. It ends
 // with the agent, however the agent ends.
 type process struct {
 	cmd    *exec.Cmd
 	output [2]sink // for stdout and stderr
+	limits []rlimit
+	family *family
 
 	mu        sync.Mutex
 	condemned bool
@@ -42,17 +44,19 @@ type process struct {
 
 // newProcess returns a process that is still to be started. What the program prints goes to
 // stdout and stderr, to each from a goroutine of its own.
-func newProcess(cmd *exec.Cmd, stdout, stderr sink) *process {
+func newProcess(cmd *exec.Cmd, limits []rlimit, f *family, stdout, stderr sink) *process {
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		// A group of its own, so that a signal reaches what the plugin itself starts, and so
-		// that Ctrl-C at a terminal does not.
-		Setpgid: true,
+		// A session of its own, and with it a process group, so that a signal reaches what the
+		// plugin itself starts, and so that Ctrl-C at a terminal does not.
+		Setsid: true,
 		// The kernel kills the plugin when the agent dies, even by SIGKILL. What the plugin
 		// itself started is not covered.
 		Pdeathsig: syscall.SIGKILL,
+		// The limits are there before the first instruction of the program.
+		Ptrace: mayHold(),
 	}
 	return &process{
-		cmd: cmd, output: [2]sink{stdout, stderr},
+		cmd: cmd, output: [2]sink{stdout, stderr}, limits: limits, family: f,
 		exited: make(chan struct{}), drained: make(chan struct{}),
 	}
 }
@@ -98,17 +102,50 @@ func (p *process) execute() (*reading, error) {
 		return nil, errors.Join(err, outRead.Close(), outWrite.Close())
 	}
 	p.cmd.Stdout, p.cmd.Stderr = outWrite, errWrite
-	startErr := p.cmd.Start()
+	startErr := p.bear()
 	closeErr := errors.Join(outWrite.Close(), errWrite.Close())
 	if startErr != nil {
 		return nil, errors.Join(startErr, closeErr, outRead.Close(), errRead.Close())
 	}
-	preferForOOM(p.cmd.Process.Pid)
 	r := &reading{pipes: [2]*os.File{outRead, errRead}}
 	for i, pipe := range r.pipes {
 		r.done.Go(func() { readOutput(pipe, p.output[i]) })
 	}
 	return r, nil
+}
+
+// bear starts the program with its limits. The caller holds mu, and its thread is locked.
+func (p *process) bear() error {
+	p.family.mu.RLock()
+	defer p.family.mu.RUnlock()
+	err := p.cmd.Start()
+	if held := p.cmd.SysProcAttr; errors.Is(err, unix.EPERM) && held.Ptrace {
+		held.Ptrace = false // not allowed here, see ptrace_scope in ptrace(2)
+		again := *p.cmd     // an exec.Cmd is started once
+		p.cmd = &exec.Cmd{Path: again.Path, Args: again.Args, Env: again.Env, ExtraFiles: again.ExtraFiles,
+			Stdout: again.Stdout, Stderr: again.Stderr, SysProcAttr: held}
+		err = p.cmd.Start()
+	}
+	if err != nil {
+		return err
+	}
+	pid := p.cmd.Process.Pid
+	bind := func() error {
+		preferForOOM(pid)
+		return limit(pid, p.limits)
+	}
+	if p.cmd.SysProcAttr.Ptrace {
+		err = whileHeld(pid, bind)
+	} else {
+		err = bind() // as soon as may be
+	}
+	if err != nil && !errors.Is(err, unix.ESRCH) {
+		_ = unix.Kill(-pid, unix.SIGKILL)
+		_ = p.cmd.Wait() // it was killed
+		return err
+	}
+	p.family.members.Store(pid, p)
+	return nil
 }
 
 // preferForOOM lets the kernel, when memory runs out, end this process and not the agent,
@@ -130,10 +167,14 @@ func (p *process) wait(r *reading) {
 	}
 	p.mu.Lock()
 	_ = unix.Kill(-pid, unix.SIGKILL) // mostly nobody is left
-	_ = p.cmd.Wait()                  // the state tells how it ended
+	p.family.mu.RLock()
+	_ = p.cmd.Wait() // the state tells how it ended
+	p.family.members.CompareAndDelete(pid, p)
+	p.family.mu.RUnlock()
 	p.reaped = true
 	p.mu.Unlock()
 	close(p.exited)
+	p.family.endStrays()
 
 	for _, pipe := range r.pipes {
 		_ = pipe.SetReadDeadline(time.Now().Add(drainTime)) // a pipe has deadlines

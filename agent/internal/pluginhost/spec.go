@@ -17,10 +17,14 @@ type Spec struct {
 	Validator string
 	// Path is the absolute path of the plugin's file; empty for the bundled plugin.
 	Path string
+	// Checksum is what the file's must be, "sha256:" and 64 hexadecimal digits; empty for any.
+	Checksum string
 	// Args are the arguments of the plugin; not used for the bundled one.
 	Args []string
 	// Settings is one JSON object, or empty.
 	Settings []byte
+	// Limits bound the process. Neighbours that are to share one must have the same.
+	Limits Limits
 }
 
 // A SpecError says what is wrong with one Spec.
@@ -28,7 +32,7 @@ type SpecError struct {
 	// Index is that of the spec in the call of Start. What concerns a process that several
 	// specs share is said of the first.
 	Index int
-	// Key is what to look at: "name", "validator", "path", or "settings" with the path of
+	// Key is what to look at: "name", "validator", "path", "checksum", or "settings" with the path of
 	// the key in them, such as "settings.plan[2].step_id". It is empty when the bundled
 	// plugin does not start.
 	Key string
@@ -91,5 +95,6 @@ func neighbours(specs []Spec) [][]member {
 }
 
 func samePlugin(a, b Spec) bool {
-	return a.Path == b.Path && (a.Path == "" || slices.Equal(a.Args, b.Args))
+	return a.Path == b.Path && a.Checksum == b.Checksum && a.Limits == b.Limits &&
+		(a.Path == "" || slices.Equal(a.Args, b.Args))
 }

@@ -27,6 +27,8 @@ type Status struct {
 	Version string
 	// Path is the file that is executed.
 	Path string
+	// Checksum is that of the file; empty where it could not be read.
+	Checksum string
 	// PID is the id of the process; 0 while none serves.
 	PID int
 	// Started is when the last process was started.
@@ -53,11 +55,15 @@ func (s *Set) Status() []Status {
 
 func (s *supervisor) status() Status {
 	s.mu.Lock()
+	sum := s.instance.checksum
+	s.mu.Unlock()
+	checksum := sum() // may take a moment
+	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := Status{
-		Validators: s.group.names,
-		Plugin:     s.instance.name, Version: s.instance.version,
-		Path: s.instance.process.cmd.Path, Started: s.instance.started,
+		Validators: s.group.names, Checksum: checksum,
+		Plugin: s.instance.name, Version: s.instance.version,
+		Path: s.instance.path, Started: s.instance.started,
 		Restarts: s.restarts, Steps: s.group.steps.Load(), Errors: s.group.errors.Load(),
 		State: s.state, LastError: s.lastErr,
 	}

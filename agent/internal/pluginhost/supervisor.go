@@ -13,6 +13,7 @@ import (
 type supervisor struct {
 	host    *Host
 	members []member
+	program *program
 	group   *group
 	ctx     context.Context // ends when the set is closed
 	cancel  context.CancelFunc
@@ -27,11 +28,16 @@ type supervisor struct {
 
 // supervise starts the process of a group and returns its supervisor.
 func supervise(ctx context.Context, h *Host, members []member) (*supervisor, error) {
-	in, err := launch(ctx, h, members)
+	program, err := load(h, members)
 	if err != nil {
 		return nil, err
 	}
-	s := &supervisor{host: h, members: members, group: newGroup(members, in.first), done: make(chan struct{})}
+	in, err := launch(ctx, h, members, program)
+	if err != nil {
+		program.close()
+		return nil, err
+	}
+	s := &supervisor{host: h, members: members, program: program, group: newGroup(members, in.first), done: make(chan struct{})}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.serve(in)
 	go s.run(in)
@@ -41,6 +47,7 @@ func supervise(ctx context.Context, h *Host, members []member) (*supervisor, err
 // run puts another process in the place of one that is lost, until the set is closed.
 func (s *supervisor) run(in *instance) {
 	defer close(s.done)
+	defer s.program.close()
 	defer s.to(Stopped, nil)
 	o := s.host.options
 	wait := backoff{min: o.BackoffMin, max: o.BackoffMax, lasting: o.Lasting}
@@ -78,7 +85,7 @@ func (s *supervisor) replace(wait *backoff, served time.Duration, cause error) *
 			}
 			s.to(Starting, cause)
 		}
-		in, err := launch(s.ctx, s.host, s.members)
+		in, err := launch(s.ctx, s.host, s.members, s.program)
 		if err == nil {
 			s.serve(in)
 			return in
@@ -100,7 +107,7 @@ func (s *supervisor) serve(in *instance) {
 	s.mu.Unlock()
 	s.group.enter(&phase{link: in.link})
 	s.logger().Info("a plugin process is ready", "name", in.name, "version", in.version,
-		"path", in.process.cmd.Path, "pid", in.process.pid(),
+		"path", in.path, "pid", in.process.pid(),
 		"took", in.ready.Sub(in.started).Round(time.Millisecond))
 }
 

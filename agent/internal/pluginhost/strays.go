@@ -1,0 +1,87 @@
+package pluginhost
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// strayTime bounds how long what a plugin left behind is looked for. Each round finds all
+// that is there; only something that multiplies meanwhile takes more than a few.
+const strayTime = 200 * time.Millisecond
+
+// A family knows which children of the agent's process are plugins. Every plugin begins a
+// session of its own, see setsid(2), and is killed with its process group. What it started
+// and that has left the group, a daemon for one, becomes a child of the agent when the
+// plugin ends, and is known by being in a session that is not the agent's, and no plugin.
+type family struct {
+	adopts  bool
+	mu      sync.RWMutex // for writing: nobody is being born
+	members sync.Map     // the process ids of living plugins
+}
+
+// newFamily has the kernel give orphans to the agent's process, see
+// PR_SET_CHILD_SUBREAPER in prctl(2), if it is to adopt them.
+func newFamily(adopts bool) *family {
+	if adopts {
+		adopts = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == nil
+	}
+	return &family{adopts: adopts}
+}
+
+func (f *family) close() {
+	if f.adopts {
+		_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0) // cannot fail where 1 did not
+	}
+}
+
+// endStrays kills and reaps what has been left behind by plugins that have ended.
+func (f *family) endStrays() {
+	if !f.adopts {
+		return
+	}
+	for began := time.Now(); ; time.Sleep(time.Millisecond) {
+		strays := f.strays()
+		if len(strays) == 0 || time.Since(began) > strayTime {
+			return
+		}
+		for _, pid := range strays {
+			_ = unix.Kill(pid, unix.SIGKILL) // gone already is as good
+			_, _ = unix.Wait4(pid, nil, unix.WNOHANG, nil)
+		}
+	}
+}
+
+// strays returns the children of this process that no plugin is.
+func (f *family) strays() []int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	session, err := unix.Getsid(0)
+	if err != nil {
+		return nil
+	}
+	all, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is sound
+	var strays []int
+	for _, path := range all {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has just ended
+		}
+		// pid (name) state ppid pgrp session; the name may hold anything: proc_pid_stat(5).
+		end := strings.LastIndex(string(b), ") ")
+		fields := strings.Fields(string(b)[end+1:])
+		if end < 0 || len(fields) < 4 || fields[1] != strconv.Itoa(os.Getpid()) || fields[3] == strconv.Itoa(session) {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		if _, known := f.members.Load(pid); err == nil && !known {
+			strays = append(strays, pid)
+		}
+	}
+	return strays
+}
