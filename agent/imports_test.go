@@ -23,7 +23,7 @@ const module = "github.com/stepagent/stepagent/"
 var floors = [][]string{
 	{"plugins/validator", "agent/protocol", "agent/internal/logging", "agent/internal/stepfile", "agent/internal/version", "agent/internal/manual", "docs/transcript"},
 	{"plugins/sdk/proto/stepagent/validator/v1", "plugins/validatortest", "agent/client", "agent/internal/config", "agent/internal/record", "agent/internal/judge", "agent/internal/wirevectors"},
-	{"plugins/sdk", "agent/internal/session", "agent/internal/runner", "agent/internal/load", "plugins/sequence", "plugins/mintimeout", "plugins/pacing", "plugins/faults"},
+	{"plugins/sdk", "agent/internal/session", "agent/internal/runner", "agent/internal/load", "plugins/sequence", "plugins/mintimeout", "plugins/pacing", "plugins/rules", "plugins/faults"},
 	{"agent/internal/pluginhost", "agent/internal/server", "agent/internal/report"},
 	{"agent/internal/daemon"},
 	{"agent/cmd/stepagent", "agent/cmd/stepctl"},
@@ -43,6 +43,7 @@ var homes = map[string]struct {
 	"google.golang.org/grpc":         {[]string{"plugins/sdk", "plugins/sdk/proto/stepagent/validator/v1", "agent/internal/pluginhost"}, "the agent and its validators speak through the contract"},
 	"google.golang.org/protobuf":     {[]string{"plugins/sdk", "plugins/sdk/proto/stepagent/validator/v1", "agent/internal/pluginhost"}, "as grpc"},
 	"github.com/spf13/cobra/doc":     {[]string{"agent/internal/manual"}, "installed commands carry no generator of man pages"},
+	"github.com/expr-lang/expr":      {[]string{"plugins/rules"}, "an expression must be bounded before it is run"},
 	"github.com/lmittmann/tint":      {[]string{"agent/internal/logging"}, "how lines look is decided in one place"},
 }
 

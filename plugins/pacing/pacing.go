@@ -62,11 +62,14 @@ func (p *pacing) tolerance(interval time.Duration) time.Duration {
 	return max(p.absolute, time.Duration(relative))
 }
 
-// seconds writes a duration, which is not negative, to the millisecond or, below ten of them,
-// in as many decimals as it takes.
+// seconds writes a duration, which is not negative, with some three digits that count: a
+// measured one has nanoseconds that say nothing to people.
 func seconds(d time.Duration) string {
-	if d >= 10*time.Millisecond {
+	switch {
+	case d >= 10*time.Millisecond:
 		d = d.Round(time.Millisecond)
+	case d >= 10*time.Microsecond:
+		d = d.Round(time.Microsecond)
 	}
 	whole := strconv.FormatInt(int64(d/time.Second), 10)
 	fraction := strings.TrimRight(fmt.Sprintf("%09d", int64(d%time.Second)), "0")

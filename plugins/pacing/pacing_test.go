@@ -66,7 +66,7 @@ func TestVerdicts(t *testing.T) {
 		"interval 0, at once":    {"", wait(0), wait(250 * ms), ""},
 		"interval 0, late":       {"", wait(0), wait(time.Second), "1 s too late: waited 1 s, declared 0 s, tolerance 0.25 s"},
 		"no tolerance, kept":     {`{"tolerance_seconds":0,"tolerance_percent":0}`, wait(time.Second), wait(time.Second), ""},
-		"no tolerance, by 1 ns":  {`{"tolerance_seconds":0,"tolerance_percent":0}`, wait(ms), wait(ms + 1), "0.000000001 s too late: waited 0.001000001 s, declared 0.001 s, tolerance 0 s"},
+		"no tolerance, by 1 ns":  {`{"tolerance_seconds":0,"tolerance_percent":0}`, wait(ms), wait(ms + 1), "0.000000001 s too late: waited 0.001 s, declared 0.001 s, tolerance 0 s"},
 		"early alone, late":      {`{"judge":"early"}`, wait(time.Second), wait(time.Hour), ""},
 		"early alone, early":     {`{"judge":"early"}`, wait(time.Second), wait(0), "1 s too early: waited 0 s, declared 1 s, tolerance 0.25 s"},
 		"late alone, early":      {`{"judge":"late"}`, wait(time.Second), wait(0), ""},

@@ -2,19 +2,24 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/pelletier/go-toml/v2"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/stepagent/stepagent/agent/internal/daemon"
+	"github.com/stepagent/stepagent/configs"
+	"github.com/stepagent/stepagent/plugins/faults"
 )
 
 func TestMain(m *testing.M) {
@@ -129,5 +134,37 @@ func TestDemo(t *testing.T) {
 	}
 	if want := fmt.Sprintf("are in %s\n", dir); !strings.Contains(out.String(), want) {
 		t.Errorf("the output does not say %q:\n%s", want, out.String())
+	}
+}
+
+// TestSampleSettings: the examples in the sample config are taken by the validators that they
+// are for.
+func TestSampleSettings(t *testing.T) {
+	t.Parallel()
+	example := regexp.MustCompile(`(?m)^#([^ \n].*)$`)
+	var sample struct {
+		Validators []struct {
+			Name, Path string
+			Settings   map[string]any
+		}
+	}
+	if err := toml.Unmarshal([]byte(example.ReplaceAllString(configs.Agent, "$1")), &sample); err != nil {
+		t.Fatal(err)
+	}
+	settings := map[string]any{}
+	for _, v := range sample.Validators {
+		settings[v.Name] = v.Settings
+	}
+	for _, v := range bundled().Validators {
+		if v.Name == faults.Name {
+			continue // has a sample of its own
+		}
+		b, err := json.Marshal(settings[v.Name])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := v.New(b); err != nil || len(b) < len(`{"a":1}`) {
+			t.Errorf("%s with %s: %v", v.Name, b, err)
+		}
 	}
 }

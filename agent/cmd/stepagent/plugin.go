@@ -8,6 +8,7 @@ import (
 	"github.com/stepagent/stepagent/plugins/faults"
 	"github.com/stepagent/stepagent/plugins/mintimeout"
 	"github.com/stepagent/stepagent/plugins/pacing"
+	"github.com/stepagent/stepagent/plugins/rules"
 	"github.com/stepagent/stepagent/plugins/sdk"
 	"github.com/stepagent/stepagent/plugins/sequence"
 )
@@ -21,6 +22,7 @@ func bundled() sdk.Plugin {
 			{Name: sequence.Name, Version: version.Number(), Summary: "step ids go up by one", New: sequence.New},
 			{Name: mintimeout.Name, Version: version.Number(), Summary: "the declared timeout is long enough", New: mintimeout.New},
 			{Name: pacing.Name, Version: version.Number(), Summary: "the declared interval is kept", New: pacing.New},
+			{Name: rules.Name, Version: version.Number(), Summary: "expressions of the config hold", New: rules.New},
 			{Name: faults.Name, Version: version.Number(), Summary: "misbehaves on purpose", New: faults.New},
 		},
 	}

@@ -107,7 +107,7 @@ func TestSamplesUncommented(t *testing.T) {
 			t.Errorf("the settings of %s were not uncommented", v.As)
 		}
 	}
-	if diff := cmp.Diff([]string{"sequence", "min_timeout", "pacing", "torque-front"}, names); diff != "" {
+	if diff := cmp.Diff([]string{"sequence", "min_timeout", "pacing", "rules", "torque-front"}, names); diff != "" {
 		t.Errorf("validators (-want +got):\n%s", diff)
 	}
 	if len(got[0].ErrorCodes) != len(protocol.Sent()) {

@@ -1,0 +1,123 @@
+package rules
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/expr-lang/expr/types"
+
+	"github.com/stepagent/stepagent/plugins/validator"
+)
+
+// names are what an expression may speak of. A key whose type is Any may be absent.
+func names() types.Map {
+	return types.Map{
+		"session": types.Map{"position": types.Int, "steps": types.Int},
+		"step": types.Map{"id": types.Any, "at": types.Float64,
+			"timeout": types.Any, "interval": types.Any, "gap": types.Any},
+		"data":    types.TypeOf(map[string]any{}),
+		meterName: types.Any,
+	}
+}
+
+// environment returns the values of the names for one step.
+func (r rules) environment(session validator.Session, step validator.Step) (map[string]any, error) {
+	about := map[string]any{"id": number(step.ID), "at": seconds(step.At)}
+	for name, wait := range map[string]validator.Wait{"timeout": step.Timeout, "interval": step.Interval, "gap": step.Gap} {
+		if wait.Declared {
+			about[name] = seconds(wait.Duration)
+		}
+	}
+	env := map[string]any{
+		"session": map[string]any{"position": min(session.Position, maxWhole), "steps": min(session.Steps, maxWhole)},
+		"step":    about,
+		"data":    map[string]any{},
+	}
+	if len(step.Data) == 0 || !r.useData() {
+		return env, nil
+	}
+	data, err := decode(step.Data)
+	if err != nil {
+		return nil, err
+	}
+	env["data"] = data
+	return env, nil
+}
+
+func (r rules) useData() bool {
+	for _, rule := range r {
+		if rule.usesData {
+			return true
+		}
+	}
+	return false
+}
+
+func seconds(d time.Duration) float64 { return float64(d) / float64(time.Second) }
+
+// maxWhole is the largest number that is whole to an expression, on every machine: beyond it
+// the int of a 32-bit board and that of another would not give the same verdicts.
+const maxWhole = math.MaxInt32
+
+// number returns a whole number as expressions have it: as a float64 beyond maxWhole.
+func number(n int64) any {
+	if n < -maxWhole || n > maxWhole {
+		return float64(n)
+	}
+	return int(n)
+}
+
+// decode reads the data that a client sent along.
+func decode(data []byte) (map[string]any, error) {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	var object map[string]any
+	if err := dec.Decode(&object); err != nil || object == nil {
+		return nil, errors.New("the data is no JSON object")
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return nil, errors.New("the data is more than one JSON object")
+	}
+	for key, value := range object {
+		plain, err := plain(value)
+		if err != nil {
+			return nil, err
+		}
+		object[key] = plain
+	}
+	return object, nil
+}
+
+// plain puts numbers of expressions in the place of those of JSON.
+func plain(value any) (_ any, err error) {
+	switch v := value.(type) {
+	case json.Number:
+		if n, err := strconv.ParseInt(v.String(), 10, 64); err == nil {
+			return number(n), nil
+		}
+		f, err := v.Float64()
+		if err != nil {
+			return nil, fmt.Errorf("the number %.30s in the data is too large", v)
+		}
+		return f, nil
+	case map[string]any:
+		for key, element := range v {
+			if v[key], err = plain(element); err != nil {
+				return nil, err
+			}
+		}
+	case []any:
+		for i, element := range v {
+			if v[i], err = plain(element); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return value, nil
+}

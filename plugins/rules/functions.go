@@ -1,0 +1,161 @@
+package rules
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/expr-lang/expr"
+)
+
+// The names of what harden puts into expressions. No expression can name them itself: they
+// have a space in them.
+const (
+	meterName = "the meter"
+	roundName = "a round"
+	fieldName = "a field"
+	addName   = "a sum"
+	subName   = "a difference"
+	mulName   = "a product"
+)
+
+// errStopped ends an evaluation whose time is over.
+var errStopped = errors.New("the time is over")
+
+// An evaluationError says in words for people why a rule cannot be evaluated.
+type evaluationError struct{ problem string }
+
+func (e *evaluationError) Error() string { return e.problem }
+
+func cannot(format string, args ...any) error {
+	return &evaluationError{fmt.Sprintf(format, args...)}
+}
+
+// A meter counts what a step costs. It belongs to one call of Validate.
+type meter struct {
+	ctx    context.Context
+	rounds int // left
+}
+
+// hardening are the functions that harden puts into expressions.
+func hardening() []expr.Option {
+	return []expr.Option{
+		expr.Function(roundName, func(args ...any) (any, error) {
+			m := args[0].(*meter)
+			if m.rounds--; m.rounds < 0 {
+				return nil, cannot("takes more than %d rounds with this data", maxRounds)
+			}
+			if m.ctx.Err() != nil {
+				return nil, errStopped
+			}
+			return true, nil
+		}, new(func(any) bool)),
+		expr.Function(fieldName, func(args ...any) (any, error) {
+			return field(args[0], args[1], args[2].(string))
+		}, new(func(any, any, string) any)),
+		expr.Function(addName, arithmetic("+", func(a, b int64) int64 { return a + b }, func(a, b float64) float64 { return a + b }), new(func(any, any) any)),
+		expr.Function(subName, arithmetic("-", func(a, b int64) int64 { return a - b }, func(a, b float64) float64 { return a - b }), new(func(any, any) any)),
+		expr.Function(mulName, arithmetic("*", func(a, b int64) int64 { return a * b }, func(a, b float64) float64 { return a * b }), new(func(any, any) any)),
+	}
+}
+
+// field returns what from has under the key; path is how the expression names it.
+func field(from, key any, path string) (any, error) {
+	switch from := from.(type) {
+	case map[string]any:
+		name, ok := key.(string)
+		if !ok {
+			return nil, cannot("there is no %s: a table has names, got %s", path, kind(key))
+		}
+		if value, ok := from[name]; ok {
+			return value, nil
+		}
+	case []any:
+		at, ok := key.(int)
+		if !ok {
+			return nil, cannot("there is no %s: a list has whole numbers, got %s", path, kind(key))
+		}
+		if at < 0 {
+			at += len(from)
+		}
+		if at >= 0 && at < len(from) {
+			return from[at], nil
+		}
+	default:
+		return nil, cannot("there is no %s: %s has no fields", path, kind(from))
+	}
+	return nil, cannot("%s is missing", path)
+}
+
+// arithmetic returns an operator for numbers alone, which gives the same on every machine.
+func arithmetic(operator string, whole func(a, b int64) int64, real func(a, b float64) float64) func(...any) (any, error) {
+	return func(args ...any) (any, error) {
+		a, wholeA := args[0].(int)
+		b, wholeB := args[1].(int)
+		if wholeA && wholeB && abs(a) <= maxWhole && abs(b) <= maxWhole {
+			return number(whole(int64(a), int64(b))), nil
+		}
+		x, okX := asFloat(args[0])
+		y, okY := asFloat(args[1])
+		if !okX || !okY {
+			return nil, cannot("%s is for numbers, got %s and %s", operator, kind(args[0]), kind(args[1]))
+		}
+		return real(x, y), nil
+	}
+}
+
+// sum adds the numbers of a list.
+func sum(args ...any) (any, error) {
+	list, ok := args[0].([]any)
+	if !ok {
+		return nil, cannot("sum wants a list, got %s", kind(args[0]))
+	}
+	var total any = 0
+	add := arithmetic("sum", func(a, b int64) int64 { return a + b }, func(a, b float64) float64 { return a + b })
+	for _, element := range list {
+		var err error
+		if total, err = add(total, element); err != nil {
+			return nil, err
+		}
+	}
+	return total, nil
+}
+
+func abs(n int) int64 {
+	if n < 0 {
+		return -max(int64(n), -math.MaxInt64)
+	}
+	return int64(n)
+}
+
+func asFloat(value any) (float64, bool) {
+	switch v := value.(type) {
+	case int:
+		return float64(v), true
+	case float64:
+		return v, true
+	default:
+		return 0, false
+	}
+}
+
+// kind names what a value is in the words of the config.
+func kind(value any) string {
+	switch value.(type) {
+	case nil:
+		return "nothing"
+	case bool:
+		return "true or false"
+	case string:
+		return "a string"
+	case int, float64:
+		return "a number"
+	case []any:
+		return "a list"
+	case map[string]any:
+		return "a table"
+	default:
+		return fmt.Sprintf("a value of type %T", value)
+	}
+}
