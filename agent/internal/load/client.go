@@ -29,6 +29,7 @@ type client struct {
 	sessions  int // begun
 	exchanges []Exchange
 	place     int // of the next exchange
+	finishing bool
 	pace      pace
 	pause     time.Duration
 	buffer    []byte
@@ -75,6 +76,16 @@ func (c *client) perform(ctx context.Context) {
 		c.pause = firstPause
 	}
 	c.tally.skip(c.pace.left())
+	c.finish(ctx)
+}
+
+// finish takes the session that is under way at the end of the load to its last step, so that
+// the agent has no session to keep open for nobody. What these steps take is not counted.
+func (c *client) finish(ctx context.Context) {
+	c.finishing = true
+	for c.place > 0 && !c.run.stopped.Load() && c.step(ctx, time.Now()) {
+		continue
+	}
 }
 
 // rest pauses after trouble; false when the load is over.
@@ -109,7 +120,7 @@ func (c *client) step(ctx context.Context, due time.Time) bool {
 	if len(rest) > 0 {
 		return c.trouble(unasked, e, fmt.Sprintf("%q after the reply", rest))
 	}
-	c.advance(c.pace.now.Sub(due))
+	c.advance(due)
 	return true
 }
 
@@ -152,10 +163,14 @@ func cut(line []byte) (reply, rest []byte) {
 }
 
 // advance counts a verdict that is as it must be and goes on to the next exchange.
-func (c *client) advance(took time.Duration) {
+func (c *client) advance(due time.Time) {
 	c.place++
 	whole := c.place == len(c.exchanges)
-	c.tally.right(took, whole)
+	if c.finishing {
+		c.tally.finishing(whole)
+	} else {
+		c.tally.right(due, c.pace.now, whole)
+	}
 	if whole {
 		c.place = 0
 	}

@@ -7,6 +7,9 @@
 // became of the others, and a reply's time counts from then: an agent that falls behind
 // cannot slow down the clock that it is measured by.
 //
+// At the end each session is taken to its last step, outside of the measurement, so that the
+// agent keeps none open for a client that will not come back.
+//
 // What a client does when something goes wrong is the same everywhere. A step that the agent
 // could not judge is sent again. After anything else the client gives up its connection,
 // makes another and begins the procedure anew in a new session, since it cannot know how much
@@ -130,10 +133,9 @@ func Run(ctx context.Context, o Options) (Result, error) {
 		clients.Go(func() { c.perform(ctx) })
 	}
 	clients.Wait()
-	ended := time.Now()
 	close(done)
 	aside.Wait()
-	return r.result(ended), nil
+	return r.result(time.Now()), nil
 }
 
 func newRun(o Options) *run {
@@ -219,11 +221,14 @@ func (r *run) over(now time.Time) bool { return !now.Before(r.ends) || r.stopped
 // result adds up what the clients have counted by now.
 func (r *run) result(now time.Time) Result {
 	result := Result{Clients: r.options.Clients, Rate: r.options.Rate, latency: newHistogram(r.options.Wait)}
-	if !r.begins.IsZero() {
-		result.Elapsed = now.Sub(r.begins)
-	}
 	for _, t := range r.tallies {
 		t.addTo(&result)
+	}
+	if !r.begins.IsZero() {
+		if now.After(r.ends) && !result.last.IsZero() {
+			now = result.last
+		}
+		result.Elapsed = max(now.Sub(r.begins), 0)
 	}
 	return result
 }

@@ -17,12 +17,16 @@ type Result struct {
 	// were performed from their first step to their last.
 	Steps    uint64
 	Sessions uint64
+	// Finishing is how many steps more were sent after the end of the load, to take each
+	// session to its last step. Nothing else of them is counted where they went well.
+	Finishing uint64
 	// Made is how many connections were made.
 	Made uint64
 	// Unsent is how many steps were due and were not sent because clients still waited for
 	// earlier replies at the end. Always 0 in a closed loop.
 	Unsent uint64
 
+	last     time.Time // when the last reply that counts came
 	latency  *hdrhistogram.Histogram
 	troubles [kinds]uint64
 	examples [kinds]string

@@ -25,11 +25,13 @@ type tally struct {
 	mu      sync.Mutex
 	latency *hdrhistogram.Histogram
 	counts  counts
+	last    time.Time // when the last reply came
 }
 
 // counts are the numbers of one tally, or of all.
 type counts struct {
 	steps    uint64
+	finished uint64
 	sessions uint64
 	made     uint64
 	unsent   uint64
@@ -39,16 +41,27 @@ type counts struct {
 
 func newTally(wait time.Duration) *tally { return &tally{latency: newHistogram(wait)} }
 
-// right counts a reply that is as it must be.
-func (t *tally) right(took time.Duration, whole bool) {
+// right counts a reply that is as it must be, to a step that was due some time ago.
+func (t *tally) right(due, now time.Time, whole bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.counts.steps++
 	if whole {
 		t.counts.sessions++
 	}
-	took = min(max(took, leastLatency), time.Duration(t.latency.HighestTrackableValue()))
+	t.last = now
+	took := min(max(now.Sub(due), leastLatency), time.Duration(t.latency.HighestTrackableValue()))
 	_ = t.latency.RecordValue(int64(took)) // it is within the bounds
+}
+
+// finishing counts a reply that is as it must be and came after the end of the load.
+func (t *tally) finishing(whole bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.counts.finished++
+	if whole {
+		t.counts.sessions++
+	}
 }
 
 // trouble counts what went wrong and keeps the first of its kind as an example.
@@ -79,6 +92,10 @@ func (t *tally) addTo(r *Result) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	r.Steps += t.counts.steps
+	r.Finishing += t.counts.finished
+	if t.last.After(r.last) {
+		r.last = t.last
+	}
 	r.Sessions += t.counts.sessions
 	r.Made += t.counts.made
 	r.Unsent += t.counts.unsent

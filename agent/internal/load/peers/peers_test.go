@@ -1,0 +1,160 @@
+package peers
+
+import (
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/load"
+)
+
+// Flags of the benchmark, after -args.
+var (
+	rounds = flag.Int("rounds", 5, "how often each measurement is made, in turns; the medians count")
+	slice  = flag.Duration("slice", time.Second, "how long each measurement takes")
+	limits = flag.String("limits", "none", "what makes the benchmark fail: none; target, a target that is missed; loose, one missed by far")
+)
+
+const (
+	many     = 256  // clients
+	crowd    = 8000 // clients
+	starts   = 5    // of an agent, to see how long one takes
+	settling = 300 * time.Millisecond
+)
+
+// BenchmarkPeers puts the agent and its peers under the same load in turns, and prints how
+// they compare.
+func BenchmarkPeers(b *testing.B) {
+	for b.Loop() {
+		run(b)
+	}
+}
+
+func run(b *testing.B) {
+	s := newStarter(b)
+	m := newMeasurements(b)
+	for range starts {
+		p := s.startAgent("start", "")
+		p.stop()
+		m.add("ready", p.took.Seconds())
+	}
+	agent := s.startAgent("agent", "")
+	m.rest(agent) // while nobody else shares its pages
+	inProcess := s.startSelf("in-process", inProcessRole, steps(b))
+	echo := s.startSelf("echo", echoRole, echoes(b))
+	redis := s.startRedis()
+
+	peers := []*peer{agent, inProcess, echo}
+	if redis != nil {
+		peers = append(peers, redis)
+	}
+	peers = append(peers, s.own()...)
+	for range *rounds {
+		for _, p := range peers {
+			m.load(p, many)
+		}
+		for _, p := range peers {
+			m.load(p, 1)
+		}
+		for _, p := range []*peer{agent, inProcess, echo} {
+			m.load(p, crowd)
+		}
+	}
+	m.sessions(s.startAgent("sessions", ""))
+	report(b, m, redis != nil)
+}
+
+// own starts agents with validators such as users write.
+func (s *starter) own() []*peer {
+	self, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		s.b.Fatal(err)
+	}
+	path := filepath.Join(s.dir, "own")
+	if err := os.WriteFile(path, self, 0o700); err != nil {
+		s.b.Fatal(err)
+	}
+	return []*peer{s.startAgent("own Go validator",
+		fmt.Sprintf("[[validators]]\nname = \"own\"\npath = %q\nargs = [%q]\n", path, pluginRole))}
+}
+
+// load puts a peer under the load of so many clients and keeps what it came to.
+func (m *measurements) load(p *peer, clients int) {
+	m.b.Helper()
+	o := load.Options{Address: p.address, Clients: clients, Plan: p.plan, Duration: *slice, Wait: patience}
+	before, err := cpuTime(p.pids)
+	if err != nil {
+		m.b.Fatalf("%s: %v", p.name, err)
+	}
+	result, err := load.Run(m.b.Context(), o)
+	if err != nil {
+		m.b.Fatalf("%s: %v", p.name, err)
+	}
+	after, err := cpuTime(p.pids)
+	if err != nil {
+		m.b.Fatalf("%s: %v", p.name, err)
+	}
+	if troubles := result.Troubles(); len(troubles) > 0 {
+		m.b.Fatalf("%s: %+v", p.name, troubles)
+	}
+	at := fmt.Sprintf("%s/%d/", p.name, clients)
+	m.add(at+"throughput", result.Throughput())
+	m.add(at+"cpu", (after-before).Seconds()/float64(result.Steps+result.Finishing))
+	m.add(at+"p50", result.Latency(50).Seconds())
+	m.add(at+"p99", result.Latency(99).Seconds())
+}
+
+// rest measures an agent that has nothing to do.
+func (m *measurements) rest(p *peer) {
+	time.Sleep(settling)
+	at, err := memoryOf(p.pids)
+	if err != nil {
+		m.b.Fatal(err)
+	}
+	m.add("rest/rss", float64(at.rss))
+	m.add("rest/pss", float64(at.pss))
+}
+
+// sessions measures what an agent's sessions take that have done a step and go on.
+func (m *measurements) sessions(p *peer) {
+	before, err := memoryOf(p.pids)
+	if err != nil {
+		m.b.Fatal(err)
+	}
+	first := p.plan.Exchanges("")[0]
+	conns := make([]net.Conn, crowd)
+	var clients sync.WaitGroup
+	slots := make(chan struct{}, 32)
+	for i := range conns {
+		slots <- struct{}{}
+		clients.Go(func() {
+			defer func() { <-slots }()
+			conn, err := net.Dial("tcp", p.address)
+			if err == nil {
+				conns[i] = conn
+				err = exchange(conn, first)
+			}
+			if err != nil {
+				m.b.Errorf("session %d: %v", i, err)
+			}
+		})
+	}
+	clients.Wait()
+	time.Sleep(settling)
+	after, err := memoryOf(p.pids)
+	if err != nil {
+		m.b.Fatal(err)
+	}
+	for _, conn := range conns {
+		if conn != nil {
+			_ = conn.Close()
+		}
+	}
+	m.add("session/rss", float64(after.rss-before.rss)/crowd)
+	m.add("session/pss", float64(after.pss-before.pss)/crowd)
+}

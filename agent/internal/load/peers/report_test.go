@@ -1,0 +1,145 @@
+package peers
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// measurements are what has been measured, several times each, by name.
+type measurements struct {
+	b      *testing.B
+	values map[string][]float64
+}
+
+func newMeasurements(b *testing.B) *measurements {
+	return &measurements{b: b, values: map[string][]float64{}}
+}
+
+func (m *measurements) add(name string, value float64) {
+	m.values[name] = append(m.values[name], value)
+}
+
+// median returns the one in the middle.
+func (m *measurements) median(name string) float64 {
+	all := slices.Sorted(slices.Values(m.values[name]))
+	if len(all) == 0 {
+		m.b.Fatalf("nothing was measured as %q", name)
+	}
+	return (all[(len(all)-1)/2] + all[len(all)/2]) / 2
+}
+
+// ratio returns the median of the ratios of what was measured in the same round, so that
+// what slows the machine down for a while slows down both.
+func (m *measurements) ratio(over, under string) float64 {
+	a, b := m.values[over], m.values[under]
+	if len(a) == 0 || len(a) != len(b) {
+		m.b.Fatalf("%q was measured %d times and %q %d times", over, len(a), under, len(b))
+	}
+	name := over + " / " + under
+	if len(m.values[name]) == 0 {
+		for i := range a {
+			m.add(name, a[i]/b[i])
+		}
+	}
+	return m.median(name)
+}
+
+// A target is what a figure must come to.
+type target struct {
+	what string
+	unit string  // for the metric
+	got  float64 // as measured
+	want float64
+	// atMost says that the figure must not be above want, else that it must not be below.
+	atMost bool
+	// loose is what it must come to on any machine, however busy.
+	loose float64
+	shown string // format of both numbers
+}
+
+func (t target) met(want float64) bool {
+	if t.atMost {
+		return t.got <= want
+	}
+	return t.got >= want
+}
+
+const mebibyte = 1 << 20
+
+func targets(m *measurements, redis bool) []target {
+	at := func(name string, clients int, what string) string {
+		return fmt.Sprintf("%s/%d/%s", name, clients, what)
+	}
+	all := []target{
+		{"256 clients, throughput, of the in-process server's", "x-in-process", m.ratio(at("agent", many, "throughput"), at("in-process", many, "throughput")), 0.90, false, 0.4, "%.2f"},
+		{"256 clients, throughput, of the echo server's", "x-echo", m.ratio(at("agent", many, "throughput"), at("echo", many, "throughput")), 0.70, false, 0.3, "%.2f"},
+	}
+	if redis {
+		all = append(all, target{"256 clients, throughput, of that of Redis PING", "x-redis",
+			m.ratio(at("agent", many, "throughput"), at("redis", many, "throughput")), 1, false, 0.3, "%.2f"})
+	}
+	return append(all,
+		target{"1 client, median latency, of the in-process server's", "x-p50", m.ratio(at("agent", 1, "p50"), at("in-process", 1, "p50")), 2, true, 5, "%.2f"},
+		target{"8000 clients, throughput, of that at 256", "x-crowd", m.ratio(at("agent", crowd, "throughput"), at("agent", many, "throughput")), 0.70, false, 0.3, "%.2f"},
+		target{"256 clients, CPU time a step, of the echo server's", "x-cpu", m.ratio(at("agent", many, "cpu"), at("echo", many, "cpu")), 1.6, true, 4, "%.2f"},
+		target{"resident memory a session, of 8000 (KiB)", "KiB/session", m.median("session/rss") / 1024, 6, true, 16, "%.1f"},
+		target{"agent and plugin at rest, PSS (MiB)", "MiB", m.median("rest/pss") / mebibyte, 32, true, 64, "%.1f"},
+		target{"exec to the first reply (ms)", "ms", m.median("ready") * 1000, 100, true, 2000, "%.0f"},
+	)
+}
+
+// report prints what was measured and holds it to the targets.
+func report(b *testing.B, m *measurements, redis bool) {
+	var out strings.Builder
+	fmt.Fprintf(&out, "\n%s, %d cores, %s; medians of %d rounds of %v\n\n", machine(), runtime.NumCPU(), runtime.Version(), *rounds, *slice)
+	for _, clients := range []int{many, 1, crowd} {
+		fmt.Fprintf(&out, "%-22s %10s %12s %10s %10s\n", fmt.Sprintf("%d clients", clients), "steps/s", "CPU a step", "p50", "p99")
+		for _, name := range []string{"agent", "in-process", "echo", "redis", "own Go validator", "own Python validator"} {
+			at := fmt.Sprintf("%s/%d/", name, clients)
+			if len(m.values[at+"cpu"]) == 0 {
+				continue
+			}
+			fmt.Fprintf(&out, "  %-20s %10.0f %9.1f µs %7.0f µs %7.0f µs\n", name, m.median(at+"throughput"),
+				m.median(at+"cpu")*1e6, m.median(at+"p50")*1e6, m.median(at+"p99")*1e6)
+		}
+	}
+	if !redis {
+		fmt.Fprintf(&out, "redis-server is not installed, so there is no comparison with it\n")
+	}
+	fmt.Fprintf(&out, "at rest %.1f MiB PSS, %.1f MiB RSS; a session %.0f bytes PSS, %.0f bytes RSS\n\n",
+		m.median("rest/pss")/mebibyte, m.median("rest/rss")/mebibyte, m.median("session/pss"), m.median("session/rss"))
+	for _, t := range targets(m, redis) {
+		word, sign := "met", "at least"
+		if t.atMost {
+			sign = "at most"
+		}
+		if !t.met(t.want) {
+			word = "MISSED"
+		}
+		fmt.Fprintf(&out, "%-56s "+t.shown+"  (%s "+t.shown+") %s\n", t.what, t.got, sign, t.want, word)
+		b.ReportMetric(t.got, t.unit)
+		if *limits == "target" && !t.met(t.want) || *limits == "loose" && !t.met(t.loose) {
+			b.Errorf("%s: %v, limits %s", t.what, t.got, *limits)
+		}
+	}
+	_, _ = os.Stdout.WriteString(out.String()) // a benchmark's log is shown cut
+}
+
+// machine names the processor and the kernel.
+func machine() string {
+	name := "unknown processor"
+	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		for line := range strings.Lines(string(info)) {
+			if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
+				name = strings.TrimSpace(value)
+				break
+			}
+		}
+	}
+	release, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	return name + ", Linux " + strings.TrimSpace(string(release))
+}
