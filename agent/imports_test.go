@@ -24,7 +24,7 @@ var floors = [][]string{
 	{"plugins/validator", "agent/protocol", "agent/internal/logging", "agent/internal/stepfile", "agent/internal/version", "agent/internal/manual", "docs/transcript"},
 	{"plugins/sdk/proto/stepagent/validator/v1", "plugins/validatortest", "agent/client", "agent/internal/config", "agent/internal/record", "agent/internal/judge", "agent/internal/wirevectors"},
 	{"plugins/sdk", "agent/internal/session", "agent/internal/runner", "agent/internal/load", "plugins/sequence", "plugins/mintimeout", "plugins/pacing", "plugins/rules", "plugins/faults"},
-	{"agent/internal/pluginhost", "agent/internal/server", "agent/internal/report"},
+	{"plugins/bundled", "agent/internal/pluginhost", "agent/internal/server", "agent/internal/report"},
 	{"agent/internal/daemon"},
 	{"agent/cmd/stepagent", "agent/cmd/stepctl"},
 }

@@ -18,7 +18,9 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/stepagent/stepagent/agent/internal/daemon"
+	"github.com/stepagent/stepagent/agent/internal/version"
 	"github.com/stepagent/stepagent/configs"
+	"github.com/stepagent/stepagent/plugins/bundled"
 	"github.com/stepagent/stepagent/plugins/faults"
 )
 
@@ -155,7 +157,7 @@ func TestSampleSettings(t *testing.T) {
 	for _, v := range sample.Validators {
 		settings[v.Name] = v.Settings
 	}
-	for _, v := range bundled().Validators {
+	for _, v := range bundled.Plugin(version.Number()).Validators {
 		if v.Name == faults.Name {
 			continue // has a sample of its own
 		}
