@@ -27,6 +27,7 @@ var floors = [][]string{
 	{"plugins/bundled", "agent/internal/pluginhost", "agent/internal/server", "agent/internal/report"},
 	{"agent/internal/daemon"},
 	{"agent/cmd/stepagent", "agent/cmd/stepctl"},
+	{"packaging/changelog", "packaging/copyright"},
 }
 
 // cargo are files that commands carry; these packages import nothing and anybody may import

@@ -1,18 +1,42 @@
 #!/usr/bin/env bash
-# generate.sh VERSION TIMESTAMP: writes what packages carry beside the commands, below
-# packaging/generated: man pages and completions. TIMESTAMP is that of the commit, in seconds,
-# and the only time in the result. goreleaser runs this before it builds.
+# generate.sh VERSION TIMESTAMP (release|snapshot): writes what packages and archives carry
+# beside the commands, below packaging/generated: man pages, completions, licences and
+# changelogs. TIMESTAMP is that of the commit, in seconds, and the only time in the result.
+# goreleaser runs this before it builds.
 set -euo pipefail
 umask 022
 cd "$(dirname "$0")/.."
 
 version=$1
 date=$(date --utc --date="@$2" +%Y-%m-%dT%H:%M:%SZ)
+kind=$3
+maintainer=$(sed -n 's/^ *maintainer: &maintainer //p' goreleaser.yaml)
+linux=linux/amd64,linux/arm64,linux/arm,linux/riscv64
+desks=darwin/amd64,darwin/arm64,windows/amd64,windows/arm64
 out=packaging/generated
+unset GOOS GOARCH GOARM # these programs run here
+export CGO_ENABLED=0
 
 rm -rf "$out"
+tools=$(mktemp -d)
+trap 'rm -rf "$tools"' EXIT
+go build -trimpath -buildvcs=false -o "$tools/" ./packaging/copyright ./packaging/changelog
 for command in stepagent stepctl; do
-	env GOOS= GOARCH= CGO_ENABLED=0 go run -trimpath -buildvcs=false -tags manual \
-		"./agent/cmd/$command" "$out" "$version" "$date"
+	go run -trimpath -buildvcs=false -tags manual "./agent/cmd/$command" "$out" "$version" "$date"
+
+	mkdir -p "$out/$command"
+	case $command in
+	stepagent) all=$linux ;;
+	stepctl) all=$linux,$desks ;;
+	esac
+	copyright() { "$tools/copyright" -tags grpcnotrace "$@" "./agent/cmd/$command"; }
+	copyright -targets "$linux" -common-licenses >"$out/$command/copyright"
+	copyright -targets "$linux" >"$out/$command/copyright.full"
+	copyright -targets "$all" >"$out/$command/THIRD-PARTY-LICENCES"
+
+	snapshot=false
+	[ "$kind" = release ] || snapshot=true
+	"$tools/changelog" -package "$command" -version "$version" -date "$date" -snapshot="$snapshot" \
+		-maintainer "$maintainer" <CHANGELOG.md >"$out/$command/changelog.Debian"
 done
-find "$out" -path "*/man[0-9]/*" -type f -exec gzip --best --no-name {} +
+find "$out" \( -path "*/man[0-9]/*" -o -name changelog.Debian \) -type f -exec gzip --best --no-name {} +

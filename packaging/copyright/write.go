@@ -1,0 +1,90 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// onDebian are the licences whose text every Debian system has in /usr/share/common-licenses.
+var onDebian = map[string]bool{"Apache-2.0": true, "MPL-2.0": true}
+
+// write writes the works' stanzas, the own one first, and then the texts of licences that
+// several have in common.
+func write(out io.Writer, works []work, common bool) error {
+	w := bufio.NewWriter(out)
+	printf := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) } // Flush tells
+	printf("Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n")
+	printf("Upstream-Name: stepagent\n")
+	printf("Source: https://github.com/stepagent/stepagent\n")
+	printf("Comment:\n The stanzas below the first are those of the modules that are linked into the command.\n")
+	shared := map[string]string{}
+	var order []string
+	for _, own := range []bool{true, false} {
+		for _, work := range works {
+			if work.own != own {
+				continue
+			}
+			printf("\nFiles: %s\nCopyright: %s\n", pattern(work), strings.Join(work.holders, "\n "))
+			printf("License: %s\n", names(work))
+			for _, l := range work.licences {
+				if !onDebian[l.name] {
+					printf("%s", field(l.text))
+				} else if shared[l.name] == "" {
+					shared[l.name] = l.text
+					order = append(order, l.name)
+				}
+			}
+			for _, text := range work.notices {
+				printf("Comment:\n The notice of %s:\n .\n%s", work.name, field(text))
+			}
+		}
+	}
+	for _, name := range order {
+		printf("\nLicense: %s\n", name)
+		if common {
+			printf(" On Debian systems, the text of this licence is in\n /usr/share/common-licenses/%s.\n", name)
+		} else {
+			printf("%s", field(shared[name]))
+		}
+	}
+	return w.Flush()
+}
+
+// pattern names the files of a work: all of the source, or those of a module.
+func pattern(w work) string {
+	if w.own {
+		return "*"
+	}
+	path, version, found := strings.Cut(w.name, " ")
+	if found {
+		path += "@" + version
+	}
+	return path + "/*"
+}
+
+func names(w work) string {
+	var all []string
+	seen := map[string]bool{}
+	for _, l := range w.licences {
+		if !seen[l.name] {
+			seen[l.name] = true
+			all = append(all, l.name)
+		}
+	}
+	return strings.Join(all, " and ")
+}
+
+// field sets a text as the lines of a field go on: each behind a blank, an empty one as a dot.
+func field(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(strings.TrimSpace(strings.ReplaceAll(text, "\r\n", "\n"))) {
+		line = strings.TrimRight(strings.ReplaceAll(line, "\t", "    "), " \n\f")
+		if line == "" {
+			line = "."
+		}
+		b.WriteString(" " + line + "\n")
+	}
+	return b.String()
+}
