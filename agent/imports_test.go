@@ -21,7 +21,7 @@ const module = "github.com/stepagent/stepagent/"
 // that calls go down and values come back. docs/architecture.md goes through it floor by
 // floor.
 var floors = [][]string{
-	{"plugins/validator", "agent/protocol", "agent/internal/logging", "agent/internal/stepfile", "agent/internal/version", "agent/internal/manual", "docs/transcript"},
+	{"plugins/validator", "agent/protocol", "agent/internal/logging", "agent/internal/stepfile", "agent/internal/version", "agent/internal/manual", "agent/internal/systemd", "docs/transcript"},
 	{"plugins/sdk/proto/stepagent/validator/v1", "plugins/validatortest", "agent/client", "agent/internal/config", "agent/internal/record", "agent/internal/judge", "agent/internal/wirevectors"},
 	{"plugins/sdk", "agent/internal/session", "agent/internal/runner", "agent/internal/load", "plugins/sequence", "plugins/mintimeout", "plugins/pacing", "plugins/rules", "plugins/faults"},
 	{"plugins/bundled", "agent/internal/pluginhost", "agent/internal/server", "agent/internal/report"},
@@ -45,13 +45,14 @@ var homes = map[string]struct {
 	"google.golang.org/protobuf":     {[]string{"plugins/sdk", "plugins/sdk/proto/stepagent/validator/v1", "agent/internal/pluginhost"}, "as grpc"},
 	"github.com/spf13/cobra/doc":     {[]string{"agent/internal/manual"}, "installed commands carry no generator of man pages"},
 	"github.com/expr-lang/expr":      {[]string{"plugins/rules"}, "an expression must be bounded before it is run"},
+	"github.com/coreos/go-systemd":   {[]string{"agent/internal/systemd"}, "the service manager is spoken to in one place"},
 	"github.com/lmittmann/tint":      {[]string{"agent/internal/logging"}, "how lines look is decided in one place"},
 }
 
 // sides never meet but in the protocol and the contract.
 var (
 	clientSide = []string{"agent/client", "agent/internal/load", "agent/internal/record", "agent/internal/runner", "agent/internal/report", "agent/internal/stepfile"}
-	daemonSide = []string{"agent/internal/config", "agent/internal/judge", "agent/internal/session", "agent/internal/pluginhost", "agent/internal/server", "agent/internal/daemon"}
+	daemonSide = []string{"agent/internal/config", "agent/internal/judge", "agent/internal/session", "agent/internal/pluginhost", "agent/internal/server", "agent/internal/systemd", "agent/internal/daemon"}
 )
 
 func TestImportPlan(t *testing.T) {

@@ -32,6 +32,14 @@ type agentProcess struct {
 // startAgent starts stepagent serve with the config and waits until it accepts connections.
 func startAgent(t *testing.T, config string) *agentProcess {
 	t.Helper()
+	a := newAgent(t, config)
+	a.run(a.command("serve", "--config", a.configFile(), "--port", "0", "--log-format", "json"))
+	return a
+}
+
+// newAgent returns an agent with the config that is still to be started.
+func newAgent(t *testing.T, config string) *agentProcess {
+	t.Helper()
 	dir, err := daemon.TempRuntimeDir()
 	if err != nil {
 		t.Fatal(err)
@@ -39,20 +47,26 @@ func startAgent(t *testing.T, config string) *agentProcess {
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	a := &agentProcess{t: t, dir: dir, stderr: &lockedBuffer{}, done: make(chan error, 1)}
 	a.configure(config)
-	a.cmd = a.command("serve", "--config", a.configFile(), "--port", "0", "--log-format", "json")
+	return a
+}
+
+// run starts the command, which is serve, and waits until it accepts connections.
+func (a *agentProcess) run(cmd *exec.Cmd) {
+	a.t.Helper()
+	a.cmd = cmd
 	a.cmd.Stderr = a.stderr
 	if err := a.cmd.Start(); err != nil {
-		t.Fatal(err)
+		a.t.Fatal(err)
 	}
 	go func() { a.done <- a.cmd.Wait() }()
-	t.Cleanup(func() {
+	a.t.Cleanup(func() {
 		_ = a.cmd.Process.Kill() // has ended as a rule
 	})
-	waitFor(t, "the agent to start", func() bool {
+	waitFor(a.t, "the agent to start", func() bool {
+		var err error
 		_, a.port, err = net.SplitHostPort(a.started())
 		return err == nil
 	})
-	return a
 }
 
 // command returns a command of stepagent for this agent.

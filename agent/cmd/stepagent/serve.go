@@ -14,6 +14,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/config"
 	"github.com/stepagent/stepagent/agent/internal/daemon"
 	"github.com/stepagent/stepagent/agent/internal/logging"
+	"github.com/stepagent/stepagent/agent/internal/systemd"
 	"github.com/stepagent/stepagent/agent/internal/version"
 )
 
@@ -51,9 +52,14 @@ func serve(ctx context.Context, from config.Sources, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	service, err := systemd.New(log)
+	if err != nil {
+		return err
+	}
+	defer service.Close()
 	agent, err := daemon.Start(ctx, daemon.Options{
 		Load:    func() (*config.Loaded, error) { return config.Load(from) },
-		Version: version.Number(), Plugin: self(), Adopt: true, Log: log, Level: level,
+		Version: version.Number(), Plugin: self(), Adopt: true, Service: service, Log: log, Level: level,
 	})
 	if err != nil {
 		return err

@@ -38,7 +38,7 @@ func (a *Agent) Status() Status {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return Status{
-		Version: a.options.Version, PID: os.Getpid(), Address: a.Addr().String(), Allow: a.config.Allow,
+		Version: a.options.Version, PID: os.Getpid(), Address: a.addresses(), Allow: a.config.Allow,
 		Config: source(a.config), Started: a.started, Generation: a.judge.Chain().Generation(),
 		Reload: a.reload, Connections: a.server.Stats(), Sessions: a.sessions.Stats(),
 		Validators: a.set.Status(),

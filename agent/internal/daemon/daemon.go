@@ -22,9 +22,10 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/pluginhost"
 	"github.com/stepagent/stepagent/agent/internal/server"
 	"github.com/stepagent/stepagent/agent/internal/session"
+	"github.com/stepagent/stepagent/agent/internal/systemd"
 )
 
-// Options are what an agent is made of. All but RuntimeDir are needed.
+// Options are what an agent is made of. All but RuntimeDir, Adopt and Service are needed.
 type Options struct {
 	// Load reads the config: once at the start and once for each reload.
 	Load func() (*config.Loaded, error)
@@ -37,6 +38,9 @@ type Options struct {
 	// Adopt is for an agent that has its process to itself: it ends whatever a plugin leaves
 	// behind.
 	Adopt bool
+	// Service is the agent as a service of systemd, which is told what it does, and whose
+	// sockets it takes instead of its own; nil for none.
+	Service *systemd.Service
 	// Log is where the agent logs; Level is its level, which the config sets.
 	Log   *slog.Logger
 	Level *slog.LevelVar
@@ -52,14 +56,15 @@ type Plugin struct {
 
 // An Agent is a running agent. Its methods are safe for concurrent use.
 type Agent struct {
-	options  Options
-	started  time.Time
-	listener net.Listener
-	host     *pluginhost.Host
-	judge    *judge.Judge
-	sessions *session.Manager
-	server   *server.Server
-	admin    *admin
+	options   Options
+	started   time.Time
+	listeners []net.Listener
+	host      *pluginhost.Host
+	judge     *judge.Judge
+	sessions  *session.Manager
+	server    *server.Server
+	admin     *admin
+	unwatch   context.CancelFunc // ends the feeding of systemd's watchdog
 
 	reloading sync.Mutex // held during a reload and a stop
 
@@ -76,7 +81,7 @@ type Agent struct {
 // Start starts an agent and returns when it accepts connections. The context bounds the
 // start only.
 func Start(ctx context.Context, options Options) (*Agent, error) {
-	a := &Agent{options: options, started: time.Now(), failed: make(chan error, 1), stopped: make(chan struct{})}
+	a := &Agent{options: options, started: time.Now(), stopped: make(chan struct{})}
 	if err := a.start(ctx); err != nil {
 		a.takeDown(ctx)
 		return nil, err
@@ -93,7 +98,7 @@ func (a *Agent) start(ctx context.Context) error {
 	if a.options.RuntimeDir == "" {
 		a.options.RuntimeDir = RuntimeDir()
 	}
-	if a.listener, err = listen(c); err != nil {
+	if a.listeners, err = listeners(ctx, c, a.options.Service.Inherited()); err != nil {
 		return err
 	}
 	if a.host, err = newHost(a.options); err != nil {
@@ -109,18 +114,28 @@ func (a *Agent) start(ctx context.Context) error {
 	if a.admin, err = startAdmin(a, adminSocket(c, a.options.RuntimeDir, a.Addr())); err != nil {
 		return err
 	}
-	a.options.Log.Info("agent started", slog.String("address", a.Addr().String()),
+	a.options.Log.Info("agent started", slog.String("address", a.addresses()),
 		slog.String("version", a.options.Version), slog.String("config", source(c)),
 		slog.String("validators", names(c)), slog.String("admin", a.admin.path))
 	if c.AllowFaults {
 		a.options.Log.Warn("faults are allowed: validators may make this agent misbehave")
 	}
-	go func() { a.failed <- a.server.Serve(a.listener) }()
+	a.failed = make(chan error, len(a.listeners))
+	for _, listener := range a.listeners {
+		go func() { a.failed <- a.server.Serve(listener) }()
+	}
+	a.options.Service.Ready(a.summary())
+	watching, unwatch := context.WithCancel(context.Background())
+	a.unwatch = unwatch
+	if a.options.Service.Expects() > 0 {
+		go a.watch(watching)
+	}
 	return nil
 }
 
-// Addr is the address that the agent listens on.
-func (a *Agent) Addr() net.Addr { return a.listener.Addr() }
+// Addr is the address that the agent listens on; the first one where systemd has opened
+// several.
+func (a *Agent) Addr() net.Addr { return a.listeners[0].Addr() }
 
 // Wait returns when the agent has been stopped, or has failed: then with the cause. It is
 // for one caller.
@@ -153,6 +168,8 @@ func (a *Agent) Stop(ctx context.Context) error {
 	grace, cancel := context.WithTimeoutCause(ctx, a.current().Stop.Grace, errors.New("the grace time is over"))
 	defer cancel()
 	a.options.Log.Info("agent stops", slog.Duration("grace", a.current().Stop.Grace))
+	a.unwatch()
+	a.options.Service.Stopping("stopping: steps in flight get their reply", a.current().Stop.Grace+stopMargin)
 	err := a.server.Shutdown(grace)
 	if err != nil {
 		err = fmt.Errorf("connections were closed by force: %w", err)
@@ -164,13 +181,17 @@ func (a *Agent) Stop(ctx context.Context) error {
 	return err
 }
 
+// stopMargin is how long a stop may take beyond the grace time: what is closed by force, and
+// plugins that do not end by themselves.
+const stopMargin = 10 * time.Second
+
 // takeDown releases whatever a start has got hold of.
 func (a *Agent) takeDown(ctx context.Context) {
 	if a.admin != nil {
 		a.admin.close()
 	}
-	if a.listener != nil {
-		_ = a.listener.Close() // closed already in a stop
+	for _, listener := range a.listeners {
+		_ = listener.Close() // closed already in a stop
 	}
 	if a.set != nil {
 		a.set.Close(ctx)

@@ -1,15 +1,68 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"syscall"
 
 	"github.com/stepagent/stepagent/agent/internal/config"
 )
+
+// listeners returns those that systemd has opened, which must be what the config says, or
+// opens the port.
+func listeners(ctx context.Context, c *config.Loaded, inherited []net.Listener) ([]net.Listener, error) {
+	var problems config.Problems
+	for _, listener := range inherited {
+		if key, wrong := disagrees(ctx, c, listener.Addr()); wrong != "" {
+			problems = append(problems, c.Problem(key, fmt.Sprintf("%s, but the socket that systemd has passed listens on %v; "+
+				"change this key, or ListenStream with: systemctl edit stepagent.socket", wrong, listener.Addr())))
+		}
+	}
+	switch {
+	case len(problems) > 0:
+		return nil, problems
+	case len(inherited) > 0:
+		return inherited, nil
+	}
+	listener, err := listen(c)
+	if err != nil {
+		return nil, err
+	}
+	return []net.Listener{listener}, nil
+}
+
+// disagrees says what the config has instead of the address of a socket that systemd has
+// opened: commands find the agent by its port, and nobody may be let in whom the config
+// keeps out.
+func disagrees(ctx context.Context, c *config.Loaded, passed net.Addr) (key, wrong string) {
+	tcp, ok := passed.(*net.TCPAddr)
+	if !ok {
+		return "port", fmt.Sprintf("is %d, of TCP", c.Port)
+	}
+	if c.Port != 0 && c.Port != tcp.Port {
+		return "port", fmt.Sprintf("is %d", c.Port)
+	}
+	on := tcp.AddrPort().Addr().Unmap().WithZone("")
+	if host, err := netip.ParseAddr(c.Host); err == nil {
+		if host.IsUnspecified() && (host.Is6() || on.Is4()) || host.WithZone("") == on {
+			return "", ""
+		}
+		return "host", "is " + c.Host
+	}
+	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", c.Host)
+	if err != nil {
+		return "host", fmt.Sprintf("is %s (%v)", c.Host, err)
+	}
+	if slices.ContainsFunc(found, func(a netip.Addr) bool { return a.Unmap() == on }) {
+		return "", ""
+	}
+	return "host", "is " + c.Host
+}
 
 // listen opens the port, or says what to do about it.
 func listen(c *config.Loaded) (net.Listener, error) {

@@ -26,6 +26,7 @@ const startTimeout = 15 * time.Second
 func (a *Agent) Reload(ctx context.Context) error {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
+	a.options.Service.Reloading()
 	err := a.tryReload(ctx)
 	last := LastReload{Time: time.Now()}
 	if err != nil {
@@ -35,6 +36,7 @@ func (a *Agent) Reload(ctx context.Context) error {
 	a.mu.Lock()
 	a.reload = last
 	a.mu.Unlock()
+	a.options.Service.Ready(a.summary())
 	return err
 }
 

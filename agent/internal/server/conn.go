@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -19,6 +20,8 @@ import (
 // write replies that a fault has held back, and close it.
 type conn struct {
 	server   *Server
+	steps    context.Context // of the steps that are judged
+	probing  bool            // nobody's connection, see door
 	nc       net.Conn
 	addr     netip.AddrPort
 	reader   *protocol.Reader
@@ -47,14 +50,22 @@ const (
 const drainTime = 200 * time.Millisecond
 
 func newConn(s *Server, nc net.Conn, addr netip.AddrPort) *conn {
-	return &conn{server: s, nc: nc, addr: addr}
+	c := &conn{server: s, steps: s.steps, nc: nc, addr: addr}
+	if p, ok := nc.(probe); ok {
+		c.steps, c.probing = p.judging, true
+	}
+	return c
 }
 
 // serve handles messages until the connection ends.
 func (c *conn) serve() {
 	s := c.server
 	c.reader = protocol.NewReader(c.nc, s.options.Load().MessageBytes)
-	c.sessions = s.sessions.Connect(session.Peer{Addr: c.addr, Gone: peerGone(c.nc)})
+	sessions := s.sessions
+	if c.probing {
+		sessions = s.probes
+	}
+	c.sessions = sessions.Connect(session.Peer{Addr: c.addr, Gone: peerGone(c.nc)})
 	defer s.dismiss(c)
 	defer c.cut()
 	defer c.sessions.Close()
@@ -142,11 +153,11 @@ func (c *conn) handleMessage() bool {
 		return c.send(refusal(req, o, "too many replies of this connection are outstanding; wait for them"))
 	}
 	c.quiet = min(req.Interval.Duration, maxQuiet)
-	answer := c.sessions.Do(c.server.steps, req, arrived)
+	answer := c.sessions.Do(c.steps, req, arrived)
 	if req.Client != "" {
 		answer.Reply.Agent = o.Agent
 	}
-	if answer.Fault == nil {
+	if answer.Fault == nil || c.probing {
 		return c.send(answer.Reply)
 	}
 	return c.misbehave(answer, req, arrived)

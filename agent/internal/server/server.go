@@ -52,6 +52,7 @@ type Options struct {
 // A Server serves connections. Its methods are safe for concurrent use.
 type Server struct {
 	sessions *session.Manager
+	probes   *session.Manager
 	log      *slog.Logger
 	notes    notes
 	options  atomic.Pointer[Options]
@@ -61,13 +62,13 @@ type Server struct {
 	steps context.Context
 	stop  context.CancelFunc
 
-	mu        sync.Mutex
-	listeners map[net.Listener]struct{}
-	conns     map[*conn]struct{}
-	byAddr    map[netip.Addr]int
-	stats     Stats
-	running   sync.WaitGroup
-	refusing  chan struct{}
+	mu       sync.Mutex
+	doors    map[*door]struct{}
+	conns    map[*conn]struct{} // of clients
+	byAddr   map[netip.Addr]int
+	stats    Stats
+	running  sync.WaitGroup
+	refusing chan struct{}
 }
 
 // Stats count connections and messages since the agent started.
@@ -85,11 +86,11 @@ type Stats struct {
 func New(sessions *session.Manager, options Options, log *slog.Logger) *Server {
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Server{
-		sessions: sessions, log: log, notes: newNotes(), steps: ctx, stop: stop,
-		listeners: map[net.Listener]struct{}{},
-		conns:     map[*conn]struct{}{},
-		byAddr:    map[netip.Addr]int{},
-		refusing:  make(chan struct{}, maxRefusing),
+		sessions: sessions, probes: sessions.ForProbes(), log: log, notes: newNotes(), steps: ctx, stop: stop,
+		doors:    map[*door]struct{}{},
+		conns:    map[*conn]struct{}{},
+		byAddr:   map[netip.Addr]int{},
+		refusing: make(chan struct{}, maxRefusing),
 	}
 	s.SetOptions(options)
 	return s
@@ -116,13 +117,14 @@ const (
 // Serve accepts connections until Shutdown, and then returns nil, at once when that has been
 // called already; an error means that the listener is of no use any more.
 func (s *Server) Serve(listener net.Listener) error {
-	if !s.listen(listener) {
+	d := newDoor(listener)
+	if !s.open(d) {
 		_ = listener.Close() // closed already as a rule
 		return nil
 	}
 	pause := firstAcceptPause
 	for {
-		nc, err := listener.Accept()
+		nc, err := d.Accept()
 		switch {
 		case err == nil:
 			pause = firstAcceptPause
@@ -139,13 +141,13 @@ func (s *Server) Serve(listener net.Listener) error {
 	}
 }
 
-func (s *Server) listen(listener net.Listener) bool {
+func (s *Server) open(d *door) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.draining.Load() {
 		return false
 	}
-	s.listeners[listener] = struct{}{}
+	s.doors[d] = struct{}{}
 	return true
 }
 
@@ -174,6 +176,8 @@ func (s *Server) admit(nc net.Conn) {
 		s.mu.Unlock()
 		c.cut()
 		return
+	case c.probing:
+		s.running.Go(c.serve)
 	case !o.allows(addr.Addr()):
 		s.stats.NotAllowed++
 		s.mu.Unlock()
@@ -228,6 +232,9 @@ func (s *Server) refuse(c *conn, detail string) {
 func (s *Server) dismiss(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if c.probing {
+		return
+	}
 	delete(s.conns, c)
 	if s.byAddr[c.addr.Addr()]--; s.byAddr[c.addr.Addr()] == 0 {
 		delete(s.byAddr, c.addr.Addr())
@@ -240,8 +247,8 @@ func (s *Server) dismiss(c *conn) {
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.draining.Store(true)
-	for listener := range s.listeners {
-		_ = listener.Close() // closing twice is the only error there is
+	for d := range s.doors {
+		_ = d.Close() // closing twice is the only error there is
 	}
 	for c := range s.conns {
 		c.drain()
