@@ -19,6 +19,7 @@ package validatortest
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
@@ -34,55 +35,112 @@ type Options struct {
 	Data [][]byte
 	// Seed gives other sessions. The same seed always gives the same ones.
 	Seed uint64
+	// Budget is how long the context of a call gives it; 0 means one second, which is what the
+	// agent gives a step at the least.
+	Budget time.Duration
 	// Patience is how long one call may take before it counts as hung; 0 means 10 seconds.
 	Patience time.Duration
+	// Progress, when it is not nil, is told now and then how much has been asked; never by two
+	// goroutines at once.
+	Progress func(done, of int)
 }
 
-const defaultPatience = 10 * time.Second
+func (o Options) withDefaults() Options {
+	if o.Budget == 0 {
+		o.Budget = time.Second
+	}
+	if o.Patience == 0 {
+		o.Patience = 10 * time.Second
+	}
+	if o.Progress == nil {
+		o.Progress = func(int, int) {}
+	}
+	return o
+}
 
 // Check puts sessions of many kinds to the validators that fresh returns and reports with
-// t.Errorf each law of the contract that is broken, once, with the question that shows it:
-//
-//   - Answer: no call panics or hangs, whatever the step, its data and the state.
-//   - Form: a verdict passes [validator.Verdict.Check]; undecided goes with an error and
-//     only with one.
-//   - Ownership: what the validator is given is neither changed nor written behind, and what
-//     it returns shares no memory with it.
-//   - Purity: the same question gets the same verdict, from the same validator and from one
-//     that fresh has just made.
-//   - Session ID: nothing depends on it.
-//   - Empty is nil: State and Data with no bytes mean the same as nil ones, since the border
-//     between processes does not tell them apart.
-//   - Context: a context that has ended hurries the call and changes no verdict.
-//   - Expectation: a step that an [validator.Expecter] expects is not out of order.
-//   - Use: at least one question gets a verdict. Where all get errors, Options are to be
-//     filled in.
-//   - Concurrency: many goroutines get the verdicts that one gets. This is put to the test
-//     only when all the rest holds.
+// t.Errorf each of the Laws that is broken, once, with the question that shows it.
 //
 // Fresh is called some dozens of times, always from the goroutine of the test, and what it
 // returns is used by many goroutines. Each validator must be made from the same settings.
 func Check(t testing.TB, fresh func() validator.Validator, opts Options) {
 	t.Helper()
-	if opts.Patience == 0 {
-		opts.Patience = defaultPatience
+	k := newKit(opts)
+	k.fresh = func() validator.Validator {
+		v := fresh()
+		if v == nil {
+			t.Fatalf("fresh returned no validator")
+		}
+		return v
 	}
-	k := &kit{t: t, fresh: fresh, patience: opts.Patience, reported: make(map[string]bool)}
-	g := newGenerator(opts)
+	k.failed = func(f Failure) {
+		t.Helper()
+		t.Errorf("%s: %s", f.Law, f.Text)
+	}
+	k.examine(newGenerator(opts))
+}
 
+// A Failure is a law that is broken.
+type Failure struct {
+	// Law is the name of the law.
+	Law string
+	// Text says how it is broken and which question shows it, in several lines.
+	Text string
+}
+
+// Examine is Check outside of a test. It returns each law that is broken, in the order in
+// which that showed, and gives up with an error of fresh.
+func Examine(fresh func() (validator.Validator, error), opts Options) (failures []Failure, err error) {
+	k := newKit(opts)
+	k.failed = func(f Failure) { failures = append(failures, f) }
+	// Like a test, on a goroutine of its own that can be ended from within.
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		k.fresh = func() validator.Validator {
+			v, failed := fresh()
+			if failed != nil {
+				err = failed
+				runtime.Goexit()
+			}
+			return v
+		}
+		k.examine(newGenerator(opts))
+	}()
+	<-done
+	return failures, err
+}
+
+// examine puts everything to the laws.
+func (k *kit) examine(g *generator) {
 	var asked []question
-	v := k.instance()
+	v := k.fresh()
 	for n := range sessions {
+		k.progress(n)
 		asked = append(asked, k.walk(v, g, fmt.Sprintf("session-%d", n), sessionSteps(n))...)
 	}
-	other := k.instance()
-	for _, q := range g.hostile(asked) {
+	other := k.fresh()
+	hostile := g.hostile(asked)
+	for n, q := range hostile {
+		k.progress(sessions + n*sessions/len(hostile))
 		asked = append(asked, k.judge(v, other, q))
+	}
+	if k.hung.Load() {
+		return
 	}
 	k.used(asked)
 	if len(k.reported) == 0 {
-		k.concurrently(k.instance(), asked)
+		k.concurrently(k.fresh(), asked)
 	}
+}
+
+// progress tells how much has been asked, where the hostile questions count as much as the
+// sessions, and the concurrent ones as well.
+func (k *kit) progress(done int) {
+	k.telling.Lock()
+	defer k.telling.Unlock()
+	k.told = max(k.told, done)
+	k.opts.Progress(k.told, 3*sessions)
 }
 
 // walk goes through one session as the agent would, with every step put to the laws. From
@@ -94,7 +152,7 @@ func (k *kit) walk(v validator.Validator, g *generator, id string, steps int) []
 	joins := g.rand.IntN(steps)
 	for i := range steps {
 		if i == joins {
-			other = k.instance()
+			other = k.fresh()
 		}
 		expected, known := int64(session.Position)+1, true
 		if e, ok := v.(validator.Expecter); ok {

@@ -7,21 +7,27 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
-	"testing"
 	"time"
 
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
-// A kit is one run of Check.
+// A kit is one run of Check or Examine.
 type kit struct {
-	t        testing.TB
-	fresh    func() validator.Validator
-	patience time.Duration
-	hung     atomic.Bool // a call did not come back; there is no sense in asking on
+	opts   Options
+	fresh  func() validator.Validator // does not return without one
+	failed func(Failure)
+	hung   atomic.Bool // a call did not come back in time; there is no sense in asking on
+
+	telling sync.Mutex
+	told    int
 
 	mu       sync.Mutex
 	reported map[string]bool // by law
+}
+
+func newKit(opts Options) *kit {
+	return &kit{opts: opts.withDefaults(), reported: make(map[string]bool)}
 }
 
 // A question is what Validate is asked.
@@ -63,35 +69,49 @@ func quote(b []byte) string {
 	return fmt.Sprintf("%.200q", b)
 }
 
-func (k *kit) instance() validator.Validator {
-	k.t.Helper()
-	v := k.fresh()
-	if v == nil {
-		k.t.Fatalf("fresh returned no validator")
-	}
-	return v
-}
-
 // report says once for each law that it is broken and which question shows it.
 func (k *kit) report(law string, q question, format string, args ...any) {
-	k.t.Helper()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !k.reported[law] {
 		k.reported[law] = true
-		k.t.Errorf("%s: %s\n\t%s", law, fmt.Sprintf(format, args...), q)
+		k.failed(Failure{Law: law, Text: fmt.Sprintf(format, args...) + "\n\t" + q.String()})
 	}
 }
+
+// tries is how often a call may be too slow before that is the validator's doing and not the
+// machine's.
+const tries = 3
 
 // ask puts a question to a validator and looks at what every call must keep. The second
 // result is false when there was no answer.
 func (k *kit) ask(ctx context.Context, v validator.Validator, q question) (answer, bool) {
-	k.t.Helper()
-	given := lend(q)
+	var given question
 	var got answer
-	if !k.call(q, func() { got.verdict, got.err = v.Validate(ctx, given.session, given.step) }) {
-		return answer{}, false
+	for range tries {
+		given, got = lend(q), answer{}
+		ctx, cancel := context.WithTimeout(ctx, k.opts.Budget)
+		began := time.Now()
+		ok := k.call(q, func() { got.verdict, got.err = v.Validate(ctx, given.session, given.step) })
+		took := time.Since(began)
+		cancel()
+		if !ok {
+			return answer{}, false
+		}
+		if took <= k.opts.Budget+grace {
+			return k.settle(q, given, got), true
+		}
 	}
+	k.hung.Store(true)
+	k.report("deadline", q, "the context ended after %v, and the call did not, %d times", k.opts.Budget, tries)
+	return answer{}, false
+}
+
+// grace is how much later than its context a call may end.
+const grace = 500 * time.Millisecond
+
+// settle looks at what a call has done to what it was given, and spoils what it may not keep.
+func (k *kit) settle(q, given question, got answer) answer {
 	if !intact(given.session.State, q.session.State) || !intact(given.step.Data, q.step.Data) {
 		k.report("ownership", q, "the validator changed its input, or appended to it in place")
 	}
@@ -106,12 +126,11 @@ func (k *kit) ask(ctx context.Context, v validator.Validator, q question) (answe
 	if got.verdict.Fault != nil {
 		*got.verdict.Fault = validator.Fault{}
 	}
-	return own, true
+	return own
 }
 
 // expects asks which step must come next. Twice, since it is pure as well.
 func (k *kit) expects(e validator.Expecter, q question) (id int64, known bool) {
-	k.t.Helper()
 	id, known, ok := k.expectsOnce(e, q)
 	again, knownAgain, okAgain := k.expectsOnce(e, q)
 	if ok && okAgain && (id != again || known != knownAgain) {
@@ -121,7 +140,6 @@ func (k *kit) expects(e validator.Expecter, q question) (id int64, known bool) {
 }
 
 func (k *kit) expectsOnce(e validator.Expecter, q question) (id int64, known, ok bool) {
-	k.t.Helper()
 	given := lend(q)
 	var got struct {
 		id    int64
@@ -139,7 +157,6 @@ func (k *kit) expectsOnce(e validator.Expecter, q question) (id int64, known, ok
 
 // call runs f, which calls the validator once, and reports whether f came back.
 func (k *kit) call(q question, f func()) bool {
-	k.t.Helper()
 	if k.hung.Load() {
 		return false
 	}
@@ -154,7 +171,7 @@ func (k *kit) call(q question, f func()) bool {
 		}()
 		f()
 	}()
-	timer := time.NewTimer(k.patience)
+	timer := time.NewTimer(k.opts.Patience)
 	defer timer.Stop()
 	select {
 	case p := <-panicked:
@@ -164,7 +181,7 @@ func (k *kit) call(q question, f func()) bool {
 		return p == ""
 	case <-timer.C:
 		k.hung.Store(true)
-		k.report("answer", q, "no answer within %v", k.patience)
+		k.report("answer", q, "no answer within %v", k.opts.Patience)
 		return false
 	}
 }

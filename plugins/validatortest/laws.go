@@ -3,7 +3,9 @@ package validatortest
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"sync"
+	"sync/atomic"
 
 	"github.com/stepagent/stepagent/plugins/validator"
 )
@@ -17,7 +19,6 @@ const (
 // judge asks v a question, puts the answer to every law, and returns the question with the
 // answer. The other validator, if there is one, must give the same answer.
 func (k *kit) judge(v, other validator.Validator, q question) question {
-	k.t.Helper()
 	ctx := context.Background()
 	q.want, q.answered = k.ask(ctx, v, q)
 	if !q.answered {
@@ -30,13 +31,13 @@ func (k *kit) judge(v, other validator.Validator, q question) question {
 	}
 	k.same(ctx, "session ID", v, q.named("another"), "with another session ID")
 	k.same(ctx, "empty is nil", v, q.emptied(), "with empty State and Data for nil, or the other way round")
+	k.unknown(v, q)
 	k.inTime(v, q)
 	k.expected(v, q)
 	return q
 }
 
 func (k *kit) form(q question) {
-	k.t.Helper()
 	if q.want.err != nil {
 		if o := q.want.verdict.Outcome; o != validator.Undecided {
 			k.report("form", q, "%s together with error %q", o, q.want.err)
@@ -50,14 +51,34 @@ func (k *kit) form(q question) {
 
 // same asks once more and compares with the first answer.
 func (k *kit) same(ctx context.Context, law string, v validator.Validator, q question, how string) {
-	k.t.Helper()
 	if got, ok := k.ask(ctx, v, q); ok && !alike(got, q.want) {
 		k.report(law, q, "%s\n\tfirst: %v\n\tthen:  %v", how, q.want, got)
 	}
 }
 
+// unknown asks once more with a field in the data that nobody has heard of, as the clients of
+// tomorrow may send one. What a validator keeps or says of the data may show it.
+func (k *kit) unknown(v validator.Validator, q question) {
+	data := bytes.TrimSpace(q.step.Data)
+	if len(data) < 2 || data[0] != '{' || !json.Valid(data) {
+		return
+	}
+	more := q
+	more.step.Data = append([]byte(`{"x_unknown_field":[{"a":null},1e3,"b"]`), data[1:]...)
+	if len(bytes.TrimSpace(data[1:])) > 1 {
+		more.step.Data = append([]byte(`{"x_unknown_field":[{"a":null},1e3,"b"],`), data[1:]...)
+	}
+	got, ok := k.ask(context.Background(), v, more)
+	if !ok {
+		return
+	}
+	was, is := q.want.verdict, got.verdict
+	if (got.err != nil) != (q.want.err != nil) || is.Outcome != was.Outcome || is.Reason != was.Reason || !sameFault(is.Fault, was.Fault) {
+		k.report("unknown fields", more, "with a field in the data that it does not know it judges otherwise\n\tfirst: %v\n\tthen:  %v", q.want, got)
+	}
+}
+
 func (k *kit) inTime(v validator.Validator, q question) {
-	k.t.Helper()
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
 	got, ok := k.ask(ended, v, q)
@@ -67,7 +88,6 @@ func (k *kit) inTime(v validator.Validator, q question) {
 }
 
 func (k *kit) expected(v validator.Validator, q question) {
-	k.t.Helper()
 	e, ok := v.(validator.Expecter)
 	if !ok {
 		return
@@ -85,7 +105,6 @@ func (k *kit) expected(v validator.Validator, q question) {
 
 // used sees to it that the laws were put to verdicts and not to errors alone.
 func (k *kit) used(asked []question) {
-	k.t.Helper()
 	for _, q := range asked {
 		if q.decided() {
 			return
@@ -97,13 +116,16 @@ func (k *kit) used(asked []question) {
 // concurrently asks again from many goroutines, each a client of its own that begins
 // elsewhere.
 func (k *kit) concurrently(v validator.Validator, asked []question) {
-	k.t.Helper()
 	apart := max(1, len(asked)/crowd)
 	var all sync.WaitGroup
+	var done atomic.Int64
 	for n := range asking {
 		all.Go(func() {
 			client := string(rune('a' + n))
 			for i := range len(asked) / apart {
+				if n := int(done.Add(1)); n%crowd == 0 {
+					k.progress(2*sessions + n*sessions/(asking*len(asked)/apart))
+				}
 				q := asked[(i*apart+n)%len(asked)].named(client)
 				k.same(context.Background(), "concurrency", v, q, "asked by many goroutines")
 				if e, ok := v.(validator.Expecter); ok {

@@ -1,15 +1,19 @@
 package validatortest_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"math"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stepagent/stepagent/plugins/validator"
+	"github.com/stepagent/stepagent/plugins/validatortest"
 )
 
 // TestCheckFinds puts validators to Check that break one law each.
@@ -111,6 +115,24 @@ func TestCheckFinds(t *testing.T) {
 			}
 			return pass()
 		}), "empty is nil: "},
+		"counts fields": {judge(func(_ validator.Session, st validator.Step) (validator.Verdict, error) {
+			if bytes.Count(st.Data, []byte(":")) > 3 {
+				return validator.FailWith(validator.RuleBroken, "too many fields", nil), nil
+			}
+			return pass()
+		}), "unknown fields: "},
+		"knows all fields": {judge(func(_ validator.Session, st validator.Step) (validator.Verdict, error) {
+			dec := json.NewDecoder(bytes.NewReader(st.Data))
+			dec.DisallowUnknownFields()
+			var known struct {
+				Voltage  float64
+				OK, Name any
+			}
+			if err := dec.Decode(&known); err != nil && len(st.Data) > 0 {
+				return validator.FailWith(validator.RuleBroken, err.Error(), nil), nil
+			}
+			return pass()
+		}), "unknown fields: "},
 		"ended context": {func() validator.Validator {
 			return contextual(func(ctx context.Context) (validator.Verdict, error) {
 				if ctx.Err() != nil {
@@ -125,10 +147,20 @@ func TestCheckFinds(t *testing.T) {
 		"confused by many": {crowded, "concurrency: "},
 		"errors alone":     {always(validator.Verdict{}, errors.New("always")), "use: none of"},
 	}
+	var broken sync.Map            // the laws of which a test shows that breaking them is found
+	broken.Store("deadline", true) // TestCheckFindsSlowness
+	t.Cleanup(func() {
+		for _, law := range validatortest.Laws() {
+			if _, ok := broken.Load(law.Name); !ok {
+				t.Errorf("no validator here breaks the law %q", law.Name)
+			}
+		}
+	})
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got := failures(test.fresh)
+			broken.Store(strings.SplitN(test.want, ":", 2)[0], true)
 			for _, failure := range got {
 				if strings.HasPrefix(failure, test.want) {
 					return
