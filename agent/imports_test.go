@@ -25,7 +25,7 @@ var floors = [][]string{
 	{"plugins/sdk/proto/stepagent/validator/v1", "plugins/validatortest", "agent/client", "agent/internal/config", "agent/internal/record", "agent/internal/judge", "agent/internal/wirevectors"},
 	{"plugins/sdk", "agent/internal/session", "agent/internal/runner", "agent/internal/load", "plugins/sequence", "plugins/mintimeout", "plugins/pacing", "plugins/rules", "plugins/faults"},
 	{"plugins/bundled", "agent/internal/pluginhost", "agent/internal/server", "agent/internal/report"},
-	{"agent/internal/daemon"},
+	{"agent/internal/conformance", "agent/internal/daemon"},
 	{"agent/cmd/stepagent", "agent/cmd/stepctl"},
 	{"packaging/changelog", "packaging/copyright"},
 }

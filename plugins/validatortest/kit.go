@@ -3,6 +3,7 @@ package validatortest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync"
@@ -98,9 +99,15 @@ func (k *kit) ask(ctx context.Context, v validator.Validator, q question) (answe
 		if !ok {
 			return answer{}, false
 		}
-		if took <= k.opts.Budget+grace {
-			return k.settle(q, given, got), true
+		broken, isBroken := errors.AsType[*Broken](got.err)
+		switch {
+		case took > k.opts.Budget+grace, isBroken && broken.Law == "deadline":
+			continue // the machine may be busy
+		case isBroken:
+			k.hung.Store(broken.Law == "answer")
+			k.report(broken.Law, q, "%s", broken.Problem)
 		}
+		return k.settle(q, given, got), true
 	}
 	k.hung.Store(true)
 	k.report("deadline", q, "the context ended after %v, and the call did not, %d times", k.opts.Budget, tries)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"strings"
 	"sync"
@@ -100,6 +101,9 @@ func TestCheckFinds(t *testing.T) {
 			return expecting{inOrder, func(validator.Session) (int64, bool) { n++; return n, false }}
 		}, "purity: Expects said (1, false) and then (2, false)"},
 
+		"elsewhere":      {always(validator.Verdict{}, fmt.Errorf("told: %w", &validatortest.Broken{Law: "form", Problem: "state: too long"})), "form: state: too long"},
+		"gone":           {always(validator.Verdict{}, &validatortest.Broken{Law: "answer", Problem: "it is gone"}), "answer: it is gone"},
+		"slow elsewhere": {always(validator.Verdict{}, &validatortest.Broken{Law: "deadline", Problem: "no verdict"}), "deadline: "},
 		"session ID": {judge(func(s validator.Session, _ validator.Step) (validator.Verdict, error) {
 			return validator.FailWith(validator.RuleBroken, s.ID, nil), nil
 		}), "session ID: "},

@@ -8,20 +8,35 @@ type Law struct {
 	Text string
 }
 
-// Laws returns the laws that Check and Examine put a validator to.
+// Laws returns the laws that Check and Examine put a validator to. An empty state and a nil one
+// are the same, because the border between processes does not tell them apart. Concurrency is
+// put to the test only when all the rest holds.
 func Laws() []Law {
 	return []Law{
 		{"answer", "no call panics or hangs, whatever the step, its data and the state"},
-		{"form", "a verdict passes Verdict.Check, so that its state and detail are bounded; undecided goes with an error and only with one"},
+		{"form", "a verdict is as Verdict.Check wants it, with bounds on state and detail"},
 		{"deadline", "a call ends when its context does"},
 		{"context", "a context that has ended hurries the call and changes no verdict"},
-		{"ownership", "what the validator is given is neither changed nor written behind, and what it returns shares no memory with it"},
-		{"purity", "the same question gets the same verdict, from the same validator and from one that has just been made"},
+		{"ownership", "it changes nothing that it is given and keeps nothing that it returns"},
+		{"purity", "the same question gets the same verdict, from one that has just been made as well"},
 		{"session ID", "nothing depends on it"},
-		{"empty is nil", "state and data with no bytes mean the same as none, since the border between processes does not tell them apart"},
+		{"empty is nil", "state and data without bytes mean the same as none"},
 		{"unknown fields", "a field in the data that it does not know changes no verdict"},
 		{"expectation", "a step that an Expecter expects is not out of order"},
-		{"use", "at least one question gets a verdict; where all get errors, Options are to be filled in"},
-		{"concurrency", "many goroutines get the verdicts that one gets; put to the test only when all the rest holds"},
+		{"use", "some question gets a verdict; otherwise it needs samples of steps and data"},
+		{"concurrency", "many at once get the verdicts that one gets"},
 	}
 }
+
+// Broken is an error with which a stand-in for a validator elsewhere, such as one in another
+// process, says that a law is broken which does not show on this side. The verdict is then
+// undecided. After "answer" nothing more is asked; "deadline" counts when it comes again.
+type Broken struct {
+	// Law is the name of the law.
+	Law string
+	// Problem says how it is broken.
+	Problem string
+}
+
+// Error returns the problem.
+func (b *Broken) Error() string { return b.Problem }

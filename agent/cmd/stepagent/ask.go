@@ -45,8 +45,10 @@ func newStatus() *cobra.Command {
 }
 
 func newValidators() *cobra.Command {
-	return newQuestion("validators", "show the validators of the running agent", printValidators,
+	cmd := newQuestion("validators", "show the validators of the running agent", printValidators,
 		func(s daemon.Status) any { return s.Validators })
+	cmd.AddCommand(newCheckValidator())
+	return cmd
 }
 
 // newQuestion returns a command that shows a part of the running agent's status.

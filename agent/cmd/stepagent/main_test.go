@@ -36,11 +36,14 @@ func TestMain(m *testing.M) {
 //	taken            listens on $PORT until the script ends
 //	send FILE        sends the file to $PORT on one connection; the replies are stdout
 //	exits CODE CMD   like exec, for a command that must exit with CODE
+//
+// $PLUGIN is a program with the validators stuck and sequence.
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob("../../../testdata/script/stepagent_*.txtar")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("found no scripts (%v)", err)
 	}
+	plugin := testPlugin(t)
 	testscript.Run(t, testscript.Params{
 		Files:               files,
 		RequireExplicitExec: true,
@@ -52,6 +55,7 @@ func TestScripts(t *testing.T) {
 			}
 			env.Defer(func() { _ = os.RemoveAll(dir) })
 			env.Setenv("RUNTIME_DIRECTORY", dir)
+			env.Setenv("PLUGIN", plugin)
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){

@@ -51,16 +51,22 @@ func launch(ctx context.Context, h *Host, members []member, p *program) (*instan
 		l.findSum(h, p)
 		return &l.instance, nil
 	}
-	var wrong *SpecError
-	if !errors.As(err, &wrong) {
-		key := ""
-		if first.Path != "" {
-			key = "path"
-		}
-		err = first.wrong(key, "%v", l.diagnose(ctx, err))
-	}
+	err = l.failed(ctx, err)
 	l.stop(0)
 	return nil, err
+}
+
+// failed makes a *SpecError of why a start did not succeed.
+func (l *launching) failed(ctx context.Context, err error) error {
+	var wrong *SpecError
+	if errors.As(err, &wrong) {
+		return err
+	}
+	key := ""
+	if l.members[0].Path != "" {
+		key = "path"
+	}
+	return l.members[0].wrong(key, "%v", l.diagnose(ctx, err))
 }
 
 // load opens the program of the members, a copy of it where the config has a checksum.

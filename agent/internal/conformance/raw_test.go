@@ -1,0 +1,101 @@
+package conformance_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/protobuf/types/known/emptypb"
+
+	validatorv1 "github.com/stepagent/stepagent/plugins/sdk/proto/stepagent/validator/v1"
+)
+
+// A raw plugin speaks the contract without the sdk, as one in another language does, and gets
+// one thing wrong.
+type raw struct {
+	validatorv1.UnimplementedValidatorServiceServer
+	kind string
+}
+
+func (r raw) Describe(context.Context, *validatorv1.DescribeRequest) (*validatorv1.DescribeResponse, error) {
+	d := &validatorv1.DescribeResponse{Name: "raw", Version: "1"}
+	if r.kind != "raw nothing" {
+		d.Validators = []*validatorv1.ValidatorInfo{{Name: "a", Version: "1"}}
+	}
+	return d, nil
+}
+
+func (r raw) Configure(_ context.Context, in *validatorv1.ConfigureRequest) (*validatorv1.ConfigureResponse, error) {
+	return &validatorv1.ConfigureResponse{Results: make([]*validatorv1.InstanceResult, len(in.GetInstances()))}, nil
+}
+
+func (r raw) Judge(stream validatorv1.ValidatorService_JudgeServer) error {
+	for {
+		in, err := stream.Recv()
+		if err != nil {
+			return nil
+		}
+		out := &validatorv1.JudgeResponse{}
+		for _, call := range in.GetCalls() {
+			answer := &validatorv1.StepVerdicts{Call: call.GetCall(),
+				Verdicts: []*validatorv1.Verdict{{Outcome: validatorv1.Outcome_OUTCOME_PASS}}}
+			switch r.kind {
+			case "raw none":
+				answer.Verdicts = nil
+			case "raw twice":
+				out.Answers = append(out.Answers, answer)
+			}
+			out.Answers = append(out.Answers, answer)
+			if r.kind == "raw first alone" {
+				break
+			}
+		}
+		if err := stream.Send(out); err != nil || r.kind == "raw first alone" {
+			return err
+		}
+	}
+}
+
+func serveRaw(kind string) {
+	path := filepath.Join(os.Getenv("PLUGIN_UNIX_SOCKET_DIR"), "raw.sock")
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	server := grpc.NewServer()
+	validatorv1.RegisterValidatorServiceServer(server, raw{kind: kind})
+	if kind != "raw no health" {
+		h := health.NewServer()
+		if kind != "raw not serving" {
+			h.SetServingStatus("plugin", grpc_health_v1.HealthCheckResponse_SERVING)
+		} else {
+			h.SetServingStatus("plugin", grpc_health_v1.HealthCheckResponse_NOT_SERVING)
+		}
+		grpc_health_v1.RegisterHealthServer(server, h)
+	}
+	if kind != "raw no shutdown" {
+		server.RegisterService(&grpc.ServiceDesc{ServiceName: "plugin.GRPCController", HandlerType: (*any)(nil),
+			Methods: []grpc.MethodDesc{{MethodName: "Shutdown", Handler: func(_ any, _ context.Context, in func(any) error,
+				_ grpc.UnaryServerInterceptor) (any, error) {
+				switch kind {
+				case "raw stays":
+				case "raw fails":
+					os.Exit(5)
+				default:
+					go server.GracefulStop()
+				}
+				return &emptypb.Empty{}, in(&emptypb.Empty{})
+			}}}}, nil)
+	}
+	fmt.Printf("1|1|unix|%s|grpc\n", path)
+	if err := server.Serve(listener); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,44 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/stepagent/stepagent/agent/internal/judge"
+	"github.com/stepagent/stepagent/agent/internal/pluginhost"
+	"github.com/stepagent/stepagent/plugins/validator"
+	"github.com/stepagent/stepagent/plugins/validatortest"
+)
+
+// A remote is a validator in a plugin's process.
+type remote struct {
+	set   *pluginhost.Set
+	group judge.Group
+}
+
+func newRemote(set *pluginhost.Set) *remote { return &remote{set: set, group: set.Groups()[0]} }
+
+// Validate asks the process, and says which law is broken where only this side can tell.
+func (r *remote) Validate(ctx context.Context, session validator.Session, step validator.Step) (validator.Verdict, error) {
+	states := [][]byte{session.State}
+	session.State = nil
+	answer := r.group.Judge(ctx, judge.Call{Session: session, States: states, Step: step})[0]
+	if status := r.set.Status()[0]; status.Restarts > 0 || status.State != pluginhost.Serving {
+		return validator.Verdict{}, &validatortest.Broken{Law: "answer", Problem: "the process was lost: " + status.LastError}
+	}
+	if answer.Err == nil {
+		return answer.Verdict, nil
+	}
+	problem := answer.Err.Error()
+	switch {
+	case errors.Is(answer.Err, context.DeadlineExceeded):
+		return validator.Verdict{}, &validatortest.Broken{Law: "deadline", Problem: "no verdict in time"}
+	case strings.HasPrefix(problem, "panic: "):
+		return validator.Verdict{}, &validatortest.Broken{Law: "answer", Problem: problem}
+	case strings.HasPrefix(problem, "malformed verdict: "):
+		return validator.Verdict{}, &validatortest.Broken{Law: "form", Problem: problem}
+	default:
+		return validator.Verdict{}, answer.Err
+	}
+}
