@@ -92,6 +92,13 @@ func kinds() map[string]validate {
 }
 
 func serve(kind string) {
+	if image, ok := strings.CutPrefix(kind, "released "); ok {
+		if err := serveReleased(image); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	if strings.HasPrefix(kind, "raw ") {
 		serveRaw(kind)
 		return

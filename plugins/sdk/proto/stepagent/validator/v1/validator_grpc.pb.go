@@ -32,6 +32,14 @@
 // What the agent relies on. It kills a process that does not answer the health service within
 // 400 ms, that leaves a step unanswered for 2 s after its budget or says nothing at all since
 // it was asked, or that answers with a wrong number of verdicts, twice, or what was not asked.
+//
+// What changes and what does not. Version 1 only grows: messages, fields, enum values and
+// methods are added, and none is taken away, renamed, renumbered or given another meaning. A
+// plugin passes over fields and methods that it does not know, so one built against an older
+// release loads and judges as it did; the agent takes what a plugin does not say as absent. A
+// change that an older plugin could not bear makes a version 2, a package of its own; the agent
+// then offers both in PLUGIN_PROTOCOL_VERSIONS, and the plugin's handshake says which it took.
+// released.binpb is what has been released; buf breaking holds this file to it.
 
 package validatorv1
 
