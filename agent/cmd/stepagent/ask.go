@@ -92,6 +92,7 @@ func printStatus(w io.Writer, s daemon.Status) error {
 	row("agent", "%s, process %d, up %v", s.Version, s.PID, time.Since(s.Started).Round(time.Second))
 	row("address", "%s", s.Address)
 	row("config", "%s", s.Config)
+	row("health", "%s", health(s.Trouble))
 	row("last reload", "%s", lastReload(s.Reload))
 	row("serves", "%s", strings.Join(s.Allow, ", "))
 	row("connections", "%d open, %d accepted, %d refused, %d not allowed",
@@ -101,6 +102,13 @@ func printStatus(w io.Writer, s daemon.Status) error {
 		s.Sessions.Passed, s.Sessions.Failed, s.Sessions.Undecided, s.Sessions.Replayed)
 	row("validators", "%s (generation %d)", strings.Join(s.Names(), ", "), s.Generation)
 	return t.Flush()
+}
+
+func health(trouble []string) string {
+	if len(trouble) == 0 {
+		return "good"
+	}
+	return "degraded: " + strings.Join(trouble, "; ")
 }
 
 func lastReload(r daemon.LastReload) string {
@@ -116,24 +124,44 @@ func lastReload(r daemon.LastReload) string {
 
 func printValidators(w io.Writer, s daemon.Status) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(t, "VALIDATORS\tSTATE\tPROCESS\tUP\tRESTARTS\tSTEPS\tERRORS\tPLUGIN") // Flush tells
+	_, _ = fmt.Fprintln(t, "VALIDATORS\tSTATE\tGENERATION\tPROCESS\tUP\tRESTARTS\tSTEPS\tERRORS\tP50\tP99\tMAX") // Flush tells
 	for _, v := range s.Validators {
 		process, up := "-", "-"
 		if v.PID != 0 {
 			process, up = fmt.Sprint(v.PID), time.Since(v.Started).Round(time.Second).String()
 		}
-		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s %s, %s\n", strings.Join(v.Validators, ", "),
-			v.State, process, up, v.Restarts, v.Steps, v.Errors, v.Plugin, v.Version, v.Path)
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%d\t%d\t%d\t%s\t%s\t%s\n", strings.Join(v.Validators, ", "),
+			v.State, v.Generation, process, up, v.Restarts, v.Steps, v.Errors,
+			took(v.Latency.P50), took(v.Latency.P99), took(v.Latency.Max))
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
 	for _, v := range s.Validators {
-		if v.LastError != "" {
-			if _, err := fmt.Fprintf(w, "%s: the last process was lost: %s\n", strings.Join(v.Validators, ", "), v.LastError); err != nil {
-				return err
-			}
+		lines := fmt.Sprintf("\n%s: %s %s, %s\n", strings.Join(v.Validators, ", "), v.Plugin, v.Version, v.Path)
+		if v.Checksum != "" {
+			lines += "  " + v.Checksum + "\n"
+		}
+		if trouble := v.Trouble(); trouble != "" {
+			lines += "  " + trouble + "\n"
+		} else if v.LastError != "" {
+			lines += "  the last process was lost: " + v.LastError + "\n"
+		}
+		if _, err := io.WriteString(w, lines); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// took writes a latency to three digits.
+func took(d time.Duration) string {
+	switch {
+	case d == 0:
+		return "-"
+	case d < 10*time.Millisecond:
+		return d.Round(10 * time.Microsecond).String()
+	default:
+		return d.Round(time.Millisecond).String()
+	}
 }

@@ -24,12 +24,15 @@ import (
 // testPluginName is the name under which this test binary is a plugin.
 const testPluginName = "test-plugin"
 
-// serveTestPlugin serves a validator that never answers, and the order validator with a
+// serveTestPlugin serves a validator that answers step 1 alone, and the order validator with a
 // reason of another's, so that one can tell who judged.
 func serveTestPlugin() {
 	sdk.Serve(sdk.Plugin{Name: testPluginName, Version: "1", Validators: []sdk.Validator{
 		{Name: "stuck", Version: "1", New: func([]byte) (validator.Validator, error) {
-			return validate(func(ctx context.Context, _ validator.Session, _ validator.Step) (validator.Verdict, error) {
+			return validate(func(ctx context.Context, _ validator.Session, step validator.Step) (validator.Verdict, error) {
+				if step.ID == 1 {
+					return validator.PassWith(nil), nil
+				}
 				<-ctx.Done()
 				return validator.Verdict{}, ctx.Err()
 			}), nil

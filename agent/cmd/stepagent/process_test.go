@@ -197,7 +197,7 @@ func TestAgentKilledTakesPluginAlong(t *testing.T) {
 	}
 }
 
-// TestSecondSignalEndsAtOnce: a validator that never answers keeps a step in flight.
+// TestSecondSignalEndsAtOnce: a validator that does not answer keeps a step in flight.
 func TestSecondSignalEndsAtOnce(t *testing.T) {
 	a := startAgent(t, fmt.Sprintf(`
 [stop]
@@ -213,7 +213,7 @@ path = %q
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	if _, err := fmt.Fprint(conn, `{"step_id":1}`); err != nil {
+	if _, err := fmt.Fprint(conn, `{"step_id":2}`); err != nil {
 		t.Fatal(err)
 	}
 	waitFor(t, "the step to be in flight", func() bool { return a.status().Sessions.Open == 1 })

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/pluginhost"
@@ -26,22 +28,45 @@ type Status struct {
 	Config  string    `json:"config"`
 	Started time.Time `json:"started"`
 	// Generation is the number of the validators in force; it goes up with each reload.
-	Generation  uint64              `json:"generation"`
-	Reload      LastReload          `json:"last_reload"`
-	Connections server.Stats        `json:"connections"`
-	Sessions    session.Stats       `json:"sessions"`
-	Validators  []pluginhost.Status `json:"validators"`
+	Generation uint64     `json:"generation"`
+	Reload     LastReload `json:"last_reload"`
+	// Trouble says in one line each what is not as it should be, such as a validator that
+	// crashes again and again; none when all is well.
+	Trouble     []string      `json:"trouble,omitempty"`
+	Connections server.Stats  `json:"connections"`
+	Sessions    session.Stats `json:"sessions"`
+	Validators  []Process     `json:"validators"`
+	// Goroutines is how many there are in the agent: with nobody connected always about the
+	// same.
+	Goroutines int `json:"goroutines"`
+}
+
+// A Process is one process of validators.
+type Process struct {
+	// Generation is that of the validators, by which the lines of sessions name who judged
+	// them.
+	Generation uint64 `json:"generation"`
+	pluginhost.Status
 }
 
 // Status returns the agent's state as it is now.
 func (a *Agent) Status() Status {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	generation := a.judge.Chain().Generation()
+	var processes []Process
+	var trouble []string
+	for _, s := range a.set.Status() {
+		processes = append(processes, Process{Generation: generation, Status: s})
+		if what := s.Trouble(); what != "" {
+			trouble = append(trouble, strings.Join(s.Validators, ", ")+": "+what)
+		}
+	}
 	return Status{
 		Version: a.options.Version, PID: os.Getpid(), Address: a.addresses(), Allow: a.config.Allow,
-		Config: source(a.config), Started: a.started, Generation: a.judge.Chain().Generation(),
+		Config: source(a.config), Started: a.started, Generation: generation, Trouble: trouble,
 		Reload: a.reload, Connections: a.server.Stats(), Sessions: a.sessions.Stats(),
-		Validators: a.set.Status(),
+		Validators: processes, Goroutines: runtime.NumGoroutine(),
 	}
 }
 

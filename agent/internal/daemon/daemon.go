@@ -104,7 +104,7 @@ func (a *Agent) start(ctx context.Context) error {
 	if a.host, err = newHost(a.options); err != nil {
 		return err
 	}
-	if a.set, err = startValidators(ctx, a.host, c); err != nil {
+	if a.set, err = startValidators(ctx, a.host, c, nil); err != nil {
 		return err
 	}
 	a.config = c

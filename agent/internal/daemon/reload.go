@@ -53,7 +53,7 @@ func (a *Agent) tryReload(ctx context.Context) error {
 	if err := unchangeable(a.current(), next); err != nil {
 		return err
 	}
-	set, err := startValidators(ctx, a.host, next)
+	set, err := startValidators(ctx, a.host, next, a.set)
 	if err != nil {
 		return err
 	}
@@ -61,13 +61,12 @@ func (a *Agent) tryReload(ctx context.Context) error {
 	// From here on nothing can fail.
 	chain := newChain(a.judge.Chain().Generation()+1, next, set)
 	a.mu.Lock()
-	oldSet := a.set
+	oldSet, old := a.set, a.judge.Swap(chain)
 	a.config, a.set = next, set
 	a.mu.Unlock()
 	a.options.Level.Set(level(next))
 	a.server.SetOptions(serverOptions(next, a.options.Version))
 	a.sessions.SetOptions(sessionOptions(next))
-	old := a.judge.Swap(chain)
 	a.retire(old, func() { oldSet.Close(context.Background()) })
 	a.options.Log.Info("config reloaded", slog.String("config", source(next)),
 		slog.String("validators", names(next)), slog.Uint64("generation", chain.Generation()))

@@ -80,17 +80,24 @@ func source(c *config.Loaded) string {
 	return "defaults"
 }
 
-// startValidators starts the config's validators. What they say against their settings comes
+// startValidators starts the config's validators; those that are to follow others, nil for
+// none, must be able to go on with their sessions. What they say against their settings comes
 // back as config.Problems, with the places in the file.
-func startValidators(ctx context.Context, host *pluginhost.Host, c *config.Loaded) (*pluginhost.Set, error) {
+func startValidators(ctx context.Context, host *pluginhost.Host, c *config.Loaded, old *pluginhost.Set) (*pluginhost.Set, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	specs := make([]pluginhost.Spec, len(c.Validators))
 	for i, v := range c.Validators {
 		specs[i] = pluginhost.Spec{Name: v.As, Validator: v.Name, Path: v.Path, Checksum: v.Checksum,
-			Args: v.Args, Settings: v.Settings, Limits: pluginLimits(c)}
+			Args: v.Args, Settings: v.Settings, Limits: pluginLimits(c), ShadowEvery: c.Plugins.ShadowEvery}
 	}
-	set, err := host.Start(ctx, specs)
+	start := host.Start
+	if old != nil {
+		start = func(ctx context.Context, specs []pluginhost.Spec) (*pluginhost.Set, error) {
+			return host.Follow(ctx, old, specs)
+		}
+	}
+	set, err := start(ctx, specs)
 	if err != nil {
 		return nil, placed(c, err)
 	}
@@ -145,7 +152,7 @@ func Check(ctx context.Context, c *config.Loaded, options Options) error {
 		return err
 	}
 	defer host.Close()
-	set, err := startValidators(ctx, host, c)
+	set, err := startValidators(ctx, host, c, nil)
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"strings"
-	"time"
 
 	goplugin "github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
@@ -122,7 +121,7 @@ func (l *launching) open(ctx context.Context, o Options) error {
 	if err != nil {
 		return serviceError("Judge", err)
 	}
-	l.link, l.ready = link, time.Now()
+	l.link = link
 	return nil
 }
 

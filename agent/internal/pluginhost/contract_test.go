@@ -11,8 +11,8 @@ func TestWhatBreaksTheContractIsReplaced(t *testing.T) {
 	for kind, want := range map[string]string{
 		"too-many-verdicts": "it gave 2 verdicts for 1 validators",
 		"no-verdicts":       "it gave 0 verdicts for 1 validators",
-		"unknown-call":      "it answered call 1001, which is not open",
-		"answers-twice":     "it answered call 1, which is not open",
+		"unknown-call":      "it answered call 1002, which is not open",
+		"answers-twice":     "it answered call 2, which is not open",
 		"huge-answer":       "received message larger than max",
 		"ends-the-stream":   "the plugin's stream ended",
 	} {

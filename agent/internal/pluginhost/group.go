@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -27,18 +29,25 @@ type group struct {
 	phase  atomic.Pointer[phase]
 	steps  atomic.Uint64
 	errors atomic.Uint64
+	judged atomic.Uint64 // steps that a process answered
+	took   latencies     // of those
+
+	logger      *slog.Logger
+	shadowEvery uint64
+	shadows     shadows
 }
 
 // A phase is a time in which the group has one process, or none. It does not change; the
 // next takes its place.
 type phase struct {
-	link   *link         // nil while no process serves
-	closed bool          // no process will ever serve again
-	over   chan struct{} // closed when the next phase has begun
+	link    *link         // nil while no process serves
+	refusal error         // then: why nobody should wait for one
+	closed  bool          // no process will ever serve again
+	over    chan struct{} // closed when the next phase has begun
 }
 
 func newGroup(members []member, first []judge.Expectation) *group {
-	g := &group{first: first}
+	g := &group{first: first, shadowEvery: uint64(members[0].ShadowEvery)}
 	for _, m := range members {
 		g.names = append(g.names, m.Name)
 	}
@@ -69,23 +78,35 @@ func (g *group) Judge(ctx context.Context, call judge.Call) []judge.Answer {
 	}
 	// The message may be read after this call has returned at the end of its context.
 	call.Step.Data = bytes.Clone(call.Step.Data)
-	g.steps.Add(1)
+	number, began := g.steps.Add(1), time.Now()
+	answers, err := g.answers(ctx, call)
+	if err == nil {
+		g.judged.Add(1)
+		g.took.add(time.Since(began))
+	}
+	if slices.ContainsFunc(answers, func(a judge.Answer) bool { return a.Err != nil }) {
+		g.errors.Add(1)
+	}
+	if g.shadowEvery > 0 && number%g.shadowEvery == 0 {
+		g.shadow(call, answers)
+	}
+	return answers
+}
+
+// answers returns one answer for each validator, and why no process gave any.
+func (g *group) answers(ctx context.Context, call judge.Call) ([]judge.Answer, error) {
 	verdicts, err := g.ask(ctx, call)
-	answers, sound := make([]judge.Answer, len(g.names)), true
+	answers := make([]judge.Answer, len(g.names))
 	for i := range answers {
 		if err != nil {
 			answers[i].Err = err
-		} else {
-			a := sdk.DecodeAnswer(verdicts[i])
-			answers[i] = judge.Answer{Verdict: a.Verdict, Err: a.Err,
-				Expects: judge.Expectation{StepID: a.Expects, Known: a.Known}}
+			continue
 		}
-		sound = sound && answers[i].Err == nil
+		a := sdk.DecodeAnswer(verdicts[i])
+		answers[i] = judge.Answer{Verdict: a.Verdict, Err: a.Err,
+			Expects: judge.Expectation{StepID: a.Expects, Known: a.Known}}
 	}
-	if !sound {
-		g.errors.Add(1)
-	}
-	return answers
+	return answers, err
 }
 
 // ask puts the step to the process, and once more to the next one when that is lost: whoever
@@ -123,6 +144,9 @@ func (g *group) serving(ctx context.Context) (*phase, error) {
 		}
 		if p.closed {
 			return nil, errClosed
+		}
+		if p.refusal != nil {
+			return nil, p.refusal
 		}
 		select {
 		case <-p.over:

@@ -107,7 +107,7 @@ func New(options Options) (*Host, error) {
 }
 
 // Start starts the processes of a set, all at once, and returns when every validator has
-// taken its settings. The order of the specs is that of the config. When anything is wrong
+// taken its settings and judged one step, as a self-test. The order of the specs is that of the config. When anything is wrong
 // it stops what it has started and returns everything that is wrong, as *SpecError joined
 // in the order of the specs. It does not outlast the context or Options.StartTimeout by more
 // than the time to stop.
@@ -131,6 +131,21 @@ func (h *Host) Start(ctx context.Context, specs []Spec) (*Set, error) {
 	}
 	if err := errors.Join(problems...); err != nil {
 		set.Close(context.Background()) // however little time the caller has left
+		return nil, err
+	}
+	return set, nil
+}
+
+// Follow is Start for validators that are to follow those of another set while sessions are
+// open: each must also take the state that its predecessor, the validator of the same name,
+// leaves behind. The other set is not touched.
+func (h *Host) Follow(ctx context.Context, old *Set, specs []Spec) (*Set, error) {
+	set, err := h.Start(ctx, specs)
+	if err != nil {
+		return nil, err
+	}
+	if err := rehearse(ctx, old, set); err != nil {
+		set.Close(context.Background())
 		return nil, err
 	}
 	return set, nil

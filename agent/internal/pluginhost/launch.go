@@ -48,6 +48,10 @@ func launch(ctx context.Context, h *Host, members []member, p *program) (*instan
 		err = l.open(ctx, h.options)
 	}
 	if err == nil {
+		err = l.selfTest(ctx)
+	}
+	if err == nil {
+		l.ready = time.Now()
 		l.findSum(h, p)
 		return &l.instance, nil
 	}

@@ -34,6 +34,7 @@ func TestLook(t *testing.T) {
 		"over, others are answered":    {heard: time.Millisecond, sent: time.Second, left: -stuckTime},
 		"over for long":                {heard: 0, sent: time.Minute, left: -stuckTime - 1, want: "stuck on a step"},
 		"over and nothing since":       {heard: 2 * time.Second, sent: time.Second, left: -1, want: "said nothing since"},
+		"over, but just sent":          {heard: 2 * time.Second, sent: hungTime - 1, left: -1, silent: true},
 		"at its deadline, nothing yet": {heard: 2 * time.Second, sent: time.Second, left: 0, silent: true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -108,13 +109,16 @@ func TestNextBatches(t *testing.T) {
 func TestBackoff(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		const least, most, lasting = 100 * time.Millisecond, 30 * time.Second, 2 * time.Second
-		b := backoff{min: least, max: most, lasting: lasting}
-		failures := 0
+		b := newBackoff(Options{BackoffMin: least, BackoffMax: most, Lasting: lasting})
+		failures, now, useful := 0, time.Now(), 0
 		for range 100 {
-			served := rapid.SampledFrom([]time.Duration{0, lasting - 1, lasting}).Draw(t, "served")
-			wait := b.next(served, rapid.Float64Range(0, 0.999).Draw(t, "random"))
-			if served >= lasting {
+			last := life{rapid.SampledFrom([]time.Duration{0, lasting - 1, lasting}).Draw(t, "served"),
+				rapid.Uint64Range(0, 2*usefulVerdicts).Draw(t, "verdicts")}
+			wait := b.next(now, last, rapid.Float64Range(0, 0.999).Draw(t, "random"))
+			if last.served >= lasting {
 				failures = 0
+			} else if last.verdicts >= usefulVerdicts && useful < usefulBurst { // time stands still
+				failures, useful = 0, useful+1
 			}
 			failures++
 			base := time.Duration(0)

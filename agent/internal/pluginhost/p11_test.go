@@ -60,7 +60,7 @@ func TestStraysAreOfOtherSessions(t *testing.T) {
 	if got := f.strays(); len(got) != 1 || got[0] != stray.pid() {
 		t.Errorf("strays: %v, want %d alone, not %d and %d", got, stray.pid(), ours.pid(), known.pid())
 	}
-	for _, p := range []*process{ours, known, stray} {
+	for _, p := range []*process{ours, stray, known} {
 		p.kill()
 		<-p.drained
 		if how := p.ending(); !strings.Contains(how, unix.SIGKILL.String()) {

@@ -2,11 +2,14 @@ package pluginhost
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/stepagent/stepagent/plugins/sdk"
@@ -55,6 +58,38 @@ func at(do func(ctx context.Context)) validator.Factory {
 	}
 }
 
+// flaky passes a step when it sees it first, and fails it from then on.
+func flaky() rule {
+	var seen sync.Map
+	return func(_ context.Context, s validator.Session, step validator.Step) (validator.Verdict, error) {
+		if _, again := seen.LoadOrStore(step.ID, true); again && s.ID != probeSession {
+			return validator.FailWith(validator.RuleBroken, "now and then", nil), nil
+		}
+		return validator.PassWith(nil), nil
+	}
+}
+
+// secondHangs answers the self-test and one step, and no further ones.
+func secondHangs(forever chan struct{}) rule {
+	var asked atomic.Int64
+	return func(ctx context.Context, s validator.Session, step validator.Step) (validator.Verdict, error) {
+		if asked.Add(1) > 2 {
+			<-forever
+		}
+		return echo(ctx, s, step)
+	}
+}
+
+// writes passes and leaves a state of a version, and is undecided on one of another.
+func writes(version string) rule {
+	return func(_ context.Context, s validator.Session, _ validator.Step) (validator.Verdict, error) {
+		if len(s.State) > 0 && string(s.State) != version {
+			return validator.Verdict{}, errors.New("the state is not of version " + version)
+		}
+		return validator.PassWith([]byte(version)), nil
+	}
+}
+
 func always(v validator.Validator) validator.Factory {
 	return func([]byte) (validator.Validator, error) { return v, nil }
 }
@@ -82,6 +117,10 @@ func bundled() sdk.Plugin {
 				}
 			}()
 		})},
+		{Name: "flaky", New: always(flaky())},
+		{Name: "second-hangs", New: always(secondHangs(forever))},
+		{Name: "writes-1", New: always(writes("1"))},
+		{Name: "writes-2", New: always(writes("2"))},
 		{Name: "environment", New: always(rule(func(context.Context, validator.Session, validator.Step) (validator.Verdict, error) {
 			return validator.PassWith([]byte(strings.Join(os.Environ(), "\n"))), nil
 		}))},

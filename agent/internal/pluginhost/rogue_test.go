@@ -71,14 +71,16 @@ func (p *roguePlugin) Judge(stream validatorv1.ValidatorService_JudgeServer) err
 		if err != nil {
 			return err
 		}
+		probed := false
 		for _, call := range r.GetCalls() {
+			probed = call.GetSession().GetId() == probeSession
 			for _, answer := range p.answers(call) {
 				if err := stream.Send(&validatorv1.JudgeResponse{Answers: []*validatorv1.StepVerdicts{answer}}); err != nil {
 					return err
 				}
 			}
 		}
-		if p.rogue == "ends-the-stream" {
+		if p.rogue == "ends-the-stream" && !probed {
 			return nil
 		}
 	}
@@ -91,6 +93,12 @@ func (p *roguePlugin) answers(call *validatorv1.StepCall) []*validatorv1.StepVer
 		verdicts[i] = pass
 	}
 	answer := &validatorv1.StepVerdicts{Call: call.GetCall(), Verdicts: verdicts}
+	if call.GetSession().GetId() == probeSession {
+		if p.rogue == "fails-the-self-test" {
+			pass.Outcome = 7
+		}
+		return []*validatorv1.StepVerdicts{answer}
+	}
 	switch p.rogue {
 	case "too-many-verdicts":
 		answer.Verdicts = append(answer.Verdicts, pass)

@@ -25,6 +25,9 @@ type Spec struct {
 	Settings []byte
 	// Limits bound the process. Neighbours that are to share one must have the same.
 	Limits Limits
+	// ShadowEvery has one step in so many judged twice, to find validators that do not always
+	// say the same; 0 for none. Of neighbours that share a process the first's counts.
+	ShadowEvery int
 }
 
 // A SpecError says what is wrong with one Spec.

@@ -40,6 +40,7 @@ func TestAProgramThatIsNoPluginIsDiagnosed(t *testing.T) {
 		"no validators":        {kind: "no-validators", want: "Describe: the plugin has no validators"},
 		"no service":           {kind: "no-service", want: "it does not serve Describe of stepagent.validator.v1.ValidatorService"},
 		"too few results":      {kind: "too-few-results", want: "answered Configure with 0 results for 1 validators"},
+		"malformed verdict":    {kind: "fails-the-self-test", want: "step 1, the self-test of validator a: malformed verdict: outcome: 7 is neither"},
 		"exits in configure":   {kind: "exits-in-configure", want: "ended before it was ready (exit status 4)"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,6 +1,9 @@
 package pluginhost
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // State says what a process is doing.
 type State string
@@ -21,27 +24,51 @@ const (
 // A Status describes one process of a set.
 type Status struct {
 	// Validators are the names of the instances in it.
-	Validators []string
+	Validators []string `json:"validators"`
 	// Plugin and Version are what the plugin says of itself.
-	Plugin  string
-	Version string
+	Plugin  string `json:"plugin"`
+	Version string `json:"version"`
 	// Path is the file that is executed.
-	Path string
+	Path string `json:"path"`
 	// Checksum is that of the file; empty where it could not be read.
-	Checksum string
+	Checksum string `json:"checksum"`
+	State    State  `json:"state"`
 	// PID is the id of the process; 0 while none serves.
-	PID int
+	PID int `json:"pid"`
 	// Started is when the last process was started.
-	Started time.Time
+	Started time.Time `json:"started"`
 	// Restarts is how many processes have been put in the place of one that was lost.
-	Restarts uint64
+	Restarts uint64 `json:"restarts"`
+	// Failures is how many processes in a row have ended too soon, while none serves; the next
+	// one is started at Retry.
+	Failures int       `json:"failures"`
+	Retry    time.Time `json:"retry,omitzero"`
+	// Refusing says that the breaker is open: steps are refused at once.
+	Refusing bool `json:"refusing"`
 	// Steps is how many steps were put to the validators, and Errors how many of them some
 	// validator gave no verdict for.
-	Steps  uint64
-	Errors uint64
-	State  State
+	Steps  uint64 `json:"steps"`
+	Errors uint64 `json:"errors"`
+	// Differing is how many steps got two different verdicts when they were judged twice.
+	Differing uint64  `json:"differing"`
+	Latency   Latency `json:"latency"`
 	// LastError says why the last process was lost; empty when none was.
-	LastError string
+	LastError string `json:"last_error,omitempty"`
+}
+
+// Trouble says in one line why somebody should look at the process; empty when nobody need.
+func (s Status) Trouble() string {
+	switch {
+	case s.State == BackingOff && s.Refusing:
+		return fmt.Sprintf("steps are refused: %d processes failed in a row; the next is started at %s; the last one: %s",
+			s.Failures, s.Retry.Format(time.TimeOnly), s.LastError)
+	case s.State == BackingOff || s.State == Starting:
+		return fmt.Sprintf("steps wait for the next process: the last one: %s", s.LastError)
+	case s.Differing > 0:
+		return fmt.Sprintf("%d steps got two different verdicts when they were judged twice", s.Differing)
+	default:
+		return ""
+	}
 }
 
 // Status returns the status of every process, in the config's order.
@@ -65,10 +92,15 @@ func (s *supervisor) status() Status {
 		Plugin: s.instance.name, Version: s.instance.version,
 		Path: s.instance.path, Started: s.instance.started,
 		Restarts: s.restarts, Steps: s.group.steps.Load(), Errors: s.group.errors.Load(),
-		State: s.state, LastError: s.lastErr,
+		Differing: s.group.shadows.differ.Load(), Latency: s.group.took.summary(),
+		State: s.state, LastError: s.lastErr, Failures: s.failures,
+		Refusing: s.group.phase.Load().refusal != nil,
 	}
-	if s.state == Serving {
+	switch s.state {
+	case Serving:
 		st.PID = s.instance.process.pid()
+	case BackingOff:
+		st.Retry = s.retryAt
 	}
 	return st
 }

@@ -29,16 +29,16 @@ func TestCloseIsBounded(t *testing.T) {
 	}{
 		"well behaved": {spec: Spec{Validator: "echo"}},
 		"stopped":      {spec: Spec{Validator: "echo"}, do: freeze},
-		"hung":         {spec: Spec{Validator: "hang", Settings: []byte(`{"step":1}`)}, do: oneStep},
-		"flooding":     {spec: Spec{Validator: "flood", Settings: []byte(`{"step":1}`)}, do: oneStep},
-		"crashing":     {spec: Spec{Validator: "crash", Settings: []byte(`{"step":1}`)}, do: oneStep},
+		"hung":         {spec: Spec{Validator: "hang", Settings: []byte(`{"step":3}`)}, do: oneStep},
+		"flooding":     {spec: Spec{Validator: "flood", Settings: []byte(`{"step":3}`)}, do: oneStep},
+		"crashing":     {spec: Spec{Validator: "crash", Settings: []byte(`{"step":3}`)}, do: oneStep},
 		"stubborn":     {spec: Spec{Validator: "echo", Args: []string{"plugin", "ignores-signals"}}},
 		"grandchild": {spec: Spec{Validator: "echo", Args: []string{"plugin", "grandchild"}}, do: func(t *testing.T, _ *Set) {
 			if grandchildren() != 1 {
 				t.Error("there is no grandchild to end")
 			}
 		}},
-		"grandchild of a dead one": {spec: Spec{Validator: "crash", Settings: []byte(`{"step":1}`),
+		"grandchild of a dead one": {spec: Spec{Validator: "crash", Settings: []byte(`{"step":3}`),
 			Args: []string{"plugin", "grandchild"}}, do: oneStep},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -78,7 +78,7 @@ func TestCloseIsBounded(t *testing.T) {
 	}
 }
 
-func oneStep(t *testing.T, set *Set) { within(t, 50*time.Millisecond, set.Groups()[0], 1) }
+func oneStep(t *testing.T, set *Set) { within(t, 50*time.Millisecond, set.Groups()[0], 3) }
 
 // grandchildren counts the living processes that the kinds of grandchildren have started
 // below this test.

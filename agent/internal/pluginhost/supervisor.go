@@ -2,6 +2,7 @@ package pluginhost
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -17,13 +18,16 @@ type supervisor struct {
 	group   *group
 	ctx     context.Context // ends when the set is closed
 	cancel  context.CancelFunc
-	done    chan struct{} // closed when nothing is left
+	done    chan struct{}  // closed when nothing is left
+	ended   sync.WaitGroup // processes that are being taken down
 
 	mu       sync.Mutex // for what Status shows
 	state    State
 	instance *instance // the last one
 	restarts uint64
 	lastErr  string
+	failures int       // processes in a row that were no good
+	retryAt  time.Time // when the next is started, in BackingOff
 }
 
 // supervise starts the process of a group and returns its supervisor.
@@ -38,6 +42,7 @@ func supervise(ctx context.Context, h *Host, members []member) (*supervisor, err
 		return nil, err
 	}
 	s := &supervisor{host: h, members: members, program: program, group: newGroup(members, in.first), done: make(chan struct{})}
+	s.group.logger = s.logger()
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.serve(in)
 	go s.run(in)
@@ -48,36 +53,41 @@ func supervise(ctx context.Context, h *Host, members []member) (*supervisor, err
 func (s *supervisor) run(in *instance) {
 	defer close(s.done)
 	defer s.program.close()
+	defer s.ended.Wait()
 	defer s.to(Stopped, nil)
 	o := s.host.options
-	wait := backoff{min: o.BackoffMin, max: o.BackoffMax, lasting: o.Lasting}
+	wait := newBackoff(o)
 	for in != nil {
-		began := time.Now()
+		began, judged := time.Now(), s.group.judged.Load()
 		select {
 		case <-s.ctx.Done():
 			s.group.enter(&phase{closed: true})
 			in.stop(o.StopTimeout)
+			s.group.shadows.close()
 			return
 		case <-in.process.exited:
 		case <-in.link.lost:
 		}
-		served, cause := time.Since(began), in.whyLost()
+		last, cause := life{time.Since(began), s.group.judged.Load() - judged}, in.whyLost()
 		s.to(Starting, cause)
 		s.group.enter(&phase{})
-		in.stop(0)
-		in = s.replace(&wait, served, cause)
+		lost := in
+		lost.process.kill()
+		s.ended.Go(func() { lost.stop(0) }) // the next one does not wait for that
+		in = s.replace(&wait, last, cause)
 	}
 	s.group.enter(&phase{closed: true})
+	s.group.shadows.close()
 }
 
 // replace starts processes until one serves. It returns nil when the set is closed first.
-func (s *supervisor) replace(wait *backoff, served time.Duration, cause error) *instance {
+func (s *supervisor) replace(wait *backoff, last life, cause error) *instance {
 	for {
-		delay := wait.next(served, rand.Float64())
+		delay := wait.next(time.Now(), last, rand.Float64())
 		s.logger().Warn("a plugin process is lost; another is started", "error", cause,
-			"wait", delay.Round(time.Millisecond))
+			"wait", delay.Round(time.Millisecond), "failures", wait.failures)
 		if delay > 0 {
-			s.to(BackingOff, cause)
+			s.backOff(wait, delay, cause)
 			select {
 			case <-time.After(delay):
 			case <-s.ctx.Done():
@@ -93,7 +103,20 @@ func (s *supervisor) replace(wait *backoff, served time.Duration, cause error) *
 		if s.ctx.Err() != nil {
 			return nil
 		}
-		served, cause = 0, err
+		last, cause = life{}, err
+	}
+}
+
+// backOff lets the next start wait. Steps wait with it for as long as that is worth while;
+// once the breaker is open they are refused until a process serves again.
+func (s *supervisor) backOff(wait *backoff, delay time.Duration, cause error) {
+	s.mu.Lock()
+	s.failures, s.retryAt = wait.failures, time.Now().Add(delay)
+	s.mu.Unlock()
+	s.to(BackingOff, cause)
+	if wait.open() {
+		s.group.enter(&phase{refusal: fmt.Errorf("the plugin failed %d times in a row and is started again only now and then; "+
+			"the last time: %w", wait.failures, cause)})
 	}
 }
 
@@ -103,7 +126,7 @@ func (s *supervisor) serve(in *instance) {
 	if s.instance != nil {
 		s.restarts++
 	}
-	s.instance, s.state = in, Serving
+	s.instance, s.state, s.failures = in, Serving, 0
 	s.mu.Unlock()
 	s.group.enter(&phase{link: in.link})
 	s.logger().Info("a plugin process is ready", "name", in.name, "version", in.version,

@@ -11,6 +11,10 @@ const (
 	// watchInterval is how often a link is looked at, and how long a process may keep steps
 	// waiting without a word before it is asked whether it is well.
 	watchInterval = 200 * time.Millisecond
+	// hungTime is how long a process must have said nothing at all for a step past its deadline
+	// to prove that it hangs: with deadlines of milliseconds, and all cores busy, the best of
+	// plugins misses one.
+	hungTime = 400 * time.Millisecond
 	// stuckTime is how long after its deadline a step may stay unanswered while others are
 	// answered. A context that ends does not stop a validator's code, so such a step is
 	// likely to run for ever.
@@ -61,7 +65,7 @@ func (l *link) look(now time.Time) (silent bool, err error) {
 	defer l.mu.Unlock()
 	for _, w := range l.sent {
 		over := now.Sub(w.deadline)
-		if over > 0 && l.heard.Before(w.sentAt) {
+		if over > 0 && l.heard.Before(w.sentAt) && now.Sub(w.sentAt) >= hungTime {
 			return false, fmt.Errorf("the plugin hangs: it left a step unanswered for %v and said nothing since",
 				now.Sub(w.sentAt).Round(time.Millisecond))
 		}

@@ -1,0 +1,49 @@
+package pluginhost
+
+import (
+	"strings"
+	"testing"
+)
+
+// A validator that says one thing now and another then is found by judging steps twice.
+func TestP05NondeterministicPlugin(t *testing.T) {
+	h, log := newTestHost(t, nil)
+	set := startSet(t, h, Spec{Name: "a", Validator: "echo", ShadowEvery: 3},
+		Spec{Name: "b", Validator: "flaky", ShadowEvery: 3})
+	g := set.Groups()[0]
+	for id := int64(1); id <= 8; id++ {
+		within(t, patience, g, id)
+	}
+	eventually(t, "two steps got two verdicts", func() bool { return set.Status()[0].Differing == 2 })
+	for _, want := range []string{"a validator gave two verdicts for one step", "validator=b", "step_id=3"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log does not say %s", want)
+		}
+	}
+	st := set.Status()[0]
+	if !strings.Contains(st.Trouble(), "2 steps got two different verdicts") || st.Steps != 8 {
+		t.Errorf("status = %+v", st)
+	}
+}
+
+func TestP05WhoAlwaysSaysTheSameIsNotAccused(t *testing.T) {
+	h, _ := newTestHost(t, nil)
+	set := startSet(t, h, Spec{Name: "a", Validator: "counter", ShadowEvery: 1})
+	c := newCrowd(t, set.Groups()[0], 16)
+	c.advance(t, 500)
+	c.end()
+	if st := set.Status()[0]; st.Differing != 0 || st.Errors != 0 || st.Trouble() != "" {
+		t.Errorf("status = %+v", st)
+	}
+}
+
+// A step that is being judged again when the set is closed keeps nobody waiting.
+func TestP05ClosingDoesNotWaitForShadows(t *testing.T) {
+	h, _ := newTestHost(t, nil)
+	set := startSet(t, h, Spec{Name: "a", Validator: "second-hangs", ShadowEvery: 1})
+	passes(t, set.Groups()[0], 1)
+	set.Close(t.Context())
+	if st := set.Status()[0]; st.State != Stopped {
+		t.Errorf("status = %+v", st)
+	}
+}

@@ -1,0 +1,75 @@
+package pluginhost
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stepagent/stepagent/plugins/validator"
+)
+
+// What follows the validators in force is tried whole beside them; when it fails, they have
+// seen nothing of it.
+func TestP16TheNewOneFailsAndTheOldServes(t *testing.T) {
+	h, _ := newTestHost(t, func(o *Options) { o.StartTimeout = patience / 10 })
+	old := startSet(t, h, Spec{Name: "a", Validator: "writes-1"},
+		Spec{Name: "b", Validator: "counter", Path: self(t), Args: []string{"plugin", "good"}})
+	c := newCrowd(t, old.Groups()[1], 8)
+	for name, test := range map[string]struct {
+		spec Spec
+		want string
+	}{
+		"does not take the state": {Spec{Name: "a", Validator: "writes-2"},
+			"cannot go on with the sessions that are open, as it does not take the state of the validator a in force: " +
+				"the state is not of version 2; give it another name with as, and it begins anew in each of them"},
+		"does not start":          {Spec{Name: "a", Validator: "v", Path: "/none"}, "there is no file /none"},
+		"panics in its self-test": {Spec{Name: "a", Validator: "panic", Settings: []byte(`{"step":1}`)}, "panic: on purpose"},
+		"crashes in its self-test": {Spec{Name: "a", Validator: "crash", Settings: []byte(`{"step":1}`)},
+			"ended before it was ready (exit status 3)"},
+		"crashes when it goes on": {Spec{Name: "a", Validator: "crash", Settings: []byte(`{"step":2}`)},
+			"gave no verdict when it was tried: two processes were lost over this step"},
+		"hangs in its self-test": {Spec{Name: "a", Validator: "hang", Settings: []byte(`{"step":1}`)}, "was not ready in time"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := h.Follow(t.Context(), old, []Spec{test.spec})
+			if all := specErrors(t, err); len(all) != 1 || all[0].Index != 0 || !strings.Contains(all[0].Problem, test.want) {
+				t.Errorf("got %+v, want %s", all, test.want)
+			}
+			c.advance(t, 100)
+		})
+	}
+	c.end()
+	if st := old.Status()[1]; st.Restarts != 0 || st.Errors != 0 {
+		t.Errorf("status = %+v", st)
+	}
+}
+
+// What takes the state goes on where the old one was, and is of another process.
+func TestP16TheNewOneGoesOn(t *testing.T) {
+	h, _ := newTestHost(t, nil)
+	old := startSet(t, h, Spec{Name: "a", Validator: "counter"}, Spec{Name: "b", Validator: "writes-1"})
+	next, err := h.Follow(t.Context(), old, []Spec{{Name: "a", Validator: "counter"}, {Name: "c", Validator: "writes-2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { next.Close(t.Context()) })
+	state := within(t, patience, old.Groups()[0], 1)[0].Verdict.State
+	if a := within(t, patience, next.Groups()[0], 2, state, nil)[0]; a.Err != nil || a.Verdict.Outcome != validator.Pass {
+		t.Errorf("got %+v", a)
+	}
+	if was, is := old.Status()[0], next.Status()[0]; was.PID == is.PID || was.Steps != 1 || is.Steps != 1 {
+		t.Errorf("old %+v\nnew %+v", was, is)
+	}
+}
+
+// Validators in force that are down do not keep others from following them.
+func TestP16TheOldOneIsDown(t *testing.T) {
+	h, _ := newTestHost(t, nil)
+	old := startSet(t, h, Spec{Name: "a", Validator: "counter"})
+	freeze(t, old)
+	next, err := h.Follow(t.Context(), old, []Spec{{Name: "a", Validator: "counter"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	passes(t, next.Groups()[0], 1)
+	next.Close(t.Context())
+}

@@ -1,0 +1,143 @@
+package pluginhost
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/judge"
+	"github.com/stepagent/stepagent/plugins/sdk"
+	"github.com/stepagent/stepagent/plugins/validator"
+)
+
+// probeSession names the sessions of self-tests in what plugins print. No verdict depends on
+// the name of a session.
+const probeSession = "self-test"
+
+const (
+	// selfTestTime is how long the verdict of a self-test may take.
+	selfTestTime = 5 * time.Second
+	// rehearsedSteps is how many steps of a made-up session go from the old validators to the
+	// new ones.
+	rehearsedSteps = 3
+	// rehearsalTime bounds all of that; old validators that do not answer are left out.
+	rehearsalTime = 2 * time.Second
+)
+
+// probe returns the most ordinary of steps, at the given place of a session.
+func probe(position int, expects judge.Expectation) (validator.Session, validator.Step) {
+	const second = time.Second
+	id := int64(position) + 1
+	if expects.Known {
+		id = expects.StepID
+	}
+	step := validator.Step{ID: id, At: time.Duration(position) * 2 * second,
+		Timeout:  validator.Wait{Duration: 10 * second, Declared: true},
+		Interval: validator.Wait{Duration: second, Declared: true}}
+	if position > 0 {
+		step.Gap = validator.Wait{Duration: second, Declared: true}
+	}
+	return validator.Session{ID: probeSession, Position: position, Steps: 10}, step
+}
+
+// selfTest has one step judged. What the verdict is does not matter, and a validator may be
+// undecided, for instance for want of data; but an answer of the contract's form must come.
+func (l *launching) selfTest(ctx context.Context) error {
+	var expects judge.Expectation
+	for _, e := range l.first {
+		if e.Known {
+			expects = e
+			break
+		}
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, selfTestTime, fmt.Errorf("no verdict within %v", selfTestTime))
+	defer cancel()
+	session, step := probe(0, expects)
+	verdicts, err := l.link.judge(ctx, sdk.EncodeCall(session, make([][]byte, len(l.members)), step))
+	if err != nil {
+		return fmt.Errorf("step %d, the self-test: %w", step.ID, err)
+	}
+	for i, v := range verdicts {
+		text := v.GetError()
+		if text == "" {
+			if a := sdk.DecodeAnswer(v); a.Err != nil {
+				text = a.Err.Error()
+			}
+		} else if !strings.HasPrefix(text, "panic: ") {
+			continue
+		}
+		if text != "" {
+			return fmt.Errorf("step %d, the self-test of validator %s: %s", step.ID, l.members[i].Name, printable([]byte(text)))
+		}
+	}
+	return nil
+}
+
+// rehearse has the validators in force judge the beginning of a session and those that are
+// to follow them go on with it, so that a swap in the middle of sessions costs none of them:
+// validators of the same name inherit the state. An error says which of the specs does not
+// know what to do with what it inherits.
+func rehearse(ctx context.Context, old, next *Set) error {
+	ctx, cancel := context.WithTimeout(ctx, rehearsalTime)
+	defer cancel()
+	states, expects := map[string][]byte{}, judge.Expectation{}
+	for position := range rehearsedSteps {
+		session, step := probe(position, expects)
+		expects = judge.Expectation{}
+		for _, s := range old.supervisors {
+			answers, err := s.group.answers(ctx, judge.Call{Session: session, States: inherited(s.group, states), Step: step})
+			for i, a := range answers {
+				name := s.group.names[i]
+				if err != nil || a.Err != nil {
+					delete(states, name)
+					continue
+				}
+				states[name] = a.Verdict.State
+				if !expects.Known {
+					expects = a.Expects
+				}
+			}
+		}
+		session, step = probe(position+1, expects)
+		for _, s := range next.supervisors {
+			if err := s.inherits(ctx, session, step, states); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// inherits puts the step to the validators of one process with what they inherit. Whoever is
+// undecided then must be so with nothing, too.
+func (s *supervisor) inherits(ctx context.Context, session validator.Session, step validator.Step, states map[string][]byte) error {
+	with, err := s.group.answers(ctx, judge.Call{Session: session, States: inherited(s.group, states), Step: step})
+	if err != nil {
+		return s.members[0].wrong("", "gave no verdict when it was tried: %v", err)
+	}
+	var without []judge.Answer
+	for i, a := range with {
+		if a.Err == nil || len(states[s.group.names[i]]) == 0 {
+			continue
+		}
+		if without == nil {
+			without, _ = s.group.answers(ctx, judge.Call{Session: session, States: inherited(s.group, nil), Step: step})
+		}
+		if without[i].Err == nil {
+			return s.members[i].wrong("", "cannot go on with the sessions that are open, as it does not take the state "+
+				"of the validator %s in force: %v; give it another name with as, and it begins anew in each of them",
+				s.group.names[i], a.Err)
+		}
+	}
+	return nil
+}
+
+// inherited returns the states of a group's validators.
+func inherited(g *group, states map[string][]byte) [][]byte {
+	own := make([][]byte, len(g.names))
+	for i, name := range g.names {
+		own[i] = states[name]
+	}
+	return own
+}
