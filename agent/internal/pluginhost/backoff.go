@@ -13,8 +13,8 @@ const (
 	// usefulPerSecond and usefulBurst bound the starts that follow at once upon processes
 	// that did not last and yet were of use: a plugin that crashes at every hundredth step
 	// goes on judging, and does not take the machine for itself.
-	usefulPerSecond = 10
-	usefulBurst     = 20
+	usefulPerSecond = 20
+	usefulBurst     = 40
 	// breakAfter is how many processes in a row must fail for the breaker to open.
 	breakAfter = 3
 )

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func TestWhatBreaksTheContractIsReplaced(t *testing.T) {
+func TestP04WhatBreaksTheContractIsReplaced(t *testing.T) {
 	h, _ := newTestHost(t, atOnce)
 	for kind, want := range map[string]string{
 		"too-many-verdicts": "it gave 2 verdicts for 1 validators",
@@ -27,7 +27,7 @@ func TestWhatBreaksTheContractIsReplaced(t *testing.T) {
 	}
 }
 
-func TestAMalformedVerdictIsUndecided(t *testing.T) {
+func TestP04MalformedVerdictIsUndecided(t *testing.T) {
 	h, _ := newTestHost(t, nil)
 	for kind, want := range map[string]string{
 		"outcome-7":  "malformed verdict: outcome: 7 is neither pass nor fail",
@@ -41,7 +41,7 @@ func TestAMalformedVerdictIsUndecided(t *testing.T) {
 	}
 }
 
-func TestALateVerdictIsThrownAway(t *testing.T) {
+func TestP03LateVerdictIsThrownAway(t *testing.T) {
 	h, _ := newTestHost(t, nil)
 	set := startSet(t, h, Spec{Name: "a", Validator: "v", Path: self(t), Args: []string{"plugin", "late"}})
 	for range 3 {

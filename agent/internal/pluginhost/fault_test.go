@@ -70,7 +70,7 @@ func (c *crowd) end() {
 	c.done.Wait()
 }
 
-func TestKillingThePluginUnderLoadIsNotSeen(t *testing.T) {
+func TestP01KilledUnderLoadIsNotSeen(t *testing.T) {
 	h, _ := newTestHost(t, atOnce)
 	set := startSet(t, h, Spec{Name: "a", Validator: "counter"})
 	c := newCrowd(t, set.Groups()[0], 32)
@@ -107,7 +107,7 @@ func freeze(t *testing.T, set *Set) {
 	}
 }
 
-func TestAStoppedPluginIsReplacedWithinTheLeastBudget(t *testing.T) {
+func TestP02StoppedWhileAStepWaits(t *testing.T) {
 	h, _ := newTestHost(t, nil)
 	set := startSet(t, h, Spec{Name: "a", Validator: "echo"})
 	freeze(t, set)
@@ -117,7 +117,7 @@ func TestAStoppedPluginIsReplacedWithinTheLeastBudget(t *testing.T) {
 	}
 }
 
-func TestAnIdleStoppedPluginIsReplaced(t *testing.T) {
+func TestP02StoppedWhileIdle(t *testing.T) {
 	h, _ := newTestHost(t, func(o *Options) { o.PingInterval = time.Millisecond })
 	set := startSet(t, h, Spec{Name: "a", Validator: "echo"})
 	freeze(t, set)
@@ -127,7 +127,7 @@ func TestAnIdleStoppedPluginIsReplaced(t *testing.T) {
 	})
 }
 
-func TestAHungValidatorIsKilledAtItsDeadline(t *testing.T) {
+func TestP02ValidatorThatNeverReturns(t *testing.T) {
 	h, _ := newTestHost(t, nil)
 	set := startSet(t, h, Spec{Name: "a", Validator: "hang", Settings: []byte(`{"step":3}`)})
 	g := set.Groups()[0]
@@ -142,7 +142,7 @@ func TestAHungValidatorIsKilledAtItsDeadline(t *testing.T) {
 	}
 }
 
-func TestASlowValidatorIsLeftAlone(t *testing.T) {
+func TestP03SlowPluginIsLeftAlone(t *testing.T) {
 	h, _ := newTestHost(t, nil)
 	set := startSet(t, h, Spec{Name: "a", Validator: "slow", Settings: []byte(`{"step":3}`)})
 	g := set.Groups()[0]
@@ -155,7 +155,7 @@ func TestASlowValidatorIsLeftAlone(t *testing.T) {
 	}
 }
 
-func TestASlowStepDelaysNobody(t *testing.T) {
+func TestP03SlowStepDelaysNobody(t *testing.T) {
 	h, _ := newTestHost(t, nil)
 	g := startSet(t, h, Spec{Name: "a", Validator: "slow", Settings: []byte(`{"step":3}`)}).Groups()[0]
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -191,7 +191,7 @@ func TestAPanicIsOneUndecidedVerdict(t *testing.T) {
 	})
 }
 
-func TestAStepThatKillsTwoProcessesGetsNoThird(t *testing.T) {
+func TestP01StepThatKillsTwoProcessesGetsNoThird(t *testing.T) {
 	h, _ := newTestHost(t, atOnce)
 	set := startSet(t, h, Spec{Name: "a", Validator: "crash", Settings: []byte(`{"step":3}`)})
 	a := within(t, patience, set.Groups()[0], 3)[0]
@@ -204,7 +204,7 @@ func TestAStepThatKillsTwoProcessesGetsNoThird(t *testing.T) {
 	}
 }
 
-func TestOneGroupsCrashesDoNotTouchAnother(t *testing.T) {
+func TestP03OtherPluginsAreNotTouched(t *testing.T) {
 	h, _ := newTestHost(t, atOnce)
 	set := startSet(t, h,
 		Spec{Name: "a", Validator: "crash", Settings: []byte(`{"step":3}`)},
@@ -218,4 +218,58 @@ func TestOneGroupsCrashesDoNotTouchAnother(t *testing.T) {
 	if st := set.Status()[1]; st.Restarts != 0 || st.Errors != 0 {
 		t.Errorf("status = %+v", st)
 	}
+}
+
+// A process that dies between two steps is replaced without any of them noticing.
+func TestP01KilledWhileIdle(t *testing.T) {
+	h, _ := newTestHost(t, atOnce)
+	set := startSet(t, h, Spec{Name: "a", Validator: "counter"})
+	for kills := range 10 {
+		if err := syscall.Kill(set.Status()[0].PID, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		passes(t, set.Groups()[0], 1) // on the dying one, or the next
+		eventually(t, "another process serves", func() bool {
+			st := set.Status()[0]
+			return st.State == Serving && st.Restarts == uint64(kills)+1
+		})
+		passes(t, set.Groups()[0], 1)
+	}
+}
+
+// A plugin that is slow holds as many steps as its queue has places, and no more; another
+// plugin does not notice.
+func TestP03TheQueueOfASlowPluginIsBounded(t *testing.T) {
+	h, _ := newTestHost(t, nil)
+	set := startSet(t, h, Spec{Name: "a", Validator: "slow", Settings: []byte(`{"step":3}`)},
+		Spec{Name: "b", Validator: "counter", Path: self(t), Args: []string{"plugin", "good"}})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	var slow sync.WaitGroup
+	for range maxInFlight {
+		slow.Go(func() {
+			set.Groups()[0].Judge(ctx, judge.Call{States: make([][]byte, 1), Step: validator.Step{ID: 3}})
+		})
+	}
+	eventually(t, "the queue is full", func() bool {
+		a := within(t, 10*time.Millisecond, set.Groups()[0], 3)[0]
+		return a.Err != nil && strings.HasPrefix(a.Err.Error(), "4096 steps wait for the plugin: ")
+	})
+	passes(t, set.Groups()[1], 1)
+	cancel()
+	slow.Wait()
+}
+
+// After many crashes there is one process and no other, alive or dead.
+func TestP15NoZombies(t *testing.T) {
+	h, _ := newTestHost(t, atOnce)
+	set := startSet(t, h, Spec{Name: "a", Validator: "crash", Settings: []byte(`{"step":3}`)})
+	const crashes = 50 // two processes each
+	for range crashes {
+		within(t, patience, set.Groups()[0], 3)
+		passes(t, set.Groups()[0], 1)
+	}
+	if st := set.Status()[0]; st.Restarts != 2*crashes {
+		t.Errorf("status = %+v", st)
+	}
+	eventually(t, "one child is left", func() bool { return len(children(t)) == 1 })
 }

@@ -132,7 +132,7 @@ func TestBackoff(t *testing.T) {
 	})
 }
 
-func TestACrashLoopSlowsDown(t *testing.T) {
+func TestP08CrashingStepsSlowDown(t *testing.T) {
 	h, _ := newTestHost(t, func(o *Options) { o.BackoffMin, o.Lasting = time.Hour, time.Hour; o.BackoffMax = time.Hour })
 	set := startSet(t, h, Spec{Name: "a", Validator: "crash", Settings: []byte(`{"step":3}`)})
 	g := set.Groups()[0]

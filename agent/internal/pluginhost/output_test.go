@@ -169,7 +169,7 @@ func FuzzPrintable(f *testing.F) {
 	})
 }
 
-func TestWhatAPluginPrintsIsLogged(t *testing.T) {
+func TestP13GarbageOnStdout(t *testing.T) {
 	h, log := newTestHost(t, nil)
 	set := startSet(t, h, Spec{Name: "a", Validator: "print", Settings: []byte(`{"step":3}`)})
 	passes(t, set.Groups()[0], 3)
@@ -186,7 +186,7 @@ func TestWhatAPluginPrintsIsLogged(t *testing.T) {
 	}
 }
 
-func TestAFloodIsCutShort(t *testing.T) {
+func TestP12StderrFlood(t *testing.T) {
 	h, log := newTestHost(t, nil)
 	set := startSet(t, h, Spec{Name: "a", Validator: "flood", Settings: []byte(`{"step":3}`)})
 	passes(t, set.Groups()[0], 3)

@@ -117,6 +117,7 @@ func bundled() sdk.Plugin {
 				}
 			}()
 		})},
+		{Name: "meddle", New: always(rule(meddle))},
 		{Name: "flaky", New: always(flaky())},
 		{Name: "second-hangs", New: always(secondHangs(forever))},
 		{Name: "writes-1", New: always(writes("1"))},

@@ -34,6 +34,7 @@ type process struct {
 	limits []rlimit
 	family *family
 
+	confined  bool // set before start returns
 	mu        sync.Mutex
 	condemned bool
 	reaped    bool
@@ -64,20 +65,34 @@ func newProcess(cmd *exec.Cmd, limits []rlimit, f *family, stdout, stderr sink) 
 // start executes the program.
 func (p *process) start() error {
 	started := make(chan error)
-	go func() {
-		// To the kernel the parent is the thread and not the agent: Pdeathsig strikes when
-		// the thread that started the process ends, which the runtime lets idle threads do
-		// (golang/go#27505). So this thread does nothing else for as long as the process
-		// lives.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		reading, err := p.execute()
-		started <- err
-		if err == nil {
-			p.wait(reading)
-		}
-	}()
+	go p.live(started)
 	return <-started
+}
+
+// live runs the program from its start to its end, on a thread of its own. To the kernel the
+// parent is the thread and not the agent: Pdeathsig strikes when the thread that started the
+// process ends, which the runtime lets idle threads do (golang/go#27505). So this thread does
+// nothing else for as long as the process lives. It is confined with it, and ends with this
+// goroutine, as it is not unlocked.
+func (p *process) live(started chan<- error) {
+	runtime.LockOSThread()
+	if unix.Gettid() == os.Getpid() {
+		// The main thread cannot end. While it is held here the other goroutine has another.
+		defer runtime.UnlockOSThread()
+		over := make(chan struct{})
+		go func() {
+			defer close(over)
+			p.live(started)
+		}()
+		<-over
+		return
+	}
+	p.confined = confine() == nil
+	reading, err := p.execute()
+	started <- err
+	if err == nil {
+		p.wait(reading)
+	}
 }
 
 // A reading is the agent's end of the pipes of one process.
@@ -174,7 +189,12 @@ func (p *process) wait(r *reading) {
 	p.reaped = true
 	p.mu.Unlock()
 	close(p.exited)
-	p.family.endStrays()
+	swept := make(chan struct{})
+	go func() { // on a thread that is not confined
+		defer close(swept)
+		p.family.endStrays()
+	}()
+	<-swept
 
 	for _, pipe := range r.pipes {
 		_ = pipe.SetReadDeadline(time.Now().Add(drainTime)) // a pipe has deadlines

@@ -10,7 +10,7 @@ import (
 )
 
 // Whatever is wrong with a plugin's program, one line says so and what to do.
-func TestAProgramThatIsNoPluginIsDiagnosed(t *testing.T) {
+func TestP06NoPluginIsDiagnosed(t *testing.T) {
 	h, _ := newTestHost(t, func(o *Options) { o.StartTimeout = 5 * time.Second })
 	dir := t.TempDir()
 	write := func(name, content string) string {
@@ -73,7 +73,7 @@ func otherMachine(t *testing.T) string {
 	return string(b)
 }
 
-func TestAProgramThatDoesNotGetReadyIsEnded(t *testing.T) {
+func TestP06NeverReady(t *testing.T) {
 	h, _ := newTestHost(t, func(o *Options) { o.StartTimeout = 300 * time.Millisecond })
 	for _, kind := range []string{"silent", "hangs-in-configure"} {
 		_, err := h.Start(t.Context(), []Spec{{Name: "a", Validator: "v", Path: self(t), Args: []string{"plugin", kind}}})
@@ -87,7 +87,7 @@ func TestAProgramThatDoesNotGetReadyIsEnded(t *testing.T) {
 	}
 }
 
-func TestCheckExecutable(t *testing.T) {
+func TestP06Permissions(t *testing.T) {
 	sound := func(t *testing.T) string {
 		path := filepath.Join(t.TempDir(), "dir", "plugin")
 		if err := os.Mkdir(filepath.Dir(path), 0o755); err != nil {

@@ -22,7 +22,7 @@ import (
 
 // However a plugin behaves, Close is done with it long before its bound, and newTestHost
 // checks that nothing is left.
-func TestCloseIsBounded(t *testing.T) {
+func TestP11StopIsBounded(t *testing.T) {
 	for name, test := range map[string]struct {
 		spec Spec
 		do   func(t *testing.T, set *Set)
@@ -123,7 +123,7 @@ func TestSignalsToThePluginAreTheAgentsBusiness(t *testing.T) {
 	}
 }
 
-func TestTheKernelPrefersAPluginWhenMemoryRunsOut(t *testing.T) {
+func TestP10TheKernelPrefersThePlugin(t *testing.T) {
 	h, _ := newTestHost(t, nil)
 	set := startSet(t, h, Spec{Name: "a", Validator: "echo"})
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/oom_score_adj", set.Status()[0].PID))
@@ -132,7 +132,7 @@ func TestTheKernelPrefersAPluginWhenMemoryRunsOut(t *testing.T) {
 	}
 }
 
-func TestNoPluginOutlivesItsAgent(t *testing.T) {
+func TestP14AgentKilled(t *testing.T) {
 	dir := socketsAt(t)
 	agent := exec.Command(self(t), "agent", dir)
 	agent.Stderr = os.Stderr

@@ -130,7 +130,7 @@ func (s *supervisor) serve(in *instance) {
 	s.mu.Unlock()
 	s.group.enter(&phase{link: in.link})
 	s.logger().Info("a plugin process is ready", "name", in.name, "version", in.version,
-		"path", in.path, "pid", in.process.pid(),
+		"path", in.path, "pid", in.process.pid(), "confined", in.process.confined,
 		"took", in.ready.Sub(in.started).Round(time.Millisecond))
 }
 
