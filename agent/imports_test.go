@@ -25,7 +25,7 @@ var floors = [][]string{
 	{"plugins/sdk/proto/stepagent/validator/v1", "plugins/validatortest", "agent/client", "agent/internal/config", "agent/internal/record", "agent/internal/judge", "agent/internal/wirevectors"},
 	{"plugins/sdk", "agent/internal/session", "agent/internal/runner", "agent/internal/load", "plugins/sequence", "plugins/mintimeout", "plugins/pacing", "plugins/rules", "plugins/faults"},
 	{"plugins/bundled", "agent/internal/pluginhost", "agent/internal/server", "agent/internal/report"},
-	{"agent/internal/conformance", "agent/internal/daemon"},
+	{"agent/internal/conformance", "agent/internal/daemon", "agent/internal/report/html", "agent/internal/report/junit", "agent/internal/report/tap"},
 	{"agent/cmd/stepagent", "agent/cmd/stepctl"},
 	{"packaging/changelog", "packaging/copyright"},
 }
@@ -51,7 +51,7 @@ var homes = map[string]struct {
 
 // sides never meet but in the protocol and the contract.
 var (
-	clientSide = []string{"agent/client", "agent/internal/load", "agent/internal/record", "agent/internal/runner", "agent/internal/report", "agent/internal/stepfile"}
+	clientSide = []string{"agent/client", "agent/internal/load", "agent/internal/record", "agent/internal/runner", "agent/internal/report", "agent/internal/report/html", "agent/internal/report/junit", "agent/internal/report/tap", "agent/internal/stepfile"}
 	daemonSide = []string{"agent/internal/config", "agent/internal/judge", "agent/internal/session", "agent/internal/pluginhost", "agent/internal/server", "agent/internal/systemd", "agent/internal/daemon"}
 )
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -32,6 +33,10 @@ type performance struct {
 	// evidence is where the events are written that were asked for.
 	evidence []*record.Writer
 
+	// documents are written after the run from what was recorded, which kept holds.
+	documents documents
+	kept      bytes.Buffer
+
 	live record.Live
 	// stop ends the run.
 	stop context.CancelFunc
@@ -52,10 +57,36 @@ func (p *performance) perform(ctx context.Context, procedure stepfile.Procedure,
 	if closed != nil {
 		return &exitError{exitEvidence, closed}
 	}
+	if err := p.report(); err != nil {
+		return err
+	}
 	if err := written(p.out.err); err != nil {
 		return err
 	}
 	return verdictError(run)
+}
+
+// keep has the events kept for documents, where any are asked for.
+func (p *performance) keep() {
+	if len(p.documents.asked()) > 0 {
+		p.evidence = append(p.evidence, record.NewWriter(&p.kept))
+	}
+}
+
+// report writes the documents as stepctl report would from the record.
+func (p *performance) report() error {
+	if len(p.documents.asked()) == 0 {
+		return nil
+	}
+	log, err := record.Read(&p.kept, "the run")
+	if err != nil {
+		return &exitError{exitEvidence, err}
+	}
+	run, err := log.Fold()
+	if err != nil {
+		return &exitError{exitEvidence, err}
+	}
+	return p.documents.write(run)
 }
 
 // emit takes each event as it happens.

@@ -10,13 +10,20 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/report"
 )
 
+// reportFlags is the command line of stepctl report.
+type reportFlags struct {
+	json      bool
+	documents documents
+}
+
 func newReport() *cobra.Command {
-	asJSON := false
+	var flags reportFlags
 	cmd := &cobra.Command{
 		Use:   "report RECORD",
 		Short: "Tell again what came of a run, from its record",
 		Long: `report reads a record that stepctl run --record has written, derives the run's verdict
-from the evidence again, and tells it as run does.
+from the evidence again, and tells it as run does. The files that run would have written with the
+same flags come out byte for byte the same.
 
 Exit codes:
   0  every expected step passed
@@ -25,10 +32,11 @@ Exit codes:
   3  no agent could be reached
   4  the report could not be written`,
 		Example: `  stepctl report run.jsonl
-  stepctl report --json run.jsonl`,
+  stepctl report --json run.jsonl
+  stepctl report run.jsonl --html run.html --lang ko`,
 		Args: oneFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return retell(cmd, args[0], asJSON)
+			return flags.retell(cmd, args[0])
 		},
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 			if len(args) > 0 {
@@ -37,12 +45,17 @@ Exit codes:
 			return []cobra.Completion{"jsonl"}, cobra.ShellCompDirectiveFilterFileExt
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "write one JSON object instead of the table")
+	cmd.Flags().SortFlags = false
+	cmd.Flags().BoolVar(&flags.json, "json", false, "write one JSON object instead of the table")
+	flags.documents.register(cmd)
 	return cmd
 }
 
 // retell writes what the record at path comes to.
-func retell(cmd *cobra.Command, path string, asJSON bool) error {
+func (f *reportFlags) retell(cmd *cobra.Command, path string) error {
+	if err := f.documents.prepare(map[string]string{"the record": path}); err != nil {
+		return err
+	}
 	stdout := cmd.OutOrStdout()
 	log, err := record.ReadFile(path)
 	if err != nil {
@@ -58,7 +71,7 @@ func retell(cmd *cobra.Command, path string, asJSON bool) error {
 		return &exitError{exitUsage, err}
 	}
 	out := bufio.NewWriter(stdout)
-	if asJSON {
+	if f.json {
 		err = report.JSON(out, run)
 	} else {
 		// A bufio.Writer keeps its first error for Flush.
@@ -71,6 +84,9 @@ func retell(cmd *cobra.Command, path string, asJSON bool) error {
 		err = out.Flush()
 	}
 	if err := written(err); err != nil {
+		return err
+	}
+	if err := f.documents.write(run); err != nil {
 		return err
 	}
 	return verdictError(run)

@@ -30,6 +30,9 @@ type runFlags struct {
 	plain     bool
 	record    string
 	json      bool
+	documents documents
+	// file is the step file; empty for a built-in procedure.
+	file      string
 	logFormat string
 }
 
@@ -51,9 +54,11 @@ Exit codes:
   1  a step failed, timed out or was not answered, or the run was interrupted
   2  the command line or the step file is wrong
   3  no agent could be reached
-  4  the evidence asked for (--record, --json) could not be written`,
+  4  the evidence asked for (--record, --json, --html, --junit, --tap, --summary) could not be
+     written`,
 		Example: `  stepctl run steps.json --host bench-7 --port 8080
   stepctl run --data failure --record failure.jsonl
+  stepctl run steps.json --record run.jsonl --html run.html --lang ko --junit run.xml
   stepctl run steps.json --json | jq -c 'select(.event == "reply")'`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -82,6 +87,7 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	set.StringVar(&f.session, "session", "", "the session's `NAME`, a random one when not given")
 	set.BoolVar(&f.plain, "plain", false, "do as clients that know no sessions: a connection for every step")
 	set.StringVar(&f.record, "record", "", "write the run's record to a new `FILE`, as JSON lines")
+	f.documents.register(cmd)
 	set.BoolVar(&f.json, "json", false, "write the record's events to stdout as JSON lines, and nothing else")
 	set.StringVar(&f.logFormat, "log-format", "auto", "how stderr is written: `FORMAT` is auto, tint, text or json")
 	for name, values := range map[string][]string{
@@ -104,7 +110,8 @@ func (f *runFlags) procedure(args []string) (stepfile.Procedure, error) {
 	case len(args) > 1:
 		return stepfile.Procedure{}, fmt.Errorf("name one step file, got %d", len(args))
 	}
-	procedure, err := stepfile.Load(args[0])
+	f.file = args[0]
+	procedure, err := stepfile.Load(f.file)
 	if err != nil {
 		err = &exitError{exitUsage, err}
 	}
@@ -121,7 +128,10 @@ func (f *runFlags) perform(ctx context.Context, procedure stepfile.Procedure, st
 	if err != nil {
 		return fmt.Errorf("--log-format: %w", err)
 	}
-	p := &performance{logger: logger}
+	p := &performance{logger: logger, documents: f.documents}
+	if err := p.documents.prepare(map[string]string{"--record": f.record, "the step file": f.file}); err != nil {
+		return err
+	}
 	if f.record != "" {
 		file, err := record.Create(f.record)
 		if err != nil {
@@ -139,6 +149,7 @@ func (f *runFlags) perform(ctx context.Context, procedure stepfile.Procedure, st
 	default:
 		p.view = lines{&p.out}
 	}
+	p.keep()
 	return p.perform(ctx, procedure, opts)
 }
 

@@ -15,6 +15,7 @@ type summary struct {
 	Cause     record.Cause     `json:"cause,omitempty"`
 	Procedure procedureSummary `json:"procedure"`
 	Client    string           `json:"client,omitempty"`
+	Agents    []string         `json:"agents,omitempty"`
 	Host      string           `json:"host,omitempty"`
 	Address   string           `json:"address"`
 	Session   string           `json:"session,omitempty"`
@@ -51,7 +52,7 @@ func JSON(w io.Writer, run record.Run) error {
 	s := summary{
 		Verdict: run.Verdict, Sentence: Sentence(run), Cause: run.Cause,
 		Procedure: procedureSummary{Name: run.Start.Procedure.Name, SHA256: run.Start.Procedure.SHA256},
-		Client:    run.Start.Client, Host: run.Start.Host, Address: run.Start.Address,
+		Client:    run.Start.Client, Agents: run.Agents, Host: run.Start.Host, Address: run.Start.Address,
 		Session: run.Start.Session, Started: run.Start.Time, Duration: run.Duration.Seconds(),
 		Counts: run.Counts, Strays: len(run.Strays), Steps: []stepSummary{},
 	}
@@ -70,7 +71,7 @@ func summarize(step record.StepResult) stepSummary {
 		Reason: string(step.Reason), Detail: step.Detail,
 		Timeout: step.Timeout.Seconds(), Interval: step.Interval.Seconds(),
 	}
-	if replied(step.Outcome) {
+	if Replied(step.Outcome) {
 		s.Response = seconds(step.Took)
 	}
 	if step.Kept.Declared {

@@ -12,7 +12,7 @@ import (
 func Line(e record.Event, step record.StepResult) string {
 	switch e.Kind {
 	case record.KindLate:
-		return fmt.Sprintf("step %d: late: the reply came %s after the request", e.StepID, span(e.Took))
+		return fmt.Sprintf("step %d: late: the reply came %s after the request", e.StepID, Span(e.Took))
 	case record.KindStray:
 		of := ""
 		if e.Index > 0 {
@@ -20,13 +20,13 @@ func Line(e record.Event, step record.StepResult) string {
 		}
 		return of + "stray: " + string(e.Stray) + after(": ", Clean(e.Detail))
 	case record.KindReply, record.KindTimeout, record.KindLost, record.KindWrong, record.KindUnreachable:
-		line := fmt.Sprintf("step %d: %s", step.StepID, verdict(step.Outcome))
+		line := fmt.Sprintf("step %d: %s", step.StepID, Word(step.Outcome))
 		if step.Outcome == record.Failed {
 			line += after(" ", Clean(string(step.Reason)))
 		}
 		line += after(": ", Clean(step.Detail))
-		if replied(step.Outcome) {
-			line += " (" + span(step.Took) + ")"
+		if Replied(step.Outcome) {
+			line += " (" + Span(step.Took) + ")"
 		}
 		return line
 	default:

@@ -58,14 +58,14 @@ func Table(w io.Writer, run record.Run, style Style) error {
 
 func cells(step record.StepResult) row {
 	response := "-"
-	if replied(step.Outcome) {
-		response = span(step.Took)
+	if Replied(step.Outcome) {
+		response = Span(step.Took)
 	}
 	reason := "-"
 	if step.Reason != "" {
 		reason = Clean(string(step.Reason))
 	}
-	return row{strconv.FormatInt(step.StepID, 10), verdict(step.Outcome), reason, response, detail(step)}
+	return row{strconv.FormatInt(step.StepID, 10), Word(step.Outcome), reason, response, Detail(step)}
 }
 
 // measure returns the width of each column but the last.

@@ -13,8 +13,8 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/record"
 )
 
-// verdict is the word for an outcome in the table and in the lines of a run.
-func verdict(outcome record.Outcome) string {
+// Word is the word for an outcome in the table and in the lines of a run.
+func Word(outcome record.Outcome) string {
 	switch outcome {
 	case record.Passed:
 		return "ok"
@@ -35,26 +35,27 @@ func verdict(outcome record.Outcome) string {
 	}
 }
 
-// replied reports whether the agent's reply was credited to the step, so that it has a
+// Replied reports whether the agent's reply was credited to the step, so that it has a
 // response time.
-func replied(outcome record.Outcome) bool {
+func Replied(outcome record.Outcome) bool {
 	return outcome == record.Passed || outcome == record.Failed
 }
 
-// detail is the step's own detail, with what else is worth knowing of it.
-func detail(step record.StepResult) string {
+// Detail is the step's own detail, with what else is worth knowing of it, safe to print;
+// empty when there is nothing to say.
+func Detail(step record.StepResult) string {
 	parts := []string{}
 	if step.Detail != "" {
 		parts = append(parts, Clean(step.Detail))
 	}
 	if step.Late != nil {
-		parts = append(parts, "one came after "+span(step.Late.Took)+", too late")
+		parts = append(parts, "one came after "+Span(step.Late.Took)+", too late")
 	}
 	return strings.Join(parts, "; ")
 }
 
-// span writes a length of time with the unit that suits it.
-func span(d time.Duration) string {
+// Span writes a length of time with the unit that suits it.
+func Span(d time.Duration) string {
 	switch {
 	case d < 9995*time.Microsecond:
 		return fmt.Sprintf("%.2f ms", milliseconds(d))

@@ -1,0 +1,253 @@
+#!/usr/bin/env python3
+"""Looks at reports in a real browser, as their readers do.
+
+    look.py CHROMIUM FOLDER PAGE.html=SUMMARY.json...
+
+Each page is opened from its file: in light and in dark, as wide as a desk's screen and as
+narrow as a phone's, and on paper. FOLDER gets the pictures and the PDFs. The numbers in the
+page must be those of the summary, which stepctl report --json wrote. What else must hold is
+in the checks below; the first that does not ends the program with 1.
+"""
+
+import base64
+import itertools
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+# A view is a width and a height in CSS pixels, the colours, and whether it is a phone.
+VIEWS = {
+    "light": (1280, 900, "light", False),
+    "dark": (1280, 900, "dark", False),
+    "phone-light": (360, 740, "light", True),
+    "phone-dark": (360, 740, "dark", True),
+    "tablet": (820, 1100, "light", True),
+}
+CONTRAST = 4.5  # WCAG 2.2, success criterion 1.4.3, for text that is not large
+TALLEST = 6000  # of a picture, in pixels
+
+NUMBERS = """Array.from(document.querySelectorAll('tr[data-outcome]'), row => ({
+  index: Number(row.id.slice(1)), outcome: row.dataset.outcome,
+  values: Array.from(row.querySelectorAll('data'), d => Number(d.value)),
+  texts: Array.from(row.querySelectorAll('td'), d => d.textContent.trim()),
+}))"""
+
+# Every text that is seen, with the contrast that it has on what is behind it.
+CONTRASTS = """(() => {
+  const rgb = text => text.match(/[\\d.]+/g).map(Number);
+  const part = c => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+  const light = c => 0.2126 * part(c[0]) + 0.7152 * part(c[1]) + 0.0722 * part(c[2]);
+  const behind = e => {
+    for (; e; e = e.parentElement) {
+      const c = rgb(getComputedStyle(e).backgroundColor);
+      if (c.length < 4 || c[3] > 0) return c;
+    }
+    return [255, 255, 255];
+  };
+  const poor = [];
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const e = texts.currentNode.parentElement;
+    if (!texts.currentNode.data.trim() || !e.checkVisibility() || e.closest('svg')) continue;
+    const [a, b] = [light(rgb(getComputedStyle(e).color)), light(behind(e))].sort((x, y) => y - x);
+    const ratio = (a + 0.05) / (b + 0.05);
+    if (ratio < %g) poor.push(ratio.toFixed(2) + ' ' + texts.currentNode.data.trim().slice(0, 40));
+  }
+  return poor;
+})()""" % CONTRAST
+
+# What sticks out of the page on either side.
+WIDE = """(() => {
+  const wide = document.documentElement.clientWidth;
+  const out = Array.from(document.querySelectorAll('body *')).filter(e => {
+    const r = e.getBoundingClientRect();
+    return r.width > 0 && (r.right > wide + 1 || r.left < -1) && !e.closest('thead, svg, .skip');
+  });
+  return {scroll: document.documentElement.scrollWidth, wide, out: out.slice(0, 5).map(e => e.outerHTML.slice(0, 120))};
+})()"""
+
+# What stands before each cell of a card, and the heads of the columns.
+LABELS = """(() => {
+  const heads = Array.from(document.querySelectorAll('.steps thead')[0].querySelectorAll('th'), h => h.textContent);
+  const cells = document.querySelector('.steps tbody tr').children;
+  return [0, 1, 4, 5, 6].map(i => [heads[i], getComputedStyle(cells[i], '::before').content]);
+})()"""
+
+# Structure for who reads with ears or fingers.
+STRUCTURE = """({
+  lang: document.documentElement.lang, title: document.title,
+  headings: Array.from(document.querySelectorAll('h1,h2,h3'), h => Number(h.tagName[1])),
+  unnamed: Array.from(document.querySelectorAll('svg[role=img]')).filter(s => !s.querySelector('title')?.textContent.trim()).length,
+  bare: Array.from(document.querySelectorAll('svg')).filter(s => !s.hasAttribute('role') && s.getAttribute('aria-hidden') !== 'true').length,
+  loose: Array.from(document.querySelectorAll('th')).filter(h => !h.scope).length,
+  captions: Array.from(document.querySelectorAll('table')).filter(t => !t.caption).length,
+  ids: (ids => ids.length - new Set(ids).size)(Array.from(document.querySelectorAll('[id]'), e => e.id)),
+  broken: Array.from(document.querySelectorAll('a[href^="#"]')).filter(a => !document.getElementById(a.hash.slice(1))).length,
+  sentence: document.querySelector('h1').textContent, verdict: document.getElementById('verdict').dataset.verdict,
+  duration: Number(document.getElementById('duration').value),
+})"""
+
+
+class Browser:
+    """A Chromium that is spoken to over two pipes (--remote-debugging-pipe)."""
+
+    def __init__(self, program):
+        commands, self.commands = os.pipe()
+        self.answers, answers = os.pipe()
+
+        def lay():  # Chromium reads descriptor 3 and writes 4
+            high = [os.dup(commands), os.dup(answers)]
+            os.dup2(high[0], 3)
+            os.dup2(high[1], 4)
+
+        self.process = subprocess.Popen(
+            [program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
+             "--disable-extensions", "--disable-background-networking", "--remote-debugging-pipe"],
+            preexec_fn=lay, close_fds=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        os.close(commands)
+        os.close(answers)
+        self.reader = os.fdopen(self.answers, "rb")
+        self.numbers = itertools.count(1)
+        self.events = []
+        self.session = None
+
+    def receive(self):
+        text = bytearray()
+        while (c := self.reader.read(1)) != b"\0":
+            if not c:
+                fail("the browser ended")
+            text += c
+            rest = self.reader.peek()
+            end = rest.find(b"\0")
+            text += self.reader.read(end if end >= 0 else len(rest))
+        return json.loads(text)
+
+    def ask(self, method, **params):
+        number = next(self.numbers)
+        message = {"id": number, "method": method, "params": params}
+        if self.session:
+            message["sessionId"] = self.session
+        os.write(self.commands, json.dumps(message).encode() + b"\0")
+        while True:
+            answer = self.receive()
+            if answer.get("id") == number:
+                if "error" in answer:
+                    fail(f"{method}: {answer['error']}")
+                return answer["result"]
+            self.events.append(answer)
+
+    def wait(self, method):
+        while not any(e.get("method") == method for e in self.events):
+            self.events.append(self.receive())
+
+    def evaluate(self, script):
+        result = self.ask("Runtime.evaluate", expression=script, returnByValue=True)
+        if "exceptionDetails" in result:
+            fail(result["exceptionDetails"])
+        return result["result"].get("value")
+
+    def open(self, url):
+        self.session = None
+        target = self.ask("Target.createTarget", url="about:blank")["targetId"]
+        self.session = self.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Network", "Log", "Runtime"):
+            self.ask(domain + ".enable")
+        self.events = []
+        self.ask("Page.navigate", url=url)
+        self.wait("Page.loadEventFired")
+
+    def close(self):
+        self.session = None
+        self.ask("Browser.close")
+        self.process.wait(timeout=20)
+
+
+def fail(message):
+    print(f"look: {message}", file=sys.stderr)
+    sys.exit(1)
+
+
+def check(holds, message):
+    if not holds:
+        fail(message)
+
+
+def numbers(browser, page, summary):
+    rows = browser.evaluate(NUMBERS)
+    check(len(rows) == len(summary["steps"]), f"{page}: {len(rows)} rows for {len(summary['steps'])} steps")
+    for row, step in zip(rows, summary["steps"]):
+        want = [step["step_id"]] + [step[k] for k in ("response", "timeout", "interval", "kept") if k in step]
+        check(row["index"] == step["index"] and row["outcome"] == step["outcome"] and row["values"] == want,
+              f"{page}: row {row}, want {step}")
+        shown = row["texts"][3]
+        if "response" in step:  # what is seen is what a program reads, rounded
+            seconds = step["response"]
+            want = f"{seconds * 1000:.2f}" if seconds < 0.009995 else f"{seconds * 1000:.1f}" if seconds < 0.99995 else f"{seconds:.3f}"
+            close = abs(float(re.match(r"[\d.]+", shown)[0]) - float(want)) <= 0.1
+            check(close, f"{page}: step {step['index']} shows {shown}, want {want}")
+        else:
+            check(shown == "–", f"{page}: step {step['index']} has no reply and shows {shown}")
+
+
+def structure(browser, page, summary):
+    found = browser.evaluate(STRUCTURE)
+    steps = [abs(b - a) for a, b in zip(found["headings"], found["headings"][1:]) if b > a]
+    check(found["lang"] in ("en", "ko") and found["title"], f"{page}: language or title")
+    check(found["headings"].count(1) == 1 and found["headings"][0] == 1 and max(steps) == 1, f"{page}: headings {found['headings']}")
+    for what in ("unnamed", "bare", "loose", "captions", "ids", "broken"):
+        check(found[what] == 0, f"{page}: {found[what]} elements: {what}")
+    check(found["verdict"] == summary["verdict"] and found["duration"] == summary["duration"], f"{page}: verdict or duration")
+    print(f"{page}: {found['sentence']}")
+
+
+def look(browser, page, summary, folder):
+    url = pathlib.Path(page).resolve().as_uri()
+    name = pathlib.Path(page).stem
+    browser.open(url)
+    numbers(browser, page, summary)
+    structure(browser, page, summary)
+    for view, (width, height, colours, phone) in VIEWS.items():
+        browser.ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": colours}])
+        browser.ask("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone)
+        wide = browser.evaluate(WIDE)
+        check(wide["scroll"] <= width and not wide["out"], f"{page}, {view}: {wide}")
+        poor = browser.evaluate(CONTRASTS)
+        check(not poor, f"{page}, {view}: little contrast: {poor}")
+        for head, label in browser.evaluate(LABELS) if summary["steps"] else []:
+            want = f'"{head}: "', f'"{head} "'
+            check(label in want if width < 832 else label == "none", f"{page}, {view}: {head} is labelled {label}")
+        tall = min(browser.evaluate("document.documentElement.scrollHeight"), TALLEST)
+        picture = browser.ask("Page.captureScreenshot", captureBeyondViewport=True,
+                              clip={"x": 0, "y": 0, "width": width, "height": tall, "scale": 1})
+        (folder / f"{name}-{view}.png").write_bytes(base64.b64decode(picture["data"]))
+    browser.ask("Emulation.clearDeviceMetricsOverride")
+    paper = base64.b64decode(browser.ask("Page.printToPDF", printBackground=True, preferCSSPageSize=True)["data"])
+    (folder / f"{name}.pdf").write_bytes(paper)
+    pages = len(re.findall(rb"/Type\s*/Page\b", paper))
+    # Steps that are folded on the screen are printed all the same: no page holds sixty rows.
+    check(paper.startswith(b"%PDF") and pages * 60 >= len(summary["steps"]), f"{page}: {pages} pages for {len(summary['steps'])} steps")
+    for event in browser.events:
+        method, params = event.get("method"), event.get("params", {})
+        if method == "Network.requestWillBeSent":
+            asked = params["request"]["url"]
+            check(asked == url or asked.startswith("data:"), f"{page} asks for {asked}")
+        check(method not in ("Runtime.exceptionThrown", "Runtime.consoleAPICalled"), f"{page}: {params}")
+        check(method != "Log.entryAdded", f"{page}: {params}")
+    print(f"{page}: {len(summary['steps'])} steps, {len(VIEWS)} views, {pages} printed pages")
+
+
+def main():
+    program, folder, pages = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3:]
+    check(pages, "name a page")
+    folder.mkdir(parents=True, exist_ok=True)
+    browser = Browser(program)
+    for pair in pages:
+        page, summary = pair.split("=")
+        look(browser, page, json.loads(pathlib.Path(summary).read_text()), folder)
+    browser.close()
+
+
+main()
