@@ -63,8 +63,8 @@ func TestAllowForms(t *testing.T) {
 		"[fec0::1]:1": false, "[::ffff:11.0.0.1]:1": false, "11.0.0.1:1": false, "[::1]:1": false,
 	} {
 		ours, theirs := net.Pipe()
+		p := newPeer(t, ours) // before the other end may be closed
 		pipes.accepted <- from{theirs, net.TCPAddrFromAddrPort(netip.MustParseAddrPort(address))}
-		p := newPeer(t, ours)
 		if served {
 			p.send(`{"step_id":1}`)
 			p.expect(`"error_code":0`)
