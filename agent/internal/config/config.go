@@ -79,6 +79,12 @@ type Limits struct {
 	PipelinedMessages int `config:"pipelined_messages"`
 	// Sessions is the number of open sessions in all.
 	Sessions int `config:"sessions"`
+	// SessionsPerAddress is the number of open sessions that one IP address may have begun;
+	// that of Sessions when only Sessions is set, and lower.
+	SessionsPerAddress int `config:"sessions_per_address"`
+	// RememberedBytes is the memory, in bytes, for the replies kept for repeated requests, of
+	// all names together. Past it the names whose sessions ended longest ago lose theirs.
+	RememberedBytes int `config:"remembered_bytes"`
 }
 
 // Judging bounds the time in which a step is judged: the timeout that the client declared,
@@ -163,6 +169,8 @@ func Default() Config {
 			ReplyTime:             5 * time.Second,
 			PipelinedMessages:     1024,
 			Sessions:              16384,
+			SessionsPerAddress:    8192,
+			RememberedBytes:       64 << 20,
 		},
 		Judging: Judging{Floor: time.Second, Cap: 30 * time.Second},
 		Plugins: Plugins{MemoryMiB: 512, Processes: 128, OpenFiles: 1024},

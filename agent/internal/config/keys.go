@@ -39,6 +39,8 @@ func keys() []key {
 		{"limits.reply_time", duration{time.Millisecond, time.Hour}},
 		{"limits.pipelined_messages", integer{1, 65536}},
 		{"limits.sessions", integer{1, 1 << 24}},
+		{"limits.sessions_per_address", integer{1, 1 << 24}},
+		{"limits.remembered_bytes", integer{1 << 16, 1 << 30}},
 
 		{"judging.floor", duration{time.Millisecond, time.Hour}},
 		{"judging.cap", duration{time.Millisecond, time.Hour}},

@@ -22,11 +22,14 @@ type Sources struct {
 	Set map[string]string
 }
 
-// Two keys of which the one bounds the default of the other.
-const (
-	allConnectionsKey = "limits.connections"
-	perAddressKey     = "limits.connections_per_address"
-)
+// perAddress is the limits of what one address may have, each by its key, with those of what
+// all may, which bound them.
+func perAddress() map[string]string {
+	return map[string]string{
+		"limits.connections_per_address": "limits.connections",
+		"limits.sessions_per_address":    "limits.sessions",
+	}
+}
 
 // tagName is the struct tag that holds the keys of a Config.
 const tagName = "config"
@@ -101,9 +104,13 @@ func (l *Loaded) mergeScalars(file, environ, flags map[string]any) error {
 	for key, value := range flags {
 		layers.Set(key, value)
 	}
-	// A lower limit for all connections is one for those of an address too, unless somebody
-	// has set that as well.
-	layers.SetDefault(perAddressKey, min(l.Limits.ConnectionsPerAddress, layers.GetInt(allConnectionsKey)))
+	// A lower limit for all is one for those of an address too, unless somebody has set that
+	// as well.
+	for each, all := range perAddress() {
+		if limit := layers.GetInt(all); limit < layers.GetInt(each) {
+			layers.SetDefault(each, limit)
+		}
+	}
 	return layers.UnmarshalExact(&l.Config, func(c *mapstructure.DecoderConfig) {
 		c.TagName, c.WeaklyTypedInput, c.DecodeHook = tagName, false, nil
 	})

@@ -72,7 +72,8 @@ func TestEveryVariable(t *testing.T) {
 		"session.takeover_wait": "3ms", "session.remembered_replies": "12",
 		"limits.connections": "13", "limits.connections_per_address": "12", "limits.message_bytes": "65",
 		"limits.message_time": "4s", "limits.reply_time": "6s", "limits.pipelined_messages": "14",
-		"limits.sessions": "15", "judging.floor": "1.5s", "judging.cap": "7s", "stop.grace": "8s",
+		"limits.sessions": "15", "limits.sessions_per_address": "10", "limits.remembered_bytes": "65536",
+		"judging.floor": "1.5s", "judging.cap": "7s", "stop.grace": "8s",
 		"plugins.memory_mib": "16", "plugins.processes": "17", "plugins.open_files": "18", "plugins.shadow_every": "19",
 		"log.format": "json", "log.level": "debug", "admin.socket": "/run/x.sock",
 	}
@@ -82,7 +83,8 @@ func TestEveryVariable(t *testing.T) {
 	want.Session = config.Session{Steps: 11, IdleTimeout: 90 * time.Minute, ResumeWindow: 2 * time.Second,
 		TakeoverWait: 3 * time.Millisecond, RememberedReplies: 12}
 	want.Limits = config.Limits{Connections: 13, ConnectionsPerAddress: 12, MessageBytes: 65,
-		MessageTime: 4 * time.Second, ReplyTime: 6 * time.Second, PipelinedMessages: 14, Sessions: 15}
+		MessageTime: 4 * time.Second, ReplyTime: 6 * time.Second, PipelinedMessages: 14, Sessions: 15,
+		SessionsPerAddress: 10, RememberedBytes: 65536}
 	want.Judging = config.Judging{Floor: 1500 * time.Millisecond, Cap: 7 * time.Second}
 	want.Stop.Grace = 8 * time.Second
 	want.Plugins = config.Plugins{MemoryMiB: 16, Processes: 17, OpenFiles: 18, ShadowEvery: 19}
@@ -250,11 +252,14 @@ func TestSyntaxErrorHidesNoVariable(t *testing.T) {
 // TestLowerLimitForAllIsOneForEach: who lowers the one limit need not know of the other.
 func TestLowerLimitForAllIsOneForEach(t *testing.T) {
 	t.Parallel()
-	l, err := config.Load(config.Sources{Environ: []string{"STEPAGENT_LIMITS_CONNECTIONS=2"}})
+	l, err := config.Load(config.Sources{Environ: []string{"STEPAGENT_LIMITS_CONNECTIONS=2", "STEPAGENT_LIMITS_SESSIONS=3"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if l.Limits.Connections != 2 || l.Limits.ConnectionsPerAddress != 2 {
 		t.Errorf("got %+v, want 2 connections in all and from each address", l.Limits)
+	}
+	if l.Limits.Sessions != 3 || l.Limits.SessionsPerAddress != 3 {
+		t.Errorf("got %+v, want 3 sessions in all and from each address", l.Limits)
 	}
 }

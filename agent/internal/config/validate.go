@@ -79,9 +79,12 @@ func (c Config) conflicts() (found []finding) {
 		add(fmt.Sprintf("judging.floor is %s, more than judging.cap, %s; lower the floor or raise the cap",
 			short(c.Judging.Floor), short(c.Judging.Cap)), "judging.floor", "judging.cap")
 	}
-	if all, each := c.Limits.Connections, c.Limits.ConnectionsPerAddress; each > all {
-		add(fmt.Sprintf("limits.connections_per_address is %d, more than limits.connections, %d, allows in all; "+
-			"set it to %[2]d or less", each, all), "limits.connections_per_address", "limits.connections")
+	values, bounds := c.scalars(), perAddress()
+	for _, each := range slices.Sorted(maps.Keys(bounds)) {
+		all := bounds[each]
+		if one, most := values[each].(int), values[all].(int); one > most {
+			add(fmt.Sprintf("%s is %d, more than %s, %d, allows in all; set it to %[4]d or less", each, one, all, most), each, all)
+		}
 	}
 	for i, v := range c.Validators {
 		if v.Name == faults && v.Path == "" && !c.AllowFaults {

@@ -38,7 +38,9 @@ func sessionOptions(c *config.Loaded) session.Options {
 		ResumeWindow:      c.Session.ResumeWindow,
 		TakeoverWait:      c.Session.TakeoverWait,
 		RememberedReplies: c.Session.RememberedReplies,
+		RememberedBytes:   c.Limits.RememberedBytes,
 		MaxOpen:           c.Limits.Sessions,
+		MaxOpenPerAddress: c.Limits.SessionsPerAddress,
 		Codes:             protocol.Codes(c.ErrorCodes),
 	}
 }

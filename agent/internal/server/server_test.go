@@ -87,7 +87,8 @@ func startOn(t *testing.T, listener net.Listener, options server.Options, to io.
 	log := slog.New(slog.NewTextHandler(to, nil))
 	sessions := session.NewManager(by, session.Options{
 		Steps: 10, IdleTimeout: 5 * time.Minute, ResumeWindow: time.Minute,
-		TakeoverWait: 250 * time.Millisecond, RememberedReplies: 64, MaxOpen: 16384,
+		TakeoverWait: 250 * time.Millisecond, RememberedReplies: 64, RememberedBytes: 64 << 20,
+		MaxOpen: 16384, MaxOpenPerAddress: 8192,
 	}, log)
 	h := &harness{Server: server.New(sessions, options, log), sessions: sessions, addr: listener.Addr().String()}
 	served := make(chan error, 1)

@@ -35,7 +35,7 @@ const many = 8000
 
 func newBench(steps int, wait time.Duration) *session.Manager {
 	o := options
-	o.Steps, o.TakeoverWait, o.MaxOpen = steps, wait, 2*many
+	o.Steps, o.TakeoverWait, o.MaxOpen, o.MaxOpenPerAddress = steps, wait, 2*many, 2*many
 	return session.NewManager(counting{}, o, slog.New(slog.DiscardHandler))
 }
 

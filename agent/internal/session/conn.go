@@ -122,14 +122,13 @@ func (c *Conn) at(ctx context.Context, s *seat, req protocol.Request, arrived ti
 		return Answer{Reply: reply, Replayed: true}, true
 	}
 	if s.session == nil {
-		switch m.open(s, c.peer.Addr, arrived) {
+		switch o := m.options.Load(); m.open(s, c.peer.Addr, arrived) {
 		case tooLate:
 			return Answer{}, false
 		case tooMany:
-			m.tooMany.Log(ctx, m.log, slog.LevelWarn, "too many sessions",
-				slog.String("client", c.peer.Addr.String()), slog.Int("limit", m.options.Load().MaxOpen))
-			return c.refuse(req, protocol.Busy, fmt.Sprintf(
-				"the agent has %d sessions open, which is its limit; try again later", m.options.Load().MaxOpen)), true
+			return c.crowded(ctx, req, "", o.MaxOpen), true
+		case tooManyHere:
+			return c.crowded(ctx, req, " from this address", o.MaxOpenPerAddress), true
 		}
 	}
 	defer func() { // after a panic too
@@ -168,6 +167,15 @@ func (m *Manager) count(add func(*Stats)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	add(&m.stats)
+}
+
+// crowded refuses the first step of a session past a limit of sessions, those of whom.
+func (c *Conn) crowded(ctx context.Context, req protocol.Request, whose string, limit int) Answer {
+	m := c.manager
+	m.crowded.Log(ctx, m.log, slog.LevelWarn, "too many sessions"+whose,
+		slog.String("client", c.peer.Addr.String()), slog.Int("limit", limit))
+	return c.refuse(req, protocol.Busy, fmt.Sprintf(
+		"the agent has %d sessions open%s, which is its limit; try again later", limit, whose))
 }
 
 // refuse answers without a verdict: the step has taken no position.

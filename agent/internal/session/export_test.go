@@ -3,7 +3,10 @@ package session
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"net/netip"
 	"slices"
+	"unsafe"
 )
 
 // Check says what is wrong with the tables while no step is being judged and no timer is
@@ -17,16 +20,24 @@ func (m *Manager) Check() error {
 			wrong = append(wrong, fmt.Errorf("seat %q of %v: %s", s.name, s.client, what))
 		}
 	}
-	open, named, nameless, resting := 0, 0, 0, 0
+	open, named, nameless, resting, kept := 0, 0, 0, 0, 0
+	begun := map[netip.Addr]int{}
 	for s := range m.seats {
 		must(!s.dead, s, "dead and not forgotten")
 		must(s.card.open == (s.session != nil), s, "the card does not say whether there is a session")
 		if s.card.open {
 			open++
+			begun[s.session.client.Addr()]++
 			must(s.session.position > 0, s, "a session without a step")
 			must(s.card.expects == s.session.expects && s.card.due.Equal(s.session.due()), s, "the card is out of date")
 		}
 		must(s.rest == nil || !s.card.open, s, "open and at rest")
+		size := 0
+		for _, m := range s.memos {
+			size += m.bytes()
+		}
+		kept += size
+		must(s.kept == size && s.card.kept == size, s, fmt.Sprintf("remembers %d bytes, counted %d and %d", size, s.kept, s.card.kept))
 		if s.name == "" {
 			must(s.card.open || s.owner != nil, s, "neither open nor anybody's")
 			if s.card.open {
@@ -77,18 +88,27 @@ func (m *Manager) Check() error {
 		wrong = append(wrong, fmt.Errorf("open %d of %d, named %d of %d, nameless %d of %d, resting %d of %d",
 			m.stats.Open, open, len(m.named), named, listed, nameless, m.resting.Len(), resting))
 	}
+	if kept != m.stats.RememberedBytes || !maps.Equal(begun, m.begun) {
+		wrong = append(wrong, fmt.Errorf("remembered bytes %d of %d, begun %v of %v", m.stats.RememberedBytes, kept, m.begun, begun))
+	}
 	return errors.Join(wrong...)
 }
+
+// A memo is counted as MemoBytes and its detail, and takes MemoSize and what it points to.
+const (
+	MemoBytes = memoBytes
+	MemoSize  = unsafe.Sizeof(memo{})
+)
 
 // Leftovers says what the tables still hold; empty when everything has ended.
 func (m *Manager) Leftovers() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.seats)+len(m.named)+m.resting.Len()+len(m.hosts)+m.stats.Open == 0 {
+	if len(m.seats)+len(m.named)+m.resting.Len()+len(m.hosts)+len(m.begun)+m.stats.Open+m.stats.RememberedBytes == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d seats, %d named, %d at rest, %d hosts, %d open",
-		len(m.seats), len(m.named), m.resting.Len(), len(m.hosts), m.stats.Open)
+	return fmt.Sprintf("%d seats, %d named, %d at rest, %d hosts, %d open, begun from %d addresses, %d bytes remembered",
+		len(m.seats), len(m.named), m.resting.Len(), len(m.hosts), m.stats.Open, len(m.begun), m.stats.RememberedBytes)
 }
 
 // Names is how many session names the connection keeps.

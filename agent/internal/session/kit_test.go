@@ -23,7 +23,9 @@ var options = session.Options{
 	ResumeWindow:      13 * time.Second,
 	TakeoverWait:      250 * time.Millisecond,
 	RememberedReplies: 64,
+	RememberedBytes:   1 << 20,
 	MaxOpen:           1000,
+	MaxOpenPerAddress: 1000,
 }
 
 // An agent is a Manager under test, with what it needs.

@@ -18,9 +18,10 @@ const (
 type opening uint8
 
 const (
-	opened  opening = iota
-	tooMany         // the limit of open sessions is reached
-	tooLate         // the seat is gone; look for it again
+	opened      opening = iota
+	tooMany             // the limit of open sessions is reached
+	tooManyHere         // that of the sessions that one address has begun is
+	tooLate             // the seat is gone; look for it again
 )
 
 // open begins a session in a seat whose turn the caller holds.
@@ -31,13 +32,21 @@ func (m *Manager) open(s *seat, client netip.AddrPort, now time.Time) opening {
 	if s.dead {
 		return tooLate
 	}
-	if m.stats.Open >= o.MaxOpen {
+	full := opened
+	switch {
+	case m.stats.Open >= o.MaxOpen:
+		full = tooMany
+	case m.begun[client.Addr()] >= o.MaxOpenPerAddress:
+		full = tooManyHere
+	}
+	if full != opened {
 		if s.rounds == 0 {
 			m.forget(s)
 		}
-		return tooMany
+		return full
 	}
 	m.stats.Open++
+	m.begun[client.Addr()]++
 	m.unrest(s)
 	s.rounds++
 	s.session = begin(s.label(), client, o.Steps, first, now)
@@ -63,6 +72,7 @@ func (m *Manager) judged(s *seat, outcome validator.Outcome) {
 	} else {
 		m.stats.Failed++
 	}
+	m.keep(s)
 	var ended *session
 	if s.session.over() {
 		ended = m.end(s, "")
@@ -96,6 +106,10 @@ func (m *Manager) logEnd(ended *session, incomplete string) {
 // vacate leaves a seat without a session; the caller holds the turn and mu.
 func (m *Manager) vacate(s *seat) {
 	m.stats.Open--
+	from := s.session.client.Addr()
+	if m.begun[from]--; m.begun[from] == 0 {
+		delete(m.begun, from)
+	}
 	s.session = nil
 	if s.name != "" && s.rounds > 0 {
 		// The replies stay for a while: the client may not have got the last one.

@@ -21,8 +21,8 @@ type Manager struct {
 	judge Judge
 	clock Clock
 	log   *slog.Logger
-	// badSteps and tooMany bound the lines that clients can cause.
-	badSteps, tooMany *logging.Limiter
+	// badSteps and crowded bound the lines that clients can cause.
+	badSteps, crowded *logging.Limiter
 
 	options atomic.Pointer[Options]
 
@@ -31,6 +31,7 @@ type Manager struct {
 	named   map[string]*seat
 	resting *list.List // the named seats without a session, the one that rests longest first
 	hosts   map[netip.Addr]*host
+	begun   map[netip.Addr]int // open sessions by the address that began them
 	stats   Stats
 }
 
@@ -47,6 +48,8 @@ type Stats struct {
 	Undecided uint64 `json:"steps_undecided"`
 	// Replayed counts requests that were answered again from memory.
 	Replayed uint64 `json:"steps_replayed"`
+	// RememberedBytes is what the replies kept for a repeated req take now.
+	RememberedBytes int `json:"remembered_bytes"`
 }
 
 // NewManager returns a Manager without sessions.
@@ -60,11 +63,12 @@ func NewManagerAt(clock Clock, judge Judge, options Options, log *slog.Logger) *
 	m := &Manager{
 		judge: judge, clock: clock, log: log,
 		badSteps: logging.NewBurstLimiter(time.Second, maxBadStepLines),
-		tooMany:  logging.NewLimiter(time.Second),
+		crowded:  logging.NewLimiter(time.Second),
 		seats:    map[*seat]struct{}{},
 		named:    map[string]*seat{},
 		resting:  list.New(),
 		hosts:    map[netip.Addr]*host{},
+		begun:    map[netip.Addr]int{},
 	}
 	m.SetOptions(options)
 	return m
@@ -171,6 +175,8 @@ func (m *Manager) forget(s *seat) {
 	}
 	s.dead = true
 	delete(m.seats, s)
+	m.stats.RememberedBytes -= s.card.kept
+	s.card.kept = 0
 	if s.timer != nil {
 		s.timer.Stop()
 	}

@@ -49,6 +49,7 @@ type run struct {
 	steps, position           int
 	wants                     int64 // sequence's next step
 	began, due                time.Time
+	from                      string // the address of the client that began it
 	passed, failed, undecided int
 	generations               string
 }
@@ -190,6 +191,17 @@ func (m *model) names() int {
 	n := 0
 	for _, p := range m.places {
 		if p.name != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// openFrom is how many sessions the address has begun that are open.
+func (m *model) openFrom(addr string) int {
+	n := 0
+	for _, p := range m.places {
+		if p.open() && p.run.from == addr {
 			n++
 		}
 	}

@@ -30,7 +30,8 @@ func (m *model) do(c call) session.Answer {
 			return session.Answer{Reply: memo.reply, Replayed: true}
 		}
 	}
-	if !p.open() && m.stats.Open >= m.rules.MaxOpen {
+	from := m.conns[c.conn].addr
+	if !p.open() && (m.stats.Open >= m.rules.MaxOpen || m.openFrom(from) >= m.rules.MaxOpenPerAddress) {
 		return m.answer(c, protocol.Busy)
 	}
 
@@ -42,7 +43,7 @@ func (m *model) do(c call) session.Answer {
 	m.free[id] = done
 	run := p.run
 	if !p.open() {
-		run.steps, run.wants, run.began = m.rules.Steps, 1, c.arrived
+		run.steps, run.wants, run.began, run.from = m.rules.Steps, 1, c.arrived, from
 	}
 	reason := m.judge(&run, c)
 	if reason == protocol.ValidatorUnavailable {

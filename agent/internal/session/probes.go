@@ -10,6 +10,6 @@ import (
 func (m *Manager) ForProbes() *Manager {
 	const unlimited = 1 << 30
 	return NewManagerAt(m.clock, m.judge, Options{
-		Steps: 1, MaxOpen: unlimited, RememberedReplies: 1, IdleTimeout: time.Minute, ResumeWindow: time.Minute,
+		Steps: 1, MaxOpen: unlimited, MaxOpenPerAddress: unlimited, RememberedReplies: 1, IdleTimeout: time.Minute, ResumeWindow: time.Minute,
 	}, slog.New(slog.DiscardHandler))
 }

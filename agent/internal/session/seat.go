@@ -5,11 +5,9 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/judge"
-	"github.com/stepagent/stepagent/agent/protocol"
 )
 
 // A seat is where one client's sessions happen, one after another.
@@ -26,6 +24,7 @@ type seat struct {
 	session *session // nil between two sessions
 	rounds  int
 	memos   []memo
+	kept    int // bytes that the memos take
 
 	// Guarded by Manager.mu.
 	timer Timer
@@ -42,13 +41,8 @@ type card struct {
 	expects judge.Expectation
 	due     time.Time // when the client's next step is expected; without a session, when it ended
 	left    time.Time // when the last connection closed; zero while there is one
+	kept    int       // the seat's kept, as it stands in the manager's sum
 	busy    int       // steps of a nameless seat in flight, with which expects is yesterday's
-}
-
-// A memo is a reply that is kept for a repeated req.
-type memo struct {
-	req   protocol.ReqID
-	reply protocol.Reply
 }
 
 func newSeat(name string, client netip.AddrPort) *seat {
@@ -76,27 +70,6 @@ func (s *seat) label() string {
 		return s.name
 	}
 	return fmt.Sprintf("%v#%d", s.client, s.rounds)
-}
-
-// recall returns the reply that was given to the req.
-func (s *seat) recall(req protocol.ReqID) (protocol.Reply, bool) {
-	for _, m := range s.memos {
-		if m.req == req {
-			return m.reply, true
-		}
-	}
-	return protocol.Reply{}, false
-}
-
-// remember keeps the reply, and forgets the oldest ones past the limit.
-func (s *seat) remember(req protocol.ReqID, reply protocol.Reply, limit int) {
-	if s.name == "" || req.IsZero() {
-		return
-	}
-	if drop := len(s.memos) + 1 - max(limit, 1); drop > 0 {
-		s.memos = slices.Delete(s.memos, 0, drop)
-	}
-	s.memos = append(s.memos, memo{req: req, reply: reply})
 }
 
 // deadline is when the seat is to be looked at if nothing happens: to close its session, or

@@ -46,8 +46,13 @@ type Options struct {
 	// RememberedReplies is how many replies are kept for each session name, to answer a
 	// repeated req.
 	RememberedReplies int
-	// MaxOpen is how many sessions may be open.
-	MaxOpen int
+	// RememberedBytes is what the replies of all names may take. Past it those of the names
+	// that rest longest are forgotten, and then the oldest of the name at hand.
+	RememberedBytes int
+	// MaxOpen is how many sessions may be open, MaxOpenPerAddress how many of them one address
+	// may have begun.
+	MaxOpen           int
+	MaxOpenPerAddress int
 	// Codes are the error codes of reasons.
 	Codes protocol.Codes
 }

@@ -65,6 +65,7 @@ func serveInProcess(address string) error {
 	sessions := session.NewManager(judge.New(chain), session.Options{
 		Steps: c.Session.Steps, IdleTimeout: c.Session.IdleTimeout, ResumeWindow: c.Session.ResumeWindow,
 		TakeoverWait: c.Session.TakeoverWait, RememberedReplies: c.Session.RememberedReplies, MaxOpen: c.Limits.Sessions,
+		MaxOpenPerAddress: c.Limits.SessionsPerAddress, RememberedBytes: c.Limits.RememberedBytes,
 		Codes: protocol.Codes(c.ErrorCodes),
 	}, log)
 	s := server.New(sessions, server.Options{
