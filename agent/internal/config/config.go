@@ -52,8 +52,11 @@ type Session struct {
 	// the same time.
 	IdleTimeout time.Duration `config:"idle_timeout"`
 	// ResumeWindow is how long a session stays open when its connection closes in
-	// mid-procedure.
+	// mid-procedure, counted from the end of the declared interval if that is later.
 	ResumeWindow time.Duration `config:"resume_window"`
+	// LongestInterval is how long a declared interval keeps a session whose connection has
+	// closed, counted from the close.
+	LongestInterval time.Duration `config:"longest_interval"`
 	// TakeoverWait is how long the first step of a connection that names no session waits
 	// while it is not clear which session of its address it goes on with.
 	TakeoverWait time.Duration `config:"takeover_wait"`
@@ -158,6 +161,7 @@ func Default() Config {
 			Steps:             10,
 			IdleTimeout:       5 * time.Minute,
 			ResumeWindow:      time.Minute,
+			LongestInterval:   time.Hour,
 			TakeoverWait:      250 * time.Millisecond,
 			RememberedReplies: 64,
 		},

@@ -22,7 +22,7 @@ func TestYesterdaysFile(t *testing.T) {
 	want := config.Config{
 		Host: "0.0.0.0", Port: 9000, Allow: []string{"loopback", "private", "link-local"}, AllowFaults: true,
 		Session: config.Session{Steps: 12, IdleTimeout: 10 * time.Minute, ResumeWindow: 90 * time.Second,
-			TakeoverWait: 300 * time.Millisecond, RememberedReplies: 32},
+			LongestInterval: time.Hour, TakeoverWait: 300 * time.Millisecond, RememberedReplies: 32},
 		Limits: config.Limits{Connections: 1000, ConnectionsPerAddress: 500, MessageBytes: 8192,
 			MessageTime: 3 * time.Second, ReplyTime: 4 * time.Second, PipelinedMessages: 16, Sessions: 2000,
 			SessionsPerAddress: 2000, RememberedBytes: 64 << 20},

@@ -29,6 +29,7 @@ func keys() []key {
 		{"session.steps", integer{1, 1_000_000}},
 		{"session.idle_timeout", duration{time.Millisecond, 7 * day}},
 		{"session.resume_window", duration{time.Millisecond, day}},
+		{"session.longest_interval", duration{time.Second, day}},
 		{"session.takeover_wait", duration{time.Millisecond, 10 * time.Second}},
 		{"session.remembered_replies", integer{1, 65536}},
 

@@ -36,6 +36,7 @@ func sessionOptions(c *config.Loaded) session.Options {
 		Steps:             c.Session.Steps,
 		IdleTimeout:       c.Session.IdleTimeout,
 		ResumeWindow:      c.Session.ResumeWindow,
+		LongestInterval:   c.Session.LongestInterval,
 		TakeoverWait:      c.Session.TakeoverWait,
 		RememberedReplies: c.Session.RememberedReplies,
 		RememberedBytes:   c.Limits.RememberedBytes,

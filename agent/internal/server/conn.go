@@ -152,7 +152,7 @@ func (c *conn) handleMessage() bool {
 		c.note(c.server.notes.ahead, "too many replies outstanding", slog.Int("limit", o.PipelinedMessages))
 		return c.send(refusal(req, o, "too many replies of this connection are outstanding; wait for them"))
 	}
-	c.quiet = min(req.Interval.Duration, maxQuiet)
+	c.quiet = min(req.Interval.Duration, session.MaxQuiet)
 	answer := c.sessions.Do(c.steps, req, arrived)
 	if req.Client != "" {
 		answer.Reply.Agent = o.Agent
@@ -162,9 +162,6 @@ func (c *conn) handleMessage() bool {
 	}
 	return c.misbehave(answer, req, arrived)
 }
-
-// maxQuiet bounds the declared interval during which a connection is not idle.
-const maxQuiet = 24 * time.Hour
 
 func refusal(req protocol.Request, o *Options, detail string) protocol.Reply {
 	id := req.StepID

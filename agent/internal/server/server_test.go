@@ -86,7 +86,7 @@ func startOn(t *testing.T, listener net.Listener, options server.Options, to io.
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(to, nil))
 	sessions := session.NewManager(by, session.Options{
-		Steps: 10, IdleTimeout: 5 * time.Minute, ResumeWindow: time.Minute,
+		Steps: 10, IdleTimeout: 5 * time.Minute, ResumeWindow: time.Minute, LongestInterval: time.Hour,
 		TakeoverWait: 250 * time.Millisecond, RememberedReplies: 64, RememberedBytes: 64 << 20,
 		MaxOpen: 16384, MaxOpenPerAddress: 8192,
 	}, log)

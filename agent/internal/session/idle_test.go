@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/session"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
@@ -28,6 +29,39 @@ func TestResumeWindow(t *testing.T) {
 					}
 					a.want("3 out_of_order", a.once(here, named(session, 3))) // the first of another session
 				})
+			})
+		}
+	}
+}
+
+// TestLongInterval: with its connection open, a session outlasts a declared interval of a day;
+// once that has closed, one of the longest interval.
+func TestLongInterval(t *testing.T) {
+	t.Parallel()
+	const huge = 1000 * time.Hour
+	for _, name := range []string{"", "bench-7"} {
+		for after, want := range map[time.Duration]time.Duration{
+			0:                                 options.LongestInterval + options.ResumeWindow,
+			20 * time.Hour:                    options.LongestInterval + options.ResumeWindow,
+			session.MaxQuiet - 10*time.Second: 10*time.Second + options.ResumeWindow,
+			session.MaxQuiet + time.Second:    options.ResumeWindow,
+			session.MaxQuiet + options.IdleTimeout - time.Second: time.Second,
+		} {
+			inBubble(t, func(a *agent) {
+				c := a.connect(here)
+				a.want("1 ok", do(c, every(huge, named(name, 1))))
+				time.Sleep(after)
+				c.Close()
+				time.Sleep(want - 1)
+				synctest.Wait()
+				if got := a.Stats().Open; got != 1 {
+					t.Errorf("closed %v after the step: %d sessions open at the end of the window", after, got)
+				}
+				time.Sleep(1)
+				synctest.Wait()
+				if got := a.Stats().Open; got != 0 {
+					t.Errorf("closed %v after the step: %d sessions open %v later", after, got, want)
+				}
 			})
 		}
 	}

@@ -21,6 +21,7 @@ var options = session.Options{
 	Steps:             10,
 	IdleTimeout:       60 * time.Second,
 	ResumeWindow:      13 * time.Second,
+	LongestInterval:   time.Hour,
 	TakeoverWait:      250 * time.Millisecond,
 	RememberedReplies: 64,
 	RememberedBytes:   1 << 20,

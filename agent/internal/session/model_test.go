@@ -79,10 +79,8 @@ func (m *model) deadline(p place) time.Time {
 	}
 	deadline := p.run.due.Add(m.rules.IdleTimeout)
 	if len(p.users) == 0 {
-		from := p.left
-		if from.Before(p.run.due) {
-			from = p.run.due
-		}
+		interval := min(max(p.run.due.Sub(p.left), 0), m.rules.LongestInterval) // what is left of it
+		from := p.left.Add(interval)
 		if resume := from.Add(m.rules.ResumeWindow); resume.Before(deadline) {
 			deadline = resume
 		}

@@ -101,6 +101,7 @@ func (w *world) rules() session.Options {
 	rules.Steps = rapid.SampledFrom([]int{10, 1, 2, 3, 12}).Draw(w.T, "steps")
 	rules.IdleTimeout = time.Duration(rapid.SampledFrom([]int{60, 30, 15}).Draw(w.T, "idle")) * time.Second
 	rules.ResumeWindow = time.Duration(rapid.SampledFrom([]int{13, 31, 7}).Draw(w.T, "resume")) * time.Second
+	rules.LongestInterval = time.Duration(rapid.SampledFrom([]int{3600, 41, 2}).Draw(w.T, "longest interval")) * time.Second
 	rules.RememberedReplies = rapid.SampledFrom([]int{64, 1, 3}).Draw(w.T, "remembered")
 	rules.MaxOpen = rapid.SampledFrom([]int{1000, 6, 3, 1}).Draw(w.T, "max open")
 	rules.MaxOpenPerAddress = rapid.SampledFrom([]int{1000, 4, 2}).Draw(w.T, "max open per address")

@@ -79,11 +79,14 @@ func (s *seat) deadline(o *Options) time.Time {
 	if !s.card.open || s.card.left.IsZero() {
 		return deadline
 	}
-	left := s.card.left
-	if left.Before(s.card.due) {
-		left = s.card.due
+	back := s.card.due // when the client is to be expected
+	if last := s.card.left.Add(o.LongestInterval); last.Before(back) {
+		back = last
 	}
-	if resume := left.Add(o.ResumeWindow); resume.Before(deadline) {
+	if back.Before(s.card.left) {
+		back = s.card.left
+	}
+	if resume := back.Add(o.ResumeWindow); resume.Before(deadline) {
 		return resume
 	}
 	return deadline

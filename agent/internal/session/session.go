@@ -37,8 +37,11 @@ type Options struct {
 	// client declared does not count. The replies of a name are kept for as long after its
 	// session has ended.
 	IdleTimeout time.Duration
-	// ResumeWindow is how long a session stays open when its connection has closed.
+	// ResumeWindow is how long a session stays open when its connection has closed, counted
+	// from the end of the declared interval if that is later.
 	ResumeWindow time.Duration
+	// LongestInterval bounds, from the close on, how long a declared interval puts that off.
+	LongestInterval time.Duration
 	// TakeoverWait is how long the first step of a nameless connection waits at most where
 	// it is not sure which session it belongs to: until an earlier connection is seen to be
 	// closed, or other clients of the address have taken up theirs.
@@ -57,9 +60,9 @@ type Options struct {
 	Codes protocol.Codes
 }
 
-// maxQuiet bounds the declared interval during which a session is not idle, so that no
-// client can hold a session for ever.
-const maxQuiet = 24 * time.Hour
+// MaxQuiet bounds the declared interval during which a session and its connection are not
+// idle, so that no client can hold either for ever.
+const MaxQuiet = 24 * time.Hour
 
 // A session is the agent's view of one run. It is guarded by its seat's turn.
 type session struct {
@@ -105,7 +108,7 @@ func (s *session) step(req protocol.Request, arrived time.Time) judge.Step {
 func (s *session) commit(j judge.Judgement, req protocol.Request, arrived, now time.Time) {
 	s.position++
 	s.memory, s.expects = j.Memory, j.Expects
-	s.replied, s.interval = now, min(req.Interval.Duration, maxQuiet)
+	s.replied, s.interval = now, min(req.Interval.Duration, MaxQuiet)
 	s.last, s.lull = req.Req, after(req, arrived, now, j.Fault)
 	if j.Outcome == validator.Pass {
 		s.tally.passed++

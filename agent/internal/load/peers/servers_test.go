@@ -63,7 +63,7 @@ func serveInProcess(address string) error {
 		judge.Local(judge.Member{Name: sequence.Name, Validator: order}, judge.Member{Name: mintimeout.Name, Validator: timeout}))
 	log := slog.New(slog.DiscardHandler)
 	sessions := session.NewManager(judge.New(chain), session.Options{
-		Steps: c.Session.Steps, IdleTimeout: c.Session.IdleTimeout, ResumeWindow: c.Session.ResumeWindow,
+		Steps: c.Session.Steps, IdleTimeout: c.Session.IdleTimeout, ResumeWindow: c.Session.ResumeWindow, LongestInterval: c.Session.LongestInterval,
 		TakeoverWait: c.Session.TakeoverWait, RememberedReplies: c.Session.RememberedReplies, MaxOpen: c.Limits.Sessions,
 		MaxOpenPerAddress: c.Limits.SessionsPerAddress, RememberedBytes: c.Limits.RememberedBytes,
 		Codes: protocol.Codes(c.ErrorCodes),
