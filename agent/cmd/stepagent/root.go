@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stepagent/stepagent/agent/internal/config"
 	"github.com/stepagent/stepagent/agent/internal/version"
 )
 
@@ -26,11 +27,12 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetErr(stderr)
 	cmd, err := root.ExecuteC()
 	var usage usageError
+	var problems config.Problems
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.As(err, &usage):
-		_, _ = fmt.Fprintf(stderr, "stepagent: %v\nsee: %s --help\n", err, cmd.CommandPath())
+	case errors.As(err, &usage), errors.As(err, &problems) && problems.FromFlags():
+		_, _ = fmt.Fprintf(stderr, "stepagent: %v\nsee: %s --help\n", indent(err), cmd.CommandPath())
 		return exitUsage
 	default:
 		_, _ = fmt.Fprintf(stderr, "stepagent: %v\n", indent(err))
@@ -60,12 +62,29 @@ The client is stepctl.`,
 		Version:       version.String(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          noArgs,
+		Args:          knownCommand,
+		RunE: func(*cobra.Command, []string) error {
+			return usageError{errors.New("name a command, such as serve or status")}
+		},
+		// As many letters may be wrong in a command's name to be found again.
+		SuggestionsMinimumDistance: 2,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(newServe(), newCheckConfig(), newReload(), newStatus(), newValidators(),
 		newDemo(), newVersion(), newPlugin())
 	return root
+}
+
+// knownCommand takes what stands in the place of a command and is none.
+func knownCommand(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := ""
+	if near := root.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = "; did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return usageError{fmt.Errorf("unknown command %q%s", args[0], hint)}
 }
 
 func noArgs(cmd *cobra.Command, args []string) error {

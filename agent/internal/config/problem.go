@@ -82,6 +82,11 @@ func (ps Problems) first(n int) Problems {
 	return append(ps[:n:n], more)
 }
 
+// FromFlags reports whether flags alone are to blame: a mistake on the command line.
+func (ps Problems) FromFlags() bool {
+	return !slices.ContainsFunc(ps, func(p Problem) bool { return !strings.HasPrefix(p.Source, "--") })
+}
+
 // about reports whether one of the problems is about the key or a table around it.
 func (ps Problems) about(key string) bool {
 	return slices.ContainsFunc(ps, func(p Problem) bool {
