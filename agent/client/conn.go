@@ -123,7 +123,7 @@ func (c *Client) receive(cn *conn, reply protocol.Reply) *Stray {
 	var asked *protocol.Request
 	if cn.at != nil {
 		asked = &cn.at.request
-	} else if !cn.used && reply.StepID == nil && reply.ErrorCode != 0 {
+	} else if !cn.used && reply.StepID == nil && reply.ErrorCode != 0 && reply.Req.IsZero() {
 		cn.refusal = &reply
 		cn.hangUp(now)
 		return nil

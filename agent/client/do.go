@@ -119,7 +119,11 @@ func (c *Client) begin(ctx context.Context, cn *conn, r protocol.Request) *call 
 	case cn.expired(now):
 		cn.finish(outcome{err: ErrTimeout, at: now}, false)
 	case first && cn.refusal != nil:
-		cn.finish(outcome{reply: *cn.refusal, at: now}, true)
+		o := outcome{reply: *cn.refusal, at: now}
+		if ruled := judge(&r, o.reply); ruled.kind != isAnswer {
+			o.err = &WrongReplyError{Reply: cn.refusal, Problem: ruled.problem}
+		}
+		cn.finish(o, true)
 	default:
 		cn.finish(outcome{err: cn.dead, at: now}, false)
 	}

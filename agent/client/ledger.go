@@ -69,7 +69,9 @@ func (l *ledger) rule(asked *protocol.Request, r protocol.Reply) ruling {
 		return ruling{stray: Unsolicited, problem: "a refusal that does not say of what"}
 	case r.StepID == nil && r.ErrorCode != 0:
 		// The agent could not read the request, or would not: it closes the connection.
-		return ruling{kind: isAnswer, hangUp: true}
+		ruled := judge(asked, r)
+		ruled.hangUp = true
+		return ruled
 	case l.echoes && !asked.Req.IsZero():
 		return ruling{kind: isWrong, hangUp: true,
 			problem: "a reply without the req that the replies before it had"}

@@ -39,6 +39,8 @@ func TestAnswersToOneRequest(t *testing.T) {
 		{"code 0, no step", `{"step_id":null,"error_code":0,"req":$REQ}`, client.ErrWrongReply, "", false},
 		{"code 0, no step, no req", `{"step_id":null,"error_code":0}`, client.ErrWrongReply, "", true},
 		{"busy", `{"step_id":null,"error_code":1,"reason":"busy"}`, refused, "", true},
+		{"refusal of another session", `{"step_id":null,"error_code":1,"session":"b"}`, client.ErrWrongReply, "", true},
+		{"refusal of the same session", `{"step_id":null,"error_code":1,"session":"a"}`, refused, "", true},
 		{"bad message", `{"step_id":null,"error_code":1,"reason":"bad_message"}`, refused, "", true},
 		{"shutting down, with req", `{"step_id":null,"error_code":1,"req":$REQ,"reason":"shutting_down"}`, refused, "", false},
 		{"twice", echoed + echoed, ok, "duplicate", false},
@@ -134,22 +136,26 @@ func TestAgentThatSpeaksFirst(t *testing.T) {
 	good := func(p *peer) { _, _ = p.next(); p.send(echoed); p.drain() }
 	tests := []struct {
 		name, first string
-		want        bool
+		want        error
 		code        int
 		strays      string
 	}{
-		{"refusal", `{"step_id":null,"error_code":1,"reason":"busy"}`, true, 1, ""},
-		{"pass", bare, true, 0, "unsolicited"},
-		{"pass without a step", `{"step_id":null,"error_code":0}`, true, 0, "unsolicited"},
-		{"banner", "220 mail.example.org\r\n", true, 0, "garbage"},
+		{"refusal", `{"step_id":null,"error_code":1,"reason":"busy"}`, nil, 1, ""},
+		{"refusal of another session", `{"step_id":null,"error_code":1,"session":"b"}`, client.ErrWrongReply, 1, ""},
+		{"refusal of a req", `{"step_id":null,"error_code":1,"req":"x"}`, nil, 0, "unsolicited"},
+		{"pass", bare, nil, 0, "unsolicited"},
+		{"pass without a step", `{"step_id":null,"error_code":0}`, nil, 0, "unsolicited"},
+		{"banner", "220 mail.example.org\r\n", nil, 0, "garbage"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c, strays := dial(t, client.Options{}, func(p *peer) { p.send(tt.first); p.drain() }, good)
 				synctest.Wait()
-				reply, err := c.Do(t.Context(), step(1, time.Second))
-				if err != nil || reply.ErrorCode != tt.code || kinds(*strays) != tt.strays {
+				asked := step(1, time.Second)
+				asked.Session = "a"
+				reply, err := c.Do(t.Context(), asked)
+				if !errors.Is(err, tt.want) || reply.ErrorCode != tt.code || kinds(*strays) != tt.strays {
 					t.Errorf("reply %+v, error %v, strays %+v", reply, err, *strays)
 				}
 				// The next request has a connection that serves it.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -51,7 +52,7 @@ func (p *performance) perform(ctx context.Context, procedure stepfile.Procedure,
 	run, err := runner.Run(ctx, procedure, opts)
 	closed := p.close()
 	if err != nil {
-		return err
+		return unfolded(err)
 	}
 	p.view.result(run)
 	if closed != nil {
@@ -131,6 +132,16 @@ func failure(e record.Event, step record.StepResult) (message string, attrs []an
 		message, attrs = "a message answers nothing", []any{"kind", string(e.Stray), "detail", e.Detail}
 	}
 	return message, attrs
+}
+
+// unfolded gives an error of the runner its exit code. A run that contradicts itself has been
+// performed, and is no mistake on the command line.
+func unfolded(err error) error {
+	var wrong *record.EventError
+	if errors.As(err, &wrong) {
+		return &exitError{exitFailed, fmt.Errorf("the run contradicts itself, a defect of stepctl: %w", err)}
+	}
+	return err
 }
 
 // verdictError gives a run its exit code.

@@ -71,7 +71,8 @@ type Options struct {
 //
 // When ctx ends the run ends with the cause record.Interrupted, at once, with everything
 // recorded that had happened. That is no error. An error means that the run could not begin,
-// because of the options, and that nothing was emitted.
+// because of the options, and that nothing was emitted; or, as a *record.EventError, that what
+// was emitted contradicts itself, which is a defect.
 func Run(ctx context.Context, procedure stepfile.Procedure, opts Options) (record.Run, error) {
 	if err := opts.complete(); err != nil {
 		return record.Run{}, err
