@@ -53,6 +53,17 @@ func newAgent(t *testing.T, config string) *agentProcess {
 // run starts the command, which is serve, and waits until it accepts connections.
 func (a *agentProcess) run(cmd *exec.Cmd) {
 	a.t.Helper()
+	a.begin(cmd)
+	waitFor(a.t, "the agent to start", func() bool {
+		var err error
+		_, a.port, err = net.SplitHostPort(a.started())
+		return err == nil
+	})
+}
+
+// begin starts the command.
+func (a *agentProcess) begin(cmd *exec.Cmd) {
+	a.t.Helper()
 	a.cmd = cmd
 	a.cmd.Stderr = a.stderr
 	if err := a.cmd.Start(); err != nil {
@@ -61,11 +72,6 @@ func (a *agentProcess) run(cmd *exec.Cmd) {
 	go func() { a.done <- a.cmd.Wait() }()
 	a.t.Cleanup(func() {
 		_ = a.cmd.Process.Kill() // has ended as a rule
-	})
-	waitFor(a.t, "the agent to start", func() bool {
-		var err error
-		_, a.port, err = net.SplitHostPort(a.started())
-		return err == nil
 	})
 }
 

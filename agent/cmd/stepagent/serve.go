@@ -23,7 +23,8 @@ func newServe() *cobra.Command {
 		Use:   "serve",
 		Short: "run the agent",
 		Long: `serve runs the agent until SIGTERM or SIGINT, which lets steps in flight get their reply; a
-second one ends it at once. SIGHUP reads the config again, like stepagent reload.
+second one ends it at once. SIGHUP reads the config again, like stepagent reload. A stop does not
+wait for a start or a reload that is under way.
 
 ` + precedence,
 		Example: `  stepagent serve
@@ -39,9 +40,12 @@ second one ends it at once. SIGHUP reads the config again, like stepagent reload
 }
 
 func serve(ctx context.Context, from config.Sources, stderr io.Writer) error {
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	// Two to stop, and one to reload: one reload is enough for all that wait.
+	signals, hangUps := make(chan os.Signal, 2), make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
+	signal.Notify(hangUps, syscall.SIGHUP)
+	defer signal.Stop(hangUps)
 
 	c, err := config.Load(from)
 	if err != nil {
@@ -57,36 +61,51 @@ func serve(ctx context.Context, from config.Sources, stderr io.Writer) error {
 		return err
 	}
 	defer service.Close()
-	agent, err := daemon.Start(ctx, daemon.Options{
+	starting, release := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	defer release()
+	agent, err := daemon.Start(starting, daemon.Options{
 		Load:    func() (*config.Loaded, error) { return config.Load(from) },
 		Version: version.Number(), Plugin: self(), Adopt: true, Service: service, Log: log, Level: level,
 	})
-	if err != nil {
+	switch {
+	case err != nil && starting.Err() != nil:
+		log.Info("stopped by a signal before the agent had started")
+		return nil
+	case err != nil:
 		return err
 	}
+	ended := make(chan struct{})
+	defer close(ended)
+	go reloads(ctx, agent, hangUps, ended)
 	return supervise(ctx, agent, signals, log)
+}
+
+// reloads has the agent reload whenever it is told to, until it has ended. The agent logs why
+// a reload was refused; nobody else is there to be told.
+func reloads(ctx context.Context, agent *daemon.Agent, hangUps <-chan os.Signal, ended <-chan struct{}) {
+	for {
+		select {
+		case <-hangUps:
+			_ = agent.Reload(ctx)
+		case <-ended:
+			return
+		}
+	}
 }
 
 var errSecondSignal = errors.New("a second signal came")
 
-// supervise does as the signals say until the agent has stopped.
+// supervise waits for a signal, or a failure, until the agent has stopped.
 func supervise(ctx context.Context, agent *daemon.Agent, signals <-chan os.Signal, log *slog.Logger) error {
 	failed := make(chan error, 1)
 	go func() { failed <- agent.Wait() }()
-	for {
-		select {
-		case err := <-failed:
-			stopErr := agent.Stop(ctx)
-			return errors.Join(err, stopErr)
-		case got := <-signals:
-			if got == syscall.SIGHUP {
-				// The agent logs why a reload was refused; nobody else is there to be told.
-				go func() { _ = agent.Reload(ctx) }()
-				continue
-			}
-			log.Info("signal received", slog.String("signal", got.String()))
-			return stop(ctx, agent, signals)
-		}
+	select {
+	case err := <-failed:
+		stopErr := agent.Stop(ctx)
+		return errors.Join(err, stopErr)
+	case got := <-signals:
+		log.Info("signal received", slog.String("signal", got.String()))
+		return stop(ctx, agent, signals)
 	}
 }
 
@@ -95,11 +114,10 @@ func stop(ctx context.Context, agent *daemon.Agent, signals <-chan os.Signal) er
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go func() {
-		for got := range signals {
-			if got != syscall.SIGHUP {
-				cancel(errSecondSignal)
-				return
-			}
+		select {
+		case <-signals:
+			cancel(errSecondSignal)
+		case <-ctx.Done():
 		}
 	}()
 	if err := agent.Stop(ctx); errors.Is(err, errSecondSignal) {

@@ -66,7 +66,11 @@ type Agent struct {
 	admin     *admin
 	unwatch   context.CancelFunc // ends the feeding of systemd's watchdog
 
-	reloading sync.Mutex // held during a reload and a stop
+	// reloading has one place, taken during a reload and a stop. A stop does not wait for it
+	// long: it ends the context stopping, and with that a reload in progress.
+	reloading chan struct{}
+	stopping  context.Context
+	beginStop context.CancelCauseFunc
 
 	mu      sync.Mutex
 	config  *config.Loaded
@@ -81,7 +85,8 @@ type Agent struct {
 // Start starts an agent and returns when it accepts connections. The context bounds the
 // start only.
 func Start(ctx context.Context, options Options) (*Agent, error) {
-	a := &Agent{options: options, started: time.Now(), stopped: make(chan struct{})}
+	a := &Agent{options: options, started: time.Now(), reloading: make(chan struct{}, 1), stopped: make(chan struct{})}
+	a.stopping, a.beginStop = context.WithCancelCause(context.Background())
 	if err := a.start(ctx); err != nil {
 		a.takeDown(ctx)
 		return nil, err
@@ -154,10 +159,12 @@ func (a *Agent) Wait() error {
 
 // Stop stops the agent: no new connections, an answer for each step in flight within the
 // config's grace time, then everything is closed, the validators last. When the context ends
-// first, the rest goes by force. The error says that something had to.
+// first, the rest goes by force. The error says that something had to. A reload in progress
+// is given up, and nothing of it stays.
 func (a *Agent) Stop(ctx context.Context) error {
-	a.reloading.Lock()
-	defer a.reloading.Unlock()
+	a.beginStop(errStops)
+	a.reloading <- struct{}{}
+	defer func() { <-a.reloading }()
 	select {
 	case <-a.stopped:
 		return nil

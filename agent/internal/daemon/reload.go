@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -20,14 +21,30 @@ type LastReload struct {
 // startTimeout bounds how long validators may take to start, at a start and at a reload.
 const startTimeout = 15 * time.Second
 
+// errStops is why a reload is given up.
+var errStops = errors.New("the agent stops")
+
 // Reload reads the config again and puts it in force: new validators first, each in a new
 // process, then everything at once. Steps that are being judged finish on the old
-// validators. On an error nothing has changed.
+// validators. On an error nothing has changed. It waits for another reload that is in
+// progress, and is given up when the agent stops.
 func (a *Agent) Reload(ctx context.Context) error {
-	a.reloading.Lock()
-	defer a.reloading.Unlock()
+	select {
+	case a.reloading <- struct{}{}:
+		defer func() { <-a.reloading }()
+	case <-a.stopping.Done():
+		return errStops
+	case <-ctx.Done():
+		return fmt.Errorf("another reload is in progress: %w", context.Cause(ctx))
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(a.stopping, cancel)()
 	a.options.Service.Reloading()
 	err := a.tryReload(ctx)
+	if err != nil && a.stopping.Err() != nil {
+		err = errStops
+	}
 	last := LastReload{Time: time.Now()}
 	if err != nil {
 		last.Error = err.Error()
@@ -41,10 +58,8 @@ func (a *Agent) Reload(ctx context.Context) error {
 }
 
 func (a *Agent) tryReload(ctx context.Context) error {
-	select {
-	case <-a.stopped:
-		return errors.New("the agent has stopped")
-	default:
+	if a.stopping.Err() != nil {
+		return errStops
 	}
 	next, err := a.options.Load()
 	if err != nil {

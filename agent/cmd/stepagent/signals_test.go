@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// hanging returns a config whose validator never comes up, and the file in which its program
+// writes a line for each start.
+func hanging(t *testing.T) (config, starts string) {
+	t.Helper()
+	dir := t.TempDir()
+	program, starts := filepath.Join(dir, "hanging"), filepath.Join(dir, "starts")
+	script := fmt.Sprintf("#!/bin/sh\necho started >> %q\nexec sleep 3600\n", starts)
+	if err := os.WriteFile(program, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("[[validators]]\nname = \"hanging\"\npath = %q\n", program), starts
+}
+
+func started(starts string) int {
+	text, _ := os.ReadFile(starts) // there is none before the first
+	return strings.Count(string(text), "\n")
+}
+
+// TestStopDoesNotWaitForReloads: neither for the one that hangs nor for those behind it.
+func TestStopDoesNotWaitForReloads(t *testing.T) {
+	a := startAgent(t, "port = 1\n")
+	config, starts := hanging(t)
+	a.configure(config)
+	for range 3 {
+		a.signal(syscall.SIGHUP)
+		waitFor(t, "the reload to begin", func() bool { return started(starts) == 1 })
+	}
+	a.signal(syscall.SIGTERM)
+	if err := a.wait(); err != nil {
+		t.Errorf("SIGTERM: %v", err)
+	}
+	if log := a.stderr.String(); !strings.Contains(log, `"error":"the agent stops"`) || !strings.Contains(log, "agent stopped") {
+		t.Errorf("the reload was not given up:\n%s", log)
+	}
+	if n := started(starts); n != 1 {
+		t.Errorf("%d reloads were begun, want none after the signal", n)
+	}
+}
+
+// TestSignalEndsAStart that hangs.
+func TestSignalEndsAStart(t *testing.T) {
+	config, starts := hanging(t)
+	a := newAgent(t, config)
+	a.begin(a.command("serve", "--config", a.configFile(), "--port", "0", "--log-format", "json"))
+	waitFor(t, "the start to begin", func() bool { return started(starts) == 1 })
+	a.signal(syscall.SIGTERM)
+	if err := a.wait(); err != nil {
+		t.Errorf("SIGTERM: %v", err)
+	}
+	if log := a.stderr.String(); !strings.Contains(log, "before the agent had started") {
+		t.Errorf("the agent logged:\n%s", log)
+	}
+}
