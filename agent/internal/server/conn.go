@@ -46,7 +46,8 @@ const (
 	reading              // waits for the rest of one
 )
 
-// drainTime is how long the rest of a message may take to arrive once the agent is stopping.
+// drainTime is how long the rest of a message may take to arrive once the agent is stopping,
+// and the client to close when it has its last reply.
 const drainTime = 200 * time.Millisecond
 
 func newConn(s *Server, nc net.Conn, addr netip.AddrPort) *conn {
@@ -180,7 +181,9 @@ func (c *conn) refuseUnread(err error) bool {
 	case errors.As(err, &bad):
 		c.note(s.notes.bad, "bad message", slog.String("detail", bad.Detail))
 		c.turnAway(bad.Reason, bad.Detail)
-	case errors.Is(err, io.EOF), s.draining.Load():
+	case errors.Is(err, io.EOF):
+	case s.draining.Load():
+		c.linger(drainTime)
 	case errors.Is(err, os.ErrDeadlineExceeded) && c.reader.Buffered():
 		detail := "the message was not complete within " + o.MessageTime.String()
 		c.note(s.notes.slow, "slow message", slog.String("detail", detail))
@@ -201,7 +204,7 @@ func (c *conn) refuseRest() bool {
 	for c.reader.Buffered() {
 		message, err := c.reader.Next()
 		if err != nil {
-			return false
+			break
 		}
 		reply := protocol.Reply{Reason: protocol.ShuttingDown, Detail: "the agent stops"}
 		if req, err := protocol.DecodeRequest(message); err == nil {
@@ -212,6 +215,7 @@ func (c *conn) refuseRest() bool {
 			return false
 		}
 	}
+	c.linger(drainTime)
 	return false
 }
 

@@ -120,7 +120,7 @@ func (c *conn) sendSplit(reply protocol.Reply, pause time.Duration) bool {
 // Bounds of what is read and thrown away before a connection is closed on a client that may
 // still be sending, since closing on unread bytes makes the kernel drop our last reply.
 const (
-	maxLingerBytes = 64 << 10
+	maxLingerBytes = 1 << 20
 	maxLingerTime  = 500 * time.Millisecond
 )
 
@@ -128,14 +128,20 @@ const (
 // has had the chance to read it.
 func (c *conn) turnAway(reason protocol.Reason, detail string) {
 	reply := protocol.Reply{ErrorCode: c.server.options.Load().Codes.Of(reason), Reason: reason, Detail: detail}
-	if !c.send(reply) {
-		c.cut()
-		return
-	}
-	half, ok := c.nc.(interface{ CloseWrite() error })
-	if ok && half.CloseWrite() == nil {
-		_ = c.nc.SetReadDeadline(time.Now().Add(maxLingerTime))
-		_, _ = io.CopyN(io.Discard, c.nc, maxLingerBytes) // ends with an error as a rule
+	if c.send(reply) {
+		c.linger(maxLingerTime)
 	}
 	c.cut()
+}
+
+// linger ends our side of the connection and gives the client so long to read what it was
+// sent, and to close its own.
+func (c *conn) linger(within time.Duration) {
+	half, ok := c.nc.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	c.leave() // so that no shutdown changes the deadline
+	_ = c.nc.SetReadDeadline(time.Now().Add(within))
+	_, _ = io.CopyN(io.Discard, c.nc, maxLingerBytes) // ends with an error as a rule
 }

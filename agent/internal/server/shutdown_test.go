@@ -1,10 +1,12 @@
 package server_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,6 +31,21 @@ func gate() (member judge.Member, there <-chan struct{}, let func()) {
 		})}, arrived, func() { close(leave) }
 }
 
+// dialRefused waits until a shutdown has begun, which takes no connections.
+func (h *harness) dialRefused(t *testing.T) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		conn, err := net.Dial("tcp", h.addr)
+		if err != nil {
+			return
+		}
+		_ = conn.Close()
+		if time.Now().After(deadline) {
+			t.Fatal("connections are still accepted during the shutdown")
+		}
+	}
+}
+
 // TestShutdownAnswersStepsInFlight: what is being judged gets its reply, what was sent ahead
 // is told that it is not judged, idle connections just close, and no new ones are accepted.
 func TestShutdownAnswersStepsInFlight(t *testing.T) {
@@ -44,14 +61,38 @@ func TestShutdownAnswersStepsInFlight(t *testing.T) {
 	down := make(chan error, 1)
 	go func() { down <- h.Shutdown(context.Background()) }()
 	idle.expectClosed()
-	if conn, err := net.Dial("tcp", h.addr); err == nil {
-		_ = conn.Close()
-		t.Error("a connection was accepted during the shutdown")
-	}
+	h.dialRefused(t)
 	let()
 	busy.expect(`{"step_id":2,"error_code":0}`)
 	busy.expect(`{"step_id":3,"error_code":1,"req":"ahead","reason":"shutting_down"`)
 	busy.expectClosed()
+	if err := <-down; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestShutdownLosesNoReply to a client that sends ahead more than the agent ever reads: to
+// close on unread bytes would reset the connection and throw away what is not sent yet.
+func TestShutdownLosesNoReply(t *testing.T) {
+	const ahead = 3000
+	member, there, let := gate()
+	h := start(t, defaults(), member)
+	p := h.dial(t)
+	p.send(`{"step_id":1}{"step_id":2}` + strings.Repeat(`{"step_id":3}`, ahead))
+	<-there
+	down := make(chan error, 1)
+	go func() { down <- h.Shutdown(context.Background()) }()
+	h.dialRefused(t)
+	let()
+	p.expect(`{"step_id":1,"error_code":0}`)
+	p.expect(`{"step_id":2,"error_code":0}`)
+	rest, err := io.ReadAll(p.lines)
+	if err != nil {
+		t.Errorf("the connection did not end well: %v", err)
+	}
+	if n := bytes.Count(rest, []byte("\n")); n >= ahead {
+		t.Errorf("the agent read all %d messages: the test proves nothing", n)
+	}
 	if err := <-down; err != nil {
 		t.Error(err)
 	}
