@@ -197,11 +197,11 @@ func (s *Server) admit(nc net.Conn) {
 	}
 	if full != "" {
 		s.stats.Refused++
+		s.refuse(c, full)
 	}
 	s.mu.Unlock()
 	if full != "" {
 		c.note(s.notes.refused, "connection refused", slog.String("detail", full))
-		s.refuse(c, full)
 	}
 }
 
@@ -215,7 +215,8 @@ func (o *Options) allows(addr netip.Addr) bool {
 // only closed, so that a flood costs nothing.
 const maxRefusing = 64
 
-// refuse tells the client why, without keeping accept waiting.
+// refuse tells the client why, without keeping accept waiting. The caller holds mu: once a
+// shutdown waits for the goroutines, none may begin.
 func (s *Server) refuse(c *conn, detail string) {
 	select {
 	case s.refusing <- struct{}{}:
@@ -243,7 +244,8 @@ func (s *Server) dismiss(c *conn) {
 
 // Shutdown stops accepting, closes idle connections, lets steps that are being judged get
 // their answer, and returns when all connections are closed. When the context ends first it
-// closes them by force and returns the context's error. It may be called more than once.
+// closes them by force and returns the context's error, unless none is open. It may be called
+// more than once.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.draining.Store(true)
@@ -267,6 +269,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	s.stop()
+	if s.Stats().Open == 0 {
+		<-done // those who were refused hear why
+		return nil
+	}
 	// Steps that are being judged end now; their clients are to be told why.
 	select {
 	case <-done:

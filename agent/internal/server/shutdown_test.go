@@ -122,6 +122,27 @@ func TestShutdownByForce(t *testing.T) {
 	}
 }
 
+// TestShutdownInHasteOfAnIdleServer uses no force where nobody is connected.
+func TestShutdownInHasteOfAnIdleServer(t *testing.T) {
+	h := start(t, defaults())
+	p := h.dial(t)
+	p.send(`{"step_id":1}`)
+	p.expect(`"error_code":0`)
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(patience); h.Stats().Open > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the connection does not end")
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := h.Shutdown(ctx); err != nil {
+		t.Errorf("shutdown returned %v with nothing open", err)
+	}
+}
+
 // A defective judge panics at the step with id 2.
 type defective struct{ sound *judge.Judge }
 
