@@ -17,7 +17,8 @@ type Reader struct {
 	source io.Reader
 	max    int
 
-	// buf[start:] is what was read and not yet returned; cap(buf) is never above max.
+	// buf[start:] is what was read and not yet returned; cap(buf) is never above max, or what
+	// max was when the buffer was taken.
 	buf   []byte
 	start int
 	inner [innerBufferBytes]byte
@@ -37,12 +38,19 @@ type Reader struct {
 // NewReader returns a Reader of messages of at most maxBytes bytes each; 0 or less means
 // DefaultMaxMessageBytes. White space between messages does not count.
 func NewReader(r io.Reader, maxBytes int) *Reader {
+	reader := &Reader{source: r}
+	reader.SetMax(maxBytes)
+	reader.shrink()
+	return reader
+}
+
+// SetMax puts another limit in force, for the message that Next returns next; 0 or less means
+// DefaultMaxMessageBytes.
+func (r *Reader) SetMax(maxBytes int) {
 	if maxBytes <= 0 {
 		maxBytes = DefaultMaxMessageBytes
 	}
-	reader := &Reader{source: r, max: maxBytes}
-	reader.shrink()
-	return reader
+	r.max = maxBytes
 }
 
 // Wait blocks until the first byte of the next message has been read. It returns io.EOF when
@@ -82,6 +90,8 @@ func (r *Reader) Next() ([]byte, error) {
 		switch {
 		case problem != "":
 			return nil, r.fail(problem)
+		case ended && r.seen > r.max: // which was higher when it came
+			return nil, r.fail(fmt.Sprintf("the message is too long: %d bytes, the limit is %d bytes", r.seen, r.max))
 		case ended:
 			return r.take(), nil
 		case r.seen >= r.max:

@@ -85,6 +85,41 @@ func TestReaderLimit(t *testing.T) {
 	}
 }
 
+// TestReaderOtherLimit: it counts for what has been read already, and for what comes.
+func TestReaderOtherLimit(t *testing.T) {
+	of := func(n int) string { return `{"x":"` + strings.Repeat("x", n-8) + `"}` }
+	first := of(700) // for which the reader takes a buffer of 1000 bytes
+	for _, test := range []struct {
+		name, sent string
+		max        int
+		want       string // of the error; empty for none
+	}{
+		{"higher", of(2000) + of(2000), 2000, ""},
+		{"lower, and what comes keeps it", of(200) + of(200), 200, ""},
+		{"lower than what is there", of(201), 200, "too long: 201 bytes, the limit is 200 bytes"},
+		{"lower than the beginning that is there", of(700), 200, "300 bytes came and its end did not, the limit is 200 bytes"},
+		{"the default", of(4096) + of(4097), 0, "4096 bytes came and its end did not, the limit is 4096 bytes"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			reader := protocol.NewReader(strings.NewReader(first+test.sent), 1000)
+			if message, err := reader.Next(); string(message) != first || err != nil {
+				t.Fatalf("Next: %q, %v", message, err)
+			}
+			if !reader.Buffered() {
+				t.Fatal("nothing has been read ahead")
+			}
+			reader.SetMax(test.max)
+			var err error
+			for err == nil {
+				_, err = reader.Next()
+			}
+			if test.want == "" && err != io.EOF || test.want != "" && !strings.HasSuffix(err.Error(), test.want) {
+				t.Errorf("error %v, want %q", err, test.want)
+			}
+		})
+	}
+}
+
 func TestReaderDefaultLimit(t *testing.T) {
 	endless := io.MultiReader(strings.NewReader("{"), &repeater{part: []byte(" ")})
 	reader := protocol.NewReader(endless, 0)

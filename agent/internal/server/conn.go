@@ -138,6 +138,7 @@ func (c *conn) drain() {
 // handleMessage reads one message and answers it; false ends the connection.
 func (c *conn) handleMessage() bool {
 	o := c.server.options.Load()
+	c.reader.SetMax(o.MessageBytes)
 	c.enter(reading, o.MessageTime, drainTime) // for the whole message, whatever trickles in
 	message, err := c.reader.Next()
 	c.leave()

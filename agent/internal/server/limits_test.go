@@ -42,6 +42,20 @@ func TestTooManyConnections(t *testing.T) {
 	fourth.expect(`"error_code":0`)
 }
 
+// TestOtherMessageBytes: another limit is in force for connections that are open too.
+func TestOtherMessageBytes(t *testing.T) {
+	o := defaults()
+	h := start(t, o)
+	p := h.dial(t)
+	long := `{"step_id":1,"x":"` + strings.Repeat("x", 200) + `"}`
+	p.send(long)
+	p.expect(`"error_code":0`)
+	o.MessageBytes = 100
+	h.SetOptions(o)
+	p.send(long)
+	p.expect(`"bad_message"`, "the limit is 100 bytes")
+}
+
 func TestTooManyConnectionsFromOneAddress(t *testing.T) {
 	o := defaults()
 	o.ConnectionsPerAddress = 1
