@@ -26,6 +26,13 @@ const (
 	stdioMethod    = "/plugin.GRPCStdio/StreamStdio"
 )
 
+// Limits of what a plugin says of itself: a message of 4 MiB would hold a lot.
+const (
+	maxNameBytes    = 100 // of a plugin, a validator or a version
+	maxToldNames    = 50  // validators that are told where one is missing
+	maxToldProblems = 100 // of one validator's settings
+)
+
 // dial makes the connection to the plugin's socket.
 func (in *instance) dial(socket string) (err error) {
 	in.conn, err = grpc.NewClient("passthrough:plugin",
@@ -49,7 +56,7 @@ func (l *launching) describe(ctx context.Context) error {
 	if err != nil {
 		return serviceError("Describe", err)
 	}
-	l.name, l.version = printable([]byte(about.GetName())), printable([]byte(about.GetVersion()))
+	l.name, l.version = brief(about.GetName(), maxNameBytes), brief(about.GetVersion(), maxNameBytes)
 	request := &validatorv1.ConfigureRequest{}
 	var wrong []error
 	for _, m := range l.members {
@@ -71,8 +78,8 @@ func (l *launching) describe(ctx context.Context) error {
 		return fmt.Errorf("the plugin answered Configure with %d results for %d validators", n, len(l.members))
 	}
 	for i, r := range response.GetResults() {
-		for _, p := range r.GetProblems() {
-			wrong = append(wrong, l.members[i].wrong(settingsKey(p.GetKey()), "%s", printable([]byte(p.GetProblem()))))
+		for _, p := range r.GetProblems()[:min(len(r.GetProblems()), maxToldProblems)] {
+			wrong = append(wrong, l.members[i].wrong(settingsKey(p.GetKey()), "%s", brief(p.GetProblem(), sdk.MaxErrorBytes)))
 		}
 		l.first = append(l.first, judge.Expectation{StepID: r.GetFirst(), Known: r.First != nil})
 	}
@@ -91,7 +98,11 @@ func has(about *validatorv1.DescribeResponse, validator string) bool {
 func names(about *validatorv1.DescribeResponse) string {
 	var all []string
 	for _, v := range about.GetValidators() {
-		all = append(all, printable([]byte(v.GetName())))
+		if len(all) == maxToldNames {
+			all = append(all, "...")
+			break
+		}
+		all = append(all, brief(v.GetName(), maxNameBytes))
 	}
 	if len(all) == 0 {
 		return "none"
@@ -103,7 +114,7 @@ func settingsKey(below string) string {
 	if below == "" {
 		return "settings"
 	}
-	return "settings." + printable([]byte(below))
+	return "settings." + brief(below, sdk.MaxErrorBytes)
 }
 
 // serviceError says what a call of the contract came to, without gRPC's own words around it.
@@ -112,7 +123,15 @@ func serviceError(method string, err error) error {
 	if s.Code() == codes.Unimplemented {
 		return fmt.Errorf("it does not serve %s of stepagent.validator.v1.ValidatorService", method)
 	}
-	return fmt.Errorf("%s: %s", method, printable([]byte(s.Message())))
+	return fmt.Errorf("%s: %s", method, brief(s.Message(), sdk.MaxErrorBytes))
+}
+
+// brief returns a text of the plugin's as it may stand in logs and errors.
+func brief(text string, most int) string {
+	if len(text) <= most {
+		return printable([]byte(text))
+	}
+	return printable([]byte(text[:most])) + "..."
 }
 
 // open opens the stream for steps.

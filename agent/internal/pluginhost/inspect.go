@@ -111,7 +111,7 @@ func (l *launching) about(ctx context.Context) (About, error) {
 	if err != nil {
 		return About{}, serviceError("Describe", err)
 	}
-	about := About{Name: printable([]byte(d.GetName())), Version: printable([]byte(d.GetVersion())), Ready: time.Since(l.started)}
+	about := About{Name: brief(d.GetName(), maxNameBytes), Version: brief(d.GetVersion(), maxNameBytes), Ready: time.Since(l.started)}
 	for _, v := range d.GetValidators() {
 		about.Validators = append(about.Validators, Offer{printable([]byte(v.GetName())),
 			printable([]byte(v.GetVersion())), printable([]byte(v.GetSummary()))})

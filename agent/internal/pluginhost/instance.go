@@ -3,7 +3,6 @@ package pluginhost
 import (
 	"context"
 	"fmt"
-	"os"
 	"time"
 
 	"google.golang.org/grpc"
@@ -60,7 +59,7 @@ func (in *instance) stop(grace time.Duration) {
 		in.sum.stop()
 	}
 	if in.dir != "" {
-		_ = os.RemoveAll(in.dir) // what stays, Host.Close or the next agent removes
+		_ = removeTree(in.dir) // what stays, Host.Close or the next agent removes
 	}
 }
 

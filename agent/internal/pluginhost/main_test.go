@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	case len(os.Args) > 2 && os.Args[1] == "plugin":
 		misbehave(os.Args[2])
 	case len(os.Args) > 2 && os.Args[1] == "agent":
-		runAgent(os.Args[2], slices.Contains(os.Args, "bombed"))
+		runAgent(os.Args[2], os.Args[3:])
 	default:
 		os.Exit(m.Run())
 	}
@@ -171,8 +171,8 @@ func eventually(t testing.TB, what string, happened func() bool) {
 }
 
 // runAgent is an agent with one plugin. It says the plugin's process id and stays.
-func runAgent(socketDir string, bombed bool) {
-	if bombed {
+func runAgent(socketDir string, kind []string) {
+	if slices.Contains(kind, "bombed") {
 		if err := runBombedAgent(socketDir); err != nil {
 			fmt.Println(err)
 		}
@@ -181,7 +181,11 @@ func runAgent(socketDir string, bombed bool) {
 	h, err := New(Options{Self: os.Args[0], SelfArgv0: argv0, SocketDir: socketDir})
 	if err == nil {
 		var set *Set
-		if set, err = h.Start(context.Background(), []Spec{{Name: "e", Validator: "echo"}}); err == nil {
+		spec := Spec{Name: "e", Validator: "echo"}
+		if slices.Contains(kind, "daemon") {
+			spec.Path, spec.Args = os.Args[0], []string{"plugin", "daemon"}
+		}
+		if set, err = h.Start(context.Background(), []Spec{spec}); err == nil {
 			fmt.Println(set.Status()[0].PID)
 			_, _ = io.Copy(io.Discard, os.Stdin)
 			return

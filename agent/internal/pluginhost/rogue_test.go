@@ -44,6 +44,14 @@ func (p *roguePlugin) GRPCClient(context.Context, *goplugin.GRPCBroker, *grpc.Cl
 }
 
 func (p *roguePlugin) Describe(context.Context, *validatorv1.DescribeRequest) (*validatorv1.DescribeResponse, error) {
+	if p.rogue == "talks-too-much" {
+		much := strings.Repeat("much ", 1000)
+		about := &validatorv1.DescribeResponse{Name: much, Version: much}
+		for n := range 500 {
+			about.Validators = append(about.Validators, &validatorv1.ValidatorInfo{Name: fmt.Sprint(n, much)})
+		}
+		return about, nil
+	}
 	return &validatorv1.DescribeResponse{Name: "rogue\x1b", Version: "0",
 		Validators: []*validatorv1.ValidatorInfo{{Name: "v"}}}, nil
 }

@@ -68,7 +68,7 @@ func (l *launching) selfTest(ctx context.Context) error {
 			continue
 		}
 		if text != "" {
-			return fmt.Errorf("step %d, the self-test of validator %s: %s", step.ID, l.members[i].Name, printable([]byte(text)))
+			return fmt.Errorf("step %d, the self-test of validator %s: %s", step.ID, l.members[i].Name, brief(text, sdk.MaxErrorBytes))
 		}
 	}
 	return nil

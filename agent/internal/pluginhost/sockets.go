@@ -1,10 +1,13 @@
 package pluginhost
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -55,7 +58,7 @@ func openSocketDir(shared string) (*socketDir, error) {
 }
 
 func (d *socketDir) close() error {
-	return errors.Join(os.RemoveAll(d.path), d.lock.Close())
+	return errors.Join(removeTree(d.path), d.lock.Close())
 }
 
 // checkSharedDir makes the shared directory, or checks the one that is there.
@@ -101,11 +104,45 @@ func sweep(shared string) error {
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(os.RemoveAll(path), lock.Close()); err != nil {
+		endOrphans(path)
+		_ = removeTree(path) // what a plugin has made unremovable keeps no agent from starting
+		if err := lock.Close(); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// removeTree removes a directory and what is in it, also where a plugin has taken the right
+// to do so away from the user that both are of.
+func removeTree(path string) error {
+	if err := os.RemoveAll(path); !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	err := filepath.WalkDir(path, func(below string, entry fs.DirEntry, err error) error {
+		if entry != nil && entry.IsDir() {
+			return os.Chmod(below, 0o700) // before it is read
+		}
+		return err
+	})
+	return errors.Join(err, os.RemoveAll(path))
+}
+
+// endOrphans kills the processes that plugins of a dead agent have left behind, and plugins
+// that kept the kernel from ending them with it: all whose environment names the directory
+// of that agent's sockets, as the agent gave it to them.
+func endOrphans(dir string) {
+	mark := []byte("\x00PLUGIN_UNIX_SOCKET_DIR=" + dir + "/")
+	all, _ := filepath.Glob("/proc/[0-9]*/environ") // the pattern is sound
+	for _, path := range all {
+		environ, err := os.ReadFile(path)
+		if err != nil || !bytes.Contains(append([]byte{0}, environ...), mark) {
+			continue // another user's, or gone
+		}
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil {
+			_ = unix.Kill(pid, unix.SIGKILL) // gone already is as good
+		}
+	}
 }
 
 // lockDir opens a directory and locks it until the file is closed.

@@ -113,3 +113,29 @@ func TestTheLongestSocketDirHoldsASocket(t *testing.T) {
 	h, _ := newTestHost(t, func(o *Options) { o.SocketDir = dir })
 	passes(t, startSet(t, h, Spec{Name: "a", Validator: "echo"}).Groups()[0], 1)
 }
+
+// What a plugin has made unreadable is removed all the same.
+func TestRemoveTree(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "dir")
+	below := filepath.Join(dir, "a", "b")
+	if err := os.MkdirAll(below, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(below, "c"), nil, 0o000); err != nil {
+		t.Fatal(err)
+	}
+	for _, locked := range []string{below, filepath.Dir(below), dir} {
+		if err := os.Chmod(locked, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := removeTree(dir); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Lstat(dir); !os.IsNotExist(err) {
+		t.Errorf("it is still there: %v", err)
+	}
+	if err := removeTree(dir); err != nil {
+		t.Errorf("nothing is no trouble: %v", err)
+	}
+}

@@ -134,28 +134,7 @@ func TestP10TheKernelPrefersThePlugin(t *testing.T) {
 
 func TestP14AgentKilled(t *testing.T) {
 	dir := socketsAt(t)
-	agent := exec.Command(self(t), "agent", dir)
-	agent.Stderr = os.Stderr
-	stdin, err := agent.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = stdin.Close() }()
-	stdout, err := agent.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := agent.Start(); err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(line))
-	if err != nil {
-		t.Fatal(err)
-	}
+	agent, pid := agentToKill(t, dir)
 	plugin, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -201,4 +180,53 @@ func dirEntries(t *testing.T, dir string) []string {
 		names = append(names, e.Name())
 	}
 	return names
+}
+
+// A daemon of a plugin, which the kernel does not end with the agent, is ended by the next
+// one.
+func TestP14AgentKilledAndADaemonIsLeft(t *testing.T) {
+	dir := socketsAt(t)
+	agent, _ := agentToKill(t, dir, "daemon")
+	eventually(t, "the daemon runs", func() bool { return napping(agent.Process.Pid) == 1 })
+	if err := agent.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = agent.Wait() // it was killed
+	if napping(agent.Process.Pid) != 1 {
+		t.Error("the daemon has ended already: there is nothing to see here")
+	}
+	h, err := New(Options{SocketDir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	eventually(t, "the daemon has ended", func() bool { return napping(agent.Process.Pid) == 0 })
+}
+
+// agentToKill starts an agent in a process of its own, and returns it and its plugin's
+// process id.
+func agentToKill(t *testing.T, dir string, kind ...string) (agent *exec.Cmd, plugin int) {
+	t.Helper()
+	agent = exec.Command(self(t), append([]string{"agent", dir}, kind...)...)
+	agent.Stderr = os.Stderr
+	stdin, err := agent.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = stdin.Close() })
+	stdout, err := agent.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := agent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plugin, err = strconv.Atoi(strings.TrimSpace(line)); err != nil {
+		t.Fatal(err)
+	}
+	return agent, plugin
 }
