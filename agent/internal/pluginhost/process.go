@@ -134,8 +134,9 @@ func (p *process) bear() error {
 	p.family.mu.RLock()
 	defer p.family.mu.RUnlock()
 	err := p.cmd.Start()
-	if held := p.cmd.SysProcAttr; errors.Is(err, unix.EPERM) && held.Ptrace {
-		held.Ptrace = false // not allowed here, see ptrace_scope in ptrace(2)
+	forbidden := errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSYS)
+	if held := p.cmd.SysProcAttr; forbidden && held.Ptrace {
+		held.Ptrace = false // see ptrace_scope in ptrace(2); an emulator has none of it
 		again := *p.cmd     // an exec.Cmd is started once
 		p.cmd = &exec.Cmd{Path: again.Path, Args: again.Args, Env: again.Env, ExtraFiles: again.ExtraFiles,
 			Stdout: again.Stdout, Stderr: again.Stderr, SysProcAttr: held}

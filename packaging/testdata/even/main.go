@@ -1,0 +1,26 @@
+// Command even is a validator as somebody else would write it: it passes steps whose number is
+// even. The scripts in packaging build it for boards and put it into an agent.
+package main
+
+import (
+	"context"
+
+	"github.com/stepagent/stepagent/plugins/sdk"
+	"github.com/stepagent/stepagent/plugins/validator"
+)
+
+type even struct{}
+
+func (even) Validate(_ context.Context, _ validator.Session, step validator.Step) (validator.Verdict, error) {
+	if step.ID%2 != 0 {
+		return validator.FailWith(validator.RuleBroken, "the step id is odd", nil), nil
+	}
+	return validator.PassWith(nil), nil
+}
+
+func main() {
+	sdk.Serve(sdk.Plugin{Name: "even", Version: "1.0.0", Validators: []sdk.Validator{{
+		Name: "even", Version: "1.0.0", Summary: "step ids are even",
+		New: func([]byte) (validator.Validator, error) { return even{}, nil },
+	}}})
+}
