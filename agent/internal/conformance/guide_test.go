@@ -1,0 +1,54 @@
+package conformance_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stepagent/stepagent/agent/internal/conformance"
+)
+
+const example = "../../../plugins/examples/voltage"
+
+// TestGuide: the program in the guide is the one that is compiled here, and short.
+func TestGuide(t *testing.T) {
+	t.Parallel()
+	guide, err := os.ReadFile("../../../docs/plugins.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := os.ReadFile(filepath.Join(example, "main.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(guide), "```go\n"+string(program)+"```\n") {
+		t.Errorf("the program in the guide is not %s/main.go", example)
+	}
+	if n := strings.Count(string(program), "\n"); n > 30 {
+		t.Errorf("the program has %d lines, and is said to have at most 30", n)
+	}
+	tests, err := os.ReadFile(filepath.Join(example, "main_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := regexp.MustCompile(`(?m)^\tvalidatortest\.Check.*$`).FindString(string(tests))
+	if check == "" || !strings.Contains(string(guide), check) {
+		t.Errorf("the guide does not have the test %q", check)
+	}
+}
+
+// TestGuideProgram: what the guide says of its program holds.
+func TestGuideProgram(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "voltage")
+	if out, err := exec.Command("go", "build", "-o", path, example).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	l, sound := check(t, "", conformance.Subject{Path: path, Settings: []byte(`{"volts":28}`), Data: [][]byte{[]byte(`{"voltage":27.5}`)}})
+	if !sound {
+		t.Errorf("not sound:\n%s", l)
+	}
+}
