@@ -13,10 +13,10 @@ type limit struct{ Volts float64 }
 
 func (l *limit) Validate(_ context.Context, _ validator.Session, step validator.Step) (validator.Verdict, error) {
 	var data struct{ Voltage *float64 }
-	if json.Unmarshal(step.Data, &data) != nil || data.Voltage == nil || *data.Voltage > l.Volts {
-		return validator.FailWith(validator.RuleBroken, "the voltage is missing or too high", nil), nil
+	if json.Unmarshal(step.Data, &data) == nil && data.Voltage != nil && *data.Voltage <= l.Volts {
+		return validator.PassWith(nil), nil
 	}
-	return validator.PassWith(nil), nil
+	return validator.FailWith(validator.RuleBroken, "the voltage is missing or too high", nil), nil
 }
 
 func main() {
