@@ -96,10 +96,10 @@ func (m *Manager) end(s *seat, incomplete string) *session {
 	return ended
 }
 
-// logEnd writes the one line that a session gets; nil gets none.
+// logEnd writes the one line that a session gets, unless too many end; nil gets none.
 func (m *Manager) logEnd(ended *session, incomplete string) {
 	if ended != nil {
-		ended.logEnd(m.log, m.clock.Now(), incomplete)
+		ended.logEnd(m.ends, m.log, m.clock.Now(), incomplete)
 	}
 }
 

@@ -3,6 +3,7 @@ package session_test
 import (
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -64,6 +65,33 @@ func TestOneLineForEachSession(t *testing.T) {
 		}
 		a.check()
 		a.expire()
+	})
+}
+
+// TestEndsDoNotFloodTheLog: short sessions in plenty are counted, and not all told.
+func TestEndsDoNotFloodTheLog(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := options
+		o.Steps = 1
+		a := newAgent(t, "advance", o)
+		c := a.connect(here)
+		for range 1200 {
+			do(c, step(1))
+		}
+		if got := len(a.log.ends()); got != 500 {
+			t.Errorf("%d lines in one second, want 500", got)
+		}
+		time.Sleep(time.Second)
+		do(c, step(1))
+		ends := a.log.ends()
+		if last := ends[len(ends)-1].text; len(ends) != 501 || !strings.HasSuffix(last, " suppressed=700") {
+			t.Errorf("%d lines, the last is %s", len(ends), last)
+		}
+		if got := a.Stats().Completed; got != 1201 {
+			t.Errorf("%d sessions are counted, want all", got)
+		}
+		c.Close()
 	})
 }
 

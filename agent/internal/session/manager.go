@@ -12,17 +12,20 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/logging"
 )
 
-// maxBadStepLines is how many lines about steps that did not pass are logged in one second;
-// further ones are counted.
-const maxBadStepLines = 500
+// How many lines about steps that did not pass, and about sessions that ended, are logged in
+// one second each; further ones are counted.
+const (
+	maxBadStepLines = 500
+	maxEndLines     = 500
+)
 
 // A Manager holds all sessions of an agent. It is safe for concurrent use.
 type Manager struct {
 	judge Judge
 	clock Clock
 	log   *slog.Logger
-	// badSteps and crowded bound the lines that clients can cause.
-	badSteps, crowded *logging.Limiter
+	// These bound the lines that clients can cause.
+	badSteps, ends, crowded *logging.Limiter
 
 	options atomic.Pointer[Options]
 
@@ -63,6 +66,7 @@ func NewManagerAt(clock Clock, judge Judge, options Options, log *slog.Logger) *
 	m := &Manager{
 		judge: judge, clock: clock, log: log,
 		badSteps: logging.NewBurstLimiter(time.Second, maxBadStepLines),
+		ends:     logging.NewBurstLimiter(time.Second, maxEndLines),
 		crowded:  logging.NewLimiter(time.Second),
 		seats:    map[*seat]struct{}{},
 		named:    map[string]*seat{},

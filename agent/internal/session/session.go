@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/judge"
+	"github.com/stepagent/stepagent/agent/internal/logging"
 	"github.com/stepagent/stepagent/agent/protocol"
 	"github.com/stepagent/stepagent/plugins/validator"
 )
@@ -135,7 +136,7 @@ func (s *session) over() bool { return s.position >= s.steps }
 func (s *session) due() time.Time { return s.replied.Add(s.interval) }
 
 // logEnd writes the one line that a session gets.
-func (s *session) logEnd(log *slog.Logger, now time.Time, incomplete string) {
+func (s *session) logEnd(limiter *logging.Limiter, log *slog.Logger, now time.Time, incomplete string) {
 	verdict := "pass"
 	switch {
 	case incomplete != "":
@@ -157,7 +158,7 @@ func (s *session) logEnd(log *slog.Logger, now time.Time, incomplete string) {
 	if s.faulted {
 		attrs = append(attrs, slog.Bool("faults", true))
 	}
-	log.LogAttrs(context.Background(), slog.LevelInfo, "session ended", attrs...)
+	limiter.Log(context.Background(), log, slog.LevelInfo, "session ended", attrs...)
 }
 
 // generations writes the numbers of the chains that judged, such as "3" or "3,4".
