@@ -140,18 +140,21 @@ func (m *Manager) publish(s *seat) {
 	m.arm(s)
 }
 
-// arm sets the seat's timer to its deadline; the caller holds mu.
+// arm sees to it that the seat's timer goes off at its deadline or before, when expire sets it
+// again: a step, which puts the deadline off, does not touch it. The caller holds mu.
 func (m *Manager) arm(s *seat) {
-	in := s.deadline(m.options.Load()).Sub(m.clock.Now())
-	switch {
+	deadline := s.deadline(m.options.Load())
+	switch in := deadline.Sub(m.clock.Now()); {
 	case !s.card.open && s.rest == nil: // it stays as long as its connection
 		if s.timer != nil {
 			s.timer.Stop()
+			s.fires = time.Time{}
 		}
 	case s.timer == nil:
-		s.timer = m.clock.AfterFunc(in, func() { m.expire(s) })
-	default:
+		s.timer, s.fires = m.clock.AfterFunc(in, func() { m.expire(s) }), deadline
+	case s.fires.IsZero() || deadline.Before(s.fires):
 		s.timer.Reset(in)
+		s.fires = deadline
 	}
 }
 
@@ -160,6 +163,7 @@ func (m *Manager) expire(s *seat) {
 	s.turn <- struct{}{}
 	defer s.pass()
 	m.mu.Lock()
+	s.fires = time.Time{}
 	var ended *session
 	why := idle
 	if !s.card.left.IsZero() {

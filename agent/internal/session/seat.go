@@ -28,6 +28,7 @@ type seat struct {
 
 	// Guarded by Manager.mu.
 	timer Timer
+	fires time.Time     // when the timer goes off; zero when it is not set
 	dead  bool          // no longer in the manager's tables; look for the seat again
 	conns []*Conn       // that have used a named seat and are open
 	rest  *list.Element // of a named seat without a session: its place among those
