@@ -191,21 +191,23 @@ func (c *Conn) reply(req protocol.Request, reason protocol.Reason, detail string
 	}
 }
 
-// logStep writes a line for a step that did not pass, and at debug level for one that did.
+// logStep writes a line for a step that did not pass, and at debug level for one that did. Its
+// position is the step's own place in the procedure, counted from 1: the session's position
+// once the step is judged, whether it is or not.
 func (c *Conn) logStep(s *session, req protocol.Request, j judge.Judgement, reason protocol.Reason) {
-	level, message := slog.LevelWarn, "step failed"
+	level, message, position := slog.LevelWarn, "step failed", s.position
 	switch j.Outcome {
 	case validator.Pass:
 		level, message = slog.LevelDebug, "step passed"
 	case validator.Undecided:
-		level, message = slog.LevelError, "step undecided"
+		level, message, position = slog.LevelError, "step undecided", s.position+1
 	}
 	if !c.manager.log.Enabled(context.Background(), level) {
 		return
 	}
 	attrs := []slog.Attr{
 		slog.String("session", s.id), slog.Int64("step_id", req.StepID),
-		slog.Int("position", s.position), slog.String("client", c.peer.Addr.String()),
+		slog.Int("position", position), slog.String("client", c.peer.Addr.String()),
 	}
 	if reason != "" {
 		attrs = append(attrs, slog.String("reason", string(reason)),

@@ -117,7 +117,7 @@ func TestStepsAreLoggedByTheirOutcome(t *testing.T) {
 		want := []string{
 			`DEBUG step passed session=a step_id=1 position=1 client=192.0.2.1:40001`,
 			`WARN step failed session=a step_id=7 position=2 client=192.0.2.1:40001 reason=out_of_order validator=sequence detail=step 2 must come now, got 7`,
-			`ERROR step undecided session=a step_id=3 position=2 client=192.0.2.1:40001 reason=validator_unavailable validator=obedient detail=validator obedient gave no verdict: told to be undecided`,
+			`ERROR step undecided session=a step_id=3 position=3 client=192.0.2.1:40001 reason=validator_unavailable validator=obedient detail=validator obedient gave no verdict: told to be undecided`,
 			`DEBUG step passed session=a step_id=3 position=3 client=192.0.2.1:40001 fault=delay`,
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
