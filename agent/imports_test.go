@@ -27,7 +27,7 @@ var floors = [][]string{
 	{"plugins/bundled", "plugins/examples/voltage", "agent/internal/pluginhost", "agent/internal/server", "agent/internal/report"},
 	{"agent/internal/conformance", "agent/internal/daemon", "agent/internal/report/html", "agent/internal/report/junit", "agent/internal/report/tap"},
 	{"agent/cmd/stepagent", "agent/cmd/stepctl"},
-	{"packaging/changelog", "packaging/copyright", "packaging/modproxy", "packaging/testdata/even"},
+	{"packaging/acceptance/bench", "packaging/changelog", "packaging/copyright", "packaging/modproxy", "packaging/testdata/even"},
 }
 
 // cargo are files that commands carry; these packages import nothing and anybody may import

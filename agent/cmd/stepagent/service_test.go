@@ -188,8 +188,11 @@ func TestRestartRefusesNobody(t *testing.T) {
 	}
 }
 
-// TestPluginsGetNoPort: a plugin that outlives its agent must not hold the port.
-func TestPluginsGetNoPort(t *testing.T) {
+// TestWhatPluginsGet: a plugin that outlives its agent must not hold the port, nor speak for
+// the agent; it finds the service's secrets, and none of what else is in the environment.
+func TestWhatPluginsGet(t *testing.T) {
+	t.Setenv("CREDENTIALS_DIRECTORY", "/run/credentials/stepagent.service")
+	t.Setenv("DATABASE_PASSWORD", "a secret")
 	m := newServiceManager(t, "127.0.0.1:0")
 	a := m.start(m.config())
 	port := sockets(t, a.cmd.Process.Pid)
@@ -203,7 +206,10 @@ func TestPluginsGetNoPort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, variable := range []string{"LISTEN_", "NOTIFY_SOCKET", "WATCHDOG_"} {
+	if !strings.Contains(string(environ), "CREDENTIALS_DIRECTORY=/run/credentials/stepagent.service\x00") {
+		t.Errorf("the plugin does not find its secrets: %q", environ)
+	}
+	for _, variable := range []string{"LISTEN_", "NOTIFY_SOCKET", "WATCHDOG_", "DATABASE_"} {
 		if strings.Contains(string(environ), variable) {
 			t.Errorf("the plugin sees %s: %q", variable, environ)
 		}

@@ -163,10 +163,11 @@ func (l *launching) start(ctx context.Context, h *Host) (string, error) {
 }
 
 // environment is what a plugin sees of the agent's own. It has what a script needs to find
-// its interpreter and to print text, and nothing that might be secret.
+// its interpreter and to print text, the folder of the secrets that systemd has for the
+// service (LoadCredential in systemd.exec(5)), and nothing that might be secret itself.
 func environment() []string {
 	env := []string{}
-	for _, key := range []string{"PATH", "HOME", "LANG", "LC_ALL", "TZ"} {
+	for _, key := range []string{"PATH", "HOME", "LANG", "LC_ALL", "TZ", "CREDENTIALS_DIRECTORY"} {
 		if value, ok := os.LookupEnv(key); ok {
 			env = append(env, key+"="+value)
 		}

@@ -53,7 +53,7 @@ func TestProbe(t *testing.T) {
 func TestProbeGoesToTheValidators(t *testing.T) {
 	var seen []validator.Session
 	watcher := judge.Member{Name: "watcher", Validator: validate(
-		func(_ context.Context, s validator.Session, step validator.Step) (validator.Verdict, error) {
+		func(_ context.Context, s validator.Session, _ validator.Step) (validator.Verdict, error) {
 			seen = append(seen, s)
 			v := validator.PassWith(nil)
 			v.Fault = &validator.Fault{Kind: validator.FaultWithhold}

@@ -1,0 +1,76 @@
+// Command bench is the plugin of a user's own in the acceptance test of the packages: it lies
+// outside stepagent, in one file, as a plugin on a bench would, and its validators need what the
+// example drop-ins give.
+package main
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/stepagent/stepagent/plugins/sdk"
+	"github.com/stepagent/stepagent/plugins/validator"
+)
+
+const version = "1.0.0"
+
+func main() {
+	sdk.Serve(sdk.Plugin{Name: "bench", Version: version, Validators: []sdk.Validator{
+		{Name: "token", Version: version, Summary: "the data have the bench's token", New: newToken},
+		{Name: "slow", Version: version, Summary: "each verdict takes three seconds",
+			New: func([]byte) (validator.Validator, error) { return slow{}, nil }},
+		{Name: "hungry", Version: version, Summary: "step 3 takes a gibibyte of memory",
+			New: func([]byte) (validator.Validator, error) { return hungry{}, nil }},
+	}})
+}
+
+// A token passes steps whose data have the secret that systemd hands to the service.
+type token struct{ secret []byte }
+
+func newToken([]byte) (validator.Validator, error) {
+	file := filepath.Join(os.Getenv("CREDENTIALS_DIRECTORY"), "bench-token")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("the bench's token: %w; give it to the service with LoadCredential=bench-token", err)
+	}
+	return token{[]byte(strings.TrimSpace(string(text)))}, nil
+}
+
+func (t token) Validate(_ context.Context, _ validator.Session, step validator.Step) (validator.Verdict, error) {
+	var data struct{ Token string }
+	if json.Unmarshal(step.Data, &data) != nil || subtle.ConstantTimeCompare([]byte(data.Token), t.secret) == 0 {
+		return validator.FailWith(validator.RuleBroken, "the data do not have the bench's token", nil), nil
+	}
+	return validator.PassWith(nil), nil
+}
+
+// A slow validator keeps a step in flight.
+type slow struct{}
+
+func (slow) Validate(ctx context.Context, _ validator.Session, _ validator.Step) (validator.Verdict, error) {
+	select {
+	case <-time.After(3 * time.Second):
+		return validator.PassWith(nil), nil
+	case <-ctx.Done():
+		return validator.Verdict{}, ctx.Err()
+	}
+}
+
+// A hungry validator uses more memory than there is for the service.
+type hungry struct{}
+
+func (hungry) Validate(_ context.Context, _ validator.Session, step validator.Step) (validator.Verdict, error) {
+	if step.ID == 3 {
+		taken := make([]byte, 1<<30)
+		for i := 0; i < len(taken); i += 4096 {
+			taken[i] = 1 // memory is taken when it is written to
+		}
+		return validator.FailWith(validator.RuleBroken, fmt.Sprintf("%d bytes were there", len(taken)), nil), nil
+	}
+	return validator.PassWith(nil), nil
+}
