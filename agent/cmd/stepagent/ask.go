@@ -75,13 +75,32 @@ func newQuestion(use, short string, show func(io.Writer, daemon.Status) error, p
 
 // ask puts a question to the agent that the command's flags and config point to.
 func ask(cmd *cobra.Command, question func(context.Context, string) (daemon.Status, error)) (daemon.Status, error) {
-	c, err := config.Load(sources(cmd))
+	socket, err := socketOf(cmd)
 	if err != nil {
 		return daemon.Status{}, err
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), askTimeout)
 	defer cancel()
-	return question(ctx, daemon.AdminSocket(c, daemon.RuntimeDir(), c.Port))
+	return question(ctx, socket)
+}
+
+// socketOf returns the admin socket of the agent that is meant. A config file that has become
+// wrong since the agent read it says nothing about that; where there is one agent only, it is
+// the one, and on a reload it will say itself, and in its log, what is wrong.
+func socketOf(cmd *cobra.Command) (string, error) {
+	from := sources(cmd)
+	c, err := config.Load(from)
+	if err == nil {
+		return daemon.AdminSocket(c, daemon.RuntimeDir(), c.Port), nil
+	}
+	from.File = ""
+	if c, without := config.Load(from); without == nil && (cmd.Flags().Changed("port") || cmd.Flags().Changed("admin-socket")) {
+		return daemon.AdminSocket(c, daemon.RuntimeDir(), c.Port), nil
+	}
+	if sockets := daemon.AdminSockets(daemon.RuntimeDir()); len(sockets) == 1 {
+		return sockets[0], nil
+	}
+	return "", err
 }
 
 func printStatus(w io.Writer, s daemon.Status) error {

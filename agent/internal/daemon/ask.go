@@ -24,6 +24,13 @@ func AdminSocket(c *config.Loaded, runtimeDir string, port int) string {
 	return filepath.Join(runtimeDir, fmt.Sprintf("admin-%d.sock", port))
 }
 
+// AdminSockets returns the admin sockets in the runtime directory that have no path of their
+// own; some may be left by agents that were killed.
+func AdminSockets(runtimeDir string) []string {
+	sockets, _ := filepath.Glob(filepath.Join(runtimeDir, "admin-*.sock")) // the pattern is sound
+	return sockets
+}
+
 func adminSocket(c *config.Loaded, runtimeDir string, addr net.Addr) string {
 	port := c.Port
 	if tcp, ok := addr.(*net.TCPAddr); ok {
@@ -77,8 +84,7 @@ func unreachable(socket string, err error) error {
 		return fmt.Errorf("no right to use the admin socket %s; try as root or as the agent's user", socket)
 	}
 	hint := "is an agent running?"
-	others, _ := filepath.Glob(filepath.Join(filepath.Dir(socket), "admin-*.sock")) // the pattern is sound
-	others = slices.DeleteFunc(others, func(other string) bool { return other == socket })
+	others := slices.DeleteFunc(AdminSockets(filepath.Dir(socket)), func(other string) bool { return other == socket })
 	if len(others) > 0 {
 		hint = "there is " + strings.Join(others, ", ") + "; name one with --admin-socket, or its agent's port with --port"
 	}

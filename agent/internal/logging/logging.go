@@ -36,7 +36,8 @@ type Options struct {
 // New returns a logger that writes to w, a line with each call of Write. It may be used by
 // many goroutines at once.
 //
-// Where w is the journal of systemd, lines have no time: the journal has its own. Tint has
+// Where w is the journal of systemd, lines have no time, as the journal has its own, and begin
+// with their priority, which the journal takes off again: sd-daemon(3). Tint has
 // no colour where w is no terminal, the terminal is of no known type or "dumb", or NO_COLOR
 // is set (https://no-color.org). The error says that the format is unknown.
 func New(w io.Writer, o Options) (*slog.Logger, error) {
@@ -53,13 +54,17 @@ func New(w io.Writer, o Options) (*slog.Logger, error) {
 			o.Format = "tint"
 		}
 	}
-	h := handler(w, style{
+	look := style{
 		format: o.Format,
 		level:  o.Level,
 		colour: terminal && wantsColour(o.Getenv),
 		noTime: isJournal(w, o.Getenv("JOURNAL_STREAM")),
-	})
-	if h == nil {
+	}
+	h := handler(w, look)
+	switch {
+	case h != nil && look.noTime:
+		h = newPrioritised(w, func(w io.Writer) slog.Handler { return handler(w, look) })
+	case h == nil:
 		return nil, fmt.Errorf("%q is no log format; use auto, tint, text or json", o.Format)
 	}
 	return slog.New(h), nil

@@ -43,7 +43,7 @@ func TestJournal(t *testing.T) {
 		if len(lines) != 3 || strings.Count(string(data), "kept") != 6 {
 			t.Fatalf("%s: %q", format, lines)
 		}
-		start := map[string]string{"auto": "level=", "text": "level=", "json": `{"level":`, "tint": "INF "}[format]
+		start := "<6>" + map[string]string{"auto": "level=", "text": "level=", "json": `{"level":`, "tint": "INF "}[format]
 		for i, line := range lines {
 			if timeless := i == 0; strings.HasPrefix(line, start) != timeless {
 				t.Errorf("%s: line %d is %q", format, i, line)
@@ -52,6 +52,50 @@ func TestJournal(t *testing.T) {
 	}
 	if isJournal(&bytes.Buffer{}, "0:0") {
 		t.Error("a buffer is taken for the journal")
+	}
+}
+
+// TestPriorities: the journal gets the level of each line in the form that it reads, whatever
+// was added to the logger since.
+func TestPriorities(t *testing.T) {
+	stderr, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = stderr.Close() }()
+	info, err := stderr.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stat := info.Sys().(*syscall.Stat_t)
+	t.Setenv("JOURNAL_STREAM", fmt.Sprintf("%d:%d", stat.Dev, stat.Ino))
+	log, err := New(stderr, Options{Format: "text", Level: slog.LevelDebug})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log = log.With("a", 1).WithGroup("g").With("b", 2)
+	for _, level := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError} {
+		log.Log(t.Context(), level, "x\ny")
+	}
+	if _, err := fmt.Fprint(Complaints(stderr), "stepagent:\n  a\n"); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(stderr.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `<7>level=DEBUG msg="x\ny" a=1 g.b=2
+<6>level=INFO msg="x\ny" a=1 g.b=2
+<4>level=WARN msg="x\ny" a=1 g.b=2
+<3>level=ERROR msg="x\ny" a=1 g.b=2
+<3>stepagent:
+<3>  a
+`
+	if string(got) != want {
+		t.Errorf("the journal gets\n%swant\n%s", got, want)
+	}
+	if w := Complaints(&bytes.Buffer{}); w == nil {
+		t.Error("no place for complaints")
 	}
 }
 
