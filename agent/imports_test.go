@@ -23,7 +23,7 @@ const module = "github.com/stepagent/stepagent/"
 var floors = [][]string{
 	{"plugins/validator", "agent/protocol", "agent/internal/logging", "agent/internal/stepfile", "agent/internal/version", "agent/internal/manual", "agent/internal/systemd", "docs/transcript"},
 	{"plugins/sdk/proto/stepagent/validator/v1", "plugins/validatortest", "agent/client", "agent/internal/config", "agent/internal/record", "agent/internal/judge", "agent/internal/wirevectors"},
-	{"plugins/sdk", "agent/internal/session", "agent/internal/runner", "agent/internal/load", "plugins/sequence", "plugins/mintimeout", "plugins/pacing", "plugins/rules", "plugins/faults"},
+	{"plugins/sdk", "agent/internal/capturetest", "agent/internal/session", "agent/internal/runner", "agent/internal/load", "plugins/sequence", "plugins/mintimeout", "plugins/pacing", "plugins/rules", "plugins/faults"},
 	{"plugins/bundled", "plugins/examples/voltage", "agent/internal/pluginhost", "agent/internal/server", "agent/internal/report"},
 	{"agent/internal/conformance", "agent/internal/daemon", "agent/internal/report/html", "agent/internal/report/junit", "agent/internal/report/tap"},
 	{"agent/cmd/stepagent", "agent/cmd/stepctl"},
@@ -46,13 +46,14 @@ var homes = map[string]struct {
 	"github.com/spf13/cobra/doc":     {[]string{"agent/internal/manual"}, "installed commands carry no generator of man pages"},
 	"github.com/expr-lang/expr":      {[]string{"plugins/rules"}, "an expression must be bounded before it is run"},
 	"github.com/coreos/go-systemd":   {[]string{"agent/internal/systemd"}, "the service manager is spoken to in one place"},
+	"github.com/gopacket/gopacket":   {[]string{"agent/internal/capture", "agent/internal/capturetest"}, "nobody else takes packets apart"},
 	"github.com/lmittmann/tint":      {[]string{"agent/internal/logging"}, "how lines look is decided in one place"},
 }
 
 // sides never meet but in the protocol and the contract.
 var (
 	clientSide = []string{"agent/client", "agent/internal/load", "agent/internal/record", "agent/internal/runner", "agent/internal/report", "agent/internal/report/html", "agent/internal/report/junit", "agent/internal/report/tap", "agent/internal/stepfile"}
-	daemonSide = []string{"agent/internal/config", "agent/internal/judge", "agent/internal/session", "agent/internal/pluginhost", "agent/internal/server", "agent/internal/systemd", "agent/internal/daemon"}
+	daemonSide = []string{"agent/internal/config", "agent/internal/judge", "agent/internal/session", "agent/internal/pluginhost", "agent/internal/server", "agent/internal/systemd", "agent/internal/daemon", "agent/internal/verify"}
 )
 
 func TestImportPlan(t *testing.T) {

@@ -15,13 +15,15 @@ import (
 // the help is. Findings in a step file begin with file:line:column instead, so that editors
 // find the place. What was run and what came of it goes to stdout, all else to stderr.
 
-// The exit codes. They are documented in the help of stepctl run.
+// The exit codes. They are documented in the help of stepctl run and verify.
 const (
 	exitPassed      = 0
 	exitFailed      = 1
 	exitUsage       = 2
 	exitUnreachable = 3
 	exitEvidence    = 4
+	// exitInconclusive is of stepctl verify.
+	exitInconclusive = 5
 )
 
 // An exitError ends stepctl with a code. Err is nil when everything has been said.

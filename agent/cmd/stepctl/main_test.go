@@ -23,6 +23,7 @@ func TestMain(m *testing.M) {
 //	await N                      waits until the agent has received N requests
 //	unsent                       fails when the agent has received any request
 //	exits CODE COMMAND...        like exec, for a command that must exit with CODE
+//	capture FILE SCRIPT...       writes a capture of a conversation; see cmdCapture
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob("../../../testdata/script/stepctl_*.txtar")
 	if err != nil || len(files) == 0 {
@@ -37,7 +38,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"agent": cmdAgent, "noagent": cmdNoAgent, "await": cmdAwait, "unsent": cmdUnsent, "exits": cmdExits,
+			"agent": cmdAgent, "noagent": cmdNoAgent, "await": cmdAwait, "unsent": cmdUnsent, "exits": cmdExits, "capture": cmdCapture,
 		},
 	})
 }

@@ -1,0 +1,243 @@
+package capture
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/gopacket/gopacket"
+	"github.com/gopacket/gopacket/layers"
+	"github.com/gopacket/gopacket/pcapgo"
+)
+
+// A packet is one packet of a file.
+type packet struct {
+	mark Mark
+	link layers.LinkType
+	data []byte
+	// cut is how many bytes of the packet were not captured.
+	cut int
+}
+
+// A reader takes the packets of one file, one after the other.
+type reader struct {
+	capture *Capture
+	source  *counter
+	next    func() ([]byte, gopacket.CaptureInfo, layers.LinkType, error)
+	links   map[layers.LinkType]bool
+}
+
+// counter counts the bytes that are read, and remembers how the source ended: a compressed
+// one that is cut between two packets looks as if it were whole.
+type counter struct {
+	from io.Reader
+	n    int64
+	err  error
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.from.Read(p)
+	c.n += int64(n)
+	if err != nil {
+		c.err = err
+	}
+	return n, err
+}
+
+// ReadFile reads the capture at path, see Read.
+func ReadFile(path string, port uint16) (*Capture, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the capture: %w", err)
+	}
+	defer func() { _ = file.Close() }() // it was only read
+	return Read(file, path, port)
+}
+
+// Read reads a capture to its end. When port is not 0, only connections to or from that port
+// are kept. The error is a *FileError, or one of r. When the file is cut or damaged after
+// some packets, what those hold is returned together with the error.
+func Read(r io.Reader, name string, port uint16) (*Capture, error) {
+	in, err := open(r, name)
+	if err != nil {
+		return nil, err
+	}
+	a := newAssembler(in.capture, port)
+	for {
+		p, err := in.packet()
+		switch {
+		case err == nil:
+			err = a.add(p)
+		case errors.Is(err, io.EOF) && errors.Is(in.source.err, io.EOF):
+			a.finish()
+			return in.capture, nil
+		case errors.Is(err, io.EOF):
+			err = in.source.err
+		}
+		if err != nil {
+			a.finish()
+			return in.capture, in.fail(err)
+		}
+	}
+}
+
+// The first bytes of files that are read, as they stand in the file.
+var (
+	magicGzip   = []byte{0x1f, 0x8b}
+	magicPcapNG = []byte{0x0a, 0x0d, 0x0d, 0x0a}
+)
+
+// open finds out what the file is.
+func open(r io.Reader, name string) (*reader, error) {
+	in := &reader{capture: &Capture{Name: name}, links: map[layers.LinkType]bool{}}
+	buffered := bufio.NewReader(r)
+	if head, _ := buffered.Peek(len(magicGzip)); bytes.Equal(head, magicGzip) {
+		unzipped, err := gzip.NewReader(buffered)
+		if err != nil {
+			return nil, in.fail(err)
+		}
+		in.capture.Gzip = true
+		buffered = bufio.NewReader(unzipped)
+	}
+	head, err := buffered.Peek(len(magicPcapNG))
+	switch {
+	case errors.Is(err, io.EOF) && len(head) == 0:
+		return nil, in.fail(errors.New("the file is empty"))
+	case err != nil:
+		return nil, in.fail(err)
+	case bytes.Equal(head, magicGzip):
+		return nil, in.fail(errors.New("compressed twice, uncompress it once"))
+	}
+	in.source = &counter{from: buffered}
+	if bytes.Equal(head, magicPcapNG) {
+		return in, in.openNG()
+	}
+	return in, in.openPcap(head)
+}
+
+func (in *reader) openPcap(head []byte) error {
+	switch little := binary.LittleEndian.Uint32(head); little {
+	case 0xa1b2c3d4, 0xd4c3b2a1, 0xa1b23c4d, 0x4d3cb2a1: // pcap-savefile(5)
+	default:
+		return in.fail(fmt.Errorf("neither pcap nor pcapng: it begins with the bytes % x", head))
+	}
+	in.capture.Format = "pcap"
+	file, err := pcapgo.NewReader(in.source)
+	if err != nil {
+		return in.fail(err)
+	}
+	in.next = func() ([]byte, gopacket.CaptureInfo, layers.LinkType, error) {
+		data, info, err := file.ReadPacketData()
+		if errors.Is(err, io.EOF) && info.CaptureLength > 0 {
+			err = io.ErrUnexpectedEOF // its header is there
+		}
+		return data, info, file.LinkType(), err
+	}
+	return nil
+}
+
+func (in *reader) openNG() error {
+	in.capture.Format = "pcapng"
+	dropped := map[int]uint64{}
+	before := uint64(0) // of the sections before
+	file, err := pcapgo.NewNgReader(in.source, pcapgo.NgReaderOptions{
+		WantMixedLinkType:  true,
+		SkipUnknownVersion: true,
+		StatisticsCallback: func(index int, s pcapgo.NgInterfaceStatistics) {
+			in.comment(s.Comment)
+			if s.PacketsDropped != pcapgo.NgNoValue64 {
+				dropped[index] = s.PacketsDropped // counts since the beginning
+				in.capture.DropsKnown, in.capture.Dropped = true, before
+				for _, n := range dropped {
+					in.capture.Dropped += n
+				}
+			}
+		},
+		SectionEndCallback: func([]pcapgo.NgInterface, pcapgo.NgSectionInfo) {
+			before = in.capture.Dropped
+			clear(dropped)
+		},
+	})
+	if err != nil {
+		return in.fail(err)
+	}
+	in.section(file.SectionInfo())
+	section := file.SectionInfo()
+	in.next = func() ([]byte, gopacket.CaptureInfo, layers.LinkType, error) {
+		data, info, options, err := file.ReadPacketDataWithOptions()
+		if now := file.SectionInfo(); now != section {
+			section = now
+			in.section(now)
+		}
+		if err != nil {
+			return nil, info, 0, err
+		}
+		for _, c := range options.Comments {
+			in.comment(c)
+		}
+		link, _ := info.AncillaryData[0].(layers.LinkType) // as WantMixedLinkType has it
+		return data, info, link, nil
+	}
+	return nil
+}
+
+func (in *reader) section(info pcapgo.NgSectionInfo) {
+	if in.capture.Application == "" {
+		in.capture.Application = info.Application
+	}
+	in.comment(info.Comment)
+}
+
+// maxComments is how many comments of a capture are kept.
+const maxComments = 256
+
+func (in *reader) comment(text string) {
+	if text != "" && len(in.capture.Comments) < maxComments {
+		in.capture.Comments = append(in.capture.Comments, text)
+	}
+}
+
+// packet returns the next packet, io.EOF after the last.
+func (in *reader) packet() (packet, error) {
+	data, info, link, err := in.next()
+	if err != nil {
+		return packet{}, err
+	}
+	c := in.capture
+	c.Packets++
+	if !in.links[link] {
+		in.links[link] = true
+		c.Links = append(c.Links, linkName(link))
+	}
+	if c.First.IsZero() || info.Timestamp.Before(c.First) {
+		c.First = info.Timestamp
+	}
+	if info.Timestamp.After(c.Last) {
+		c.Last = info.Timestamp
+	}
+	return packet{mark: Mark{Packet: c.Packets, Time: info.Timestamp}, link: link, data: data,
+		cut: max(info.Length-info.CaptureLength, 0)}, nil
+}
+
+// fail names the place of an error.
+func (in *reader) fail(err error) error {
+	e := &FileError{Name: in.capture.Name, Problem: err.Error()}
+	if in.source != nil {
+		e.Offset = in.source.n
+	}
+	if in.next != nil {
+		e.Packet = in.capture.Packets + 1
+	}
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		e.Problem = "the file ends in the middle; it was cut, or is still being written"
+	case errors.Is(err, gzip.ErrChecksum), errors.Is(err, gzip.ErrHeader):
+		e.Problem = "the compressed file is damaged: " + err.Error()
+	}
+	return e
+}

@@ -1,0 +1,59 @@
+package capturetest
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// Script makes the packets of conversations that are written down, one thing a line: when,
+// counted from the beginning, and what:
+//
+//	0s    open             the client opens a connection, another one each time
+//	1ms   > {"step_id":1}  the client sends
+//	2ms   < {"step_id":1}  the agent sends
+//	3ms   close            the client closes the connection
+//	3ms   reset            the agent breaks it off
+//
+// Empty lines, and those that begin with #, mean nothing.
+func Script(text string, began time.Time) ([]Packet, error) {
+	agent := netip.MustParseAddrPort("192.0.2.2:8080")
+	var talks []*Talk
+	for number, line := range strings.Split(text, "\n") {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		when, what, _ := strings.Cut(line, " ")
+		at, err := time.ParseDuration(when)
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", number+1, err)
+		}
+		what = strings.TrimSpace(what)
+		if what == "open" {
+			client := netip.AddrPortFrom(netip.MustParseAddr("192.0.2.1"), uint16(40000+len(talks)))
+			t := NewTalk(client, agent, began, 1000, 2000)
+			t.Open(at)
+			talks = append(talks, t)
+			continue
+		}
+		if len(talks) == 0 {
+			return nil, fmt.Errorf("line %d: nothing is open", number+1)
+		}
+		t := talks[len(talks)-1]
+		switch act, said, _ := strings.Cut(what, " "); act {
+		case ">":
+			t.Ask(at, said+"\n")
+		case "<":
+			t.Reply(at, said+"\n")
+		case "close":
+			t.Close(at, t.Client)
+		case "reset":
+			t.Reset(at, t.Agent)
+		default:
+			return nil, fmt.Errorf("line %d: %q is nothing that happens", number+1, act)
+		}
+	}
+	return Merge(talks...), nil
+}

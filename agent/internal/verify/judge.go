@@ -1,0 +1,276 @@
+package verify
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/protocol"
+	"github.com/stepagent/stepagent/plugins/validator"
+)
+
+// judgeSession judges the steps of a session, and the intervals between them.
+func (v *verifier) judgeSession(s *Session) {
+	if s.late {
+		s.find(Inconclusive, "began_before", s.Steps[0].Request.First, fmt.Sprintf(
+			"the session began before the capture: its first step here is %s, so that the validators cannot judge it again", s.Steps[0].name()))
+	}
+	v.gaps(s.Steps)
+	s.doubt = v.doubtful(s)
+	for _, step := range s.Steps {
+		v.judgeStep(step, s.late)
+	}
+	if last := s.Steps[len(s.Steps)-1]; !s.Complete && last.Reply != nil && last.exchange.reply().reply.End && !s.late {
+		s.find(Fail, "end", last.Reply.Packet, fmt.Sprintf(
+			"the agent ended the session after %s, these rules have %d; give the agent's config with --config",
+			count(len(s.Steps), "step"), v.opts.Session.Steps))
+	}
+	v.judgeEnd(s)
+	s.conclude()
+}
+
+// conclude makes one verdict of what was found out about the session and its steps.
+func (s *Session) conclude() {
+	if s.doubt {
+		weaken(s.Findings)
+	}
+	s.Verdict = verdictOf(s.Findings)
+	for _, step := range s.Steps {
+		if s.doubt {
+			weaken(step.Findings)
+		}
+		step.Verdict = verdictOf(step.Findings)
+		s.Verdict = s.Verdict.and(step.Verdict)
+	}
+}
+
+// doubtful reports whether steps of the session may be missing: in the connections of its
+// client, or in the capture as a whole.
+func (v *verifier) doubtful(s *Session) bool {
+	if v.lossy {
+		return true
+	}
+	for _, d := range v.dialogs {
+		if d.agent == s.Agent && d.client.Addr() == s.Client.Addr() && !d.whole() {
+			return true
+		}
+	}
+	return false
+}
+
+// weaken makes what fails inconclusive where a step that is missing might explain it.
+func weaken(findings []Finding) {
+	for i := range findings {
+		switch f := &findings[i]; f.Code {
+		case "verdict", "end", "interval", "abandoned", "procedure", "procedure_short", "wrong_id":
+			if f.Verdict == Fail {
+				f.Verdict = Inconclusive
+				f.Text += "; but packets are missing"
+			}
+		}
+	}
+}
+
+// judgeEnd says whether there may be more of a session than the capture has. A session that
+// its client has left is not complete, and nothing is missing.
+func (v *verifier) judgeEnd(s *Session) {
+	last := s.Steps[len(s.Steps)-1]
+	switch closed := last.exchange.dialog.closed(); {
+	case s.Complete || s.late:
+	case closed.IsZero():
+		s.find(Inconclusive, "cut", last.Request.Packet, fmt.Sprintf("the capture ends before the session does: after %s of %d, with its connection open",
+			count(len(s.Steps), "step"), v.opts.Session.Steps))
+	default:
+		s.find(Pass, "incomplete", last.Request.Packet, fmt.Sprintf("the client left the session after %s of %d",
+			count(len(s.Steps), "step"), v.opts.Session.Steps))
+	}
+}
+
+// judgeStep says whether the capture supports what is claimed of a step. late says that its
+// session began before the capture.
+func (v *verifier) judgeStep(s *Step, late bool) {
+	e := s.exchange
+	v.judgeMessages(s)
+	if a := e.reply(); a != nil {
+		v.judgeReply(s, a.reply, late)
+		v.judgeTwice(s)
+	} else if e.now.Fault != nil && s.Outcome == TimedOut {
+		s.find(Pass, "fault", 0, "the config asks for this: "+e.now.Fault.Kind.String())
+	}
+	if e.skipped {
+		s.find(Pass, "taken_as_unjudged", 0, "it got no reply, and the replies after it show that the agent did not judge it")
+	}
+	v.judgeTime(s)
+	s.Verdict = verdictOf(s.Findings)
+	s.Sentence = v.sentence(s)
+}
+
+// judgeMessages says whether all of the exchange is there.
+func (v *verifier) judgeMessages(s *Step) {
+	e := s.exchange
+	a := e.reply()
+	if e.message.unsure || a != nil && a.message.unsure {
+		s.find(Inconclusive, "after_gap", s.Request.First, "bytes of the connection before it are missing in the capture")
+	}
+	if a == nil && len(e.dialog.down.Missing) > 0 {
+		s.find(Inconclusive, "reply_missing", 0, "no reply is in the capture, but bytes of the agent are missing in it")
+	}
+}
+
+// judgeReply compares the reply with the request and with what the validators say.
+func (v *verifier) judgeReply(s *Step, reply protocol.Reply, late bool) {
+	e, packet := s.exchange, s.Reply.Packet
+	allowed := e.now.Fault // misbehaviour that the config asks for
+	if s.Outcome == Misanswered || e.id() != nil && reply.StepID != nil && *reply.StepID != *e.id() {
+		if allowed == nil || allowed.Kind != validator.FaultWrongID {
+			s.find(Fail, "wrong_id", packet, "the reply is to another step")
+		}
+		return
+	}
+	if reply.Session != "" && e.bad == nil && reply.Session != e.request.Session {
+		s.find(Fail, "wrong_session", packet, fmt.Sprintf("the reply names the session %q", reply.Session))
+	}
+	if reply.ErrorCode == 0 && reply.Reason != "" {
+		s.find(Fail, "contradiction", packet, fmt.Sprintf("the reply has code 0 and the reason %s", reply.Reason))
+	}
+	if e.bad != nil {
+		v.judgeBad(s, reply)
+		return
+	}
+	if late {
+		return
+	}
+	if what := e.disagrees(); what != "" && (allowed == nil || allowed.Kind != validator.FaultWrongCode) {
+		s.find(Fail, "verdict", packet, what)
+		return
+	}
+	v.judgeCode(s, reply)
+	if reply.End != e.ends && !e.replayed && s.Position > 0 && !reply.Reason.AgentsOwn() && reply.End {
+		s.find(Fail, "end", packet, fmt.Sprintf("the agent ended the session at position %d of %d; give the agent's config with --config",
+			s.Position, v.opts.Session.Steps))
+	}
+}
+
+// judgeBad judges the reply to what is no request.
+func (v *verifier) judgeBad(s *Step, reply protocol.Reply) {
+	if reply.Reason != s.exchange.bad.Reason && (reply.ErrorCode == 0 || reply.Reason != "") {
+		s.find(Fail, "verdict", s.Reply.Packet, fmt.Sprintf("the agent said %q, this is %s", reply.Reason, s.exchange.bad.Error()))
+		return
+	}
+	v.judgeCode(s, reply)
+}
+
+// judgeCode compares the number of a refusal with the rules. An agent that gives no reasons is
+// older than protocol 1, and has numbers of its own.
+func (v *verifier) judgeCode(s *Step, reply protocol.Reply) {
+	if reply.Reason == "" {
+		if reply.ErrorCode != 0 {
+			s.find(Pass, "no_reason", s.Reply.Packet, fmt.Sprintf("the agent sent code %d and no reason", reply.ErrorCode))
+		}
+		return
+	}
+	fault := s.exchange.now.Fault
+	if want := v.opts.Session.Codes.Of(reply.Reason); reply.ErrorCode != want && (fault == nil || fault.Kind != validator.FaultWrongCode) {
+		s.find(Fail, "code", s.Reply.Packet, fmt.Sprintf("the code of %s is %d, these rules have %d; give the agent's config with --config",
+			reply.Reason, reply.ErrorCode, want))
+	}
+}
+
+// judgeTwice looks at further replies to the same request.
+func (v *verifier) judgeTwice(s *Step) {
+	replies := s.exchange.replies
+	for _, other := range replies[1:] {
+		same := other.reply.ErrorCode == replies[0].reply.ErrorCode && other.reply.Reason == replies[0].reply.Reason
+		if same {
+			s.find(Pass, "duplicate", other.message.end.Packet, "the agent sent the reply once more, in packet "+fmt.Sprint(other.message.end.Packet))
+		} else {
+			s.find(Fail, "two_replies", other.message.end.Packet, "the agent sent another reply as well, in packet "+fmt.Sprint(other.message.end.Packet))
+		}
+	}
+}
+
+// judgeTime judges the response and the interval after it.
+func (v *verifier) judgeTime(s *Step) {
+	t := v.opts.Tolerances
+	switch s.Outcome {
+	case Unanswered:
+		if len(s.exchange.dialog.down.Missing) > 0 {
+			break // that has been said
+		}
+		s.find(Inconclusive, "unanswered", 0, v.whyUnanswered(s))
+	case Abandoned:
+		if s.hasTime {
+			s.find(Fail, "abandoned", 0, fmt.Sprintf("the client %s %s after it had asked, and had declared to wait %s",
+				s.gaveUp, span(s.after), declared(s.timeout)))
+		} else {
+			s.find(Inconclusive, "abandoned", 0, "the client "+s.gaveUp+" before a reply came, and had declared no timeout")
+		}
+	case Passed, Refused, Unjudged, Late:
+		if s.hasTime && (s.response-s.timeout).Abs() < t.Edge {
+			s.find(Inconclusive, "edge", s.Reply.Packet, fmt.Sprintf(
+				"the reply came within %s of the end of the timeout: which came first for the client, the packets do not say", span(t.Edge)))
+		}
+	}
+	v.judgeGap(s)
+}
+
+func (v *verifier) whyUnanswered(s *Step) string {
+	if !s.hasTime {
+		return "no reply is in the capture, and the request declares no timeout"
+	}
+	left := v.observedUntil().Sub(s.exchange.message.begin.Time)
+	return fmt.Sprintf("the capture ends %s after the request, before a reply or the end of its timeout of %s", span(left), declared(s.timeout))
+}
+
+// gaps measures the time between the end of each step and the beginning of the next.
+func (v *verifier) gaps(steps []*Step) {
+	var before *Step
+	for _, s := range steps {
+		if s.RepeatOf != 0 {
+			before = nil // who repeats a request is not at the next step
+			continue
+		}
+		if before != nil && !before.settled.IsZero() && before.Outcome != Unjudged && !s.exchange.message.unsure {
+			before.gap, before.hasGap = s.began(before.settled).Sub(before.settled), true
+			before.Gap = seconds(before.gap)
+		}
+		before = s
+	}
+}
+
+// began returns when the client went on with the step: when it sent the request, or opened
+// the connection for it.
+func (s *Step) began(after time.Time) time.Time {
+	e := s.exchange
+	opened := e.dialog.conn.Opened.Time
+	if e.dialog.exchanges[0] == e && !opened.IsZero() && opened.After(after) {
+		return opened
+	}
+	return e.message.begin.Time
+}
+
+// judgeGap judges the interval after a step.
+func (v *verifier) judgeGap(s *Step) {
+	if !s.hasGap || !s.hasWait {
+		return
+	}
+	t := v.opts.Tolerances
+	late := max(t.Late, s.interval*time.Duration(t.LatePercent)/100)
+	switch off := s.gap - s.interval; {
+	case s.gap < 0:
+		s.find(Fail, "interval", s.Request.First, fmt.Sprintf("the client went on %s before it was done with the step", span(-s.gap)))
+	case off < -t.Early:
+		s.find(Fail, "interval", s.Request.First, fmt.Sprintf("the interval of %s was cut short: the client waited %s", declared(s.interval), span(s.gap)))
+	case off > late && s.doubled():
+		s.find(Fail, "interval", s.Request.First, fmt.Sprintf("the interval of %s was waited twice: %s", declared(s.interval), span(s.gap)))
+	case off > late:
+		s.find(Fail, "interval", s.Request.First, fmt.Sprintf("the interval of %s was overrun: the client waited %s", declared(s.interval), span(s.gap)))
+	}
+}
+
+// doubled reports whether the gap is twice the interval, within a tenth of it and what a
+// computer adds.
+func (s *Step) doubled() bool {
+	const adds = 30 * time.Millisecond
+	off := s.gap - 2*s.interval
+	return s.interval > 0 && off > -s.interval/10 && off < max(s.interval/5, adds)
+}

@@ -1,0 +1,132 @@
+package verify
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/stepagent/stepagent/agent/internal/stepfile"
+)
+
+// A chain is the sessions of one client that follow one another: of a name, or of a
+// connection.
+type chain struct {
+	sessions []*Session
+	// steps are their steps, without those that only repeat a request.
+	steps []*Step
+}
+
+// chains returns the chains in the order in which they began.
+func (v *verifier) chains() []*chain {
+	type key struct{ agent, seat string }
+	known := map[key]*chain{}
+	var all []*chain
+	for _, s := range v.report.Sessions {
+		k := key{s.Agent.String(), s.seat}
+		c := known[k]
+		if c == nil {
+			c = &chain{}
+			known[k] = c
+			all = append(all, c)
+		}
+		c.sessions = append(c.sessions, s)
+		for _, step := range s.Steps {
+			if step.RepeatOf == 0 {
+				c.steps = append(c.steps, step)
+			}
+		}
+	}
+	return all
+}
+
+// give adds what the procedure has and the requests do not declare.
+func (c *chain) give(p *stepfile.Procedure) {
+	for i, s := range c.steps {
+		want := p.Steps[i%len(p.Steps)]
+		if s.StepID == nil || *s.StepID != want.ID {
+			continue
+		}
+		if !s.hasTime {
+			s.timeout, s.hasTime = want.Timeout, true
+		}
+		if !s.hasWait {
+			s.interval, s.hasWait, s.IntervalGiven = want.Interval, true, true
+		}
+	}
+}
+
+// compareProcedure says whether what was sent is the procedure of the step file: by each
+// client, and as often as it ran it. A step that was refused for a fault of the agent's own
+// may have been sent again.
+func (v *verifier) compareProcedure(p *stepfile.Procedure) {
+	for _, c := range v.chains() {
+		next := 0
+		for _, s := range c.steps {
+			want := p.Steps[next%len(p.Steps)]
+			if differs := s.differs(want); differs != "" {
+				s.find(v.sureOf(s.exchange.dialog), "procedure", s.Request.First, fmt.Sprintf(
+					"step %d of %s differs: %s", next%len(p.Steps)+1, p.Name, differs))
+				s.Verdict = verdictOf(s.Findings)
+			}
+			if s.Outcome != Unjudged || s.Position == 0 {
+				next++
+			}
+		}
+		last := c.sessions[len(c.sessions)-1]
+		if rest := next % len(p.Steps); rest != 0 {
+			verdict := Fail
+			if v.open(last) {
+				verdict = Inconclusive
+			}
+			last.find(verdict, "procedure_short", 0, fmt.Sprintf("%s has %s, and the last run sent %d", p.Name, count(len(p.Steps), "step"), rest))
+		}
+		for _, s := range c.sessions {
+			s.conclude()
+		}
+	}
+	if len(v.report.Sessions) == 0 {
+		v.report.find(Inconclusive, "procedure_short", 0, "nothing of "+p.Name+" is in the capture")
+	}
+}
+
+// open reports whether there may be more of a session than the capture has.
+func (v *verifier) open(s *Session) bool {
+	if s.late || verdictOf(v.report.Findings) == Inconclusive {
+		return true
+	}
+	return s.Steps[len(s.Steps)-1].exchange.dialog.closed().IsZero()
+}
+
+// sureOf is the verdict of a contradiction: a fail, unless something of the dialog is missing.
+func (v *verifier) sureOf(d *dialog) Verdict {
+	if d.whole() {
+		return Fail
+	}
+	return Inconclusive
+}
+
+// differs says in what a request is not that of the step.
+func (s *Step) differs(want stepfile.Step) string {
+	e := s.exchange
+	switch {
+	case e.request.StepID != want.ID:
+		return fmt.Sprintf("it has step_id %d, step_id %d was sent", want.ID, e.request.StepID)
+	case e.request.Timeout.Declared && e.request.Timeout.Duration != want.Timeout:
+		return fmt.Sprintf("it has a timeout of %s, %s was declared", declared(want.Timeout), declared(e.request.Timeout.Duration))
+	case e.request.Interval.Declared && e.request.Interval.Duration != want.Interval:
+		return fmt.Sprintf("it has an interval of %s, %s was declared", declared(want.Interval), declared(e.request.Interval.Duration))
+	case !bytes.Equal(compact(e.request.Data), compact(want.Data)):
+		return "other data was sent than it has"
+	}
+	return ""
+}
+
+// compact returns JSON without the white space that means nothing.
+func compact(data []byte) []byte {
+	value := jsontext.Value(bytes.Clone(data))
+	if len(value) == 0 || value.Compact() != nil {
+		return data
+	}
+	return value
+}

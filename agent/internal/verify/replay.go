@@ -1,0 +1,196 @@
+package verify
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/judge"
+	"github.com/stepagent/stepagent/agent/internal/session"
+	"github.com/stepagent/stepagent/plugins/validator"
+)
+
+// An event is what an agent saw, in the order in which it did.
+type event struct {
+	at     time.Time
+	dialog *dialog
+	// step is judged; nil when the connection closes.
+	step *exchange
+}
+
+// replay has every agent of the capture judge its steps again. Whether a step without a
+// reply was judged, the packets do not say: it is taken to have been, unless the replies
+// after it tell otherwise.
+func (v *verifier) replay(ctx context.Context) {
+	agents := map[netip.AddrPort][]*dialog{}
+	var order []netip.AddrPort
+	for _, d := range v.dialogs {
+		if agents[d.agent] == nil {
+			order = append(order, d.agent)
+		}
+		agents[d.agent] = append(agents[d.agent], d)
+	}
+	for _, agent := range order {
+		v.settleUnknown(ctx, events(agents[agent]))
+	}
+	v.report.Agents = order
+}
+
+// maxGuesses is how many steps without a reply are tried as not judged, for each agent.
+const maxGuesses = 64
+
+// settleUnknown replays an agent, and once more for each step without a reply that fits
+// better as one that was not judged.
+func (v *verifier) settleUnknown(ctx context.Context, all []event) {
+	v.replayOnce(ctx, all)
+	wrong := mismatches(all)
+	guesses := 0
+	for _, ev := range all {
+		if wrong == 0 || guesses == maxGuesses {
+			break
+		}
+		if ev.step == nil || ev.step.reply() != nil || ev.step.bad != nil {
+			continue
+		}
+		guesses++
+		ev.step.skipped = true
+		v.replayOnce(ctx, all)
+		if fewer := mismatches(all); fewer < wrong {
+			wrong = fewer
+			continue
+		}
+		ev.step.skipped = false
+		v.replayOnce(ctx, all)
+	}
+}
+
+// mismatches counts the replies that are not what the validators say now.
+func mismatches(all []event) int {
+	n := 0
+	for _, ev := range all {
+		if ev.step != nil && ev.step.disagrees() != "" {
+			n++
+		}
+	}
+	return n
+}
+
+func (v *verifier) replayOnce(ctx context.Context, all []event) {
+	clock := &clock{}
+	bench := &bench{judge: v.opts.Judge}
+	m := session.NewManagerAt(clock, bench, v.opts.Session, slog.New(slog.DiscardHandler))
+	conns := map[*dialog]*session.Conn{}
+	for _, ev := range all {
+		clock.advance(ev.at)
+		conn := conns[ev.dialog]
+		if conn == nil {
+			conn = m.Connect(session.Peer{Addr: ev.dialog.client})
+			conns[ev.dialog] = conn
+		}
+		if ev.step == nil {
+			conn.Close()
+			continue
+		}
+		e := ev.step
+		e.session, e.asked, e.replayed, e.ends, e.position = "", false, false, false, 0
+		bench.at = e
+		answer := conn.Do(ctx, e.request, e.message.end.Time)
+		e.replayed = answer.Replayed
+		e.ends = answer.Reply.End
+		if answer.Replayed {
+			bench.again(e)
+		}
+	}
+	m.Close()
+}
+
+// A bench is where the validators are asked, and where it is noted what they say.
+type bench struct {
+	judge Judge
+	at    *exchange
+	done  []*exchange
+}
+
+// Judge asks the validators. A step that the agent refused for a fault of its own has not
+// been judged, and takes no position; so it must be here.
+func (b *bench) Judge(ctx context.Context, s judge.Session, step judge.Step) judge.Judgement {
+	e := b.at
+	e.session, e.position, e.asked = s.ID, s.Position+1, true
+	e.seat, _, _ = strings.Cut(s.ID, "#")
+	if e.request.Session != "" {
+		e.seat = s.ID
+	}
+	e.now = b.judge.Judge(ctx, s, step)
+	b.done = append(b.done, e)
+	if a := e.reply(); e.skipped || a != nil && a.reply.Reason.AgentsOwn() {
+		return judge.Judgement{Outcome: validator.Undecided, Memory: s.Memory}
+	}
+	return e.now
+}
+
+func (b *bench) First() judge.Expectation { return b.judge.First() }
+
+// again gives a repeated request the session of the one that it repeats.
+func (b *bench) again(e *exchange) {
+	for _, first := range slices.Backward(b.done) {
+		if first.request.Session == e.request.Session && first.request.Req == e.request.Req {
+			e.session, e.seat, e.position, e.now = first.session, first.seat, first.position, first.now
+			return
+		}
+	}
+}
+
+// events returns what the agent of the dialogs saw. A step is judged when its reply is sent,
+// and before the next one of its connection; one without a reply when it arrives.
+func events(dialogs []*dialog) []event {
+	var all []event
+	for _, d := range dialogs {
+		var steps []*exchange
+		for _, e := range d.exchanges {
+			if e.bad == nil {
+				steps = append(steps, e)
+			}
+		}
+		var limit time.Time
+		for _, e := range slices.Backward(steps) {
+			e.judgedAt = e.message.end.Time
+			if a := e.reply(); a != nil {
+				e.judgedAt = a.message.end.Time
+			}
+			if !limit.IsZero() && limit.Before(e.judgedAt) {
+				e.judgedAt = limit
+			}
+			limit = e.judgedAt
+		}
+		last := d.conn.First.Time
+		for _, e := range steps {
+			if e.judgedAt.Before(last) {
+				e.judgedAt = last
+			}
+			last = e.judgedAt
+			all = append(all, event{at: last, dialog: d, step: e})
+		}
+		if closed := d.closed(); !closed.IsZero() {
+			if closed.Before(last) {
+				closed = last
+			}
+			all = append(all, event{at: closed, dialog: d})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b event) int { return a.at.Compare(b.at) })
+	return all
+}
+
+// closed returns when the connection ended; zero when it did not.
+func (d *dialog) closed() time.Time {
+	var t time.Time
+	for _, m := range []time.Time{d.up.FIN.Time, d.up.RST.Time, d.down.FIN.Time, d.down.RST.Time} {
+		if !m.IsZero() && (t.IsZero() || m.Before(t)) {
+			t = m
+		}
+	}
+	return t
+}

@@ -1,0 +1,224 @@
+package verify_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/capture"
+	"github.com/stepagent/stepagent/agent/internal/capturetest"
+	"github.com/stepagent/stepagent/agent/internal/config"
+	"github.com/stepagent/stepagent/agent/internal/verify"
+	"github.com/stepagent/stepagent/agent/protocol"
+)
+
+var (
+	client = netip.MustParseAddrPort("192.0.2.1:40000")
+	agent  = netip.MustParseAddrPort("192.0.2.2:8080")
+	began  = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+)
+
+const ms = time.Millisecond
+
+// An act is one step of a scene: what the client sends and what the agent does.
+type act struct {
+	id                int64
+	timeout, interval time.Duration
+	// reason refuses the step; after is when the reply comes, 0 for half a millisecond.
+	reason protocol.Reason
+	after  time.Duration
+	// silent: no reply. reset: the agent breaks the connection off instead.
+	silent, reset bool
+	// kept is how long the client waits really, 0 for the interval.
+	kept time.Duration
+}
+
+// A scene is a client that performs acts.
+type scene struct {
+	client  netip.AddrPort
+	session string
+	// plain is as clients without sessions do: a connection a step, no newline.
+	plain bool
+	acts  []act
+	at    time.Duration
+	// whole lets every connection be open from SYN to FIN; it is what cut leaves out.
+	talks []*capturetest.Talk
+}
+
+// success, failure and trouble are the three procedures, in short intervals. What the agent
+// does in trouble is what a config with faults makes it do.
+func success() []act {
+	var acts []act
+	for id := range int64(10) {
+		acts = append(acts, act{id: id + 1, timeout: 5 * time.Second, interval: 500 * ms})
+	}
+	return acts
+}
+
+func failure() []act {
+	acts := success()
+	acts[2].id, acts[2].reason = 100, protocol.OutOfOrder
+	acts[8].timeout, acts[8].reason, acts[8].after = 2*time.Second, protocol.TimeoutTooShort, 900*time.Microsecond
+	acts[9].timeout, acts[9].reason = 10*ms, protocol.TimeoutTooShort
+	return acts
+}
+
+func trouble() []act {
+	acts := success()
+	acts[3].silent = true
+	acts[5].after = 5800 * ms
+	acts[7].reset = true
+	return acts
+}
+
+// twice is a client that waits every interval twice, against an agent that answers at once.
+func twice() []act {
+	acts := failure()
+	for i := range acts {
+		acts[i].kept = 2*acts[i].interval + 900*time.Microsecond
+	}
+	return acts
+}
+
+// perform plays the acts and returns the packets.
+func (s *scene) perform() []capturetest.Packet {
+	if !s.client.IsValid() {
+		s.client = client
+	}
+	var talk *capturetest.Talk
+	port := s.client.Port()
+	for i, a := range s.acts {
+		if talk == nil {
+			end := netip.AddrPortFrom(s.client.Addr(), port)
+			port++
+			talk = capturetest.NewTalk(end, agent, began, 1000*uint32(port), 77*uint32(port))
+			s.talks = append(s.talks, talk)
+			talk.Open(s.at)
+			s.at += 200 * time.Microsecond
+		}
+		done := s.act(talk, a, i)
+		if s.plain && !a.reset {
+			talk.Close(done+100*time.Microsecond, talk.Client)
+		}
+		if s.plain || a.reset {
+			talk = nil
+		}
+		wait := a.interval
+		if a.kept > 0 {
+			wait = a.kept
+		}
+		s.at = done + wait + 300*time.Microsecond
+	}
+	if talk != nil {
+		talk.Close(s.at, talk.Client)
+	}
+	return capturetest.Merge(s.talks...)
+}
+
+// act plays one act and returns when the client is done with it.
+func (s *scene) act(talk *capturetest.Talk, a act, i int) time.Duration {
+	r := protocol.Request{StepID: a.id, Timeout: protocol.Seconds(a.timeout), Interval: protocol.Seconds(a.interval), Session: s.session}
+	if s.session != "" {
+		r.Req = protocol.NumReq(int64(i + 1))
+	}
+	text := string(protocol.AppendRequest(nil, r))
+	if s.plain {
+		text = strings.TrimSpace(text)
+	}
+	talk.Ask(s.at, text)
+	after := a.after
+	if after == 0 {
+		after = 500 * time.Microsecond
+	}
+	switch {
+	case a.silent:
+		return s.at + a.timeout
+	case a.reset:
+		talk.Reset(s.at+after, agent)
+		return s.at + after
+	}
+	reply := protocol.Reply{StepID: &a.id, Req: r.Req, Session: r.Session, Reason: a.reason, End: i%10 == 9}
+	if a.reason != "" {
+		reply.ErrorCode, reply.Detail = 1, "told to say so"
+	}
+	talk.Reply(s.at+after, string(protocol.AppendReply(nil, reply)))
+	return s.at + min(after, a.timeout)
+}
+
+// rules returns the options of an agent without a config.
+func rules(t testing.TB) verify.Options {
+	t.Helper()
+	loaded, err := config.Load(config.Sources{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := verify.LoadRules(t.Context(), loaded, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.Close)
+	return verify.Options{Judge: r.Judge, Session: r.Session, MessageBytes: r.MessageBytes, Rules: r.Text}
+}
+
+// judge judges packets in a file.
+func judge(t testing.TB, packets []capturetest.Packet, opts verify.Options) *verify.Report {
+	t.Helper()
+	return judgeFile(t, capturetest.File{}.Write(packets), opts)
+}
+
+func judgeFile(t testing.TB, file []byte, opts verify.Options) *verify.Report {
+	t.Helper()
+	c, err := capture.Read(bytes.NewReader(file), "test.pcapng", opts.Port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := verify.Capture(context.Background(), c, nil, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// judgeAnything judges what may be no capture; nil when it is none.
+func judgeAnything(t *testing.T, file []byte, opts verify.Options) *verify.Report {
+	t.Helper()
+	c, broken := capture.Read(bytes.NewReader(file), "test.pcapng", 0)
+	if c == nil {
+		return nil
+	}
+	r, err := verify.Capture(t.Context(), c, broken, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := json.Marshal(r); err != nil {
+		t.Fatal(err)
+	}
+	_ = text(t, r)
+	return r
+}
+
+// text returns the report as people see it.
+func text(t testing.TB, r *verify.Report) string {
+	t.Helper()
+	var b strings.Builder
+	if err := r.Text(&b, func(s string) string { return s }); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// outcomes returns what became of each step, in a line.
+func outcomes(r *verify.Report) string {
+	var all []string
+	for _, s := range r.Sessions {
+		for _, step := range s.Steps {
+			all = append(all, fmt.Sprintf("%d %s %s", *step.StepID, step.Outcome, step.Verdict))
+		}
+	}
+	return strings.Join(all, ", ")
+}

@@ -1,0 +1,233 @@
+package verify
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/protocol"
+	"github.com/stepagent/stepagent/plugins/validator"
+)
+
+// collect puts the exchanges into their sessions, in the order in which they were sent.
+func (v *verifier) collect() {
+	slices.SortStableFunc(v.exchanges, func(a, b *exchange) int {
+		return a.message.begin.Time.Compare(b.message.begin.Time)
+	})
+	type key struct{ agent, id string }
+	known := map[key]*Session{}
+	v.steps = map[*exchange]*Step{}
+	for _, e := range v.exchanges {
+		step := v.newStep(e)
+		v.steps[e] = step
+		if e.session == "" {
+			v.report.Outside = append(v.report.Outside, step)
+			continue
+		}
+		k := key{e.dialog.agent.String(), e.session}
+		s := known[k]
+		if s == nil || s.Complete && !e.replayed {
+			s = &Session{ID: e.session, Agent: e.dialog.agent, Client: e.dialog.client, seat: e.seat,
+				Named: e.request.Session != "", Summary: []string{}, Findings: []Finding{}}
+			known[k] = s
+			v.report.Sessions = append(v.report.Sessions, s)
+		}
+		s.Steps = append(s.Steps, step)
+		s.Complete = s.Complete || e.ends
+	}
+	for _, s := range v.report.Sessions {
+		v.noteRepeats(s)
+		s.late = v.beganBefore(s)
+	}
+	if v.opts.Procedure != nil {
+		for _, c := range v.chains() {
+			c.give(v.opts.Procedure)
+		}
+	}
+	for _, s := range v.steps {
+		v.outcome(s)
+		if s.hasTime {
+			s.Timeout = seconds(s.timeout)
+		}
+		if s.hasWait {
+			s.Interval = seconds(s.interval)
+		}
+	}
+}
+
+// noteRepeats marks the requests that were answered from memory.
+func (v *verifier) noteRepeats(s *Session) {
+	for i, step := range s.Steps {
+		if !step.exchange.replayed {
+			continue
+		}
+		for _, first := range s.Steps[:i] {
+			if first.exchange.req() == step.exchange.req() && first.RepeatOf == 0 {
+				step.RepeatOf = first.Request.Packet
+				break
+			}
+		}
+	}
+}
+
+// beganBefore reports whether the session had steps before the capture began: the agent
+// passed a first step that is not the first of any session. The client of such a session has
+// told no lie.
+func (v *verifier) beganBefore(s *Session) bool {
+	first := s.Steps[0].exchange
+	expects := v.opts.Judge.First()
+	if !expects.Known || first.bad != nil || first.request.StepID == expects.StepID {
+		return false
+	}
+	if first.dialog.up.Started && first.request.Session == "" && len(first.dialog.exchanges) > 0 && first.dialog.exchanges[0] != first {
+		return false // its connection began before it, and is in the capture
+	}
+	for _, step := range s.Steps {
+		if a := step.exchange.reply(); a != nil {
+			return a.reply.OK()
+		}
+	}
+	return false
+}
+
+// newStep says what the messages of an exchange hold.
+func (v *verifier) newStep(e *exchange) *Step {
+	s := &Step{
+		StepID: e.id(), Position: e.position, Request: messageOf(e.message), Req: e.req().String(),
+		Findings: []Finding{}, exchange: e, Outcome: Unanswered,
+	}
+	if e.bad == nil {
+		s.timeout, s.hasTime = e.request.Timeout.Duration, e.request.Timeout.Declared
+		s.interval, s.hasWait = e.request.Interval.Duration, e.request.Interval.Declared
+	}
+	if a := e.reply(); a != nil {
+		m := messageOf(a.message)
+		s.Reply, s.Code = &m, &a.reply.ErrorCode
+		s.Reason, s.Detail = string(a.reply.Reason), a.reply.Detail
+		s.response = a.message.end.Time.Sub(e.message.begin.Time)
+		s.Response = seconds(s.response)
+	}
+	if e.asked || e.replayed {
+		s.Now = &Now{Outcome: e.now.Outcome.String(), Reason: string(e.now.Reason), Detail: e.now.Detail, By: e.now.By}
+		if e.now.Fault != nil {
+			s.Now.Fault = e.now.Fault.Kind.String()
+		}
+	}
+	return s
+}
+
+func messageOf(m message) Message {
+	return Message{First: m.begin.Packet, Packet: m.end.Packet, Time: m.end.Time, Text: strings.ToValidUTF8(string(m.raw), "\uFFFD")}
+}
+
+// outcome says what became of a step, and when its client was done with it.
+func (v *verifier) outcome(s *Step) {
+	e := s.exchange
+	sent := e.message.begin.Time
+	expiry := sent.Add(s.timeout)
+	a := e.reply()
+	byAgent, byClient := e.dialog.endedBy()
+	on := e.wentOn()
+	early := func(t time.Time) bool {
+		return !t.IsZero() && (!s.hasTime || t.Before(expiry.Add(-v.opts.Tolerances.Edge)))
+	}
+	switch {
+	case a != nil && s.hasTime && s.response >= s.timeout:
+		s.Outcome, s.settled = Late, expiry
+	case a != nil:
+		s.settled = a.message.end.Time
+		s.Outcome = outcomeOf(e, a.reply)
+	case len(e.dialog.down.Missing) > 0: // the reply may be among what is missing
+	case !on.IsZero() && s.hasTime && early(on):
+		s.Outcome, s.gaveUp = Abandoned, "went on"
+		s.after = on.Sub(sent)
+	case !byAgent.IsZero() && (!s.hasTime || byAgent.Before(expiry)) && (byClient.IsZero() || !byClient.Before(byAgent)):
+		s.Outcome, s.settled = Lost, byAgent
+		s.after = byAgent.Sub(sent)
+	case early(byClient):
+		s.Outcome, s.gaveUp = Abandoned, "closed the connection"
+		s.after = byClient.Sub(sent)
+	case s.hasTime && !v.observedUntil().Before(expiry):
+		s.Outcome, s.settled = TimedOut, expiry
+	}
+}
+
+// wentOn returns when the client sent its next request over the same connection; zero when it
+// did not.
+func (e *exchange) wentOn() time.Time {
+	if i := slices.Index(e.dialog.exchanges, e) + 1; i < len(e.dialog.exchanges) {
+		return e.dialog.exchanges[i].message.begin.Time
+	}
+	return time.Time{}
+}
+
+func outcomeOf(e *exchange, reply protocol.Reply) Outcome {
+	id := e.id()
+	switch {
+	case reply.StepID != nil && id != nil && *reply.StepID != *id, reply.StepID == nil && reply.ErrorCode == 0:
+		return Misanswered
+	case reply.Reason.AgentsOwn():
+		return Unjudged
+	case reply.ErrorCode == 0:
+		return Passed
+	default:
+		return Refused
+	}
+}
+
+// endedBy returns when agent and client ended the connection, zero for not.
+func (d *dialog) endedBy() (agent, client time.Time) {
+	return earlier(d.down.FIN.Time, d.down.RST.Time), earlier(d.up.FIN.Time, d.up.RST.Time)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// disagrees says how the reply is another one than the validators would have the agent send
+// now; empty when it is not, or when there is nothing to compare.
+func (e *exchange) disagrees() string {
+	a := e.reply()
+	if a == nil || !e.asked && !e.replayed || a.reply.Reason.AgentsOwn() {
+		return ""
+	}
+	said, now := "NOK", "pass"
+	if a.reply.ErrorCode == 0 {
+		said = "OK"
+	}
+	said += space(string(a.reply.Reason))
+	passed := a.reply.ErrorCode == 0
+	switch e.now.Outcome {
+	case validator.Pass:
+		if passed {
+			return ""
+		}
+	case validator.Fail:
+		now = "fail" + space(string(e.now.Reason))
+		// Agents older than protocol 1 give no reason.
+		if !passed && (a.reply.Reason == "" || string(a.reply.Reason) == string(e.now.Reason)) {
+			return ""
+		}
+	default:
+		return ""
+	}
+	return "the agent said " + said + ", the validators say " + now + cmp.Or(colon(e.now.Detail), "")
+}
+
+func space(text string) string {
+	if text == "" {
+		return ""
+	}
+	return " " + text
+}
+
+func colon(text string) string {
+	if text == "" {
+		return ""
+	}
+	return ": " + text
+}

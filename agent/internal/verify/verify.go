@@ -1,0 +1,161 @@
+// Package verify judges a capture again: it finds the agent and its clients among the
+// packets, cuts their messages with the code of the wire, finds the sessions with the code
+// of the agent, asks validators for the verdict of each step, and says of everything that
+// the capture claims whether the capture shows it.
+//
+// Three answers are kept apart. Pass: everything that is claimed is supported. Fail:
+// something that is claimed is not so. Inconclusive: the capture does not hold enough to
+// tell. What became of the run is another matter: a capture that shows truthfully how a
+// step was refused is a good one. The package opens no connection and reads no clock.
+package verify
+
+import (
+	"context"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/capture"
+	"github.com/stepagent/stepagent/agent/internal/judge"
+	"github.com/stepagent/stepagent/agent/internal/record"
+	"github.com/stepagent/stepagent/agent/internal/session"
+	"github.com/stepagent/stepagent/agent/internal/stepfile"
+)
+
+// A Verdict says whether a claim is supported. The zero value is Inconclusive.
+type Verdict uint8
+
+// The verdicts.
+const (
+	// Inconclusive: the capture does not hold enough to tell.
+	Inconclusive Verdict = iota
+	// Pass: what is claimed is supported.
+	Pass
+	// Fail: what is claimed is not so.
+	Fail
+)
+
+// String returns the verdict as it is written in reports.
+func (v Verdict) String() string {
+	switch v {
+	case Pass:
+		return "pass"
+	case Fail:
+		return "fail"
+	default:
+		return "inconclusive"
+	}
+}
+
+// MarshalText returns the verdict's name.
+func (v Verdict) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
+
+// and returns the worse of two: a fail is one whatever else is not known.
+func (v Verdict) and(other Verdict) Verdict {
+	switch {
+	case v == Fail || other == Fail:
+		return Fail
+	case v == Inconclusive || other == Inconclusive:
+		return Inconclusive
+	default:
+		return Pass
+	}
+}
+
+// Tolerances say how far times may be apart and still agree.
+type Tolerances struct {
+	// Early and Late are how much shorter and longer than declared an interval may be; Late
+	// is at least LatePercent of the interval.
+	Early, Late time.Duration
+	LatePercent int
+	// Edge is how near to the end of a timeout a reply must come that it cannot be told on
+	// which side of it the client saw it.
+	Edge time.Duration
+	// Record is how far the times of a record and those of the packets may be apart, once
+	// the difference of the two clocks is taken off.
+	Record time.Duration
+	// Clocks is how far the two clocks may be apart where nothing but the time says that
+	// record and capture are of the same run.
+	Clocks time.Duration
+}
+
+// DefaultTolerances returns the tolerances unless set otherwise.
+func DefaultTolerances() Tolerances {
+	return Tolerances{
+		Early: 10 * time.Millisecond, Late: 100 * time.Millisecond, LatePercent: 10,
+		Edge: 2 * time.Millisecond, Record: 100 * time.Millisecond, Clocks: 5 * time.Second,
+	}
+}
+
+// A Judge is what the agent judges by: *judge.Judge is one.
+type Judge interface {
+	Judge(ctx context.Context, session judge.Session, step judge.Step) judge.Judgement
+	First() judge.Expectation
+}
+
+// Options say by what a capture is judged.
+type Options struct {
+	// Judge has the validators; it is needed. Session are the agent's rules of sessions.
+	Judge   Judge
+	Session session.Options
+	// MessageBytes is the agent's limit for a message, in bytes.
+	MessageBytes int
+	// Rules says in words where the validators come from.
+	Rules string
+	// Port is the agent's; 0 to look who sends replies.
+	Port uint16
+	// Claims are what the capture is said to show, besides what its messages say.
+	Claims []Claim
+	// Procedure is what is said to have been sent; nil for nothing.
+	Procedure *stepfile.Procedure
+	// Record is what the client says; nil for nothing.
+	Record *record.Log
+	// Tolerances are DefaultTolerances when zero.
+	Tolerances Tolerances
+}
+
+// Capture judges a capture. broken is why the file could not be read to its end, nil when it
+// could. The error says that the record makes no sense.
+func Capture(ctx context.Context, c *capture.Capture, broken error, opts Options) (*Report, error) {
+	if opts.Tolerances == (Tolerances{}) {
+		opts.Tolerances = DefaultTolerances()
+	}
+	opts.Session.TakeoverWait = 0 // by then the packets have told which connections are closed
+	v := &verifier{opts: opts, capture: c, report: newReport(c, opts)}
+	v.lookAtFile(broken)
+	v.dialogs = findDialogs(c, opts)
+	v.report.Foreign = len(c.Conns) - len(v.dialogs)
+	for _, d := range v.dialogs {
+		v.exchanges = append(v.exchanges, d.match()...)
+	}
+	v.lookAtStreams()
+	v.replay(ctx)
+	v.collect()
+	for _, s := range v.report.Sessions {
+		v.judgeSession(s)
+	}
+	for _, s := range v.report.Outside {
+		v.judgeStep(s, false)
+	}
+	if opts.Procedure != nil {
+		v.compareProcedure(opts.Procedure)
+	}
+	if opts.Record != nil {
+		if err := v.compareRecord(*opts.Record); err != nil {
+			return nil, err
+		}
+	}
+	v.claims()
+	v.conclude()
+	return v.report, nil
+}
+
+// A verifier works on one capture.
+type verifier struct {
+	opts      Options
+	capture   *capture.Capture
+	report    *Report
+	dialogs   []*dialog
+	exchanges []*exchange
+	steps     map[*exchange]*Step
+	// lossy says that the capture may lack packets anywhere.
+	lossy bool
+}
