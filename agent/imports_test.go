@@ -53,7 +53,7 @@ var homes = map[string]struct {
 // sides never meet but in the protocol and the contract.
 var (
 	clientSide = []string{"agent/client", "agent/internal/load", "agent/internal/record", "agent/internal/runner", "agent/internal/report", "agent/internal/report/html", "agent/internal/report/junit", "agent/internal/report/tap", "agent/internal/stepfile"}
-	daemonSide = []string{"agent/internal/config", "agent/internal/judge", "agent/internal/session", "agent/internal/pluginhost", "agent/internal/server", "agent/internal/systemd", "agent/internal/daemon", "agent/internal/verify"}
+	daemonSide = []string{"agent/internal/config", "agent/internal/judge", "agent/internal/session", "agent/internal/pluginhost", "agent/internal/server", "agent/internal/systemd", "agent/internal/daemon"}
 )
 
 func TestImportPlan(t *testing.T) {

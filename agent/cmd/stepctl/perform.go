@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/capture"
 	"github.com/stepagent/stepagent/agent/internal/record"
 	"github.com/stepagent/stepagent/agent/internal/runner"
 	"github.com/stepagent/stepagent/agent/internal/stepfile"
@@ -33,6 +34,8 @@ type performance struct {
 	out stickyWriter
 	// evidence is where the events are written that were asked for.
 	evidence []*record.Writer
+	// capture gets the packets; nil when they are not asked for.
+	capture *capture.Live
 
 	// documents are written after the run from what was recorded, which kept holds.
 	documents documents
@@ -50,7 +53,7 @@ func (p *performance) perform(ctx context.Context, procedure stepfile.Procedure,
 	opts.Emit = p.emit
 	opts.OnInterval = func(_ int, _ int64, wait time.Duration) { p.view.interval(wait) }
 	run, err := runner.Run(ctx, procedure, opts)
-	closed := p.close()
+	closed := p.close(run)
 	if err != nil {
 		return unfolded(err)
 	}
@@ -110,8 +113,12 @@ func (p *performance) emit(e record.Event) {
 	p.view.event(e, step)
 }
 
-func (p *performance) close() error {
+// close makes the evidence of the run durable.
+func (p *performance) close(run record.Run) error {
 	var errs []error
+	if p.capture != nil {
+		errs = append(errs, p.capture.Close(closingComment(run)))
+	}
 	for _, writer := range p.evidence {
 		errs = append(errs, writer.Close())
 	}

@@ -29,6 +29,7 @@ type runFlags struct {
 	session   string
 	plain     bool
 	record    string
+	pcap      string
 	json      bool
 	documents documents
 	// file is the step file; empty for a built-in procedure.
@@ -49,13 +50,17 @@ At a terminal it shows the step that is under way, and at the end a table. Elsew
 writes one line a step. The last line says in one sentence what came of the run. Ctrl-C ends
 the run at once and keeps the record so far; a second one ends the program.
 
+With --pcap the packets of the run, and no others, are captured from the first to the last,
+without any other program. On Linux, stepctl needs a right for that, which is given once:
+  sudo setcap cap_net_raw+ep "$(command -v stepctl)"
+
 Exit codes:
   0  every expected step passed
   1  a step failed, timed out or was not answered, or the run was interrupted
   2  the command line or the step file is wrong
   3  no agent could be reached
-  4  the evidence asked for (--record, --json, --html, --junit, --tap, --summary) could not be
-     written`,
+  4  the evidence asked for (--record, --pcap, --json, --html, --junit, --tap, --summary) could
+     not be written`,
 		Example: `  stepctl run steps.json --host bench-7 --port 8080
   stepctl run --data failure --record failure.jsonl
   stepctl run steps.json --record run.jsonl --html run.html --lang ko --junit run.xml
@@ -87,6 +92,7 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	set.StringVar(&f.session, "session", "", "the session's `NAME`, a random one when not given")
 	set.BoolVar(&f.plain, "plain", false, "do as clients that know no sessions: a connection for every step")
 	set.StringVar(&f.record, "record", "", "write the run's record to a new `FILE`, as JSON lines")
+	set.StringVar(&f.pcap, "pcap", "", "capture the run's packets to a new `FILE`, as pcapng; needs the right to, see below")
 	f.documents.register(cmd)
 	set.BoolVar(&f.json, "json", false, "write the record's events to stdout as JSON lines, and nothing else")
 	set.StringVar(&f.logFormat, "log-format", "auto", "how stderr is written: `FORMAT` is auto, tint, text or json")
@@ -138,6 +144,12 @@ func (f *runFlags) perform(ctx context.Context, procedure stepfile.Procedure, st
 			return &exitError{exitEvidence, err}
 		}
 		p.evidence = append(p.evidence, file)
+	}
+	if f.pcap != "" {
+		if p.capture, err = startCapture(ctx, f.pcap, opts.Address, procedure); err != nil {
+			return err
+		}
+		opts.Dial = p.capture.Dial
 	}
 	p.out.to = stdout
 	switch {

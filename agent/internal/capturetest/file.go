@@ -149,3 +149,8 @@ func (f File) option(out []byte, code uint16, value []byte) []byte {
 	}
 	return append(out, 0, 0, 0, 0)
 }
+
+// Frame returns a packet with what goes around it.
+func (f File) Frame(p Packet) []byte {
+	return f.Link.frame(p.Bytes(f.Extended), p.From.Addr().Is6())
+}

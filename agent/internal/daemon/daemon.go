@@ -114,7 +114,7 @@ func (a *Agent) start(ctx context.Context) error {
 	}
 	a.config = c
 	a.judge = judge.New(newChain(1, c, a.set))
-	a.sessions = session.NewManager(a.judge, sessionOptions(c), a.options.Log)
+	a.sessions = session.NewManager(a.judge, session.OptionsOf(c.Config), a.options.Log)
 	a.server = server.New(a.sessions, serverOptions(c, a.options.Version), a.options.Log)
 	if a.admin, err = startAdmin(a, adminSocket(c, a.options.RuntimeDir, a.Addr())); err != nil {
 		return err

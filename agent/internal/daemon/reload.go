@@ -9,6 +9,7 @@ import (
 
 	"github.com/stepagent/stepagent/agent/internal/config"
 	"github.com/stepagent/stepagent/agent/internal/judge"
+	"github.com/stepagent/stepagent/agent/internal/session"
 )
 
 // LastReload says how the last reload went. The zero value: there was none.
@@ -81,7 +82,7 @@ func (a *Agent) tryReload(ctx context.Context) error {
 	a.mu.Unlock()
 	a.options.Level.Set(level(next))
 	a.server.SetOptions(serverOptions(next, a.options.Version))
-	a.sessions.SetOptions(sessionOptions(next))
+	a.sessions.SetOptions(session.OptionsOf(next.Config))
 	a.retire(old, func() { oldSet.Close(context.Background()) })
 	a.options.Log.Info("config reloaded", slog.String("config", source(next)),
 		slog.String("validators", names(next)), slog.Uint64("generation", chain.Generation()))

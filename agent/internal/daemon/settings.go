@@ -10,7 +10,6 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/judge"
 	"github.com/stepagent/stepagent/agent/internal/pluginhost"
 	"github.com/stepagent/stepagent/agent/internal/server"
-	"github.com/stepagent/stepagent/agent/internal/session"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
@@ -28,21 +27,6 @@ func serverOptions(c *config.Loaded, version string) server.Options {
 		IdleTimeout:           c.Session.IdleTimeout,
 		Codes:                 protocol.Codes(c.ErrorCodes),
 		Agent:                 "stepagent " + version,
-	}
-}
-
-func sessionOptions(c *config.Loaded) session.Options {
-	return session.Options{
-		Steps:             c.Session.Steps,
-		IdleTimeout:       c.Session.IdleTimeout,
-		ResumeWindow:      c.Session.ResumeWindow,
-		LongestInterval:   c.Session.LongestInterval,
-		TakeoverWait:      c.Session.TakeoverWait,
-		RememberedReplies: c.Session.RememberedReplies,
-		RememberedBytes:   c.Limits.RememberedBytes,
-		MaxOpen:           c.Limits.Sessions,
-		MaxOpenPerAddress: c.Limits.SessionsPerAddress,
-		Codes:             protocol.Codes(c.ErrorCodes),
 	}
 }
 

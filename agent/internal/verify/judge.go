@@ -61,7 +61,7 @@ func (v *verifier) doubtful(s *Session) bool {
 func weaken(findings []Finding) {
 	for i := range findings {
 		switch f := &findings[i]; f.Code {
-		case "verdict", "end", "interval", "abandoned", "procedure", "procedure_short", "wrong_id":
+		case "verdict", "not_asked", "end", "interval", "abandoned", "procedure", "procedure_short", "wrong_id":
 			if f.Verdict == Fail {
 				f.Verdict = Inconclusive
 				f.Text += "; but packets are missing"
@@ -134,6 +134,11 @@ func (v *verifier) judgeReply(s *Step, reply protocol.Reply, late bool) {
 	}
 	if e.bad != nil {
 		v.judgeBad(s, reply)
+		return
+	}
+	if !e.asked && !e.replayed && !reply.Reason.AgentsOwn() {
+		s.find(Fail, "not_asked", packet, fmt.Sprintf("the agent judged the step, these rules refuse it: %s: %s; give the agent's config with --config",
+			e.instead.Reason, e.instead.Detail))
 		return
 	}
 	if late {

@@ -28,6 +28,8 @@ type exchange struct {
 	asked    bool // a validator was asked
 	replayed bool // it was answered from memory
 	ends     bool // it is the session's last step
+	// instead is the reply of the sessions, which they may give without asking.
+	instead protocol.Reply
 	// skipped says that the agent is taken not to have judged it.
 	skipped bool
 }

@@ -98,7 +98,7 @@ func (v *verifier) replayOnce(ctx context.Context, all []event) {
 		e.session, e.asked, e.replayed, e.ends, e.position = "", false, false, false, 0
 		bench.at = e
 		answer := conn.Do(ctx, e.request, e.message.end.Time)
-		e.replayed = answer.Replayed
+		e.replayed, e.instead = answer.Replayed, answer.Reply
 		e.ends = answer.Reply.End
 		if answer.Replayed {
 			bench.again(e)

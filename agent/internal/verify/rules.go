@@ -8,7 +8,6 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/config"
 	"github.com/stepagent/stepagent/agent/internal/judge"
 	"github.com/stepagent/stepagent/agent/internal/session"
-	"github.com/stepagent/stepagent/agent/protocol"
 	"github.com/stepagent/stepagent/plugins/bundled"
 	"github.com/stepagent/stepagent/plugins/sdk"
 )
@@ -36,11 +35,7 @@ func (r *Rules) Close() {
 // its places.
 func LoadRules(ctx context.Context, c *config.Loaded, version string) (*Rules, error) {
 	r := &Rules{
-		Session: session.Options{
-			Steps: c.Session.Steps, IdleTimeout: c.Session.IdleTimeout, ResumeWindow: c.Session.ResumeWindow,
-			RememberedReplies: c.Session.RememberedReplies, MaxOpen: c.Limits.Sessions, Codes: protocol.Codes(c.ErrorCodes),
-		},
-		MessageBytes: c.Limits.MessageBytes,
+		Session: session.OptionsOf(c.Config), MessageBytes: c.Limits.MessageBytes,
 	}
 	groups, err := r.groups(ctx, c, version)
 	if err != nil {

@@ -143,6 +143,7 @@ func Capture(ctx context.Context, c *capture.Capture, broken error, opts Options
 			return nil, err
 		}
 	}
+	v.comments()
 	v.claims()
 	v.conclude()
 	return v.report, nil

@@ -1,0 +1,99 @@
+package capture
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"golang.org/x/net/bpf"
+)
+
+// Where things are in packets, in bytes: RFC 791, RFC 8200, RFC 9293.
+const (
+	etherTypeAt    = 12
+	etherHeader    = 14
+	vlanTag        = 4
+	protoTCP       = 6
+	etherTypeIPv4  = 0x0800
+	etherTypeIPv6  = 0x86dd
+	packetOutgoing = 4 // packet(7), PACKET_OUTGOING
+)
+
+// acceptBytes is what a filter returns for a packet that is wanted: how much of it.
+const acceptBytes = snapBytes
+
+// filterFor returns the program that lets pass TCP packets to and from the port of the
+// agents. framed says that an Ethernet header stands in front, which may have one VLAN tag.
+// On a loopback interface each packet goes by twice, out and in; once lets the one pass that
+// comes in.
+func filterFor(agents []netip.Addr, port uint16, framed, once bool) ([]bpf.RawInstruction, error) {
+	var program []bpf.Instruction
+	if once {
+		program = append(program,
+			bpf.LoadExtension{Num: bpf.ExtType},
+			bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: packetOutgoing, SkipTrue: 1},
+			bpf.RetConstant{Val: 0})
+	}
+	for _, agent := range agents {
+		for _, at := range []uint32{0, 2} { // the ports: first that of the sender
+			if !framed {
+				program = append(program, block(nil, 0, agent, port, at)...)
+				continue
+			}
+			kind := uint32(etherTypeIPv4)
+			if agent.Is6() {
+				kind = etherTypeIPv6
+			}
+			plain := []bpf.Instruction{load(etherTypeAt, 2), equal(kind)}
+			tagged := []bpf.Instruction{load(etherTypeAt, 2), equal(0x8100), load(etherTypeAt+vlanTag, 2), equal(kind)}
+			program = append(program, block(plain, etherHeader, agent, port, at)...)
+			program = append(program, block(tagged, etherHeader+vlanTag, agent, port, at)...)
+		}
+	}
+	return bpf.Assemble(append(program, bpf.RetConstant{Val: 0}))
+}
+
+// block accepts a packet if all of its tests hold; if one does not, what follows the block
+// goes on. portAt is 0 for packets from the agent, and 2 for those to it.
+func block(tests []bpf.Instruction, ip uint32, agent netip.Addr, port uint16, portAt uint32) []bpf.Instruction {
+	if agent.Is4() {
+		address := ip + 12 + portAt*2
+		tests = append(tests,
+			load(ip, 1), bpf.ALUOpConstant{Op: bpf.ALUOpShiftRight, Val: 4}, equal(4),
+			load(ip+9, 1), equal(protoTCP),
+			load(address, 4), equal(binary.BigEndian.Uint32(agent.AsSlice())),
+			load(ip+6, 2), bpf.JumpIf{Cond: bpf.JumpBitsNotSet, Val: 0x1fff}, // no later fragment, which has no ports
+			bpf.LoadMemShift{Off: ip}, bpf.LoadIndirect{Off: ip + portAt, Size: 2}, equal(uint32(port)))
+	} else {
+		tests = append(tests,
+			load(ip, 1), bpf.ALUOpConstant{Op: bpf.ALUOpShiftRight, Val: 4}, equal(6),
+			load(ip+6, 1), equal(protoTCP))
+		bytes := agent.As16()
+		for i := uint32(0); i < 16; i += 4 {
+			tests = append(tests, load(ip+8+portAt*8+i, 4), equal(binary.BigEndian.Uint32(bytes[i:])))
+		}
+		tests = append(tests, load(ip+40+portAt, 2), equal(uint32(port)))
+	}
+	// A test that does not hold goes past the block, whose end is known now.
+	for i, test := range tests {
+		if jump, ok := test.(bpf.JumpIf); ok {
+			jump.SkipFalse = uint8(len(tests) - i)
+			tests[i] = jump
+		}
+	}
+	return append(tests, bpf.RetConstant{Val: acceptBytes})
+}
+
+func load(off uint32, size int) bpf.Instruction { return bpf.LoadAbsolute{Off: off, Size: size} }
+
+func equal(value uint32) bpf.Instruction { return bpf.JumpIf{Cond: bpf.JumpEqual, Val: value} }
+
+// filterText says in words what the filter lets pass, for the file.
+func filterText(agents []netip.Addr, port uint16) string {
+	hosts := make([]string, len(agents))
+	for i, a := range agents {
+		hosts[i] = "host " + a.String()
+	}
+	return fmt.Sprintf("tcp and port %d and (%s)", port, strings.Join(hosts, " or "))
+}

@@ -1,0 +1,335 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/gopacket/gopacket"
+	"github.com/gopacket/gopacket/layers"
+	"github.com/gopacket/gopacket/pcapgo"
+)
+
+// Linger is how long Close waits at most for the packets that end the connections: the last
+// FIN and what acknowledges it.
+const Linger = 500 * time.Millisecond
+
+// LiveOptions say what is captured, and where it is written.
+type LiveOptions struct {
+	// Path is the new file. One that holds something is refused.
+	Path string
+	// Agents are the agent's addresses, any of which may be the one that is used; Port is its
+	// port.
+	Agents []netip.Addr
+	Port   uint16
+	// Application names the program that captures, and Comment says what it captures.
+	Application, Comment string
+}
+
+// A Live captures the packets of connections that are made with its Dial, from the first SYN
+// to the last FIN, and writes them to a pcapng file as they go by. It holds one packet in
+// memory; what the kernel holds for it is bounded by net.core.rmem_default. Its methods are
+// safe for concurrent use.
+type Live struct {
+	options LiveOptions
+	file    *os.File
+	sources []source
+	reading sync.WaitGroup
+
+	mu      sync.Mutex
+	out     *pcapgo.NgWriter
+	began   time.Time
+	ports   map[uint16]*ending // of the connections that were made here
+	held    *heldPacket        // the last packet, which gets the closing comment
+	failed  error
+	closing bool
+	ended   chan struct{} // gets a token when a connection has ended
+}
+
+// A source is one network interface that is listened to.
+type source struct {
+	name   string
+	link   layers.LinkType
+	filter string
+	read   func() ([]byte, gopacket.CaptureInfo, error)
+	// stats returns how many packets were received and, of those, dropped. It is asked once.
+	stats func() (received, dropped uint64, err error)
+	close func() error
+}
+
+type heldPacket struct {
+	info gopacket.CaptureInfo
+	data []byte
+}
+
+// Start begins to capture. When the error is ErrNotPermitted, this program may not; nothing
+// has been written then.
+func Start(options LiveOptions) (*Live, error) {
+	sources, err := openSources(options)
+	if err != nil {
+		return nil, err
+	}
+	l, err := begin(options, sources)
+	if err != nil {
+		for _, s := range sources {
+			_ = s.close() // nothing was read from it
+		}
+		return nil, err
+	}
+	return l, nil
+}
+
+// ErrNotPermitted is the error of Start when the right to capture packets is missing.
+var ErrNotPermitted = errors.New("this program has no right to capture packets")
+
+// begin writes the head of the file and reads the sources.
+func begin(options LiveOptions, sources []source) (*Live, error) {
+	file, err := create(options.Path)
+	if err != nil {
+		return nil, err
+	}
+	l := &Live{options: options, file: file, sources: sources, began: time.Now(), ports: map[uint16]*ending{}, ended: make(chan struct{}, 1)}
+	for i, s := range sources {
+		face := pcapgo.NgInterface{Name: s.name, Filter: s.filter, OS: runtime.GOOS, LinkType: s.link, SnapLength: snapBytes}
+		if i > 0 {
+			_, err = l.out.AddInterface(face)
+		} else {
+			l.out, err = pcapgo.NewNgWriterInterface(file, face, pcapgo.NgWriterOptions{SectionInfo: pcapgo.NgSectionInfo{
+				Hardware: runtime.GOARCH, OS: runtime.GOOS, Application: options.Application, Comment: options.Comment,
+			}})
+		}
+		if err != nil {
+			break
+		}
+	}
+	if err == nil {
+		err = l.out.Flush() // so that a full disk is known before anything is sent
+	}
+	if err != nil {
+		_ = file.Close() // it holds nothing of use
+		return nil, fmt.Errorf("cannot write the capture: %w", err)
+	}
+	for i, s := range sources {
+		l.reading.Go(func() { l.readAll(i, s) })
+	}
+	return l, nil
+}
+
+// snapBytes is how much of a packet is captured: more than any has.
+const snapBytes = 262144
+
+// create makes the file. One that holds anything is refused and not changed: evidence is
+// never overwritten.
+func create(path string) (*os.File, error) {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("cannot write the capture: %w", err)
+	}
+	if info, err := file.Stat(); err == nil && info.Mode().IsRegular() && info.Size() > 0 {
+		_ = file.Close() // nothing was written
+		return nil, fmt.Errorf("cannot write the capture: %s holds something already; name another file, or remove it", path)
+	}
+	return file, nil
+}
+
+// Dial makes a connection to one of the agent's addresses, whose packets are captured. It
+// takes the place of a net.Dialer's; the address is not looked up again.
+func (l *Live) Dial(ctx context.Context, network, _ string) (net.Conn, error) {
+	dialer := net.Dialer{ControlContext: func(_ context.Context, network, _ string, c rawConn) error {
+		return l.claim(network, c)
+	}}
+	var errs []error
+	for i, agent := range l.options.Agents {
+		conn, err := dialPart(ctx, &dialer, network, netip.AddrPortFrom(agent, l.options.Port), len(l.options.Agents)-i)
+		if err == nil {
+			return conn, nil
+		}
+		errs = append(errs, err)
+	}
+	return nil, errors.Join(errs...)
+}
+
+// dialPart dials with its share of the time that is left.
+func dialPart(ctx context.Context, dialer *net.Dialer, network string, to netip.AddrPort, shares int) (net.Conn, error) {
+	if deadline, ok := ctx.Deadline(); ok && shares > 1 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/time.Duration(shares))
+		defer cancel()
+	}
+	return dialer.DialContext(ctx, network, to.String())
+}
+
+// own notes that a local port is that of a connection which is made here.
+func (l *Live) own(port uint16) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ports[port] = &ending{}
+}
+
+// readAll writes what a source has until it is closed.
+func (l *Live) readAll(index int, s source) {
+	for {
+		data, info, err := s.read()
+		if err != nil {
+			l.readFailed(err)
+			return
+		}
+		info.InterfaceIndex, info.AncillaryData = index, nil
+		l.take(s.link, info, data)
+	}
+}
+
+func (l *Live) readFailed(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.closing && l.failed == nil && !errors.Is(err, io.EOF) {
+		l.failed = fmt.Errorf("cannot capture: %w", err)
+	}
+}
+
+// take writes a packet, if it is one of a connection that was made here.
+func (l *Live) take(link layers.LinkType, info gopacket.CaptureInfo, data []byte) {
+	seg, what := decode(packet{mark: Mark{Packet: 1, Time: info.Timestamp}, link: link, data: data, cut: info.Length - info.CaptureLength})
+	if what != isSegment {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	fromAgent := seg.src.Port() == l.options.Port
+	local := seg.src.Port()
+	if e, mine := l.ports[seg.dst.Port()]; fromAgent && mine {
+		local = seg.dst.Port()
+		e.see(&seg, true)
+	} else if e, mine := l.ports[local]; mine {
+		e.see(&seg, false)
+	} else {
+		return
+	}
+	l.write(&heldPacket{info: info, data: data})
+	if l.ports[local].over() {
+		select {
+		case l.ended <- struct{}{}:
+		default: // somebody is told already
+		}
+	}
+}
+
+// write writes the packet that is held, and holds the next one; nil is none.
+func (l *Live) write(next *heldPacket, comments ...string) {
+	last := l.held
+	l.held = next
+	if last == nil || l.failed != nil {
+		return
+	}
+	err := l.out.WritePacketWithOptions(last.info, last.data, pcapgo.NgPacketOptions{Comments: comments})
+	if err == nil {
+		err = l.out.Flush()
+	}
+	if err != nil {
+		l.failed = fmt.Errorf("cannot write the capture: %w", err)
+	}
+}
+
+// Close ends the capture when the connections have ended, or Linger after it is called. The
+// comment, which says what came of it all, goes to the last packet: a file is written from
+// its head to its end, and what is known at the end alone stands there. The error is the
+// first of the whole capture.
+func (l *Live) Close(comment string) error {
+	l.linger()
+	l.mu.Lock()
+	l.closing = true
+	l.mu.Unlock()
+	counts := make([]pcapgo.NgInterfaceStatistics, len(l.sources))
+	for i, s := range l.sources {
+		counts[i] = pcapgo.NgInterfaceStatistics{PacketsReceived: pcapgo.NgNoValue64, PacketsDropped: pcapgo.NgNoValue64}
+		if received, dropped, err := s.stats(); err == nil {
+			counts[i].PacketsReceived, counts[i].PacketsDropped = received, dropped
+		}
+		_ = s.close() // everything has been read
+	}
+	l.reading.Wait()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.write(nil, comment)
+	for i, c := range counts {
+		c.StartTime, c.LastUpdate = l.began, time.Now()
+		c.EndTime = c.LastUpdate
+		if l.failed == nil {
+			l.failed = l.out.WriteInterfaceStats(i, c)
+		}
+	}
+	return l.finish()
+}
+
+// finish makes the file durable.
+func (l *Live) finish() error {
+	if l.failed == nil {
+		l.failed = l.out.Flush()
+	}
+	if info, err := l.file.Stat(); err == nil && info.Mode().IsRegular() && l.failed == nil {
+		l.failed = l.file.Sync() // pipes and devices cannot
+	}
+	if err := l.file.Close(); l.failed == nil {
+		l.failed = err
+	}
+	return l.failed
+}
+
+// linger waits for the end of the connections.
+func (l *Live) linger() {
+	timeout := time.After(Linger)
+	for !l.allOver() {
+		select {
+		case <-l.ended:
+		case <-timeout:
+			return
+		}
+	}
+}
+
+func (l *Live) allOver() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range l.ports {
+		if !e.over() {
+			return false
+		}
+	}
+	return true
+}
+
+// An ending follows a connection until nothing more can come of it.
+type ending struct {
+	begun, reset bool
+	// fins are the numbers behind each side's FIN, and acked whether the other side has
+	// acknowledged it: of the agent at 1, of the client at 0.
+	fins  [2]uint32
+	known [2]bool
+	acked [2]bool
+}
+
+// see takes a packet of the connection.
+func (e *ending) see(s *segment, fromAgent bool) {
+	own, other := 0, 1
+	if fromAgent {
+		own, other = 1, 0
+	}
+	e.begun = true
+	e.reset = e.reset || s.rst
+	if s.fin {
+		e.fins[own], e.known[own] = s.seq+uint32(s.wire)+1, true
+	}
+	if s.acks && e.known[other] && s.ack == e.fins[other] {
+		e.acked[other] = true
+	}
+}
+
+// over reports whether the connection has ended, or has never begun.
+func (e *ending) over() bool { return !e.begun || e.reset || e.acked[0] && e.acked[1] }
