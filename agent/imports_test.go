@@ -22,10 +22,10 @@ const module = "github.com/stepagent/stepagent/"
 // floor.
 var floors = [][]string{
 	{"plugins/validator", "agent/protocol", "agent/internal/logging", "agent/internal/stepfile", "agent/internal/version", "agent/internal/manual", "agent/internal/systemd", "docs/transcript"},
-	{"plugins/sdk/proto/stepagent/validator/v1", "plugins/validatortest", "agent/client", "agent/internal/config", "agent/internal/record", "agent/internal/judge", "agent/internal/wirevectors"},
+	{"plugins/sdk/proto/stepagent/validator/v1", "plugins/validatortest", "agent/client", "agent/internal/config", "agent/internal/record", "agent/internal/judge", "agent/internal/wirevectors", "agent/internal/capture"},
 	{"plugins/sdk", "agent/internal/capturetest", "agent/internal/session", "agent/internal/runner", "agent/internal/load", "plugins/sequence", "plugins/mintimeout", "plugins/pacing", "plugins/rules", "plugins/faults"},
 	{"plugins/bundled", "plugins/examples/voltage", "agent/internal/pluginhost", "agent/internal/server", "agent/internal/report"},
-	{"agent/internal/conformance", "agent/internal/daemon", "agent/internal/report/html", "agent/internal/report/junit", "agent/internal/report/tap"},
+	{"agent/internal/conformance", "agent/internal/daemon", "agent/internal/verify", "agent/internal/report/html", "agent/internal/report/junit", "agent/internal/report/tap"},
 	{"agent/cmd/stepagent", "agent/cmd/stepctl"},
 	{"packaging/acceptance/bench", "packaging/changelog", "packaging/copyright", "packaging/modproxy", "packaging/testdata/even"},
 }
