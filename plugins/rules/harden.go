@@ -31,6 +31,10 @@ func (l *look) Visit(node *ast.Node) {
 		if !slices.Contains(allowed(), n.Name) {
 			l.refuse(n, fmt.Sprintf("there is no function %s here", n.Name))
 		}
+	case *ast.IntegerNode:
+		if n.Value > maxWhole {
+			l.refuse(n, fmt.Sprintf("a whole number ends at %d; write a larger one with a point, %d.0", maxWhole, n.Value))
+		}
 	case *ast.ArrayNode:
 		l.literals(n.Nodes)
 	case *ast.MapNode:

@@ -27,6 +27,7 @@ func TestRefusedExpressions(t *testing.T) {
 		"data[3] == 1":                  "line 1, column 6: cannot use int to get an element from map[string]interface {}",
 		"data.x matches '('":            "line 1, column 8: error parsing regexp: missing closing ): `(`",
 		"data.x matches data.y":         "line 1, column 21: the pattern of matches must be written out as a string",
+		"step.id < 2147483648":          `rule "r", line 1, column `, // a 32-bit board has it from the language, in other words
 		"now() != nil":                  "line 1, column 1: unknown name now",
 		"date('2020-01-01') != nil":     "line 1, column 1: unknown name date",
 		"duration('1s') != nil":         "line 1, column 1: unknown name duration",
