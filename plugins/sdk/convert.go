@@ -97,34 +97,42 @@ func EncodeAnswer(a Answer) *validatorv1.Verdict {
 // DecodeAnswer is the opposite of EncodeAnswer. A verdict that is not of the contract's form
 // becomes an answer with an error.
 func DecodeAnswer(v *validatorv1.Verdict) Answer {
-	if text := v.GetError(); text != "" {
-		return Answer{Err: errors.New(bound(text))}
-	}
-	if o := v.GetOutcome(); o < 0 || o > math.MaxUint8 {
-		return malformed(fmt.Errorf("outcome: %d is neither pass nor fail", o))
-	}
-	verdict := validator.Verdict{
-		Outcome: validator.Outcome(v.GetOutcome()),
-		Reason:  validator.Reason(v.GetReason()),
-		Detail:  v.GetDetail(),
-	}
-	if len(v.GetState()) > 0 {
-		verdict.State = v.GetState()
-	}
+	a := Answer{Expects: v.GetExpects(), Known: v != nil && v.Expects != nil}
+	a.Verdict.Reason, a.Verdict.Detail, a.Verdict.State = validator.Reason(v.GetReason()), v.GetDetail(), v.GetState()
+	var fault *faultRead
 	if f := v.GetFault(); f != nil {
-		if f.Kind < 0 || f.Kind > math.MaxUint8 {
-			return malformed(fmt.Errorf("fault: kind %d is not known", f.Kind))
-		}
-		if int64(int(f.Code)) != f.Code {
-			return malformed(fmt.Errorf("fault: code %d is too large for this machine", f.Code))
-		}
-		verdict.Fault = &validator.Fault{Kind: validator.FaultKind(f.Kind), Delay: time.Duration(f.DelayNs),
-			StepID: f.StepId, Code: int(f.Code)}
+		fault = &faultRead{kind: int32(f.Kind), delay: f.DelayNs, stepID: f.StepId, code: f.Code}
 	}
-	if err := verdict.Check(); err != nil {
+	return a.checked(int32(v.GetOutcome()), fault, v.GetError())
+}
+
+// checked returns the answer with the parts that were read apart, or the one that says what
+// is wrong with it.
+func (a Answer) checked(outcome int32, f *faultRead, failure string) Answer {
+	if failure != "" {
+		return Answer{Err: errors.New(bound(failure))}
+	}
+	if outcome < 0 || outcome > math.MaxUint8 {
+		return malformed(fmt.Errorf("outcome: %d is neither pass nor fail", outcome))
+	}
+	a.Verdict.Outcome = validator.Outcome(outcome)
+	if len(a.Verdict.State) == 0 {
+		a.Verdict.State = nil
+	}
+	if f != nil {
+		if f.kind < 0 || f.kind > math.MaxUint8 {
+			return malformed(fmt.Errorf("fault: kind %d is not known", f.kind))
+		}
+		if int64(int(f.code)) != f.code {
+			return malformed(fmt.Errorf("fault: code %d is too large for this machine", f.code))
+		}
+		a.Verdict.Fault = &validator.Fault{Kind: validator.FaultKind(f.kind), Delay: time.Duration(f.delay),
+			StepID: f.stepID, Code: int(f.code)}
+	}
+	if err := a.Verdict.Check(); err != nil {
 		return malformed(err)
 	}
-	return Answer{Verdict: verdict, Expects: v.GetExpects(), Known: v != nil && v.Expects != nil}
+	return a
 }
 
 func malformed(err error) Answer {

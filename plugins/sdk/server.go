@@ -23,6 +23,7 @@ type server struct {
 	output    sync.Once
 	configure sync.Mutex
 	instances atomic.Pointer[[]instance] // nil until configured
+	dataPath  atomic.Bool                // it has been asked for
 }
 
 func newServer(p Plugin, stderr *os.File) *server { return &server{plugin: p, stderr: stderr} }

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/stepagent/stepagent/plugins/budget"
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
@@ -107,13 +108,14 @@ func (c *Chain) release() {
 }
 
 func (c *Chain) judge(ctx context.Context, session Session, step Step) Judgement {
-	budget := c.options.Limits.Budget(step.Timeout, time.Since(step.Arrived))
-	ctx, cancel := context.WithTimeoutCause(ctx, budget,
-		fmt.Errorf("no verdict within %v", budget.Round(time.Millisecond)))
-	defer cancel()
+	limit := c.options.Limits.Budget(step.Timeout, time.Since(step.Arrived))
+	bounded := budget.New(ctx, time.Now().Add(limit), func() error {
+		return fmt.Errorf("no verdict within %v", limit.Round(time.Millisecond))
+	})
+	defer bounded.Release()
 
 	answers := make([][]Answer, len(c.groups))
-	ask := func(i int) { answers[i] = ask(ctx, c.groups[i], session, step) }
+	ask := func(i int) { answers[i] = ask(bounded, c.groups[i], session, step) }
 	// The last group, mostly the only one, needs no goroutine of its own.
 	var others sync.WaitGroup
 	for i := range len(c.groups) - 1 {

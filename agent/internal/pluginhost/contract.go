@@ -134,11 +134,11 @@ func brief(text string, most int) string {
 	return printable([]byte(text[:most])) + "..."
 }
 
-// open opens the stream for steps.
+// open opens the way for steps.
 func (l *launching) open(ctx context.Context, o Options) error {
-	link, err := newLink(ctx, l.conn, len(l.members), o)
+	link, err := newLink(ctx, l.conn, l.dir, len(l.members), o)
 	if err != nil {
-		return serviceError("Judge", err)
+		return err
 	}
 	l.link = link
 	return nil

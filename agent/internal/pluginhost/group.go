@@ -1,7 +1,6 @@
 package pluginhost
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,8 +10,6 @@ import (
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/judge"
-	"github.com/stepagent/stepagent/plugins/sdk"
-	validatorv1 "github.com/stepagent/stepagent/plugins/sdk/proto/stepagent/validator/v1"
 )
 
 // maxBudget is the time for a step whose context has no deadline.
@@ -68,16 +65,13 @@ func (g *group) Names() []string { return g.names }
 // First implements judge.Group.
 func (g *group) First() []judge.Expectation { return g.first }
 
-// Judge implements judge.Group. It reads call.States, which nobody may change later, and
-// copies call.Step.Data.
+// Judge implements judge.Group. It reads call.States, which nobody may change later.
 func (g *group) Judge(ctx context.Context, call judge.Call) []judge.Answer {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, maxBudget)
 		defer cancel()
 	}
-	// The message may be read after this call has returned at the end of its context.
-	call.Step.Data = bytes.Clone(call.Step.Data)
 	number, began := g.steps.Add(1), time.Now()
 	answers, err := g.answers(ctx, call)
 	if err == nil {
@@ -95,16 +89,9 @@ func (g *group) Judge(ctx context.Context, call judge.Call) []judge.Answer {
 
 // answers returns one answer for each validator, and why no process gave any.
 func (g *group) answers(ctx context.Context, call judge.Call) ([]judge.Answer, error) {
-	verdicts, err := g.ask(ctx, call)
-	answers := make([]judge.Answer, len(g.names))
-	for i := range answers {
-		if err != nil {
-			answers[i].Err = err
-			continue
-		}
-		a := sdk.DecodeAnswer(verdicts[i])
-		answers[i] = judge.Answer{Verdict: a.Verdict, Err: a.Err,
-			Expects: judge.Expectation{StepID: a.Expects, Known: a.Known}}
+	answers, err := g.ask(ctx, call)
+	if err != nil {
+		answers = slices.Repeat([]judge.Answer{{Err: err}}, len(g.names))
 	}
 	return answers, err
 }
@@ -112,17 +99,20 @@ func (g *group) answers(ctx context.Context, call judge.Call) ([]judge.Answer, e
 // ask puts the step to the process, and once more to the next one when that is lost: whoever
 // lost it, it was not the client. A step that is there at the end of two processes may be
 // the cause and gets no third.
-func (g *group) ask(ctx context.Context, call judge.Call) ([]*validatorv1.Verdict, error) {
+func (g *group) ask(ctx context.Context, call judge.Call) ([]judge.Answer, error) {
 	var lost *lostError
 	for {
 		p, err := g.serving(ctx)
 		if err != nil {
 			return nil, err
 		}
-		verdicts, err := p.link.judge(ctx, sdk.EncodeCall(call.Session, call.States, call.Step))
+		answers, err := p.link.judge(ctx, call)
+		if err == nil {
+			return answers, nil
+		}
 		again := lost != nil
 		if !errors.As(err, &lost) {
-			return verdicts, err
+			return nil, err
 		}
 		if again {
 			return nil, fmt.Errorf("two processes were lost over this step: %w", lost)

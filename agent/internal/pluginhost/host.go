@@ -60,6 +60,8 @@ type Options struct {
 	// PingTimeout is how long it may take to answer before it is killed; 400 ms by default.
 	// A process that keeps a step waiting is asked without waiting for the interval.
 	PingTimeout time.Duration
+
+	streamOnly bool // for tests: never ask for a data path
 }
 
 func (o Options) withDefaults() Options {

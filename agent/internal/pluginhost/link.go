@@ -1,14 +1,19 @@
 package pluginhost
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 
 	"google.golang.org/grpc"
 
+	"github.com/stepagent/stepagent/agent/internal/judge"
+	"github.com/stepagent/stepagent/plugins/budget"
+	"github.com/stepagent/stepagent/plugins/sdk"
 	validatorv1 "github.com/stepagent/stepagent/plugins/sdk/proto/stepagent/validator/v1"
 )
 
@@ -30,12 +35,15 @@ type lostError struct{ cause error }
 func (e *lostError) Error() string { return e.cause.Error() }
 func (e *lostError) Unwrap() error { return e.cause }
 
-// A link carries steps to one process and verdicts back. Callers put steps into a queue; one
-// goroutine sends what has come together as one message; another receives and wakes the
-// callers; a third watches. Once lost, a link is of no more use.
+// A link carries steps to one process and verdicts back, in batches: over the plugin's data
+// path where it has one, else over a gRPC stream. Over the stream callers put steps into a
+// queue and one goroutine sends what has come together; over the data path they do so
+// themselves. One goroutine receives and wakes the callers, and one watches. Once lost, a link
+// is of no more use.
 type link struct {
 	conn      *grpc.ClientConn
-	stream    validatorv1.ValidatorService_JudgeClient
+	stream    validatorv1.ValidatorService_JudgeClient // nil with a data path
+	data      *dataPath                                // nil with a stream
 	cancel    context.CancelFunc
 	instances int           // verdicts in each answer
 	slots     chan struct{} // one token for each step in flight
@@ -50,36 +58,75 @@ type link struct {
 	number uint64             // of the last call
 	heard  time.Time          // when the last message came
 	err    error              // why the link is lost
+	expiry expiry             // of steps on the data path
 }
 
 // A waiter is one step in flight. It stays with the link until it is answered, even when its
 // caller has gone: only so can a process that does not answer be told from a slow one.
 type waiter struct {
-	call     *validatorv1.StepCall
+	call     *validatorv1.StepCall // of a stream
 	sentAt   time.Time
 	deadline time.Time
+	expired  bool       // its caller has been told so
 	answer   chan reply // holds the one answer
 }
 
 type reply struct {
-	verdicts []*validatorv1.Verdict
-	err      error
+	answers []judge.Answer
+	err     error
 }
 
-// newLink opens the stream before the context ends. The link itself lasts until it is lost.
-func newLink(starting context.Context, conn *grpc.ClientConn, instances int, o Options) (*link, error) {
+// newLink opens the data path, or the stream, before the context ends. Sockets are in dir.
+// The link itself lasts until it is lost.
+func newLink(starting context.Context, conn *grpc.ClientConn, dir string, instances int, o Options) (*link, error) {
+	l := newIdleLink(conn, instances)
 	ctx, cancel := context.WithCancel(context.Background())
+	l.cancel = cancel
+	if err := l.open(starting, ctx, dir, o); err != nil {
+		cancel()
+		return nil, err
+	}
+	if l.data != nil {
+		l.running.Go(l.receiveData)
+	} else {
+		l.running.Go(l.send)
+		l.running.Go(l.receive)
+	}
+	l.running.Go(func() { l.watch(ctx, o) })
+	l.running.Go(func() { discardOutput(ctx, conn) })
+	return l, nil
+}
+
+// open makes the data path or, where the plugin has none, the stream, which lasts for the
+// context ctx.
+func (l *link) open(starting, ctx context.Context, dir string, o Options) error {
+	if !o.streamOnly {
+		conn, err := dialDataPath(starting, l.conn, dir)
+		if err != nil {
+			return err
+		}
+		if conn != nil {
+			l.data, err = newDataPath(conn)
+			return err
+		}
+	}
+	ctx, cancel := context.WithCancel(ctx)
 	release := context.AfterFunc(starting, cancel)
-	stream, err := validatorv1.NewValidatorServiceClient(conn).Judge(ctx)
+	stream, err := validatorv1.NewValidatorServiceClient(l.conn).Judge(ctx)
 	if !release() && err == nil {
 		err = context.Cause(starting)
 	}
 	if err != nil {
 		cancel()
-		return nil, err
+		return serviceError("Judge", err)
 	}
+	l.stream = stream
+	return nil
+}
+
+func newIdleLink(conn *grpc.ClientConn, instances int) *link {
 	l := &link{
-		conn: conn, stream: stream, cancel: cancel, instances: instances,
+		conn: conn, instances: instances,
 		slots: make(chan struct{}, maxInFlight),
 		wake:  make(chan struct{}, 1),
 		lost:  make(chan struct{}),
@@ -87,31 +134,57 @@ func newLink(starting context.Context, conn *grpc.ClientConn, instances int, o O
 		heard: time.Now(),
 	}
 	l.waiters.New = func() any { return &waiter{answer: make(chan reply, 1)} }
-	l.running.Go(l.send)
-	l.running.Go(l.receive)
-	l.running.Go(func() { l.watch(ctx, o) })
-	l.running.Go(func() { discardOutput(ctx, conn) })
-	return l, nil
+	return l
 }
 
-// judge puts one step and waits for the verdicts until the context, which has a deadline,
-// ends. The call belongs to the link from then on. The error is a *lostError when the link
-// was lost.
-func (l *link) judge(ctx context.Context, call *validatorv1.StepCall) ([]*validatorv1.Verdict, error) {
+// judge puts one step and waits for the answers until the context, which has a deadline,
+// ends. The error is a *lostError when the link was lost.
+func (l *link) judge(ctx context.Context, call judge.Call) ([]judge.Answer, error) {
 	if err := l.slot(ctx); err != nil {
 		return nil, err
 	}
 	w := l.waiters.Get().(*waiter)
-	w.call = call
 	w.deadline, _ = ctx.Deadline()
+	if l.data != nil {
+		return l.judgeData(ctx, w, call)
+	}
+	// The message may be read after this call has returned at the end of its context.
+	call.Step.Data = bytes.Clone(call.Step.Data)
+	w.call = sdk.EncodeCall(call.Session, call.States, call.Step)
 	if !l.enqueue(w) {
 		return nil, l.loss()
 	}
+	return l.await(ctx.Done(), ctx, w)
+}
+
+// judgeData puts one step on the data path.
+func (l *link) judgeData(ctx context.Context, w *waiter, call judge.Call) ([]judge.Answer, error) {
+	first, ok := l.put(w, &sdk.Call{Session: call.Session, States: call.States, Step: call.Step})
+	if !ok {
+		return nil, l.loss()
+	}
+	if first {
+		// Whoever else is about to put a step does so now, and all of them go at once.
+		runtime.Gosched()
+		l.flush()
+	}
+	if b, ok := ctx.(*budget.Context); ok {
+		// The link keeps the deadline, so that no timer is set for each step.
+		return l.await(b.Parent().Done(), ctx, w)
+	}
+	return l.await(ctx.Done(), ctx, w)
+}
+
+// await waits for the answer until done.
+func (l *link) await(done <-chan struct{}, ctx context.Context, w *waiter) ([]judge.Answer, error) {
 	select {
 	case r := <-w.answer:
+		if r.err == errExpired {
+			return nil, late(ctx)
+		}
 		l.waiters.Put(w) // answered, so nobody else knows it any more
-		return r.verdicts, r.err
-	case <-ctx.Done():
+		return r.answers, r.err
+	case <-done:
 		return nil, context.Cause(ctx)
 	}
 }
@@ -169,13 +242,19 @@ func (l *link) lose(cause error) {
 	l.err = cause
 	orphans := l.queue
 	for _, w := range l.sent {
-		orphans = append(orphans, w)
+		if !w.expired {
+			orphans = append(orphans, w)
+		}
 	}
 	l.queue, l.sent = nil, nil
 	l.mu.Unlock()
 
 	close(l.lost)
 	l.cancel()
+	l.expiry.stop()
+	if l.data != nil {
+		_ = l.data.conn.Close() // nothing on it counts any more
+	}
 	for _, w := range orphans {
 		w.answer <- reply{err: &lostError{cause}}
 	}

@@ -98,6 +98,7 @@ func bundled() sdk.Plugin {
 	forever := make(chan struct{})
 	return sdk.Plugin{Name: "bundled", Version: "1.2.3", Validators: []sdk.Validator{
 		{Name: "echo", Version: "1", Summary: "passes", New: always(rule(echo))},
+		{Name: "mirror", New: always(rule(mirror))},
 		{Name: "counter", Version: "1", Summary: "counts", New: always(counter{})},
 		{Name: "crash", New: at(func(context.Context) { os.Exit(3) })},
 		{Name: "bomb", New: at(bomb)},

@@ -21,7 +21,7 @@ type rogue string
 func serveRogue(r rogue) {
 	goplugin.Serve(&goplugin.ServeConfig{
 		HandshakeConfig:  sdk.Handshake(),
-		VersionedPlugins: map[int]goplugin.PluginSet{1: {"validator": &roguePlugin{rogue: r}}},
+		VersionedPlugins: map[int]goplugin.PluginSet{1: {"validator": newRogue(r)}},
 		GRPCServer:       goplugin.DefaultGRPCServer,
 	})
 }
@@ -30,6 +30,12 @@ type roguePlugin struct {
 	goplugin.NetRPCUnsupportedPlugin
 	validatorv1.UnimplementedValidatorServiceServer
 	rogue rogue
+	data  bool // it has a data path
+}
+
+func newRogue(r rogue) *roguePlugin {
+	kind, data := strings.CutPrefix(string(r), onDataPath)
+	return &roguePlugin{rogue: rogue(kind), data: data}
 }
 
 func (p *roguePlugin) GRPCServer(_ *goplugin.GRPCBroker, s *grpc.Server) error {

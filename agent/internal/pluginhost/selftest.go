@@ -54,20 +54,15 @@ func (l *launching) selfTest(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, selfTestTime, fmt.Errorf("no verdict within %v", selfTestTime))
 	defer cancel()
 	session, step := probe(0, expects)
-	verdicts, err := l.link.judge(ctx, sdk.EncodeCall(session, make([][]byte, len(l.members)), step))
+	answers, err := l.link.judge(ctx, judge.Call{Session: session, States: make([][]byte, len(l.members)), Step: step})
 	if err != nil {
 		return fmt.Errorf("step %d, the self-test: %w", step.ID, err)
 	}
-	for i, v := range verdicts {
-		text := v.GetError()
-		if text == "" {
-			if a := sdk.DecodeAnswer(v); a.Err != nil {
-				text = a.Err.Error()
-			}
-		} else if !strings.HasPrefix(text, "panic: ") {
+	for i, a := range answers {
+		if a.Err == nil {
 			continue
 		}
-		if text != "" {
+		if text := a.Err.Error(); strings.HasPrefix(text, "panic: ") || strings.HasPrefix(text, "malformed verdict: ") {
 			return fmt.Errorf("step %d, the self-test of validator %s: %s", step.ID, l.members[i].Name, brief(text, sdk.MaxErrorBytes))
 		}
 	}

@@ -1,6 +1,7 @@
 package pluginhost
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"reflect"
@@ -64,6 +65,7 @@ func (g *group) shadow(call judge.Call, first []judge.Answer) {
 	if !s.begin() {
 		return
 	}
+	call.Step.Data = bytes.Clone(call.Step.Data) // the caller may use it for something else
 	go func() {
 		defer s.end()
 		ctx, cancel := context.WithTimeout(context.Background(), shadowTime)

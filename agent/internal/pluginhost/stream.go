@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/judge"
 	"github.com/stepagent/stepagent/plugins/sdk"
 	validatorv1 "github.com/stepagent/stepagent/plugins/sdk/proto/stepagent/validator/v1"
 )
@@ -55,44 +56,24 @@ func (l *link) next() []*validatorv1.StepCall {
 
 // receive hands out answers until the stream ends or breaks the contract.
 func (l *link) receive() {
+	var batch []answered
 	for {
 		response, err := l.stream.Recv()
 		if err != nil {
 			l.lose(fmt.Errorf("%w: %w", errStream, err))
 			return
 		}
-		if err := l.deliver(response.GetAnswers()); err != nil {
+		batch = batch[:0]
+		for _, a := range response.GetAnswers() {
+			answers := make([]judge.Answer, len(a.GetVerdicts()))
+			for i, v := range a.GetVerdicts() {
+				answers[i] = judgeAnswer(sdk.DecodeAnswer(v))
+			}
+			batch = append(batch, answered{a.GetCall(), answers})
+		}
+		if err := l.deliver(batch); err != nil {
 			l.lose(fmt.Errorf("the plugin broke the contract: %w", err))
 			return
 		}
 	}
-}
-
-func (l *link) deliver(answers []*validatorv1.StepVerdicts) error {
-	waiters := make([]*waiter, len(answers))
-	l.mu.Lock()
-	l.heard = time.Now()
-	var broken error
-	for i, a := range answers {
-		w := l.sent[a.GetCall()]
-		if w == nil {
-			broken = fmt.Errorf("it answered call %d, which is not open", a.GetCall())
-			break
-		}
-		if n := len(a.GetVerdicts()); n != l.instances {
-			broken = fmt.Errorf("it gave %d verdicts for %d validators", n, l.instances)
-			break
-		}
-		delete(l.sent, a.GetCall())
-		waiters[i] = w
-	}
-	l.mu.Unlock()
-	for i, w := range waiters {
-		if w == nil {
-			break
-		}
-		w.answer <- reply{verdicts: answers[i].GetVerdicts()}
-		<-l.slots
-	}
-	return broken
 }

@@ -36,13 +36,21 @@ func (l *link) watch(ctx context.Context, o Options) {
 		silent, err := l.look(now)
 		if err == nil && (silent || now.Sub(pinged) >= o.PingInterval) {
 			pinged = now
-			err = l.ping(ctx, o.PingTimeout)
+			if err = l.ping(ctx, o.PingTimeout); l.heardSince(now) {
+				err = nil // it is busy, and does what it is there for
+			}
 		}
 		if err != nil {
 			l.lose(err)
 			return
 		}
 	}
+}
+
+func (l *link) heardSince(then time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.heard.After(then)
 }
 
 func (l *link) ping(ctx context.Context, timeout time.Duration) error {

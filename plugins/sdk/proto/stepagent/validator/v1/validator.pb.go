@@ -26,8 +26,9 @@
 // out), after which the process ends. A process that lacks Shutdown is killed instead.
 //
 // What a plugin process may rely on. The agent calls Describe, then Configure once, then
-// Judge once, and keeps that stream open. Validators are pure functions: the agent may kill
-// the process at any moment, start another and ask again.
+// OpenDataPath once. Where that is not served, which is as good, it calls Judge once and keeps
+// that stream open; a plugin sees one of the two. Validators are pure functions: the agent may
+// kill the process at any moment, start another and ask again.
 //
 // What the agent relies on. It kills a process that does not answer the health service within
 // 400 ms, that leaves a step unanswered for 2 s after its budget or says nothing at all since
@@ -624,6 +625,99 @@ func (x *Problem) GetProblem() string {
 	return ""
 }
 
+// OpenDataPathRequest asks for a data path.
+type OpenDataPathRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OpenDataPathRequest) Reset() {
+	*x = OpenDataPathRequest{}
+	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OpenDataPathRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OpenDataPathRequest) ProtoMessage() {}
+
+func (x *OpenDataPathRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OpenDataPathRequest.ProtoReflect.Descriptor instead.
+func (*OpenDataPathRequest) Descriptor() ([]byte, []int) {
+	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{8}
+}
+
+// OpenDataPathResponse says where the data path is.
+type OpenDataPathResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The path of the unix socket, in PLUGIN_UNIX_SOCKET_DIR. Both ends must belong to the same
+	// user; see SO_PEERCRED in unix(7).
+	Socket string `protobuf:"bytes,1,opt,name=socket,proto3" json:"socket,omitempty"`
+	// What the agent sends first, so that the plugin knows it: 32 random bytes.
+	Token         []byte `protobuf:"bytes,2,opt,name=token,proto3" json:"token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OpenDataPathResponse) Reset() {
+	*x = OpenDataPathResponse{}
+	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OpenDataPathResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OpenDataPathResponse) ProtoMessage() {}
+
+func (x *OpenDataPathResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OpenDataPathResponse.ProtoReflect.Descriptor instead.
+func (*OpenDataPathResponse) Descriptor() ([]byte, []int) {
+	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *OpenDataPathResponse) GetSocket() string {
+	if x != nil {
+		return x.Socket
+	}
+	return ""
+}
+
+func (x *OpenDataPathResponse) GetToken() []byte {
+	if x != nil {
+		return x.Token
+	}
+	return nil
+}
+
 // JudgeRequest is a batch of steps to judge.
 type JudgeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -635,7 +729,7 @@ type JudgeRequest struct {
 
 func (x *JudgeRequest) Reset() {
 	*x = JudgeRequest{}
-	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[8]
+	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -647,7 +741,7 @@ func (x *JudgeRequest) String() string {
 func (*JudgeRequest) ProtoMessage() {}
 
 func (x *JudgeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[8]
+	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -660,7 +754,7 @@ func (x *JudgeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JudgeRequest.ProtoReflect.Descriptor instead.
 func (*JudgeRequest) Descriptor() ([]byte, []int) {
-	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{8}
+	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *JudgeRequest) GetCalls() []*StepCall {
@@ -691,7 +785,7 @@ type StepCall struct {
 
 func (x *StepCall) Reset() {
 	*x = StepCall{}
-	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[9]
+	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -703,7 +797,7 @@ func (x *StepCall) String() string {
 func (*StepCall) ProtoMessage() {}
 
 func (x *StepCall) ProtoReflect() protoreflect.Message {
-	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[9]
+	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -716,7 +810,7 @@ func (x *StepCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StepCall.ProtoReflect.Descriptor instead.
 func (*StepCall) Descriptor() ([]byte, []int) {
-	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{9}
+	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *StepCall) GetCall() uint64 {
@@ -769,7 +863,7 @@ type Session struct {
 
 func (x *Session) Reset() {
 	*x = Session{}
-	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[10]
+	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -781,7 +875,7 @@ func (x *Session) String() string {
 func (*Session) ProtoMessage() {}
 
 func (x *Session) ProtoReflect() protoreflect.Message {
-	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[10]
+	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -794,7 +888,7 @@ func (x *Session) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Session.ProtoReflect.Descriptor instead.
 func (*Session) Descriptor() ([]byte, []int) {
-	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{10}
+	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Session) GetId() string {
@@ -846,7 +940,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[11]
+	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -858,7 +952,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[11]
+	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -871,7 +965,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{11}
+	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Step) GetId() int64 {
@@ -927,7 +1021,7 @@ type JudgeResponse struct {
 
 func (x *JudgeResponse) Reset() {
 	*x = JudgeResponse{}
-	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[12]
+	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -939,7 +1033,7 @@ func (x *JudgeResponse) String() string {
 func (*JudgeResponse) ProtoMessage() {}
 
 func (x *JudgeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[12]
+	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -952,7 +1046,7 @@ func (x *JudgeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JudgeResponse.ProtoReflect.Descriptor instead.
 func (*JudgeResponse) Descriptor() ([]byte, []int) {
-	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{12}
+	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *JudgeResponse) GetAnswers() []*StepVerdicts {
@@ -975,7 +1069,7 @@ type StepVerdicts struct {
 
 func (x *StepVerdicts) Reset() {
 	*x = StepVerdicts{}
-	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[13]
+	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -987,7 +1081,7 @@ func (x *StepVerdicts) String() string {
 func (*StepVerdicts) ProtoMessage() {}
 
 func (x *StepVerdicts) ProtoReflect() protoreflect.Message {
-	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[13]
+	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1000,7 +1094,7 @@ func (x *StepVerdicts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StepVerdicts.ProtoReflect.Descriptor instead.
 func (*StepVerdicts) Descriptor() ([]byte, []int) {
-	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{13}
+	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *StepVerdicts) GetCall() uint64 {
@@ -1045,7 +1139,7 @@ type Verdict struct {
 
 func (x *Verdict) Reset() {
 	*x = Verdict{}
-	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[14]
+	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1057,7 +1151,7 @@ func (x *Verdict) String() string {
 func (*Verdict) ProtoMessage() {}
 
 func (x *Verdict) ProtoReflect() protoreflect.Message {
-	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[14]
+	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1070,7 +1164,7 @@ func (x *Verdict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Verdict.ProtoReflect.Descriptor instead.
 func (*Verdict) Descriptor() ([]byte, []int) {
-	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{14}
+	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Verdict) GetOutcome() Outcome {
@@ -1141,7 +1235,7 @@ type Fault struct {
 
 func (x *Fault) Reset() {
 	*x = Fault{}
-	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[15]
+	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1153,7 +1247,7 @@ func (x *Fault) String() string {
 func (*Fault) ProtoMessage() {}
 
 func (x *Fault) ProtoReflect() protoreflect.Message {
-	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[15]
+	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1166,7 +1260,7 @@ func (x *Fault) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fault.ProtoReflect.Descriptor instead.
 func (*Fault) Descriptor() ([]byte, []int) {
-	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{15}
+	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Fault) GetKind() FaultKind {
@@ -1227,7 +1321,11 @@ const file_stepagent_validator_v1_validator_proto_rawDesc = "" +
 	"\x06_first\"5\n" +
 	"\aProblem\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x18\n" +
-	"\aproblem\x18\x02 \x01(\tR\aproblem\"F\n" +
+	"\aproblem\x18\x02 \x01(\tR\aproblem\"\x15\n" +
+	"\x13OpenDataPathRequest\"D\n" +
+	"\x14OpenDataPathResponse\x12\x16\n" +
+	"\x06socket\x18\x01 \x01(\tR\x06socket\x12\x14\n" +
+	"\x05token\x18\x02 \x01(\fR\x05token\"F\n" +
 	"\fJudgeRequest\x126\n" +
 	"\x05calls\x18\x01 \x03(\v2 .stepagent.validator.v1.StepCallR\x05calls\"\xc0\x01\n" +
 	"\bStepCall\x12\x12\n" +
@@ -1286,11 +1384,12 @@ const file_stepagent_validator_v1_validator_proto_rawDesc = "" +
 	"\x14FAULT_KIND_DUPLICATE\x10\x05\x12\x14\n" +
 	"\x10FAULT_KIND_SPLIT\x10\x06\x12\x17\n" +
 	"\x13FAULT_KIND_WRONG_ID\x10\a\x12\x19\n" +
-	"\x15FAULT_KIND_WRONG_CODE\x10\b2\xad\x02\n" +
+	"\x15FAULT_KIND_WRONG_CODE\x10\b2\x98\x03\n" +
 	"\x10ValidatorService\x12]\n" +
 	"\bDescribe\x12'.stepagent.validator.v1.DescribeRequest\x1a(.stepagent.validator.v1.DescribeResponse\x12`\n" +
 	"\tConfigure\x12(.stepagent.validator.v1.ConfigureRequest\x1a).stepagent.validator.v1.ConfigureResponse\x12X\n" +
-	"\x05Judge\x12$.stepagent.validator.v1.JudgeRequest\x1a%.stepagent.validator.v1.JudgeResponse(\x010\x01BUZSgithub.com/stepagent/stepagent/plugins/sdk/proto/stepagent/validator/v1;validatorv1b\x06proto3"
+	"\x05Judge\x12$.stepagent.validator.v1.JudgeRequest\x1a%.stepagent.validator.v1.JudgeResponse(\x010\x01\x12i\n" +
+	"\fOpenDataPath\x12+.stepagent.validator.v1.OpenDataPathRequest\x1a,.stepagent.validator.v1.OpenDataPathResponseBUZSgithub.com/stepagent/stepagent/plugins/sdk/proto/stepagent/validator/v1;validatorv1b\x06proto3"
 
 var (
 	file_stepagent_validator_v1_validator_proto_rawDescOnce sync.Once
@@ -1305,48 +1404,52 @@ func file_stepagent_validator_v1_validator_proto_rawDescGZIP() []byte {
 }
 
 var file_stepagent_validator_v1_validator_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_stepagent_validator_v1_validator_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_stepagent_validator_v1_validator_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_stepagent_validator_v1_validator_proto_goTypes = []any{
-	(Outcome)(0),              // 0: stepagent.validator.v1.Outcome
-	(FaultKind)(0),            // 1: stepagent.validator.v1.FaultKind
-	(*DescribeRequest)(nil),   // 2: stepagent.validator.v1.DescribeRequest
-	(*DescribeResponse)(nil),  // 3: stepagent.validator.v1.DescribeResponse
-	(*ValidatorInfo)(nil),     // 4: stepagent.validator.v1.ValidatorInfo
-	(*ConfigureRequest)(nil),  // 5: stepagent.validator.v1.ConfigureRequest
-	(*Instance)(nil),          // 6: stepagent.validator.v1.Instance
-	(*ConfigureResponse)(nil), // 7: stepagent.validator.v1.ConfigureResponse
-	(*InstanceResult)(nil),    // 8: stepagent.validator.v1.InstanceResult
-	(*Problem)(nil),           // 9: stepagent.validator.v1.Problem
-	(*JudgeRequest)(nil),      // 10: stepagent.validator.v1.JudgeRequest
-	(*StepCall)(nil),          // 11: stepagent.validator.v1.StepCall
-	(*Session)(nil),           // 12: stepagent.validator.v1.Session
-	(*Step)(nil),              // 13: stepagent.validator.v1.Step
-	(*JudgeResponse)(nil),     // 14: stepagent.validator.v1.JudgeResponse
-	(*StepVerdicts)(nil),      // 15: stepagent.validator.v1.StepVerdicts
-	(*Verdict)(nil),           // 16: stepagent.validator.v1.Verdict
-	(*Fault)(nil),             // 17: stepagent.validator.v1.Fault
+	(Outcome)(0),                 // 0: stepagent.validator.v1.Outcome
+	(FaultKind)(0),               // 1: stepagent.validator.v1.FaultKind
+	(*DescribeRequest)(nil),      // 2: stepagent.validator.v1.DescribeRequest
+	(*DescribeResponse)(nil),     // 3: stepagent.validator.v1.DescribeResponse
+	(*ValidatorInfo)(nil),        // 4: stepagent.validator.v1.ValidatorInfo
+	(*ConfigureRequest)(nil),     // 5: stepagent.validator.v1.ConfigureRequest
+	(*Instance)(nil),             // 6: stepagent.validator.v1.Instance
+	(*ConfigureResponse)(nil),    // 7: stepagent.validator.v1.ConfigureResponse
+	(*InstanceResult)(nil),       // 8: stepagent.validator.v1.InstanceResult
+	(*Problem)(nil),              // 9: stepagent.validator.v1.Problem
+	(*OpenDataPathRequest)(nil),  // 10: stepagent.validator.v1.OpenDataPathRequest
+	(*OpenDataPathResponse)(nil), // 11: stepagent.validator.v1.OpenDataPathResponse
+	(*JudgeRequest)(nil),         // 12: stepagent.validator.v1.JudgeRequest
+	(*StepCall)(nil),             // 13: stepagent.validator.v1.StepCall
+	(*Session)(nil),              // 14: stepagent.validator.v1.Session
+	(*Step)(nil),                 // 15: stepagent.validator.v1.Step
+	(*JudgeResponse)(nil),        // 16: stepagent.validator.v1.JudgeResponse
+	(*StepVerdicts)(nil),         // 17: stepagent.validator.v1.StepVerdicts
+	(*Verdict)(nil),              // 18: stepagent.validator.v1.Verdict
+	(*Fault)(nil),                // 19: stepagent.validator.v1.Fault
 }
 var file_stepagent_validator_v1_validator_proto_depIdxs = []int32{
 	4,  // 0: stepagent.validator.v1.DescribeResponse.validators:type_name -> stepagent.validator.v1.ValidatorInfo
 	6,  // 1: stepagent.validator.v1.ConfigureRequest.instances:type_name -> stepagent.validator.v1.Instance
 	8,  // 2: stepagent.validator.v1.ConfigureResponse.results:type_name -> stepagent.validator.v1.InstanceResult
 	9,  // 3: stepagent.validator.v1.InstanceResult.problems:type_name -> stepagent.validator.v1.Problem
-	11, // 4: stepagent.validator.v1.JudgeRequest.calls:type_name -> stepagent.validator.v1.StepCall
-	12, // 5: stepagent.validator.v1.StepCall.session:type_name -> stepagent.validator.v1.Session
-	13, // 6: stepagent.validator.v1.StepCall.step:type_name -> stepagent.validator.v1.Step
-	15, // 7: stepagent.validator.v1.JudgeResponse.answers:type_name -> stepagent.validator.v1.StepVerdicts
-	16, // 8: stepagent.validator.v1.StepVerdicts.verdicts:type_name -> stepagent.validator.v1.Verdict
+	13, // 4: stepagent.validator.v1.JudgeRequest.calls:type_name -> stepagent.validator.v1.StepCall
+	14, // 5: stepagent.validator.v1.StepCall.session:type_name -> stepagent.validator.v1.Session
+	15, // 6: stepagent.validator.v1.StepCall.step:type_name -> stepagent.validator.v1.Step
+	17, // 7: stepagent.validator.v1.JudgeResponse.answers:type_name -> stepagent.validator.v1.StepVerdicts
+	18, // 8: stepagent.validator.v1.StepVerdicts.verdicts:type_name -> stepagent.validator.v1.Verdict
 	0,  // 9: stepagent.validator.v1.Verdict.outcome:type_name -> stepagent.validator.v1.Outcome
-	17, // 10: stepagent.validator.v1.Verdict.fault:type_name -> stepagent.validator.v1.Fault
+	19, // 10: stepagent.validator.v1.Verdict.fault:type_name -> stepagent.validator.v1.Fault
 	1,  // 11: stepagent.validator.v1.Fault.kind:type_name -> stepagent.validator.v1.FaultKind
 	2,  // 12: stepagent.validator.v1.ValidatorService.Describe:input_type -> stepagent.validator.v1.DescribeRequest
 	5,  // 13: stepagent.validator.v1.ValidatorService.Configure:input_type -> stepagent.validator.v1.ConfigureRequest
-	10, // 14: stepagent.validator.v1.ValidatorService.Judge:input_type -> stepagent.validator.v1.JudgeRequest
-	3,  // 15: stepagent.validator.v1.ValidatorService.Describe:output_type -> stepagent.validator.v1.DescribeResponse
-	7,  // 16: stepagent.validator.v1.ValidatorService.Configure:output_type -> stepagent.validator.v1.ConfigureResponse
-	14, // 17: stepagent.validator.v1.ValidatorService.Judge:output_type -> stepagent.validator.v1.JudgeResponse
-	15, // [15:18] is the sub-list for method output_type
-	12, // [12:15] is the sub-list for method input_type
+	12, // 14: stepagent.validator.v1.ValidatorService.Judge:input_type -> stepagent.validator.v1.JudgeRequest
+	10, // 15: stepagent.validator.v1.ValidatorService.OpenDataPath:input_type -> stepagent.validator.v1.OpenDataPathRequest
+	3,  // 16: stepagent.validator.v1.ValidatorService.Describe:output_type -> stepagent.validator.v1.DescribeResponse
+	7,  // 17: stepagent.validator.v1.ValidatorService.Configure:output_type -> stepagent.validator.v1.ConfigureResponse
+	16, // 18: stepagent.validator.v1.ValidatorService.Judge:output_type -> stepagent.validator.v1.JudgeResponse
+	11, // 19: stepagent.validator.v1.ValidatorService.OpenDataPath:output_type -> stepagent.validator.v1.OpenDataPathResponse
+	16, // [16:20] is the sub-list for method output_type
+	12, // [12:16] is the sub-list for method input_type
 	12, // [12:12] is the sub-list for extension type_name
 	12, // [12:12] is the sub-list for extension extendee
 	0,  // [0:12] is the sub-list for field type_name
@@ -1358,15 +1461,15 @@ func file_stepagent_validator_v1_validator_proto_init() {
 		return
 	}
 	file_stepagent_validator_v1_validator_proto_msgTypes[6].OneofWrappers = []any{}
-	file_stepagent_validator_v1_validator_proto_msgTypes[11].OneofWrappers = []any{}
-	file_stepagent_validator_v1_validator_proto_msgTypes[14].OneofWrappers = []any{}
+	file_stepagent_validator_v1_validator_proto_msgTypes[13].OneofWrappers = []any{}
+	file_stepagent_validator_v1_validator_proto_msgTypes[16].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stepagent_validator_v1_validator_proto_rawDesc), len(file_stepagent_validator_v1_validator_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   16,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -1,0 +1,142 @@
+package pluginhost
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/judge"
+	"github.com/stepagent/stepagent/plugins/budget"
+	"github.com/stepagent/stepagent/plugins/sdk"
+)
+
+// answered is the answer to one call.
+type answered struct {
+	call    uint64
+	answers []judge.Answer
+}
+
+func judgeAnswer(a sdk.Answer) judge.Answer {
+	return judge.Answer{Verdict: a.Verdict, Err: a.Err, Expects: judge.Expectation{StepID: a.Expects, Known: a.Known}}
+}
+
+func judgeAnswers(all []sdk.Answer) []judge.Answer {
+	answers := make([]judge.Answer, len(all))
+	for i, a := range all {
+		answers[i] = judgeAnswer(a)
+	}
+	return answers
+}
+
+// put adds a step to the data path and to what is to be answered. First says that nobody is
+// writing, so that the caller must; ok is false when the link is lost.
+func (l *link) put(w *waiter, call *sdk.Call) (first, ok bool) {
+	now := time.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil {
+		return false, false
+	}
+	l.number++
+	call.Number, call.Budget = l.number, max(w.deadline.Sub(now), 1)
+	w.sentAt = now
+	l.sent[l.number] = w
+	l.data.add(call)
+	l.expiry.note(w.deadline, now, l.expire)
+	first = !l.data.writing
+	l.data.writing = true
+	return first, true
+}
+
+// deliver hands out a batch of answers. The error says how it breaks the contract; what comes
+// before the mistake counts.
+func (l *link) deliver(batch []answered) error {
+	waiters := make([]*waiter, len(batch))
+	l.mu.Lock()
+	l.heard = time.Now()
+	var broken error
+	for i, a := range batch {
+		w := l.sent[a.call]
+		if w == nil {
+			broken = fmt.Errorf("it answered call %d, which is not open", a.call)
+			break
+		}
+		if n := len(a.answers); n != l.instances {
+			broken = fmt.Errorf("it gave %d verdicts for %d validators", n, l.instances)
+			break
+		}
+		delete(l.sent, a.call)
+		<-l.slots
+		if !w.expired {
+			waiters[i] = w
+		}
+	}
+	l.mu.Unlock()
+	for i, w := range waiters {
+		if w != nil {
+			w.answer <- reply{answers: batch[i].answers}
+		}
+	}
+	return broken
+}
+
+// errExpired is what a step gets that has waited until its deadline.
+var errExpired = errors.New("the deadline has passed")
+
+// late is the error of a step that has waited until the deadline of its context.
+func late(ctx context.Context) error {
+	if b, ok := ctx.(*budget.Context); ok {
+		return b.Late()
+	}
+	<-ctx.Done() // at this moment, as it has the same deadline
+	return context.Cause(ctx)
+}
+
+// An expiry is one timer for all steps of a link: set to the deadline that comes first of
+// those it was told since it last ran, and to no other until it has run. Guarded by link.mu.
+type expiry struct {
+	timer *time.Timer
+	at    time.Time // zero when it is not set
+}
+
+// note has run called at the deadline at the latest.
+func (e *expiry) note(deadline, now time.Time, run func()) {
+	if !e.at.IsZero() && !deadline.Before(e.at) {
+		return
+	}
+	e.at = deadline
+	if e.timer == nil {
+		e.timer = time.AfterFunc(deadline.Sub(now), run)
+	} else {
+		e.timer.Reset(deadline.Sub(now))
+	}
+}
+
+func (e *expiry) stop() {
+	if e.timer != nil {
+		e.timer.Stop()
+	}
+}
+
+// expire tells the callers whose deadline has passed, and sets the timer again.
+func (l *link) expire() {
+	now := time.Now()
+	var over []*waiter
+	l.mu.Lock()
+	l.expiry.at = time.Time{}
+	for _, w := range l.sent {
+		switch {
+		case w.expired:
+		case w.deadline.After(now):
+			l.expiry.note(w.deadline, now, l.expire)
+		default:
+			w.expired = true
+			over = append(over, w)
+		}
+	}
+	l.mu.Unlock()
+	for _, w := range over {
+		w.answer <- reply{err: errExpired}
+	}
+}
