@@ -30,9 +30,9 @@ func TestSettings(t *testing.T) {
 		want     []string
 	}{
 		"plan is no list":         {[]byte(`{"plan":{}}`), []string{"plan: want a list, got a table"}},
-		"unknown key":             {[]byte(`{"plam":[]}`), []string{"plam: unknown key"}},
+		"unknown key":             {[]byte(`{"plam":[]}`), []string{"plam: unknown key; the keys here are plan"}},
 		"entry is no table":       {plan(reset, `3`), []string{"plan[1]: want a table, got a number"}},
-		"unknown key in an entry": {plan(reset, `{"step":3}`), []string{"plan[1].step: unknown key"}},
+		"unknown key in an entry": {plan(reset, `{"step":3}`), []string{"plan[1].step: unknown key; the keys here are code, delay, fault, occurrence, step_id, wrong_step_id"}},
 		"wrong type in an entry":  {plan(reset, `{"step_id":"3"}`), []string{"plan[1].step_id: want a whole number of at most 64 bits, got a string"}},
 		"nothing given": {plan(`{}`, `null`), []string{
 			"plan[0].step_id: required: the step id to misbehave at", "plan[0].fault: required: one of " + kinds,

@@ -85,14 +85,14 @@ func TestSettings(t *testing.T) {
 	for settings, want := range map[string]string{
 		``:                                 "rule: required: a table for each rule, with name and expression",
 		`{"rule":[]}`:                      "rule: required: a table for each rule, with name and expression",
-		`{"rules":[{}]}`:                   "rules: unknown key",
+		`{"rules":[{}]}`:                   "rules: unknown key; the keys here are rule",
 		`{"rule":{}}`:                      "rule: want a list, got a table",
 		`{"rule":[5]}`:                     "rule[0]: want a table, got a number",
 		many(101):                          "rule: 101 rules, at most 100 are allowed",
 		`{"rule":[{"name":"a"}]}`:          "rule[0].expression: required: what must hold for every step, such as data.voltage >= 22",
 		`{"rule":[{"expression":"true"}]}`: "rule[0].name: required: a word by which people know the rule",
 		`{"rule":[{"name":"a\n","expression":"true"}]}`:                                           `rule[0].name: want 1 to 64 printable characters, got "a\n"`,
-		`{"rule":[{"name":"a","expression":"true","why":1}]}`:                                     "rule[0].why: unknown key",
+		`{"rule":[{"name":"a","expression":"true","why":1}]}`:                                     "rule[0].why: unknown key; the keys here are detail, expression, name, reason",
 		`{"rule":[{"name":"a","expression":"true","reason":"busy"}]}`:                             "rule[0].reason: want one of out_of_order, timeout_too_short, interval_not_kept, rule_broken, got \"busy\"",
 		`{"rule":[{"name":"a","expression":"true","detail":"` + strings.Repeat("x", 401) + `"}]}`: "rule[0].detail: 401 bytes, at most 400 are allowed",
 		`{"rule":[{"name":"a","expression":"true"},{"name":"a","expression":"x"},{"name":"a","expression":"true"}]}`: "rule[1].expression: rule \"a\", line 1, column 1: unknown name x\n" +

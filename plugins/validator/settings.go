@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"reflect"
-	"strconv"
 	"strings"
 )
 
@@ -34,9 +33,10 @@ func (e *SettingError) Error() string {
 }
 
 // DecodeSettings reads settings into the struct that into points to. What is absent or null
-// keeps the value that the struct has, so fill in the defaults first. Unknown keys and wrong
-// types are refused with a *SettingError that names the key; inside a list the key has no
-// index, for which DecodeSettingsAt is there.
+// keeps the value that the struct has, so fill in the defaults first. A key that is not
+// exactly the json name of a field, one that stands twice, and a wrong type are refused with a
+// *SettingError that names the key; inside a list the key has no index, for which
+// DecodeSettingsAt is there.
 func DecodeSettings(settings []byte, into any) error {
 	return DecodeSettingsAt("", settings, into)
 }
@@ -48,8 +48,10 @@ func DecodeSettingsAt(path string, settings []byte, into any) error {
 	if len(bytes.TrimSpace(settings)) == 0 {
 		return nil
 	}
+	if err := checkKeys(path, settings, reflect.TypeOf(into)); err != nil {
+		return err
+	}
 	dec := json.NewDecoder(bytes.NewReader(settings))
-	dec.DisallowUnknownFields()
 	if err := dec.Decode(into); err != nil {
 		return settingError(path, err)
 	}
@@ -63,14 +65,7 @@ func settingError(path string, err error) error {
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return &SettingError{Key: join(path, wrong.Field), Problem: typeProblem(wrong)}
 	}
-	problem := strings.TrimPrefix(err.Error(), "json: ")
-	if key, ok := strings.CutPrefix(problem, "unknown field "); ok {
-		if name, err := strconv.Unquote(key); err == nil {
-			key = name
-		}
-		return &SettingError{Key: join(path, key), Problem: "unknown key"}
-	}
-	return &SettingError{Key: path, Problem: problem}
+	return &SettingError{Key: path, Problem: strings.TrimPrefix(err.Error(), "json: ")}
 }
 
 // typeProblem says in the words of config files what encoding/json says in those of Go.

@@ -19,6 +19,14 @@ type sample struct {
 	Inner   inner             `json:"inner"`
 	List    []inner           `json:"list"`
 	Raw     []json.RawMessage `json:"raw"`
+	Map     map[string]*inner `json:"map"`
+	Embedded
+	Untagged int
+	Hidden   int `json:"-"`
+}
+
+type Embedded struct {
+	Part int `json:"part"`
 }
 
 type inner struct {
@@ -60,8 +68,20 @@ func TestDecodeSettingsReadsValues(t *testing.T) {
 func TestDecodeSettingsNamesTheKey(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ settings, want string }{
-		{`{"frist":1}`, `frist: unknown key`},
-		{`{"a\"b":1}`, `a"b: unknown key`},
+		{`{"frist":1}`, `frist: unknown key; the keys here are Untagged, first, inner, list, map, mode, on, part, raw, seconds, small`},
+		{`{"a\"b":1}`, `a"b: unknown key; the keys here are Untagged, first, inner, list, map, mode, on, part, raw, seconds, small`},
+		{`{"Seconds":7,"SECONDS":3}`, `Seconds: unknown key; did you mean seconds?`},
+		{`{"seconds":7,"SECONDS":3}`, `SECONDS: unknown key; did you mean seconds?`},
+		{`{"\u017feconds":7}`, `ſeconds: unknown key; did you mean seconds?`},
+		{`{"inner":{"Delay":1}}`, `inner.Delay: unknown key; did you mean delay?`},
+		{`{"list":[{"delay":1},{"de_lay":1}]}`, `list.de_lay: unknown key; did you mean delay?`},
+		{`{"map":{"A":{"delay":1},"a":{"Delay":1}}}`, `map.a.Delay: unknown key; did you mean delay?`},
+		{`{"part":1,"Part":2}`, `Part: unknown key; did you mean part?`},
+		{`{"Untagged":1,"untagged":2}`, `untagged: unknown key; did you mean Untagged?`},
+		{`{"hidden":1}`, `hidden: unknown key; the keys here are Untagged, first, inner, list, map, mode, on, part, raw, seconds, small`},
+		{`{"seconds":7,"seconds":3}`, `seconds: stands twice; take one out`},
+		{`{"map":{"a":{},"a":{}}}`, `map.a: stands twice; take one out`},
+		{`{"raw":[{"a":1,"a":2}]}`, `raw.a: stands twice; take one out`},
 		{`{"first":"1"}`, `first: want a whole number of at most 64 bits, got a string`},
 		{`{"first":1.5}`, `first: want a whole number of at most 64 bits, got 1.5`},
 		{`{"first":9223372036854775808}`, `first: want a whole number of at most 64 bits, got 9223372036854775808`},
@@ -91,7 +111,7 @@ func TestDecodeSettingsAtNamesThePath(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ settings, want string }{
 		{`{"delay":"x"}`, `plan[2].delay: want a number of at most 64 bits, got a string`},
-		{`{"dealy":1}`, `plan[2].dealy: unknown key`},
+		{`{"dealy":1}`, `plan[2].dealy: unknown key; the keys here are delay`},
 		{`7`, `plan[2]: want a table, got a number`},
 		{`{}{}`, `plan[2]: want one table, got more`},
 		{`{`, `plan[2]: unexpected EOF`},
