@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/config"
 )
@@ -59,7 +60,12 @@ func ask(ctx context.Context, socket, method, path string) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
+	began := time.Now()
 	resp, err := (&http.Client{Transport: transport}).Do(req)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return Status{}, fmt.Errorf("the agent behind %s has not answered within %v; a reload may still be under way, see stepagent status",
+			socket, time.Since(began).Round(time.Second))
+	}
 	if err != nil {
 		return Status{}, unreachable(socket, err)
 	}
