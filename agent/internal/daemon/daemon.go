@@ -216,6 +216,9 @@ func (a *Agent) current() *config.Loaded {
 }
 
 func newHost(o Options) (*pluginhost.Host, error) {
+	if err := ownRuntimeDir(o.RuntimeDir); err != nil {
+		return nil, err
+	}
 	return pluginhost.New(pluginhost.Options{
 		Self: o.Plugin.Path, SelfArgv0: o.Plugin.Argv0, SelfArgs: o.Plugin.Args,
 		SocketDir: filepath.Join(o.RuntimeDir, "plugins"), Logger: o.Log, Adopt: o.Adopt,
