@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"strings"
@@ -21,7 +22,8 @@ func newRemote(set *pluginhost.Set) *remote { return &remote{set: set, group: se
 
 // Validate asks the process, and says which law is broken where only this side can tell.
 func (r *remote) Validate(ctx context.Context, session validator.Session, step validator.Step) (validator.Verdict, error) {
-	states := [][]byte{session.State}
+	// The group may read them after it has returned, and whoever lent them takes them back.
+	states := [][]byte{bytes.Clone(session.State)}
 	session.State = nil
 	answer := r.group.Judge(ctx, judge.Call{Session: session, States: states, Step: step})[0]
 	if status := r.set.Status()[0]; status.Restarts > 0 || status.State != pluginhost.Serving {
