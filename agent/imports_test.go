@@ -21,8 +21,8 @@ const module = "github.com/stepagent/stepagent/"
 // that calls go down and values come back. docs/architecture.md goes through it floor by
 // floor.
 var floors = [][]string{
-	{"plugins/validator", "plugins/budget", "agent/protocol", "agent/internal/logging", "agent/internal/stepfile", "agent/internal/version", "agent/internal/manual", "agent/internal/systemd", "docs/transcript"},
-	{"plugins/sdk/proto/stepagent/validator/v1", "plugins/validatortest", "agent/client", "agent/internal/config", "agent/internal/record", "agent/internal/judge", "agent/internal/wirevectors", "agent/internal/capture"},
+	{"plugins/validator", "plugins/budget", "agent/protocol", "agent/internal/logging", "agent/internal/stepfile", "agent/internal/version", "agent/internal/manual", "agent/internal/systemd", "agent/internal/trail", "docs/transcript"},
+	{"plugins/sdk/proto/stepagent/validator/v1", "plugins/validatortest", "agent/client", "agent/internal/config", "agent/internal/record", "agent/internal/judge", "agent/internal/journal", "agent/internal/wirevectors", "agent/internal/capture"},
 	{"plugins/sdk", "agent/internal/capturetest", "agent/internal/session", "agent/internal/runner", "agent/internal/load", "plugins/sequence", "plugins/mintimeout", "plugins/pacing", "plugins/rules", "plugins/faults"},
 	{"plugins/bundled", "plugins/examples/voltage", "agent/internal/pluginhost", "agent/internal/server", "agent/internal/report"},
 	{"agent/internal/conformance", "agent/internal/daemon", "agent/internal/verify", "agent/internal/report/html", "agent/internal/report/junit", "agent/internal/report/tap"},
@@ -53,7 +53,7 @@ var homes = map[string]struct {
 // sides never meet but in the protocol and the contract.
 var (
 	clientSide = []string{"agent/client", "agent/internal/load", "agent/internal/record", "agent/internal/runner", "agent/internal/report", "agent/internal/report/html", "agent/internal/report/junit", "agent/internal/report/tap", "agent/internal/stepfile"}
-	daemonSide = []string{"agent/internal/config", "agent/internal/judge", "agent/internal/session", "agent/internal/pluginhost", "agent/internal/server", "agent/internal/systemd", "agent/internal/daemon"}
+	daemonSide = []string{"agent/internal/config", "agent/internal/judge", "agent/internal/journal", "agent/internal/session", "agent/internal/pluginhost", "agent/internal/server", "agent/internal/systemd", "agent/internal/daemon"}
 )
 
 func TestImportPlan(t *testing.T) {

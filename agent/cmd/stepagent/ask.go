@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/stepagent/stepagent/agent/internal/config"
 	"github.com/stepagent/stepagent/agent/internal/daemon"
+	"github.com/stepagent/stepagent/agent/internal/journal"
 )
 
 // askTimeout bounds how long a running agent may take to answer; a reload starts processes.
@@ -120,6 +122,7 @@ func printStatus(w io.Writer, s daemon.Status) error {
 		s.Sessions.Open, s.Sessions.Completed, s.Sessions.Incomplete, s.Sessions.RememberedBytes>>10)
 	row("steps", "%d passed, %d failed, %d undecided, %d answered again",
 		s.Sessions.Passed, s.Sessions.Failed, s.Sessions.Undecided, s.Sessions.Replayed)
+	row("record", "%s", recordState(s.Record))
 	row("validators", "%s (generation %d)", strings.Join(s.Names(), ", "), s.Generation)
 	return t.Flush()
 }
@@ -129,6 +132,19 @@ func health(trouble []string) string {
 		return "good"
 	}
 	return "degraded: " + strings.Join(trouble, "; ")
+}
+
+// recordState says how the agent's own record fares.
+func recordState(s journal.Status) string {
+	switch {
+	case !s.Enabled:
+		return "off"
+	case s.Error != "":
+		return fmt.Sprintf("NOT WRITTEN since %s: %s; %d events written, %d dropped",
+			s.Since.Format(time.DateTime), s.Error, s.Written, s.Dropped)
+	default:
+		return fmt.Sprintf("%s, %d events written, %d dropped", filepath.Join(s.Dir, s.File), s.Written, s.Dropped)
+	}
 }
 
 func lastReload(r daemon.LastReload) string {

@@ -34,6 +34,7 @@ type Config struct {
 	Plugins Plugins `config:"plugins"`
 	Stop    Stop    `config:"stop"`
 	Log     Log     `config:"log"`
+	Record  Record  `config:"record"`
 	Admin   Admin   `config:"admin"`
 
 	// ErrorCodes gives reasons an error_code of their own in replies, never 0. A reason
@@ -126,6 +127,22 @@ type Log struct {
 	Level string `config:"level"`
 }
 
+// Record says whether and where the agent writes down what it did with each step.
+type Record struct {
+	Enabled bool `config:"enabled"`
+	// Dir is the folder, which holds nothing else.
+	Dir string `config:"dir"`
+	// FileMiB is the size at which a file is exchanged for a new one, in MiB; FileAge is the
+	// age at which it is.
+	FileMiB int           `config:"file_mib"`
+	FileAge time.Duration `config:"file_age"`
+	// TotalMiB is the size of all files together, in MiB: the oldest are removed.
+	TotalMiB int `config:"total_mib"`
+	// Queue is the number of events that may wait to be written; further ones are dropped
+	// and counted.
+	Queue int `config:"queue"`
+}
+
 // Admin says where the running agent is asked for its state.
 type Admin struct {
 	// Socket is the path of the unix socket; empty to have it chosen from the port.
@@ -180,6 +197,8 @@ func Default() Config {
 		Plugins: Plugins{MemoryMiB: 512, Processes: 128, OpenFiles: 1024},
 		Stop:    Stop{Grace: 5 * time.Second},
 		Log:     Log{Format: "auto", Level: "info"},
+		Record: Record{Dir: "/var/lib/stepagent/record", FileMiB: 16, FileAge: 24 * time.Hour,
+			TotalMiB: 256, Queue: 8192},
 		Validators: []Validator{
 			{Name: "sequence", As: "sequence"},
 			{Name: minTimeout, As: minTimeout},

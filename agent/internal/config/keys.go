@@ -53,6 +53,14 @@ func keys() []key {
 
 		{"log.format", choice{"auto", "tint", "text", "json"}},
 		{"log.level", choice{"debug", "info", "warn", "error"}},
+
+		{"record.enabled", boolean{}},
+		{"record.dir", text{checkFolder}},
+		{"record.file_mib", integer{1, 1024}},
+		{"record.file_age", duration{time.Second, 366 * day}},
+		{"record.total_mib", integer{2, 1 << 20}},
+		{"record.queue", integer{16, 1 << 20}},
+
 		{"admin.socket", text{checkSocket}},
 	}
 }
@@ -105,6 +113,16 @@ func checkHost(host string) string {
 	}
 	if !hostName.MatchString(host) {
 		return show(host) + ` is no address and no host name; write one such as "192.0.2.7" or "board-3.lan"`
+	}
+	return ""
+}
+
+func checkFolder(path string) string {
+	switch {
+	case !filepath.IsAbs(path):
+		return show(path) + ` is not an absolute path; write one such as "/var/lib/stepagent/record"`
+	case !printable(path):
+		return show(path) + " has unprintable characters; take them out"
 	}
 	return ""
 }

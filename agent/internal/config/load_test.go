@@ -77,6 +77,8 @@ func TestEveryVariable(t *testing.T) {
 		"judging.floor": "1.5s", "judging.cap": "7s", "stop.grace": "8s",
 		"plugins.memory_mib": "16", "plugins.processes": "17", "plugins.open_files": "18", "plugins.shadow_every": "19",
 		"log.format": "json", "log.level": "debug", "admin.socket": "/run/x.sock",
+		"record.enabled": "true", "record.dir": "/tmp/record", "record.file_mib": "2", "record.file_age": "2h",
+		"record.total_mib": "4", "record.queue": "20",
 	}
 	want := config.Default()
 	want.Host, want.Port, want.AllowFaults = "192.0.2.7", 0, true
@@ -91,6 +93,7 @@ func TestEveryVariable(t *testing.T) {
 	want.Plugins = config.Plugins{MemoryMiB: 16, Processes: 17, OpenFiles: 18, ShadowEvery: 19}
 	want.Log = config.Log{Format: "json", Level: "debug"}
 	want.Admin.Socket = "/run/x.sock"
+	want.Record = config.Record{Enabled: true, Dir: "/tmp/record", FileMiB: 2, FileAge: 2 * time.Hour, TotalMiB: 4, Queue: 20}
 
 	var environ []string
 	for key, value := range values {

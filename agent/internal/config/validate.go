@@ -86,6 +86,10 @@ func (c Config) conflicts() (found []finding) {
 			add(fmt.Sprintf("%s is %d, more than %s, %d, allows in all; set it to %[4]d or less", each, one, all, most), each, all)
 		}
 	}
+	if file, all := c.Record.FileMiB, c.Record.TotalMiB; 2*file > all {
+		add(fmt.Sprintf("record.total_mib is %d, less than two files of record.file_mib, %d; "+
+			"write %d or more, or a smaller size of a file", all, file, 2*file), "record.total_mib", "record.file_mib")
+	}
 	for i, v := range c.Validators {
 		if v.Name == faults && v.Path == "" && !c.AllowFaults {
 			add("the validator faults makes the agent misbehave, which allow_faults = false forbids; "+

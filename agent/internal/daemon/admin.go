@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/journal"
 	"github.com/stepagent/stepagent/agent/internal/pluginhost"
 	"github.com/stepagent/stepagent/agent/internal/server"
 	"github.com/stepagent/stepagent/agent/internal/session"
@@ -35,7 +36,9 @@ type Status struct {
 	Trouble     []string      `json:"trouble,omitempty"`
 	Connections server.Stats  `json:"connections"`
 	Sessions    session.Stats `json:"sessions"`
-	Validators  []Process     `json:"validators"`
+	// Record says how the agent's own record fares.
+	Record     journal.Status `json:"record"`
+	Validators []Process      `json:"validators"`
 	// Goroutines is how many there are in the agent: with nobody connected always about the
 	// same.
 	Goroutines int `json:"goroutines"`
@@ -62,11 +65,18 @@ func (a *Agent) Status() Status {
 			trouble = append(trouble, strings.Join(s.Validators, ", ")+": "+what)
 		}
 	}
+	record := journal.Status{}
+	if a.record != nil {
+		record = a.record.Status()
+	}
+	if record.Error != "" {
+		trouble = append(trouble, "the record is not written: "+record.Error)
+	}
 	return Status{
 		Version: a.options.Version, PID: os.Getpid(), Address: a.addresses(), Allow: a.config.Allow,
 		Config: source(a.config), Started: a.started, Generation: generation, Trouble: trouble,
 		Reload: a.reload, Connections: a.server.Stats(), Sessions: a.sessions.Stats(),
-		Validators: processes, Goroutines: runtime.NumGoroutine(),
+		Record: record, Validators: processes, Goroutines: runtime.NumGoroutine(),
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/config"
+	"github.com/stepagent/stepagent/agent/internal/journal"
 	"github.com/stepagent/stepagent/agent/internal/judge"
 	"github.com/stepagent/stepagent/agent/internal/pluginhost"
 	"github.com/stepagent/stepagent/agent/internal/server"
@@ -75,6 +76,7 @@ type Agent struct {
 	mu      sync.Mutex
 	config  *config.Loaded
 	set     *pluginhost.Set
+	record  *journal.Journal // nil when it is off
 	reload  LastReload
 	retired sync.WaitGroup // sets that finish their last steps
 
@@ -112,10 +114,13 @@ func (a *Agent) start(ctx context.Context) error {
 	if a.set, err = startValidators(ctx, a.host, c, nil); err != nil {
 		return err
 	}
+	if a.record, err = a.openRecord(c); err != nil {
+		return err
+	}
 	a.config = c
 	a.judge = judge.New(newChain(1, c, a.set))
-	a.sessions = session.NewManager(a.judge, session.OptionsOf(c.Config), a.options.Log)
-	a.server = server.New(a.sessions, serverOptions(c, a.options.Version), a.options.Log)
+	a.sessions = session.NewManager(a.judge, sessionOptions(c, a.record), a.options.Log)
+	a.server = server.New(a.sessions, serverOptions(c, a.options.Version, a.record), a.options.Log)
 	if a.admin, err = startAdmin(a, adminSocket(c, a.options.RuntimeDir, a.Addr())); err != nil {
 		return err
 	}
@@ -204,6 +209,7 @@ func (a *Agent) takeDown(ctx context.Context) {
 		a.set.Close(ctx)
 	}
 	a.retired.Wait()
+	closeRecord(a.record)
 	if a.host != nil {
 		a.host.Close()
 	}

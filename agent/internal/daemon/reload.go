@@ -9,7 +9,6 @@ import (
 
 	"github.com/stepagent/stepagent/agent/internal/config"
 	"github.com/stepagent/stepagent/agent/internal/judge"
-	"github.com/stepagent/stepagent/agent/internal/session"
 )
 
 // LastReload says how the last reload went. The zero value: there was none.
@@ -69,8 +68,15 @@ func (a *Agent) tryReload(ctx context.Context) error {
 	if err := unchangeable(a.current(), next); err != nil {
 		return err
 	}
+	record, err := a.nextRecord(next)
+	if err != nil {
+		return err
+	}
 	set, err := startValidators(ctx, a.host, next, a.set)
 	if err != nil {
+		if record != a.record {
+			closeRecord(record)
+		}
 		return err
 	}
 
@@ -78,12 +84,18 @@ func (a *Agent) tryReload(ctx context.Context) error {
 	chain := newChain(a.judge.Chain().Generation()+1, next, set)
 	a.mu.Lock()
 	oldSet, old := a.set, a.judge.Swap(chain)
-	a.config, a.set = next, set
+	oldRecord := a.record
+	a.config, a.set, a.record = next, set, record
 	a.mu.Unlock()
 	a.options.Level.Set(level(next))
-	a.server.SetOptions(serverOptions(next, a.options.Version))
-	a.sessions.SetOptions(session.OptionsOf(next.Config))
-	a.retire(old, func() { oldSet.Close(context.Background()) })
+	a.server.SetOptions(serverOptions(next, a.options.Version, record))
+	a.sessions.SetOptions(sessionOptions(next, record))
+	a.retire(old, func() {
+		oldSet.Close(context.Background())
+		if oldRecord != record {
+			closeRecord(oldRecord) // the last steps of the old validators are in it
+		}
+	})
 	a.options.Log.Info("config reloaded", slog.String("config", source(next)),
 		slog.String("validators", names(next)), slog.Uint64("generation", chain.Generation()))
 	return nil

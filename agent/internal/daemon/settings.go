@@ -7,16 +7,18 @@ import (
 	"log/slog"
 
 	"github.com/stepagent/stepagent/agent/internal/config"
+	"github.com/stepagent/stepagent/agent/internal/journal"
 	"github.com/stepagent/stepagent/agent/internal/judge"
 	"github.com/stepagent/stepagent/agent/internal/pluginhost"
 	"github.com/stepagent/stepagent/agent/internal/server"
+	"github.com/stepagent/stepagent/agent/internal/session"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
 // What each floor is told of the config.
 
-func serverOptions(c *config.Loaded, version string) server.Options {
-	return server.Options{
+func serverOptions(c *config.Loaded, version string, record *journal.Journal) server.Options {
+	o := server.Options{
 		Allow:                 c.Allowed(),
 		Connections:           c.Limits.Connections,
 		ConnectionsPerAddress: c.Limits.ConnectionsPerAddress,
@@ -28,6 +30,18 @@ func serverOptions(c *config.Loaded, version string) server.Options {
 		Codes:                 protocol.Codes(c.ErrorCodes),
 		Agent:                 "stepagent " + version,
 	}
+	if record != nil {
+		o.Recorder = record
+	}
+	return o
+}
+
+func sessionOptions(c *config.Loaded, record *journal.Journal) session.Options {
+	o := session.OptionsOf(c.Config)
+	if record != nil {
+		o.Recorder = record
+	}
+	return o
 }
 
 func newChain(generation uint64, c *config.Loaded, set *pluginhost.Set) *judge.Chain {
@@ -35,6 +49,7 @@ func newChain(generation uint64, c *config.Loaded, set *pluginhost.Set) *judge.C
 		Generation:  generation,
 		Limits:      judge.Limits{Floor: c.Judging.Floor, Cap: c.Judging.Cap},
 		AllowFaults: c.AllowFaults,
+		Timed:       c.Record.Enabled,
 	}, set.Groups()...)
 }
 

@@ -40,6 +40,8 @@ type Answer struct {
 	Expects Expectation
 	// Err says why the verdict is undecided; nil otherwise.
 	Err error
+	// Queued is how long the step waited in the agent before it was sent to the validator.
+	Queued time.Duration
 }
 
 // A Chain is the validators in force, in the config's order. It does not change once made
@@ -56,6 +58,8 @@ type Options struct {
 	// Generation tells chains apart; it goes up by one with each.
 	Generation uint64
 	Limits     Limits
+	// Timed has judgements say how long each group took.
+	Timed bool
 	// AllowFaults lets validators ask for misbehaviour.
 	AllowFaults bool
 }
@@ -116,6 +120,19 @@ func (c *Chain) judge(ctx context.Context, session Session, step Step) Judgement
 
 	answers := make([][]Answer, len(c.groups))
 	ask := func(i int) { answers[i] = ask(bounded, c.groups[i], session, step) }
+	var times []GroupTime
+	if c.options.Timed {
+		times = make([]GroupTime, len(c.groups))
+		untimed := ask
+		ask = func(i int) {
+			began := time.Now()
+			untimed(i)
+			times[i] = GroupTime{Names: c.groups[i].Names(), Took: time.Since(began)}
+			for _, a := range answers[i] {
+				times[i].Queue = max(times[i].Queue, a.Queued)
+			}
+		}
+	}
 	// The last group, mostly the only one, needs no goroutine of its own.
 	var others sync.WaitGroup
 	for i := range len(c.groups) - 1 {
@@ -125,7 +142,9 @@ func (c *Chain) judge(ctx context.Context, session Session, step Step) Judgement
 		ask(len(c.groups) - 1)
 	}
 	others.Wait()
-	return c.merge(session.Memory, answers)
+	j := c.merge(session.Memory, answers)
+	j.Groups = times
+	return j
 }
 
 // ask puts the step to one group. A panic costs the step its verdict and not the agent its

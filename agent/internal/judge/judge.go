@@ -49,6 +49,17 @@ type Judgement struct {
 	Expects Expectation
 	// Generation is that of the chain that judged.
 	Generation uint64
+	// Groups say how long each group took, in the chain's order; nil unless Options.Timed.
+	Groups []GroupTime
+}
+
+// A GroupTime says how long a group took over one step.
+type GroupTime struct {
+	// Names are the group's validators.
+	Names []string
+	// Queue is how long the step waited in the agent before it was sent to the validators;
+	// Took is how long the group took in all, the queue included.
+	Queue, Took time.Duration
 }
 
 // An Expectation is the step id that must come next, if any one must.

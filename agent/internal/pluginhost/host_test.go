@@ -51,6 +51,9 @@ func TestEveryValidatorAnswersWithItsOwnState(t *testing.T) {
 		{Verdict: validator.PassWith(nil)},
 		{Verdict: validator.FailWith(validator.OutOfOrder, "got step 3, want 1", nil), Expects: one},
 	}
+	for i := range got { // how long it took is no part of the answer
+		got[i].Queued = 0
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

@@ -65,6 +65,7 @@ type link struct {
 // caller has gone: only so can a process that does not answer be told from a slow one.
 type waiter struct {
 	call     *validatorv1.StepCall // of a stream
+	enqueued time.Time             // of a stream
 	sentAt   time.Time
 	deadline time.Time
 	expired  bool       // its caller has been told so
@@ -140,17 +141,28 @@ func newIdleLink(conn *grpc.ClientConn, instances int) *link {
 // judge puts one step and waits for the answers until the context, which has a deadline,
 // ends. The error is a *lostError when the link was lost.
 func (l *link) judge(ctx context.Context, call judge.Call) ([]judge.Answer, error) {
-	if err := l.slot(ctx); err != nil {
+	waited, err := l.slot(ctx)
+	if err != nil {
 		return nil, err
 	}
 	w := l.waiters.Get().(*waiter)
 	w.deadline, _ = ctx.Deadline()
+	answers, err := l.ask(ctx, w, call)
+	for i := range answers {
+		answers[i].Queued += waited
+	}
+	return answers, err
+}
+
+// ask puts one step, for which there is room, and waits for the answers.
+func (l *link) ask(ctx context.Context, w *waiter, call judge.Call) ([]judge.Answer, error) {
 	if l.data != nil {
 		return l.judgeData(ctx, w, call)
 	}
 	// The message may be read after this call has returned at the end of its context.
 	call.Step.Data = bytes.Clone(call.Step.Data)
 	w.call = sdk.EncodeCall(call.Session, call.States, call.Step)
+	w.enqueued = time.Now()
 	if !l.enqueue(w) {
 		return nil, l.loss()
 	}
@@ -182,6 +194,11 @@ func (l *link) await(done <-chan struct{}, ctx context.Context, w *waiter) ([]ju
 		if r.err == errExpired {
 			return nil, late(ctx)
 		}
+		if w.call != nil { // it went through the queue of a stream
+			for i := range r.answers {
+				r.answers[i].Queued = w.sentAt.Sub(w.enqueued)
+			}
+		}
 		l.waiters.Put(w) // answered, so nobody else knows it any more
 		return r.answers, r.err
 	case <-done:
@@ -189,20 +206,21 @@ func (l *link) await(done <-chan struct{}, ctx context.Context, w *waiter) ([]ju
 	}
 }
 
-// slot waits until there is room for one more step in flight.
-func (l *link) slot(ctx context.Context) error {
+// slot waits until there is room for one more step in flight, and says how long that took.
+func (l *link) slot(ctx context.Context) (waited time.Duration, err error) {
 	select {
 	case l.slots <- struct{}{}:
-		return nil
+		return 0, nil
 	default:
 	}
+	began := time.Now()
 	select {
 	case l.slots <- struct{}{}:
-		return nil
+		return time.Since(began), nil
 	case <-ctx.Done():
-		return fmt.Errorf("%d steps wait for the plugin: %w", maxInFlight, context.Cause(ctx))
+		return 0, fmt.Errorf("%d steps wait for the plugin: %w", maxInFlight, context.Cause(ctx))
 	case <-l.lost:
-		return l.loss()
+		return 0, l.loss()
 	}
 }
 

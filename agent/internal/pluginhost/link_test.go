@@ -151,13 +151,13 @@ func TestAFullLinkSaysSo(t *testing.T) {
 	l := &link{slots: make(chan struct{}), lost: make(chan struct{})}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := l.slot(ctx); err == nil || err.Error() != "4096 steps wait for the plugin: context canceled" {
+	if _, err := l.slot(ctx); err == nil || err.Error() != "4096 steps wait for the plugin: context canceled" {
 		t.Errorf("got %v", err)
 	}
 	l.err = errStopped
 	close(l.lost)
 	var lost *lostError
-	if err := l.slot(t.Context()); !errors.As(err, &lost) {
+	if _, err := l.slot(t.Context()); !errors.As(err, &lost) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -75,7 +75,8 @@ func (g *group) shadow(call judge.Call, first []judge.Answer) {
 			return
 		}
 		for i, a := range first {
-			// Who is undecided may be so for want of time.
+			// Who is undecided may be so for want of time, and how long it took says nothing.
+			a.Queued, second[i].Queued = 0, 0
 			if a.Err != nil || second[i].Err != nil || reflect.DeepEqual(a, second[i]) {
 				continue
 			}

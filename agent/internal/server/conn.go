@@ -31,7 +31,7 @@ type conn struct {
 	mu     sync.Mutex
 	phase  phase
 	closed bool
-	held   map[*time.Timer]struct{} // replies that a fault holds back
+	held   map[*time.Timer]*account // replies that a fault holds back
 
 	writing sync.Mutex
 	out     []byte
@@ -152,17 +152,25 @@ func (c *conn) handleMessage() bool {
 	}
 	if c.heldBack() >= o.PipelinedMessages {
 		c.note(c.server.notes.ahead, "too many replies outstanding", slog.Int("limit", o.PipelinedMessages))
-		return c.send(refusal(req, o, "too many replies of this connection are outstanding; wait for them"))
+		refused := session.Answer{Trace: session.Trace{Session: req.Session},
+			Reply: refusal(req, o, "too many replies of this connection are outstanding; wait for them")}
+		noted := c.account(o, req, refused, arrived)
+		sent := c.send(refused.Reply)
+		noted.settle(sent)
+		return sent
 	}
 	c.quiet = min(req.Interval.Duration, session.MaxQuiet)
 	answer := c.sessions.Do(c.steps, req, arrived)
 	if req.Client != "" {
 		answer.Reply.Agent = o.Agent
 	}
+	noted := c.account(o, req, answer, arrived)
 	if answer.Fault == nil || c.probing {
-		return c.send(answer.Reply)
+		sent := c.send(answer.Reply)
+		noted.settle(sent)
+		return sent
 	}
-	return c.misbehave(answer, req, arrived)
+	return c.misbehave(answer, req, arrived, noted)
 }
 
 func refusal(req protocol.Request, o *Options, detail string) protocol.Reply {
@@ -228,8 +236,10 @@ func (c *conn) cut() {
 		return
 	}
 	c.closed = true
-	for timer := range c.held {
-		timer.Stop()
+	for timer, noted := range c.held {
+		if timer.Stop() {
+			noted.settle(false)
+		}
 	}
 	c.held = nil
 	_ = c.nc.Close() // nothing can be done about it

@@ -39,22 +39,34 @@ func (c *conn) write(b []byte) bool {
 
 // misbehave carries out the fault that a validator asked for; false ends the connection. The
 // verdict is stored already, and a request that is sent again gets its true reply.
-func (c *conn) misbehave(answer session.Answer, req protocol.Request, arrived time.Time) bool {
+func (c *conn) misbehave(answer session.Answer, req protocol.Request, arrived time.Time, noted *account) bool {
 	reply, fault := answer.Reply, *answer.Fault
 	switch fault.Kind {
-	case validator.FaultWithhold:
-		return true
 	case validator.FaultDelay:
-		c.hold(fault.Delay, reply)
+		c.hold(fault.Delay, reply, noted)
 		return true
 	case validator.FaultLate:
-		c.hold(time.Until(arrived.Add(req.Timeout.Duration+fault.Delay)), reply)
+		c.hold(time.Until(arrived.Add(req.Timeout.Duration+fault.Delay)), reply, noted)
+		return true
+	case validator.FaultWithhold:
+		noted.settle(false)
 		return true
 	case validator.FaultReset:
+		noted.settle(false)
 		if tcp, ok := c.nc.(*net.TCPConn); ok {
 			_ = tcp.SetLinger(0) // so that closing sends RST, tcp(7)
 		}
 		return false
+	default:
+		sent := c.sendSpoilt(reply, fault)
+		noted.settle(sent)
+		return sent
+	}
+}
+
+// sendSpoilt sends a reply at once, with what is wrong about it.
+func (c *conn) sendSpoilt(reply protocol.Reply, fault validator.Fault) bool {
+	switch fault.Kind {
 	case validator.FaultDuplicate:
 		sent := c.send(reply)
 		return sent && c.send(reply)
@@ -62,25 +74,23 @@ func (c *conn) misbehave(answer session.Answer, req protocol.Request, arrived ti
 		return c.sendSplit(reply, fault.Delay)
 	case validator.FaultWrongID:
 		reply.StepID = &fault.StepID
-		return c.send(reply)
 	case validator.FaultWrongCode:
 		reply.ErrorCode = fault.Code
-		return c.send(reply)
-	default:
-		return c.send(reply)
 	}
+	return c.send(reply)
 }
 
 // hold sends the reply after d, unless the connection has closed by then. Later replies do
 // not wait for it.
-func (c *conn) hold(d time.Duration, reply protocol.Reply) {
+func (c *conn) hold(d time.Duration, reply protocol.Reply, noted *account) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
+		noted.settle(false)
 		return
 	}
 	if c.held == nil {
-		c.held = map[*time.Timer]struct{}{}
+		c.held = map[*time.Timer]*account{}
 	}
 	var timer *time.Timer
 	timer = time.AfterFunc(max(d, 0), func() {
@@ -88,11 +98,13 @@ func (c *conn) hold(d time.Duration, reply protocol.Reply) {
 		delete(c.held, timer)
 		closed := c.closed
 		c.mu.Unlock()
-		if !closed && !c.send(reply) {
+		sent := !closed && c.send(reply)
+		noted.settle(sent)
+		if !closed && !sent {
 			c.cut()
 		}
 	})
-	c.held[timer] = struct{}{}
+	c.held[timer] = noted
 }
 
 func (c *conn) heldBack() int {

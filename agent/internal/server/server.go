@@ -47,6 +47,8 @@ type Options struct {
 	Codes protocol.Codes
 	// Agent is the agent's name and version, for clients that ask; empty to say nothing.
 	Agent string
+	// Recorder takes note of what became of each request; nil for none.
+	Recorder Recorder
 }
 
 // A Server serves connections. Its methods are safe for concurrent use.

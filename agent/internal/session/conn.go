@@ -37,6 +37,21 @@ type Answer struct {
 	Fault *validator.Fault
 	// Replayed says that the request had been judged before, and this is the reply it got.
 	Replayed bool
+	// Trace says how the answer came about.
+	Trace Trace
+}
+
+// A Trace says how an answer came about, for the record.
+type Trace struct {
+	// Session names the session as the log does; Position is how many of its steps had been
+	// judged with this one.
+	Session  string
+	Position int
+	// Turn is how long the request waited for its turn in the session, since its arrival.
+	Turn time.Duration
+	// Generation and Groups are those of the judgement; zero when there was none.
+	Generation uint64
+	Groups     []judge.GroupTime
 }
 
 // Connect returns the sessions' side of a new connection.
@@ -54,8 +69,10 @@ func (c *Conn) Do(ctx context.Context, req protocol.Request, arrived time.Time) 
 			c.manager.release(s)
 			return c.refuse(req, protocol.ShuttingDown, "the agent stops")
 		}
+		turn := c.manager.clock.Now().Sub(arrived)
 		answer, ok := c.at(ctx, s, req, arrived)
 		if ok {
+			answer.Trace.Turn = max(turn, 0)
 			return answer
 		}
 	}
@@ -119,7 +136,7 @@ func (c *Conn) at(ctx context.Context, s *seat, req protocol.Request, arrived ti
 		if s.session != nil {
 			s.session.repeat(req.Req, m.clock.Now())
 		}
-		return Answer{Reply: reply, Replayed: true}, true
+		return Answer{Reply: reply, Replayed: true, Trace: Trace{Session: s.name}}, true
 	}
 	if s.session == nil {
 		switch o := m.options.Load(); m.open(s, c.peer.Addr, arrived) {
@@ -152,15 +169,18 @@ func (c *Conn) judge(ctx context.Context, s *seat, req protocol.Request, arrived
 			return c.refuse(req, protocol.ShuttingDown, "the agent stops")
 		}
 		c.logStep(now, req, j, protocol.ValidatorUnavailable)
-		return c.refuse(req, protocol.ValidatorUnavailable, j.Detail)
+		answer := c.refuse(req, protocol.ValidatorUnavailable, j.Detail)
+		answer.Trace = Trace{Session: now.id, Position: now.position, Generation: j.Generation, Groups: j.Groups}
+		return answer
 	}
 	now.commit(j, req, arrived, m.clock.Now())
+	trace := Trace{Session: now.id, Position: now.position, Generation: j.Generation, Groups: j.Groups}
 	reply := c.reply(req, protocol.Reason(j.Reason), j.Detail)
 	reply.End = now.over()
 	s.remember(req.Req, reply, m.options.Load().RememberedReplies)
 	c.logStep(now, req, j, protocol.Reason(j.Reason))
 	m.judged(s, j.Outcome)
-	return Answer{Reply: reply, Fault: j.Fault}
+	return Answer{Reply: reply, Fault: j.Fault, Trace: trace}
 }
 
 func (m *Manager) count(add func(*Stats)) {
@@ -180,7 +200,7 @@ func (c *Conn) crowded(ctx context.Context, req protocol.Request, whose string, 
 
 // refuse answers without a verdict: the step has taken no position.
 func (c *Conn) refuse(req protocol.Request, reason protocol.Reason, detail string) Answer {
-	return Answer{Reply: c.reply(req, reason, detail)}
+	return Answer{Reply: c.reply(req, reason, detail), Trace: Trace{Session: req.Session}}
 }
 
 func (c *Conn) reply(req protocol.Request, reason protocol.Reason, detail string) protocol.Reply {

@@ -98,8 +98,13 @@ func (m *Manager) end(s *seat, incomplete string) *session {
 
 // logEnd writes the one line that a session gets, unless too many end; nil gets none.
 func (m *Manager) logEnd(ended *session, incomplete string) {
-	if ended != nil {
-		ended.logEnd(m.ends, m.log, m.clock.Now(), incomplete)
+	if ended == nil {
+		return
+	}
+	now := m.clock.Now()
+	ended.logEnd(m.ends, m.log, now, incomplete)
+	if to := m.options.Load().Recorder; to != nil {
+		ended.recordEnd(to, now, incomplete)
 	}
 }
 

@@ -186,7 +186,7 @@ func (w *world) seen(answer session.Answer) session.Answer {
 	if (answer.Reply.Detail == "") != (answer.Reply.Reason == "") {
 		w.Fatalf("reason %q, detail %q", answer.Reply.Reason, answer.Reply.Detail)
 	}
-	answer.Reply.Detail = ""
+	answer.Reply.Detail, answer.Trace = "", session.Trace{}
 	return answer
 }
 

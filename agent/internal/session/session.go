@@ -18,6 +18,7 @@ import (
 
 	"github.com/stepagent/stepagent/agent/internal/judge"
 	"github.com/stepagent/stepagent/agent/internal/logging"
+	"github.com/stepagent/stepagent/agent/internal/trail"
 	"github.com/stepagent/stepagent/agent/protocol"
 	"github.com/stepagent/stepagent/plugins/validator"
 )
@@ -59,11 +60,16 @@ type Options struct {
 	MaxOpenPerAddress int
 	// Codes are the error codes of reasons.
 	Codes protocol.Codes
+	// Recorder takes note of the end of each session; nil for none.
+	Recorder Recorder
 }
 
 // MaxQuiet bounds the declared interval during which a session and its connection are not
 // idle, so that no client can hold either for ever.
 const MaxQuiet = 24 * time.Hour
+
+// A Recorder takes note of what happens. It must not wait.
+type Recorder interface{ Record(trail.Event) }
 
 // A session is the agent's view of one run. It is guarded by its seat's turn.
 type session struct {
@@ -135,15 +141,30 @@ func (s *session) over() bool { return s.position >= s.steps }
 // due is when the client's next step is to be expected.
 func (s *session) due() time.Time { return s.replied.Add(s.interval) }
 
-// logEnd writes the one line that a session gets.
-func (s *session) logEnd(limiter *logging.Limiter, log *slog.Logger, now time.Time, incomplete string) {
-	verdict := "pass"
+// verdict is the word for how the session went; incomplete is why it ended too soon.
+func (s *session) verdict(incomplete string) string {
 	switch {
 	case incomplete != "":
-		verdict = "incomplete"
+		return "incomplete"
 	case s.tally.failed > 0:
-		verdict = "fail"
+		return "fail"
+	default:
+		return "pass"
 	}
+}
+
+// recordEnd takes note of the end.
+func (s *session) recordEnd(to Recorder, now time.Time, incomplete string) {
+	to.Record(trail.Event{Kind: trail.KindSession, Time: now, Session: &trail.Session{
+		Session: s.id, Client: s.client.String(), Verdict: s.verdict(incomplete), Cause: incomplete,
+		Steps: s.position, Of: s.steps, Passed: s.tally.passed, Failed: s.tally.failed, Undecided: s.tally.undecided,
+		Duration: trail.Seconds(max(now.Sub(s.began), 0)),
+	}})
+}
+
+// logEnd writes the one line that a session gets.
+func (s *session) logEnd(limiter *logging.Limiter, log *slog.Logger, now time.Time, incomplete string) {
+	verdict := s.verdict(incomplete)
 	attrs := []slog.Attr{
 		slog.String("session", s.id), slog.String("client", s.client.String()), slog.String("verdict", verdict),
 		slog.Int("steps", s.position), slog.Int("of", s.steps),

@@ -1,0 +1,178 @@
+package trail
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// Limits of what is read.
+const (
+	// MaxLineBytes is the length of the longest line, in bytes.
+	MaxLineBytes = 1 << 20
+	// MaxKept is how many events of one session are kept.
+	MaxKept = 1 << 20
+)
+
+// Suffix is how the names of the files end.
+const Suffix = ".jsonl"
+
+// A Found is what the agent's record says of one session.
+type Found struct {
+	// Opens are the lives of the agent that wrote of it, in the order of the files.
+	Opens []Open
+	// Steps are the session's steps, and Ends its ends: a name may have several sessions.
+	Steps []StepEvent
+	Ends  []Session
+	// Dropped is how many events are missing in the files that were read, of any session.
+	Dropped uint64
+	// Torn are files whose last line is cut off, as when the agent was killed.
+	Torn []string
+}
+
+// A StepEvent is a step with the time of its arrival.
+type StepEvent struct {
+	Arrived time.Time
+	Step
+}
+
+// Find reads the file at path, or all files of the record in the folder at path, and returns
+// what they say of the session.
+func Find(path, session string) (Found, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return Found{}, fmt.Errorf("cannot read the agent's record: %w", err)
+	}
+	files := []string{path}
+	if info.IsDir() {
+		if files, err = filepath.Glob(filepath.Join(escape(path), "*"+Suffix)); err != nil {
+			return Found{}, err
+		}
+		if len(files) == 0 {
+			return Found{}, fmt.Errorf("cannot read the agent's record: %s holds no file that ends with %s", path, Suffix)
+		}
+	}
+	slices.Sort(files) // the names begin with the time
+	var found Found
+	for _, name := range files {
+		if err := found.file(name, session); err != nil {
+			return Found{}, err
+		}
+	}
+	return found, nil
+}
+
+// escape takes the meaning from the characters of a folder's name that filepath.Match knows.
+func escape(folder string) string {
+	var b bytes.Buffer
+	for _, r := range folder {
+		if r == '*' || r == '?' || r == '[' || r == '\\' {
+			b.WriteByte('\\')
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+func (f *Found) file(name, session string) error {
+	file, err := os.Open(name)
+	if err != nil {
+		return fmt.Errorf("cannot read the agent's record: %w", err)
+	}
+	defer func() { _ = file.Close() }() // it was only read
+	var open *Open
+	torn, err := Read(file, name, func(e Event) error {
+		switch e.Kind {
+		case KindOpen:
+			open = e.Open
+		case KindDropped:
+			f.Dropped += e.Dropped.Count
+		case KindStep:
+			if e.Step.Session != session {
+				return nil
+			}
+			f.Steps = append(f.Steps, StepEvent{e.Time, *e.Step})
+		case KindSession:
+			if e.Session.Session != session {
+				return nil
+			}
+			f.Ends = append(f.Ends, *e.Session)
+		}
+		if open != nil && (e.Kind == KindStep || e.Kind == KindSession) {
+			f.Opens, open = append(f.Opens, *open), nil
+		}
+		if len(f.Steps)+len(f.Ends) > MaxKept {
+			return fmt.Errorf("the session has more than %d events", MaxKept)
+		}
+		return nil
+	})
+	if torn {
+		f.Torn = append(f.Torn, name)
+	}
+	return err
+}
+
+// Read calls take for each event of one file, in order. A last line without an end is left
+// out and told by torn. Errors begin with name:line.
+func Read(r io.Reader, name string, take func(Event) error) (torn bool, err error) {
+	in := bufio.NewReaderSize(r, 64<<10)
+	for number := 1; ; number++ {
+		line, err := readLine(in)
+		if errors.Is(err, io.EOF) {
+			return len(line) > 0, nil
+		}
+		var e Event
+		if err == nil {
+			e, err = decode(line, number == 1)
+		}
+		if err == nil {
+			err = take(e)
+		}
+		if err != nil {
+			return false, fmt.Errorf("%s:%d: %w", name, number, err)
+		}
+	}
+}
+
+// decode reads one line. Events of unknown kinds come back as they are.
+func decode(line []byte, first bool) (Event, error) {
+	var e Event
+	if err := json.Unmarshal(line, &e); err != nil {
+		return Event{}, fmt.Errorf("no event of an agent's record: %w", err)
+	}
+	missing := e.Kind == KindOpen && e.Open == nil || e.Kind == KindStep && e.Step == nil ||
+		e.Kind == KindSession && e.Session == nil || e.Kind == KindDropped && e.Dropped == nil
+	switch {
+	case missing:
+		return Event{}, fmt.Errorf("a %s event with nothing in it", e.Kind)
+	case first && e.Kind != KindOpen:
+		return Event{}, errors.New("an agent's record begins with an open event; is this the record of a run?")
+	case e.Kind == KindOpen && e.Open.Format != Format:
+		return Event{}, fmt.Errorf("format %d is not known, this program reads format %d", e.Open.Format, Format)
+	}
+	return e, nil
+}
+
+// readLine returns the next line without its newline; with io.EOF, what follows the last.
+func readLine(in *bufio.Reader) ([]byte, error) {
+	var line []byte
+	for {
+		piece, err := in.ReadSlice('\n')
+		line = append(line, piece...)
+		switch {
+		case len(line) > MaxLineBytes:
+			return nil, fmt.Errorf("the line is longer than %d bytes", MaxLineBytes)
+		case err == nil:
+			return bytes.TrimSuffix(line, []byte("\n")), nil
+		case !errors.Is(err, bufio.ErrBufferFull):
+			return line, err
+		}
+	}
+}

@@ -1,0 +1,122 @@
+package trail
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// One event of each kind with its line: the format. A line that changes here is a new format.
+func TestLines(t *testing.T) {
+	at := time.Date(2026, 11, 22, 10, 0, 0, 5, time.UTC)
+	took := Seconds(2500 * time.Microsecond)
+	for want, e := range map[string]Event{
+		`{"event":"open","time":"2026-11-22T10:00:00.000000005Z","open":{"format":1,"agent":"1.2.0","host":"board-3","address":"[::]:8080","started":"2026-11-22T10:00:00.000000005Z"}}`: {
+			Kind: KindOpen, Time: at, Open: &Open{Format: 1, Agent: "1.2.0", Host: "board-3", Address: "[::]:8080", Started: at}},
+		`{"event":"step","time":"2026-11-22T10:00:00.000000005Z","step":{"session":"s","client":"192.0.2.7:4711","req":"a-1","step_id":3,"position":3,"error_code":1,"reason":"out_of_order","detail":"why","fault":"late","generation":2,` +
+			`"turn":0.000001,"groups":[{"validators":["sequence","min_timeout"],"queue":0.00002,"took":0.0005}],"judged":0.0006,"replied":0.0025}}`: {
+			Kind: KindStep, Time: at, Step: &Step{Session: "s", Client: "192.0.2.7:4711", Req: []byte(`"a-1"`), StepID: 3, Position: 3,
+				ErrorCode: 1, Reason: "out_of_order", Detail: "why", Fault: "late", Generation: 2, Turn: 1000, Judged: 600_000, Replied: &took,
+				Groups: []Group{{Validators: []string{"sequence", "min_timeout"}, Queue: 20_000, Took: 500_000}}}},
+		`{"event":"step","time":"2026-11-22T10:00:00.000000005Z","step":{"session":"s","client":"c","step_id":-1,"position":0,"error_code":0,"replayed":true,"turn":0,"judged":1}}`: {
+			Kind: KindStep, Time: at, Step: &Step{Session: "s", Client: "c", StepID: -1, Replayed: true, Judged: Seconds(time.Second)}},
+		`{"event":"session","time":"2026-11-22T10:00:00.000000005Z","session":{"session":"s","client":"c","verdict":"incomplete","cause":"the agent stops","steps":2,"of":10,"passed":1,"failed":1,"undecided":0,"duration":1.5}}`: {
+			Kind: KindSession, Time: at, Session: &Session{Session: "s", Client: "c", Verdict: "incomplete", Cause: "the agent stops", Steps: 2, Of: 10,
+				Passed: 1, Failed: 1, Duration: Seconds(1500 * time.Millisecond)}},
+		`{"event":"dropped","time":"2026-11-22T10:00:00.000000005Z","dropped":{"count":7,"cause":"no space left on device"}}`: {
+			Kind: KindDropped, Time: at, Dropped: &Dropped{Count: 7, Cause: "no space left on device"}},
+	} {
+		line, err := AppendLine(nil, e)
+		if err != nil || string(line) != want+"\n" {
+			t.Errorf("got  %swant %s\n(%v)", line, want, err)
+		}
+		back, err := decode([]byte(want), e.Kind == KindOpen)
+		if diff := cmp.Diff(e, back); err != nil || diff != "" {
+			t.Errorf("read back: %v\n%s", err, diff)
+		}
+	}
+}
+
+const opened = `{"event":"open","time":"2026-11-22T10:00:00Z","open":{"format":1,"agent":"1","host":"h","address":"a","started":"2026-11-22T10:00:00Z"}}` + "\n"
+
+func TestFind(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a[b]*") // what stands for other names elsewhere
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	step := func(session, id string) string {
+		return `{"event":"step","time":"2026-11-22T10:00:00Z","step":{"session":"` + session + `","client":"c","step_id":` + id + `,"position":1,"error_code":0,"turn":0,"judged":0}}` + "\n"
+	}
+	write("1.jsonl", opened+step("s", "1")+step("other", "9")+`{"event":"news","time":"2026-11-22T10:00:00Z","more":[1]}`+"\n"+
+		`{"event":"dropped","time":"2026-11-22T10:00:00Z","dropped":{"count":3,"cause":"x"}}`+"\n"+step("s", "2")[:40])
+	write("2.jsonl", opened+step("s", "3"))
+	write("3.jsonl", opened+step("other", "3"))
+	write("x.txt", "not ours")
+	found, err := Find(dir, "s")
+	if err != nil || len(found.Steps) != 2 || found.Steps[1].StepID != 3 || found.Dropped != 3 || len(found.Torn) != 1 || len(found.Opens) != 2 {
+		t.Errorf("found %+v, error %v", found, err)
+	}
+	if one, err := Find(filepath.Join(dir, "2.jsonl"), "s"); err != nil || len(one.Steps) != 1 {
+		t.Errorf("found %+v, error %v", one, err)
+	}
+	for want, path := range map[string]string{
+		"no such file": filepath.Join(dir, "none"), "holds no file that ends with .jsonl": t.TempDir(),
+		"x.txt:1: no event of an agent's record": filepath.Join(dir, "x.txt"),
+	} {
+		if path == filepath.Join(dir, "x.txt") {
+			write("x.txt", "not ours\n")
+		}
+		if _, err := Find(path, "s"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want %s", path, err, want)
+		}
+	}
+}
+
+func TestDamagedFiles(t *testing.T) {
+	for text, want := range map[string]string{
+		opened + "\n": "f:2: no event", opened + "[]\n": "f:2: no event", opened + `{"event":"step"}` + "\n": "f:2: a step event with nothing in it",
+		`{"event":"start","at":0}` + "\n":                      "f:1: an agent's record begins with an open event",
+		strings.Replace(opened, `"format":1`, `"format":2`, 1): "f:1: format 2 is not known",
+		opened + strings.Repeat("x", MaxLineBytes+1):           "f:2: the line is longer than",
+		opened + `{"event":"step","step":{"turn":-1}}` + "\n":  "is no number of seconds",
+	} {
+		if _, err := Read(strings.NewReader(text), "f", func(Event) error { return nil }); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.60q: error %v, want %s", text, err, want)
+		}
+	}
+}
+
+// Whatever the bytes are: an error or events, which are written as they were read.
+func FuzzRead(f *testing.F) {
+	f.Add([]byte(opened))
+	f.Add([]byte(opened + `{"event":"step","time":"2026-11-22T10:00:00Z","step":{"session":"s","client":"c","req":7,"step_id":1,"position":1,"error_code":0,"turn":0.1,"groups":[{"validators":["a"],"queue":0,"took":1}],"judged":1,"replied":2}}` + "\n{"))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		_, err := Read(bytes.NewReader(raw), "f", func(e Event) error {
+			line, err := AppendLine(nil, e)
+			if err != nil {
+				return err
+			}
+			again, err := decode(bytes.TrimSuffix(line, []byte("\n")), false)
+			if err != nil {
+				t.Fatalf("%s: %v", line, err)
+			}
+			if second, err := AppendLine(nil, again); err != nil || !bytes.Equal(line, second) {
+				t.Fatalf("%s became %s (%v)", line, second, err)
+			}
+			return nil
+		})
+		if err != nil && !strings.HasPrefix(err.Error(), "f:") {
+			t.Errorf("error %v", err)
+		}
+	})
+}
