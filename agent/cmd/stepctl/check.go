@@ -1,12 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 
+	"github.com/stepagent/stepagent/agent/internal/runner"
 	"github.com/stepagent/stepagent/agent/internal/stepfile"
+	"github.com/stepagent/stepagent/agent/protocol"
 )
 
 func newCheck() *cobra.Command {
@@ -18,7 +22,7 @@ column and step. Nothing is sent.
 
 What cannot be run is an error. What can be run, but will be refused by an agent as it comes
 from its package, is a warning: step ids outside 1..10, used twice or out of order, timeouts
-below 5 s, more or fewer than ten steps, unknown keys. A file with warnings is sound, for
+below 5 s, more or fewer than ten steps, messages above 4096 bytes, unknown keys. A file with warnings is sound, for
 that is how an agent is tested.
 
 Exit codes:
@@ -39,6 +43,10 @@ func check(stdout io.Writer, path string) error {
 	if err != nil {
 		return &exitError{exitUsage, err}
 	}
+	findings = append(findings, tooLong(procedure)...)
+	slices.SortStableFunc(findings, func(a, b stepfile.Finding) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
 	warnings := 0
 	for _, finding := range findings {
 		if finding.Warning {
@@ -54,6 +62,18 @@ func check(stdout io.Writer, path string) error {
 	_, err = fmt.Fprintf(stdout, "%s: sound, %s, %s\n", path,
 		plural(len(procedure.Steps), "step"), plural(warnings, "warning"))
 	return written(err)
+}
+
+// tooLong warns of steps whose message is longer than an agent reads unless set otherwise.
+func tooLong(procedure stepfile.Procedure) (findings []stepfile.Finding) {
+	for i, step := range procedure.Steps {
+		if n := runner.RequestBytes(step); n > protocol.DefaultMaxMessageBytes {
+			findings = append(findings, stepfile.Finding{Line: step.Line, Column: step.Column, Step: i + 1, Key: "data", Warning: true,
+				Message: fmt.Sprintf("the message has %d bytes; an agent reads %d unless its limits.message_bytes is higher",
+					n, protocol.DefaultMaxMessageBytes)})
+		}
+	}
+	return findings
 }
 
 // oneFile takes exactly one argument.

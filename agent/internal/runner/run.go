@@ -86,13 +86,24 @@ func (r *run) exchange(index int, step stepfile.Step) (client.Result, error) {
 		r.client = c
 	}
 	r.log.turn(index)
-	return r.client.Exchange(r.ctx, protocol.Request{
+	return r.client.Exchange(r.ctx, request(step, r.opts.Session))
+}
+
+func request(step stepfile.Step, session string) protocol.Request {
+	return protocol.Request{
 		StepID:   step.ID,
 		Timeout:  protocol.Seconds(step.Timeout),
 		Interval: protocol.Seconds(step.Interval),
-		Session:  r.opts.Session,
+		Session:  session,
 		Data:     step.Data,
-	})
+	}
+}
+
+// RequestBytes is the length of a step's message, in bytes, with the names that a run makes up.
+func RequestBytes(step stepfile.Step) int {
+	r := request(step, randomSession())
+	r.Req = protocol.TextReq("xxxxxxxx-0000") // as the client makes them up
+	return len(protocol.AppendRequest(nil, r)) - len("\n")
 }
 
 // wait keeps the interval after a step, which counts from the moment when the step was done,

@@ -108,15 +108,19 @@ func (o *Options) complete() error {
 	case o.Plain:
 		return nil
 	case o.Session == "":
-		id := make([]byte, 16)
-		_, _ = rand.Read(id) // never fails
-		o.Session = "stepctl-" + hex.EncodeToString(id)
+		o.Session = randomSession()
 		return nil
 	}
 	if !isName(o.Session) {
 		return fmt.Errorf("the session %.80q must be 1 to %d printable ASCII characters", o.Session, protocol.MaxNameBytes)
 	}
 	return nil
+}
+
+func randomSession() string {
+	id := make([]byte, 16)
+	_, _ = rand.Read(id) // never fails
+	return "stepctl-" + hex.EncodeToString(id)
 }
 
 // name is how the client introduces itself to the agent; empty when it does not.
