@@ -42,6 +42,8 @@ type performance struct {
 	kept      bytes.Buffer
 
 	live record.Live
+	// unrecorded: the evidence could not even begin, so that nothing is sent or shown.
+	unrecorded bool
 	// stop ends the run.
 	stop context.CancelFunc
 }
@@ -56,6 +58,9 @@ func (p *performance) perform(ctx context.Context, procedure stepfile.Procedure,
 	closed := p.close(run)
 	if err != nil {
 		return unfolded(err)
+	}
+	if p.unrecorded {
+		return &exitError{exitEvidence, fmt.Errorf("nothing was sent: %w", closed)}
 	}
 	p.view.result(run)
 	if closed != nil {
@@ -99,8 +104,12 @@ func (p *performance) emit(e record.Event) {
 		// When the evidence cannot even begin, nothing is sent. Later the steps go on, and
 		// the error is told at the end.
 		if err := writer.Write(e); err != nil && e.Kind == record.KindStart {
+			p.unrecorded = true
 			p.stop()
 		}
+	}
+	if p.unrecorded {
+		return
 	}
 	step, err := p.live.Add(e)
 	if err != nil {

@@ -176,8 +176,9 @@ func (f *runFlags) options() (runner.Options, error) {
 	}
 	// The record says where the run was made; a machine without a name is no obstacle.
 	name, _ := os.Hostname()
-	return runner.Options{
+	opts := runner.Options{
 		Address: to, Session: f.session, Plain: f.plain, DialTimeout: time.Duration(f.timeout),
 		ClientVersion: version.Number(), Host: name,
-	}, nil
+	}
+	return opts, opts.Validate() // before anything is written
 }

@@ -10,13 +10,14 @@ import (
 // A Writer appends events to a record. It is for one goroutine at a time.
 type Writer struct {
 	to     io.Writer
+	what   string   // it is, in errors
 	file   *os.File // what Close closes; nil when there is nothing to close
 	max    int      // MaxLineBytes, except in tests
 	failed error
 }
 
-// NewWriter returns a Writer to w.
-func NewWriter(w io.Writer) *Writer { return &Writer{to: w, max: MaxLineBytes} }
+// NewWriter returns a Writer to w, which is an output and not a file of its own.
+func NewWriter(w io.Writer) *Writer { return &Writer{to: w, what: "the output", max: MaxLineBytes} }
 
 // Create opens a new record at path. A file that holds anything is refused and not changed:
 // evidence is never overwritten. An empty file is taken, and so are pipes and devices.
@@ -31,7 +32,7 @@ func Create(path string) (*Writer, error) {
 	case info.Mode().IsRegular() && info.Size() > 0:
 		err = fmt.Errorf("%s holds something already; name another file, or remove it", path)
 	default:
-		return &Writer{to: file, file: file, max: MaxLineBytes}, nil
+		return &Writer{to: file, what: "the record", file: file, max: MaxLineBytes}, nil
 	}
 	_ = file.Close() // nothing was written
 	return nil, fmt.Errorf("cannot write the record: %w", err)
@@ -53,7 +54,7 @@ func (w *Writer) Write(e Event) error {
 		_, err = w.to.Write(line)
 	}
 	if err != nil {
-		w.failed = fmt.Errorf("cannot write the record: %w", err)
+		w.failed = fmt.Errorf("cannot write %s: %w", w.what, err)
 	}
 	return w.failed
 }
@@ -72,7 +73,7 @@ func (w *Writer) Close() error {
 	}
 	err = errors.Join(err, file.Close())
 	if w.failed == nil && err != nil {
-		w.failed = fmt.Errorf("cannot write the record: %w", err)
+		w.failed = fmt.Errorf("cannot write %s: %w", w.what, err)
 	}
 	return w.failed
 }

@@ -91,6 +91,9 @@ func Run(ctx context.Context, procedure stepfile.Procedure, opts Options) (recor
 	return r.log.end(r.steps())
 }
 
+// Validate says what is wrong with the options, as Run would.
+func (o Options) Validate() error { return o.complete() }
+
 // complete fills in the defaults and says what is wrong.
 func (o *Options) complete() error {
 	if _, _, err := net.SplitHostPort(o.Address); err != nil {
