@@ -72,8 +72,8 @@ func readObject(name string, raw []byte) (object []byte, problem string) {
 	return bytes.Clone(raw), ""
 }
 
-// readWait reads a number of seconds. It is exact to the nearest nanosecond, halves go up,
-// and more than MaxWait counts as MaxWait. A number beyond the largest float64 is refused,
+// readWait reads a number of seconds. What is smaller than a nanosecond is cut off, and more
+// than MaxWait counts as MaxWait. A number beyond the largest float64 is refused,
 // because most clients would have meant infinity.
 func readWait(name string, raw []byte) (wait Wait, problem string) {
 	if !isNumber(raw) || raw[0] == '-' && !isZero(raw) {
