@@ -5,6 +5,8 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -45,15 +47,20 @@ func checkConfig(cmd *cobra.Command, from config.Sources) error {
 	if err != nil {
 		return err
 	}
+	ctx, release := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+	defer release() // after the folder is removed
 	// A folder of its own: the agent may be running.
 	dir, err := daemon.TempRuntimeDir()
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // in the temporary folder: no harm if it stays
-	err = daemon.Check(cmd.Context(), c, daemon.Options{
+	err = daemon.Check(ctx, c, daemon.Options{
 		RuntimeDir: dir, Plugin: self(), Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
+	if err != nil && ctx.Err() != nil {
+		return errInterrupted
+	}
 	if err != nil {
 		return err
 	}

@@ -7,8 +7,10 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -100,12 +102,16 @@ func object(flag, value string) ([]byte, error) {
 	return text, nil
 }
 
+var errInterrupted = errors.New("a signal came before the check had ended")
+
 var errNotConforming = errors.New("the validator does not keep the contract")
 
 func checkValidator(cmd *cobra.Command, subject conformance.Subject, verbose bool) error {
 	out := &checkOutput{w: cmd.OutOrStdout(), progress: cmd.ErrOrStderr()}
 	file, ok := out.progress.(*os.File)
 	out.live = ok && term.IsTerminal(int(file.Fd()))
+	ctx, release := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+	defer release() // after the folder is removed
 	// A folder of its own: an agent may be running.
 	dir, err := daemon.TempRuntimeDir()
 	if err != nil {
@@ -122,7 +128,11 @@ func checkValidator(cmd *cobra.Command, subject conformance.Subject, verbose boo
 		return err
 	}
 	defer host.Close()
-	if !conformance.Run(cmd.Context(), host, subject, out) {
+	sound := conformance.Run(ctx, host, subject, out)
+	switch {
+	case ctx.Err() != nil:
+		return errInterrupted
+	case !sound:
 		return errNotConforming
 	}
 	_, err = fmt.Fprintf(out.w, "%s: sound\n", subject.Path)

@@ -48,6 +48,37 @@ func TestStopDoesNotWaitForReloads(t *testing.T) {
 	}
 }
 
+// TestSignalLeavesNoFolderBehind: a check that hangs cleans up when it is told to end.
+func TestSignalLeavesNoFolderBehind(t *testing.T) {
+	config, starts := hanging(t)
+	a := newAgent(t, config)
+	for _, args := range [][]string{
+		{"check-config", a.configFile()},
+		{"validators", "check", filepath.Join(filepath.Dir(starts), "hanging")},
+	} {
+		dir, err := os.MkdirTemp("/tmp", "tmp") // short, as the paths of sockets must be
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		before := started(starts)
+		cmd := a.command(args...)
+		cmd.Env = append(cmd.Env, "TMPDIR="+dir)
+		a.begin(cmd)
+		waitFor(t, "the check to begin", func() bool { return started(starts) > before })
+		a.signal(syscall.SIGTERM)
+		if err := a.wait(); err == nil {
+			t.Errorf("%s: exit 0", args[0])
+		}
+		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+			t.Errorf("%s: left behind %v, %v", args[0], left, err)
+		}
+		if text := a.stderr.String(); !strings.Contains(text, "a signal came before the check had ended") {
+			t.Errorf("%s said %s", args[0], text)
+		}
+	}
+}
+
 // TestSignalEndsAStart that hangs.
 func TestSignalEndsAStart(t *testing.T) {
 	config, starts := hanging(t)
