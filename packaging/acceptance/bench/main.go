@@ -43,7 +43,8 @@ func newToken([]byte) (validator.Validator, error) {
 
 func (t token) Validate(_ context.Context, _ validator.Session, step validator.Step) (validator.Verdict, error) {
 	var data struct{ Token string }
-	if json.Unmarshal(step.Data, &data) != nil || subtle.ConstantTimeCompare([]byte(data.Token), t.secret) == 0 {
+	sent := json.Unmarshal(step.Data, &data) == nil
+	if !sent || subtle.ConstantTimeCompare([]byte(data.Token), t.secret) == 0 {
 		return validator.FailWith(validator.RuleBroken, "the data do not have the bench's token", nil), nil
 	}
 	return validator.PassWith(nil), nil

@@ -1,0 +1,126 @@
+# The machine with the agent: a Debian 12 in a container. The other host: a network namespace
+# at the other end of a veth pair, with the files of the package stepctl and no others.
+
+readonly machine=sa$$ # names the veth pair too, which has few characters
+readonly examples=packaging/systemd/examples
+readonly bench=stepagent-bench-$$
+readonly agent4=10.77.0.2 agent6=fd00:77::2 public4=203.0.113.2 public6=2001:db8:77::2
+
+machine_make() {
+	local mirror release
+	# From the sources of this machine, wherever they point.
+	read -r mirror release < <(apt-get indextargets --format '$(SITE) $(RELEASE)' \
+		'Created-By: Packages' 'Component: main' 'Origin: Debian' 'Codename: bookworm' | head -n 1) || true
+	[ -n "${mirror-}" ] || die "the apt sources of this machine have no Debian 12 (bookworm)"
+	debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,iproute2,procps,tcpdump,python3-grpcio \
+		"$release" "$work/root" "$mirror" >"$work/debootstrap.log" 2>&1 ||
+		{ tail -n 20 "$work/debootstrap.log"; die "debootstrap failed"; }
+	# The journal of a service is looked at as it was written, so nothing may be held back.
+	mkdir -p "$work/root/etc/systemd/journald.conf.d"
+	printf '[Journal]\nRateLimitBurst=0\n' >"$work/root/etc/systemd/journald.conf.d/all.conf"
+}
+
+machine_boot() {
+	memory_cgroup
+	sh -c '[ -z "$1" ] || echo $$ >"$1/cgroup.procs"; shift; exec "$@"' sh "$cgroup" \
+		systemd-nspawn -D "$work/root" --boot --register=no --keep-unit --network-veth --machine="$machine" \
+		--console=read-only </dev/null >"$work/console.log" 2>&1 &
+	nspawn=$!
+	within 30 leader_found || { cat "$work/console.log"; die "the container does not start"; }
+	leader=$(pgrep -P "$nspawn" -x systemd)
+	within 60 booted || { cat "$work/console.log"; die "Debian does not boot"; }
+	memory_controller
+	network
+}
+
+leader_found() { pgrep -P "$nspawn" -x systemd; }
+booted() { case $(inside systemctl is-system-running) in running | degraded) ;; *) return 1 ;; esac; }
+
+# With cgroups of version 1, systemd-nspawn mounts the memory controller read-only. The
+# container gets a group of its own, to which it may write.
+memory_cgroup() {
+	cgroup=
+	if [ -d /sys/fs/cgroup/memory ]; then
+		cgroup=/sys/fs/cgroup/memory/$machine
+		mkdir "$cgroup"
+	fi
+}
+
+memory_controller() {
+	[ -n "$cgroup" ] || return 0
+	inside mount -o remount,bind,rw /sys/fs/cgroup/memory
+	inside systemctl daemon-reexec
+}
+
+network() {
+	ip netns add "$bench"
+	ip link set "ve-$machine" netns "$bench"
+	local on
+	for on in 10.77.0.1/24 203.0.113.1/24; do ip -n "$bench" address add "$on" dev "ve-$machine"; done
+	for on in fd00:77::1/64 2001:db8:77::1/64; do ip -n "$bench" address add "$on" dev "ve-$machine" nodad; done
+	for on in "$agent4/24" "$public4/24"; do inside ip address add "$on" dev host0; done
+	for on in "$agent6/64" "$public6/64"; do inside ip address add "$on" dev host0 nodad; done
+	ip -n "$bench" link set "ve-$machine" up
+	inside ip link set host0 up
+}
+
+# aftermath: what the machine says when something has failed.
+aftermath() {
+	[ -n "${leader-}" ] || return 0
+	stage "the end of the journal"
+	inside journalctl --no-pager | grep -v 'verdict=pass' | tail -n 200 || true
+}
+
+machine_stop() {
+	if [ -n "${leader-}" ]; then
+		inside systemctl poweroff >/dev/null 2>&1 || true
+		wait "$nspawn" || true
+	fi
+	ip netns delete "$bench" 2>/dev/null || true
+	[ -z "${cgroup-}" ] || find "$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null || true
+}
+
+# inside COMMAND...: in the machine with the agent, as root.
+inside() { nsenter -t "$leader" -a env -i PATH=/usr/sbin:/usr/bin LANG=C.UTF-8 "$@"; }
+
+client_make() { # from the folder with the packages
+	mkdir "$work/client"
+	dpkg-deb -x "$1"/stepctl_*_amd64.deb "$work/client"
+	mkdir "$work/client/tmp"
+}
+
+# client ARGS...: stepctl on the other host.
+client() { ip netns exec "$bench" chroot "$work/client" /usr/bin/stepctl "$@"; }
+
+# install_deb FOLDER OPTION...: the agent's package, with apt as a user would.
+install_deb() {
+	cp "$1"/stepagent_*_amd64.deb "$work/root/root/stepagent.deb"
+	shift
+	inside env DEBIAN_FRONTEND=noninteractive apt-get install -y "$@" /root/stepagent.deb
+}
+
+# config: the agent's config becomes what is on stdin.
+config() { cat >"$work/root/etc/stepagent/stepagent.toml"; }
+
+main_pid() { inside systemctl show -P MainPID stepagent; }
+plugin_pid() { inside stepagent validators --json "$@" | sed -n 's/^ *"PID": \([0-9]*\),*$/\1/Ip' | head -n 1; }
+active() { same "$(inside systemctl is-active stepagent)" active; }
+journal() { inside journalctl -u stepagent --no-pager "$@"; }
+
+# serves: a few steps from the other host pass.
+serves() { quick --host "$agent4"; }
+
+# drop_in UNIT NAME LINE...: a drop-in as systemctl edit makes it. With - as LINE, from stdin.
+drop_in() {
+	local dir=$work/root/etc/systemd/system/$1.d name=$2
+	shift 2
+	mkdir -p "$dir"
+	if [ "$1" = - ]; then cat; else printf '%s\n' "$@"; fi >"$dir/$name.conf"
+	inside systemctl daemon-reload
+}
+
+no_drop_in() {
+	rm "$work/root/etc/systemd/system/$1.d/$2.conf"
+	rmdir "$work/root/etc/systemd/system/$1.d"
+	inside systemctl daemon-reload
+}
