@@ -60,6 +60,7 @@ func (m *Manager) Check() error {
 	}
 	listed := 0
 	for addr, h := range m.hosts {
+		h.order()
 		if len(h.attached)+len(h.left) == 0 {
 			wrong = append(wrong, fmt.Errorf("host %v has no seat", addr))
 		}

@@ -1,58 +1,117 @@
 package session
 
 import (
-	"net/netip"
+	"slices"
 	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/judge"
 )
 
 // A host is the nameless seats of one address that have a session. All methods here are
 // called with Manager.mu held.
+//
+// Most steps come from clients that keep their connection, and change what their seat expects
+// while nobody looks for it. So a step only puts its seat into a queue, once, and whoever looks
+// for a seat first has all of the queue put in order.
 type host struct {
 	attached shelves // whose connection is open
 	left     shelves // whose connection has closed in mid-procedure
+	seats    int     // in all, on a shelf or not
+	queue    []*seat // that are not where their card says, and some that are
 }
 
-// list puts a nameless seat with a session where it is found.
-func (m *Manager) list(s *seat) {
+// A place is where a seat stands: on the shelf of the step that it expected when it was put
+// there, in the order of the times when their clients were due. The zero value is nowhere.
+type place struct {
+	on      shelves
+	expects judge.Expectation
+	due     time.Time
+}
+
+// minQueue is a queue that is not worth being looked through for seats that have gone.
+const minQueue = 64
+
+// enlist has a nameless seat with a session found where its card says, from the next look on.
+func (m *Manager) enlist(s *seat) {
 	addr := s.client.Addr()
 	h := m.hosts[addr]
 	if h == nil {
 		h = &host{attached: shelves{}, left: shelves{}}
 		m.hosts[addr] = h
 	}
-	h.shelves(s).add(s)
-}
-
-// unlist takes a seat out again. Its card must be as it was when it was listed.
-func (m *Manager) unlist(s *seat) {
-	m.hosts[s.client.Addr()].shelves(s).remove(s)
-}
-
-func (h *host) shelves(s *seat) shelves {
-	if s.owner != nil {
-		return h.attached
+	if !s.listed {
+		s.listed = true
+		h.seats++
 	}
-	return h.left
+	s.moved = true
+	if !s.queued {
+		s.queued = true
+		h.queue = append(h.queue, s)
+	}
+	if len(h.queue) > 2*h.seats+minQueue {
+		h.queue = slices.DeleteFunc(h.queue, func(s *seat) bool {
+			s.queued = s.moved
+			return !s.moved
+		})
+	}
 }
 
-// tidy forgets an address that has no seats.
-func (m *Manager) tidy(addr netip.Addr) {
-	if h := m.hosts[addr]; h != nil && len(h.attached)+len(h.left) == 0 {
+// delist takes a seat out again, if it is in.
+func (m *Manager) delist(s *seat) {
+	if !s.listed {
+		return
+	}
+	addr := s.client.Addr()
+	h := m.hosts[addr]
+	s.unplace()
+	s.listed, s.moved = false, false
+	if h.seats--; h.seats == 0 {
+		for _, other := range h.queue {
+			other.queued = false
+		}
 		delete(m.hosts, addr)
+	}
+}
+
+// order puts every seat where its card says.
+func (h *host) order() {
+	for _, s := range h.queue {
+		s.queued = false
+		if s.moved {
+			h.put(s)
+		}
+	}
+	h.queue = h.queue[:0]
+}
+
+// put puts a seat where its card says.
+func (h *host) put(s *seat) {
+	s.unplace()
+	s.place.on = h.left
+	if s.owner != nil {
+		s.place.on = h.attached
+	}
+	s.place.on.add(s)
+	s.moved = false
+}
+
+// unplace takes a seat off its shelf, if it is on one.
+func (s *seat) unplace() {
+	if s.place.on != nil {
+		s.place.on.remove(s)
+		s.place = place{}
 	}
 }
 
 // attach makes the connection the owner of a seat that has been left.
 func (m *Manager) attach(s *seat, c *Conn) {
-	m.unlist(s)
 	s.owner, s.card.left = c, time.Time{}
-	m.list(s)
+	m.hosts[s.client.Addr()].put(s)
 }
 
 // part puts a seat whose connection has closed where the next connection finds it.
 func (m *Manager) part(s *seat) {
-	m.unlist(s)
 	s.owner, s.card.left = nil, m.clock.Now()
-	m.list(s)
+	m.hosts[s.client.Addr()].put(s)
 	m.arm(s)
 }

@@ -128,9 +128,6 @@ func (m *Manager) vacate(s *seat) {
 
 // publish brings the seat's card and its timer up to date; the caller holds the turn and mu.
 func (m *Manager) publish(s *seat) {
-	if s.name == "" && s.card.open {
-		m.unlist(s)
-	}
 	if now := s.session; now != nil {
 		s.card.open, s.card.expects, s.card.due = true, now.expects, now.due()
 	} else {
@@ -138,9 +135,9 @@ func (m *Manager) publish(s *seat) {
 	}
 	switch {
 	case s.name == "" && s.card.open:
-		m.list(s)
+		m.enlist(s)
 	case s.name == "":
-		m.tidy(s.client.Addr())
+		m.delist(s)
 	}
 	m.arm(s)
 }

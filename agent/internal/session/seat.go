@@ -34,6 +34,12 @@ type seat struct {
 	rest  *list.Element // of a named seat without a session: its place among those
 	owner *Conn         // of a nameless seat; nil when left
 	card  card
+
+	// Of a nameless seat, guarded by Manager.mu, see host.
+	place  place
+	listed bool // it has a session and is to be found
+	moved  bool // it is not where its card says
+	queued bool // it is in its host's queue
 }
 
 // A card is what others may know of a seat's session without having its turn.

@@ -20,19 +20,20 @@ type shelves map[judge.Expectation]shelf
 type shelf []*seat
 
 func (f shelves) add(s *seat) {
-	same := f[s.card.expects]
-	f[s.card.expects] = slices.Insert(same, same.until(s.card.due), s)
+	s.place.expects, s.place.due = s.card.expects, s.card.due
+	same := f[s.place.expects]
+	f[s.place.expects] = slices.Insert(same, same.until(s.place.due), s)
 }
 
 func (f shelves) remove(s *seat) {
-	same := f[s.card.expects]
+	same := f[s.place.expects]
 	// Few are due at the very same moment.
-	from := sort.Search(len(same), func(i int) bool { return !same[i].card.due.Before(s.card.due) })
+	from := sort.Search(len(same), func(i int) bool { return !same[i].place.due.Before(s.place.due) })
 	at := from + slices.Index(same[from:], s)
 	if same = slices.Delete(same, at, at+1); len(same) > 0 {
-		f[s.card.expects] = same
+		f[s.place.expects] = same
 	} else {
-		delete(f, s.card.expects)
+		delete(f, s.place.expects)
 	}
 }
 
@@ -63,7 +64,7 @@ func (f shelves) leftLast() *seat {
 
 // until returns how many are due by then.
 func (f shelf) until(then time.Time) int {
-	return sort.Search(len(f), func(i int) bool { return f[i].card.due.After(then) })
+	return sort.Search(len(f), func(i int) bool { return f[i].place.due.After(then) })
 }
 
 // due returns, of those that are due, the one whose time is nearest; nil when none is due.

@@ -76,6 +76,7 @@ func (m *Manager) find(addr netip.Addr, expects judge.Expectation, at time.Time)
 	if h == nil {
 		return nil, true
 	}
+	h.order()
 	if s := h.left[expects].due(at); s != nil && s.away(at) <= earlyBy {
 		return s, true
 	}
