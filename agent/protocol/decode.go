@@ -12,6 +12,18 @@ const maxCodeBits = 32
 // first such fault in the message, while step_id, req and session are given if they can be
 // read. Unknown fields are ignored, and so is a client that is no name.
 func DecodeRequest(message []byte) (Request, error) {
+	var req Request
+	if readPlain(message, &req) {
+		return req, nil
+	}
+	return decodeRequest(message)
+}
+
+// decodeRequest decodes a message of any form. It is apart from DecodeRequest for the sake of
+// the stack, which is that of every connection.
+//
+//go:noinline
+func decodeRequest(message []byte) (Request, error) {
 	var m members
 	if bad := m.parse(message); bad != nil {
 		return Request{}, bad

@@ -30,10 +30,12 @@ type conn struct {
 
 	mu     sync.Mutex
 	phase  phase
+	reads  deadline
 	closed bool
 	held   map[*time.Timer]*account // replies that a fault holds back
 
 	writing sync.Mutex
+	writes  deadline
 	out     []byte
 }
 
@@ -61,7 +63,7 @@ func newConn(s *Server, nc net.Conn, addr netip.AddrPort) *conn {
 // serve handles messages until the connection ends.
 func (c *conn) serve() {
 	s := c.server
-	c.reader = protocol.NewReader(c.nc, s.options.Load().MessageBytes)
+	c.reader = protocol.NewReader(c, s.options.Load().MessageBytes)
 	sessions := s.sessions
 	if c.probing {
 		sessions = s.probes
@@ -111,8 +113,25 @@ func (c *conn) enter(p phase, limit, draining time.Duration) bool {
 		limit = min(limit, draining)
 	}
 	c.phase = p
-	_ = c.nc.SetReadDeadline(time.Now().Add(limit)) // fails only when closed
+	c.reads.put(time.Now().Add(limit), c.nc.SetReadDeadline)
 	return true
+}
+
+// Read reads what the reader of messages wants, within what enter allows.
+func (c *conn) Read(b []byte) (int, error) {
+	for {
+		n, err := c.nc.Read(b)
+		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || !c.mayReadOn() {
+			return n, err
+		}
+	}
+}
+
+// mayReadOn reports whether a deadline that has passed was that of something earlier.
+func (c *conn) mayReadOn() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.server.draining.Load() && c.reads.early(time.Now(), c.nc.SetReadDeadline)
 }
 
 func (c *conn) leave() {

@@ -24,8 +24,13 @@ func (c *conn) send(reply protocol.Reply) bool {
 // write writes bytes within the reply time; the caller holds writing.
 func (c *conn) write(b []byte) bool {
 	s := c.server
-	_ = c.nc.SetWriteDeadline(time.Now().Add(s.options.Load().ReplyTime)) // fails only when closed
-	_, err := c.nc.Write(b)
+	c.writes.put(time.Now().Add(s.options.Load().ReplyTime), c.nc.SetWriteDeadline)
+	n, err := c.nc.Write(b)
+	for errors.Is(err, os.ErrDeadlineExceeded) && c.writes.early(time.Now(), c.nc.SetWriteDeadline) {
+		var more int
+		more, err = c.nc.Write(b[n:])
+		n += more
+	}
 	switch {
 	case err == nil:
 		return true

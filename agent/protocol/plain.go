@@ -1,0 +1,151 @@
+package protocol
+
+// readPlain reads a request of the plainest form, which nearly all clients send: the fields
+// step_id, timeout, interval, session and req, each once at most, and texts without escapes.
+// False means that the message is of another form, right or wrong: then nothing is said of it,
+// and the tokenizer has to read it. A message that it reads means the same to both.
+func readPlain(message []byte, r *Request) bool {
+	p := plain{rest: message}
+	if !p.skip('{') {
+		return false
+	}
+	var seen [fieldCount]bool
+	for {
+		name, ok := p.text()
+		if !ok || !p.skip(':') {
+			return false
+		}
+		f := fieldOf(name)
+		if seen[f] || !p.field(f, r) {
+			return false
+		}
+		seen[f] = true
+		if p.skip(',') {
+			continue
+		}
+		return p.skip('}') && len(p.rest) == 0 && seen[fieldStepID]
+	}
+}
+
+// plain is what is left of a message. Its methods go past what they read; where they return
+// false, the message is not plain.
+type plain struct{ rest []byte }
+
+func (p *plain) space() {
+	for len(p.rest) > 0 && isSpace(p.rest[0]) {
+		p.rest = p.rest[1:]
+	}
+}
+
+// skip goes past one character and the white space around it.
+func (p *plain) skip(c byte) bool {
+	p.space()
+	if len(p.rest) == 0 || p.rest[0] != c {
+		return false
+	}
+	p.rest = p.rest[1:]
+	p.space()
+	return true
+}
+
+// text reads a string of printable ASCII in which nothing is escaped.
+func (p *plain) text() ([]byte, bool) {
+	if len(p.rest) == 0 || p.rest[0] != '"' {
+		return nil, false
+	}
+	for i := 1; i < len(p.rest); i++ {
+		switch c := p.rest[i]; {
+		case c == '"':
+			text := p.rest[1:i]
+			p.rest = p.rest[i+1:]
+			return text, true
+		case c < 0x20 || c > 0x7e || c == '\\':
+			return nil, false
+		}
+	}
+	return nil, false
+}
+
+// number reads a number without an exponent, RFC 8259, section 6.
+func (p *plain) number() (raw []byte, integer, ok bool) {
+	n := 0
+	if n < len(p.rest) && p.rest[n] == '-' {
+		n++
+	}
+	whole := digits(p.rest[n:])
+	if whole == 0 || whole > 1 && p.rest[n] == '0' {
+		return nil, false, false
+	}
+	n += whole
+	integer = true
+	if n < len(p.rest) && p.rest[n] == '.' {
+		fraction := digits(p.rest[n+1:])
+		if fraction == 0 {
+			return nil, false, false
+		}
+		n += 1 + fraction
+		integer = false
+	}
+	raw, p.rest = p.rest[:n], p.rest[n:]
+	return raw, integer, len(p.rest) > 0 && p.rest[0] != 'e' && p.rest[0] != 'E'
+}
+
+func digits(b []byte) int {
+	for i, c := range b {
+		if c < '0' || c > '9' {
+			return i
+		}
+	}
+	return len(b)
+}
+
+// field reads the value of a field into r.
+func (p *plain) field(f field, r *Request) bool {
+	problem := ""
+	switch f {
+	case fieldStepID:
+		raw, integer, ok := p.number()
+		if !ok || !integer {
+			return false
+		}
+		r.StepID, problem = readInteger("step_id", raw, 64)
+	case fieldTimeout, fieldInterval:
+		raw, _, ok := p.number()
+		if !ok {
+			return false
+		}
+		into := &r.Timeout
+		if f == fieldInterval {
+			into = &r.Interval
+		}
+		*into, problem = readWait("", raw)
+	case fieldSession:
+		text, ok := p.text()
+		if !ok || len(text) == 0 || len(text) > MaxNameBytes {
+			return false
+		}
+		r.Session = string(text)
+	case fieldReq:
+		return p.req(r)
+	default:
+		return false
+	}
+	return problem == ""
+}
+
+func (p *plain) req(r *Request) bool {
+	if text, ok := p.text(); ok {
+		if len(text) == 0 || len(text) > MaxNameBytes {
+			return false
+		}
+		r.Req = TextReq(string(text))
+		return true
+	}
+	raw, integer, ok := p.number()
+	if !ok || !integer {
+		return false
+	}
+	n, problem := readInteger("req", raw, 64)
+	r.Req = NumReq(n)
+	return problem == ""
+}
