@@ -86,6 +86,18 @@ class JudgeResponse(_message.Message):
     answers: _containers.RepeatedCompositeFieldContainer[StepVerdicts]
     def __init__(self, answers: _Optional[_Iterable[_Union[StepVerdicts, _Mapping]]] = ...) -> None: ...
 
+class OpenDataPathRequest(_message.Message):
+    __slots__ = []
+    def __init__(self) -> None: ...
+
+class OpenDataPathResponse(_message.Message):
+    __slots__ = ["socket", "token"]
+    SOCKET_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    socket: str
+    token: bytes
+    def __init__(self, socket: _Optional[str] = ..., token: _Optional[bytes] = ...) -> None: ...
+
 class Problem(_message.Message):
     __slots__ = ["key", "problem"]
     KEY_FIELD_NUMBER: _ClassVar[int]
