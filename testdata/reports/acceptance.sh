@@ -108,6 +108,33 @@ run unreached 3 ko short.steps --port 1
 # A session has ten steps, and 991 steps have many sessions.
 run long 1 en long.steps --port "$port" # one of its steps has a wrong id
 
+# The agent's own record, joined: the parts of each reply add up to what the client waited.
+cat agent.toml >record.toml
+printf '[record]\nenabled = true\ndir = "%s/record"\n' "$dir" >>record.toml
+sed -i 's/^allow_faults = true$//; 1i allow_faults = true' record.toml
+start --config record.toml
+"$stepctl" run mixed.steps --host 127.0.0.1 --port "$port" --record joined.jsonl >/dev/null 2>&1 || true
+kill "$agent" && wait "$agent" || true
+agent=
+for lang in en ko; do
+	"$stepctl" report joined.jsonl --agent-record record --html "joined-$lang.html" --lang "$lang" --summary joined.json >joined.txt || true
+	pages+=("joined-$lang.html=joined.json")
+done
+grep -q '^where the time of [0-9]* replies went: link ' joined.txt || fail "the report does not say where the time went"
+python3 - <<'PY' || fail "the parts do not add up"
+import json
+summary = json.load(open("joined.json"))
+parts = ("link", "agent_queue", "validators", "agent", "fault")
+whole = [s["agent"] for s in summary["steps"] if s.get("agent", {}).get("whole")]
+assert len(whole) == summary["where"]["counted"] >= 6, summary["where"]
+for step in whole + [summary["where"]]:
+    assert abs(sum(step[p] for p in parts) - step["waited"]) < 1e-6, step
+    assert step["validators"] > 0 and step["link"] >= 0, step
+late = summary["steps"][1]
+assert late["outcome"] == "timed_out" and late["agent"]["fault_kind"] == "late" and late["agent"]["fault"] > 0.3, late
+assert all(s["agent"]["arrivals"] == 1 for s in summary["steps"] if "agent" in s)
+PY
+
 # A schema that finds nothing wrong anywhere would be no test.
 sed 's/ type="[a-z_]*"//' mixed.xml >broken.xml
 ! xmllint --nonet --noout --schema "$schema" broken.xml 2>/dev/null || fail "the schema takes a failure without a type"

@@ -38,14 +38,19 @@ func (d *documents) register(cmd *cobra.Command) {
 // A document is one file that was asked for.
 type document struct {
 	flag, path string
-	write      func(io.Writer, record.Run) error
+	write      func(io.Writer, record.Run, *report.Split) error
 }
 
 func (d *documents) asked() []document {
-	page := func(w io.Writer, run record.Run) error { return html.Write(w, run, html.Language(d.lang)) }
+	page := func(w io.Writer, run record.Run, split *report.Split) error {
+		return html.Write(w, run, split, html.Language(d.lang))
+	}
+	without := func(write func(io.Writer, record.Run) error) func(io.Writer, record.Run, *report.Split) error {
+		return func(w io.Writer, run record.Run, _ *report.Split) error { return write(w, run) }
+	}
 	var asked []document
 	for _, doc := range []document{
-		{"html", d.html, page}, {"junit", d.junit, junit.Write}, {"tap", d.tap, tap.Write}, {"summary", d.summary, report.JSON},
+		{"html", d.html, page}, {"junit", d.junit, without(junit.Write)}, {"tap", d.tap, without(tap.Write)}, {"summary", d.summary, report.JSON},
 	} {
 		if doc.path != "" {
 			asked = append(asked, doc)
@@ -88,11 +93,12 @@ func (d *documents) prepare(others map[string]string) error {
 	return nil
 }
 
-// write writes all documents, as many as can be.
-func (d *documents) write(run record.Run) error {
+// write writes all documents, as many as can be. The split is nil where the agent's record is
+// not known.
+func (d *documents) write(run record.Run, split *report.Split) error {
 	var errs []error
 	for _, doc := range d.asked() {
-		if err := doc.save(run); err != nil {
+		if err := doc.save(run, split); err != nil {
 			errs = append(errs, cannotWrite(doc, err))
 		}
 	}
@@ -108,20 +114,20 @@ func cannotWrite(doc document, err error) error {
 
 // save writes a document. A file takes the place of an older one when it is whole, so that
 // nobody ever finds half of one.
-func (doc document) save(run record.Run) (err error) {
+func (doc document) save(run record.Run, split *report.Split) (err error) {
 	if isDevice(doc.path) {
 		file, err := os.OpenFile(doc.path, os.O_WRONLY, 0)
 		if err != nil {
 			return err
 		}
-		return errors.Join(doc.write(file, run), file.Close())
+		return errors.Join(doc.write(file, run, split), file.Close())
 	}
 	at := place(doc.path)
 	file, err := os.OpenFile(fmt.Sprintf("%s.%d.part", at, os.Getpid()), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
 	if err != nil {
 		return err
 	}
-	err = doc.write(file, run)
+	err = doc.write(file, run, split)
 	if err == nil {
 		err = file.Sync()
 	}

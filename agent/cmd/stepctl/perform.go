@@ -95,7 +95,7 @@ func (p *performance) report() error {
 	if err != nil {
 		return &exitError{exitEvidence, err}
 	}
-	return p.documents.write(run)
+	return p.documents.write(run, nil)
 }
 
 // emit takes each event as it happens.

@@ -8,12 +8,14 @@ import (
 
 	"github.com/stepagent/stepagent/agent/internal/record"
 	"github.com/stepagent/stepagent/agent/internal/report"
+	"github.com/stepagent/stepagent/agent/internal/trail"
 )
 
 // reportFlags is the command line of stepctl report.
 type reportFlags struct {
-	json      bool
-	documents documents
+	json        bool
+	documents   documents
+	agentRecord string
 }
 
 func newReport() *cobra.Command {
@@ -25,6 +27,10 @@ func newReport() *cobra.Command {
 from the evidence again, and tells it as run does. The files that run would have written with the
 same flags come out byte for byte the same.
 
+With --agent-record it reads what the agent has written down of the same session ([record] in the
+agent's config), and says where the time went: the client, the link, the agent's queue, or the
+validators.
+
 Exit codes:
   0  every expected step passed
   1  a step failed, timed out or was not answered, or the record has no end
@@ -33,7 +39,8 @@ Exit codes:
   4  the report could not be written`,
 		Example: `  stepctl report run.jsonl
   stepctl report --json run.jsonl
-  stepctl report run.jsonl --html run.html --lang ko`,
+  stepctl report run.jsonl --html run.html --lang ko
+  stepctl report run.jsonl --agent-record /var/lib/stepagent/record`,
 		Args: oneFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return flags.retell(cmd, args[0])
@@ -48,6 +55,8 @@ Exit codes:
 	cmd.Flags().SortFlags = false
 	cmd.Flags().BoolVar(&flags.json, "json", false, "write one JSON object instead of the table")
 	flags.documents.register(cmd)
+	cmd.Flags().StringVar(&flags.agentRecord, "agent-record", "",
+		"join the agent's own record, a file or a folder at `PATH`, to say where the time went")
 	return cmd
 }
 
@@ -70,15 +79,22 @@ func (f *reportFlags) retell(cmd *cobra.Command, path string) error {
 	if err != nil {
 		return &exitError{exitUsage, err}
 	}
+	split, err := f.join(run)
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
 	out := bufio.NewWriter(stdout)
 	if f.json {
-		err = report.JSON(out, run)
+		err = report.JSON(out, run, split)
 	} else {
 		// A bufio.Writer keeps its first error for Flush.
 		style := styleOf(stdout)
 		_, _ = fmt.Fprintln(out, style.Wrap(report.Heading(run)))
 		_ = report.Table(out, run, style)
 		_, _ = fmt.Fprintln(out, style.Wrap(report.Sentence(run)))
+		if split != nil {
+			_, _ = fmt.Fprintln(out, style.Wrap(split.Account()))
+		}
 	}
 	if err == nil {
 		err = out.Flush()
@@ -86,8 +102,20 @@ func (f *reportFlags) retell(cmd *cobra.Command, path string) error {
 	if err := written(err); err != nil {
 		return err
 	}
-	if err := f.documents.write(run); err != nil {
+	if err := f.documents.write(run, split); err != nil {
 		return err
 	}
 	return verdictError(run)
+}
+
+// join joins the agent's record, where one is named.
+func (f *reportFlags) join(run record.Run) (*report.Split, error) {
+	if f.agentRecord == "" {
+		return nil, nil
+	}
+	found, err := trail.Find(f.agentRecord, run.Start.Session)
+	if err != nil {
+		return nil, err
+	}
+	return report.Join(run, found)
 }

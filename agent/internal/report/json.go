@@ -24,6 +24,38 @@ type summary struct {
 	Counts    record.Counts    `json:"counts"`
 	Strays    int              `json:"strays"`
 	Steps     []stepSummary    `json:"steps"`
+	// Where is there when the agent's record was joined.
+	Where *whereSummary `json:"where,omitempty"`
+}
+
+// A whereSummary says where the time of all replies went.
+type whereSummary struct {
+	partSummary
+	Counted   int      `json:"counted"`
+	Intervals float64  `json:"intervals"`
+	Between   float64  `json:"between"`
+	Dropped   uint64   `json:"dropped"`
+	Versions  []string `json:"versions"`
+}
+
+type partSummary struct {
+	Waited     float64 `json:"waited"`
+	Link       float64 `json:"link"`
+	Queue      float64 `json:"agent_queue"`
+	Validators float64 `json:"validators"`
+	Fault      float64 `json:"fault"`
+	Agent      float64 `json:"agent"`
+}
+
+// An agentSummary is the agent's view of a step.
+type agentSummary struct {
+	partSummary
+	Whole      bool   `json:"whole"`
+	ErrorCode  int    `json:"error_code"`
+	Reason     string `json:"reason,omitempty"`
+	Fault      string `json:"fault_kind,omitempty"`
+	Arrivals   int    `json:"arrivals"`
+	Generation uint64 `json:"generation,omitempty"`
 }
 
 type procedureSummary struct {
@@ -44,11 +76,14 @@ type stepSummary struct {
 	Response *float64 `json:"response,omitempty"`
 	Kept     *float64 `json:"kept,omitempty"`
 	Late     *float64 `json:"late,omitempty"`
+	// Agent is the agent's view, where its record was joined and has the step.
+	Agent *agentSummary `json:"agent,omitempty"`
 }
 
 // JSON writes the run as one indented JSON object and a newline: its verdict, the sentence
-// that Sentence gives, and for each expected step what became of it. Times are in seconds.
-func JSON(w io.Writer, run record.Run) error {
+// that Sentence gives, and for each expected step what became of it; with a split also where
+// the time went. Times are in seconds.
+func JSON(w io.Writer, run record.Run, split *Split) error {
 	s := summary{
 		Verdict: run.Verdict, Sentence: Sentence(run), Cause: run.Cause,
 		Procedure: procedureSummary{Name: run.Start.Procedure.Name, SHA256: run.Start.Procedure.SHA256},
@@ -56,8 +91,17 @@ func JSON(w io.Writer, run record.Run) error {
 		Session: run.Start.Session, Started: run.Start.Time, Duration: run.Duration.Seconds(),
 		Counts: run.Counts, Strays: len(run.Strays), Steps: []stepSummary{},
 	}
-	for _, step := range run.Steps {
+	for i, step := range run.Steps {
 		s.Steps = append(s.Steps, summarize(step))
+		if split != nil && split.Steps[i].Known {
+			v := split.Steps[i]
+			s.Steps[i].Agent = &agentSummary{partSummary: partOf(v.Part), Whole: v.Whole, ErrorCode: v.ErrorCode, Reason: v.Reason,
+				Fault: v.FaultKind, Arrivals: v.Arrivals, Generation: v.Generation}
+		}
+	}
+	if split != nil {
+		s.Where = &whereSummary{partSummary: partOf(split.Total), Counted: split.Counted, Intervals: split.Intervals.Seconds(),
+			Between: split.Between.Seconds(), Dropped: split.Dropped, Versions: split.Versions}
 	}
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
@@ -81,6 +125,11 @@ func summarize(step record.StepResult) stepSummary {
 		s.Late = seconds(step.Late.Took)
 	}
 	return s
+}
+
+func partOf(p Part) partSummary {
+	return partSummary{Waited: p.Waited.Seconds(), Link: p.Link.Seconds(), Queue: p.Queue.Seconds(),
+		Validators: p.Validators.Seconds(), Fault: p.Fault.Seconds(), Agent: p.Agent.Seconds()}
 }
 
 func seconds(d time.Duration) *float64 {

@@ -235,7 +235,7 @@ func TestJSON(t *testing.T) {
 	run.Steps[0].Kept = protocol.Seconds(0)
 	run.Steps[0].Interval = 250 * time.Millisecond
 	var b bytes.Buffer
-	if err := report.JSON(&b, run); err != nil {
+	if err := report.JSON(&b, run, nil); err != nil {
 		t.Fatal(err)
 	}
 	var got map[string]any

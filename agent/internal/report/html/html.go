@@ -16,13 +16,15 @@ import (
 	"strings"
 
 	"github.com/stepagent/stepagent/agent/internal/record"
+	"github.com/stepagent/stepagent/agent/internal/report"
 )
 
 //go:embed page.tmpl style.css
 var files embed.FS
 
-// Write writes the page of the run in the language.
-func Write(w io.Writer, run record.Run, language Language) error {
+// Write writes the page of the run in the language; split is where the time went, nil when
+// that is not known.
+func Write(w io.Writer, run record.Run, split *report.Split, language Language) error {
 	words := language.words()
 	style, err := words.style()
 	if err != nil {
@@ -35,7 +37,7 @@ func Write(w io.Writer, run record.Run, language Language) error {
 	sum := sha256.Sum256([]byte(style))
 	out := bufio.NewWriter(w)
 	err = page.Execute(out, view{
-		Lang: language, Words: words, Run: run,
+		Lang: language, Words: words, Run: run, Split: split,
 		Style: template.CSS(style), // ours, and what is put into it too
 		// The page may load nothing and run nothing, whatever finds its way into it.
 		Policy:   "default-src 'none'; img-src data:; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'",

@@ -15,6 +15,7 @@ type view struct {
 	Lang   Language
 	Words  *words
 	Run    record.Run
+	Split  *report.Split
 	Style  template.CSS
 	Policy string
 

@@ -88,6 +88,15 @@ type words struct {
 	Strays, StraysCaption, StrayKind, StrayAt, StrayDetail string
 	StrayKinds                                             map[record.Stray]string
 
+	// Where the time went, by the records of both sides. WhereSentence: replies, waited.
+	// WhereLacks: events.
+	Where, WhereSentence, WhereLacks, WhereCaption, WherePart, WhereTime, WhereShare, WhereMeaning string
+	WhereLink, WhereQueue, WhereValidators, WhereAgent, WhereFault, WhereIntervals, WhereClient    string
+	MeansLink, MeansQueue, MeansValidators, MeansAgent, MeansFault, MeansIntervals, MeansClient    string
+	BothViews, BothCaption, ColClient, ColAgent, AgentSilent, AgentPassed                          string
+	// AgentRefused: reason. AgentRetried: further arrivals. AgentFault: the fault's name.
+	AgentRefused, AgentRetried, AgentFault string
+
 	About, Procedure, Checksum, Client, Agent, AgentUnknown, Host, Address, Session, NoSession,
 	Started, Duration, Ending, Format string
 	// Endings by cause; the empty one for a record without an end.
