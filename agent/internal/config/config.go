@@ -104,7 +104,7 @@ type Plugins struct {
 	// MemoryMiB is the memory that one process may allocate, in MiB (RLIMIT_DATA).
 	MemoryMiB int `config:"memory_mib"`
 	// Processes is how many processes and threads one process may add to those that its user
-	// has at its start (RLIMIT_NPROC). The kernel does not hold root to it.
+	// has at its start (RLIMIT_NPROC).
 	Processes int `config:"processes"`
 	// OpenFiles is how many files one process may have open (RLIMIT_NOFILE).
 	OpenFiles int `config:"open_files"`

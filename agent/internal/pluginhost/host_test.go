@@ -109,13 +109,13 @@ func TestStartReportsEverythingThatIsWrong(t *testing.T) {
 		{Name: "f", Validator: "crash", Settings: []byte(`{"stap":1}`)},
 	})
 	want := []SpecError{
-		{Index: 1, Key: "settings.stp", Problem: "unknown key"},
+		{Index: 1, Key: "settings.stp", Problem: "unknown key; the keys here are step"},
 		{Index: 2, Key: "path", Problem: "there is no file /no/such/file; correct the path or install the plugin"},
 		{Index: 3, Key: "validator", Problem: `plugin bundled has no validator "typo"; it has echo, mirror, counter, crash, bomb, ` +
 			`hang, slow, panic, print, flood, meddle, flaky, second-hangs, writes-1, writes-2, environment`},
 		{Index: 4, Key: "path", Problem: self(t) + " ended before it was ready (exit status 7); " +
 			"it said: no licence found; is it a stepagent plugin?"},
-		{Index: 5, Key: "settings.stap", Problem: "unknown key"},
+		{Index: 5, Key: "settings.stap", Problem: "unknown key; the keys here are step"},
 	}
 	if diff := cmp.Diff(want, specErrors(t, err)); diff != "" {
 		t.Error(diff)

@@ -97,6 +97,7 @@ func newLaunching(h *Host, members []member, p *program) *launching {
 	l.path = p.path
 	l.handshake = newHandshake(newLineLog(logger, "stdout", lines))
 	l.process = newProcess(command(h.options, first.Spec, p), first.Limits.rlimits(), h.family, l.handshake, l.stderr)
+	l.process.guarded = first.Limits.Processes
 	return l
 }
 

@@ -132,6 +132,27 @@ func napping(agent int) (n int) {
 	return n
 }
 
+// Root's fork bomb, which no limit of the kernel stops, is killed with all it has started.
+// For another user the kernel does, and the guard has nothing to do.
+func TestP09ForkBombOfRoot(t *testing.T) {
+	p := newProcess(exec.Command("/bin/sh", "-c", "while :; do /bin/sleep "+nap(os.Getpid())+" & done"),
+		nil, newFamily(false), nowhere(t), nowhere(t))
+	if err := p.start(); err != nil {
+		t.Fatal(err)
+	}
+	go p.guard(bombProcesses)
+	select {
+	case <-p.drained:
+	case <-time.After(patience):
+		t.Error("nobody stops it")
+		p.kill()
+	}
+	if how := p.ending(); !strings.Contains(how, "processes and threads, and 64 are allowed") {
+		t.Errorf("ended: %s", how)
+	}
+	eventually(t, "all it has started has ended", func() bool { return napping(os.Getpid()) == 0 })
+}
+
 // The limits hold from before the first instruction: a script of one line, which the kernel
 // has hardly begun to run, already finds them.
 func TestP09LimitsAreThereFromTheStart(t *testing.T) {

@@ -33,11 +33,15 @@ type process struct {
 	output [2]sink // for stdout and stderr
 	limits []rlimit
 	family *family
+	// guarded is how many processes and threads it may have where the kernel does not see to
+	// that; 0 for any number.
+	guarded uint64
 
 	confined  bool // set before start returns
 	mu        sync.Mutex
 	condemned bool
 	reaped    bool
+	blamed    string // for what it was killed
 
 	exited  chan struct{} // closed when the program has ended and is reaped
 	drained chan struct{} // closed when, after that, its output is read
@@ -122,6 +126,9 @@ func (p *process) execute() (*reading, error) {
 	if startErr != nil {
 		return nil, errors.Join(startErr, closeErr, outRead.Close(), errRead.Close())
 	}
+	if p.guarded > 0 && os.Geteuid() == 0 {
+		go p.guard(p.guarded)
+	}
 	r := &reading{pipes: [2]*os.File{outRead, errRead}}
 	for i, pipe := range r.pipes {
 		r.done.Go(func() { readOutput(pipe, p.output[i]) })
@@ -191,10 +198,10 @@ func (p *process) wait(r *reading) {
 	p.mu.Unlock()
 	close(p.exited)
 	swept := make(chan struct{})
-	go func() { // on a thread that is not confined
+	p.family.sweeps.Go(func() { // on a thread that is not confined
 		defer close(swept)
 		p.family.endStrays()
-	}()
+	})
 	<-swept
 
 	for _, pipe := range r.pipes {
@@ -233,8 +240,20 @@ func (p *process) pid() int {
 func (p *process) ending() string {
 	select {
 	case <-p.exited:
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.blamed != "" {
+			return p.blamed
+		}
 		return p.cmd.ProcessState.String()
 	default:
 		return ""
 	}
+}
+
+// blame notes why the process is about to be killed.
+func (p *process) blame(what string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.blamed = what
 }

@@ -1,10 +1,10 @@
 package pluginhost
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -13,7 +13,7 @@ import (
 
 // strayTime bounds how long what a plugin left behind is looked for. Each round finds all
 // that is there; only something that multiplies meanwhile takes more than a few.
-const strayTime = 200 * time.Millisecond
+const strayTime = time.Second
 
 // A family knows which children of the agent's process are plugins. Every plugin begins a
 // session of its own, see setsid(2), and is killed with its process group. What it started
@@ -23,6 +23,7 @@ type family struct {
 	adopts  bool
 	mu      sync.RWMutex // for writing: nobody is being born
 	members sync.Map     // the process ids of living plugins
+	sweeps  sync.WaitGroup
 }
 
 // newFamily has the kernel give orphans to the agent's process, see
@@ -34,7 +35,9 @@ func newFamily(adopts bool) *family {
 	return &family{adopts: adopts}
 }
 
+// close returns when nobody looks for strays any more.
 func (f *family) close() {
+	f.sweeps.Wait()
 	if f.adopts {
 		_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0) // cannot fail where 1 did not
 	}
@@ -45,15 +48,24 @@ func (f *family) endStrays() {
 	if !f.adopts {
 		return
 	}
-	for began := time.Now(); ; time.Sleep(time.Millisecond) {
-		strays := f.strays()
-		if len(strays) == 0 || time.Since(began) > strayTime {
-			return
-		}
+	deadline := time.Now().Add(strayTime)
+	for strays := f.strays(); len(strays) > 0 && time.Now().Before(deadline); strays = f.strays() {
 		for _, pid := range strays {
 			_ = unix.Kill(pid, unix.SIGKILL) // gone already is as good
-			_, _ = unix.Wait4(pid, nil, unix.WNOHANG, nil)
 		}
+		for _, pid := range strays {
+			reap(pid, deadline)
+		}
+	}
+}
+
+// reap waits for a child that has been killed, which takes the kernel a moment.
+func reap(pid int, deadline time.Time) {
+	for time.Now().Before(deadline) {
+		if got, err := unix.Wait4(pid, nil, unix.WNOHANG, nil); got == pid || err != nil && !errors.Is(err, unix.EINTR) {
+			return
+		}
+		time.Sleep(time.Millisecond)
 	}
 }
 
@@ -68,14 +80,9 @@ func (f *family) strays() []int {
 	all, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is sound
 	var strays []int
 	for _, path := range all {
-		b, err := os.ReadFile(path)
-		if err != nil {
-			continue // it has just ended
-		}
-		// pid (name) state ppid pgrp session; the name may hold anything: proc_pid_stat(5).
-		end := strings.LastIndex(string(b), ") ")
-		fields := strings.Fields(string(b)[end+1:])
-		if end < 0 || len(fields) < 4 || fields[1] != strconv.Itoa(os.Getpid()) || fields[3] == strconv.Itoa(session) {
+		fields := statOf(path)
+		if len(fields) <= statSession || fields[statParent] != strconv.Itoa(os.Getpid()) ||
+			fields[statSession] == strconv.Itoa(session) {
 			continue
 		}
 		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
