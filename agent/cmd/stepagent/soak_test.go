@@ -354,8 +354,9 @@ func (s *soak) compare(before traces) {
 			return
 		}
 		if time.Now().After(deadline) {
-			s.t.Errorf("the agent holds %+v, and before %+v", now, before)
-			return
+			s.agent.signal(syscall.SIGQUIT) // the runtime tells what each goroutine does
+			_ = s.agent.wait()
+			s.t.Fatalf("the agent holds %+v, and before %+v\n%s", now, before, s.agent.stderr.String())
 		}
 	}
 }
