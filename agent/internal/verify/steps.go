@@ -169,7 +169,7 @@ func outcomeOf(e *exchange, reply protocol.Reply) Outcome {
 		return Misanswered
 	case reply.Reason.AgentsOwn():
 		return Unjudged
-	case reply.ErrorCode == 0:
+	case reply.OK():
 		return Passed
 	default:
 		return Refused
@@ -200,7 +200,7 @@ func (e *exchange) disagrees() string {
 		said = "OK"
 	}
 	said += space(string(a.reply.Reason))
-	passed := a.reply.ErrorCode == 0
+	passed := a.reply.OK()
 	switch e.now.Outcome {
 	case validator.Pass:
 		if passed {
