@@ -9,7 +9,9 @@ import (
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
-type limit struct{ Volts float64 }
+type limit struct {
+	Volts float64 `json:"volts"`
+}
 
 func (l *limit) Validate(_ context.Context, _ validator.Session, step validator.Step) (validator.Verdict, error) {
 	var data struct{ Voltage *float64 }
@@ -20,10 +22,9 @@ func (l *limit) Validate(_ context.Context, _ validator.Session, step validator.
 }
 
 func main() {
-	sdk.Serve(sdk.Plugin{Name: "voltage", Version: "1.0.0", Validators: []sdk.Validator{{Name: "voltage",
-		New: func(settings []byte) (validator.Validator, error) {
+	sdk.Serve(sdk.Plugin{Name: "voltage", Version: "1.0.0", Validators: []sdk.Validator{{
+		Name: "voltage", Version: "1.0.0", New: func(settings []byte) (validator.Validator, error) {
 			l := &limit{Volts: 28}
 			return l, validator.DecodeSettings(settings, l)
-		},
-	}}})
+		}}}})
 }
