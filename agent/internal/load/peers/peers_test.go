@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -69,19 +70,37 @@ func run(b *testing.B) {
 	report(b, m, redis != nil)
 }
 
-// own starts agents with validators such as users write.
+// own starts agents with validators such as users write: one in Go, and the template in Python
+// where Python has what it needs.
 func (s *starter) own() []*peer {
+	path := filepath.Join(s.dir, "own")
 	self, err := os.ReadFile("/proc/self/exe")
+	if err == nil {
+		err = os.WriteFile(path, self, 0o700)
+	}
 	if err != nil {
 		s.b.Fatal(err)
 	}
-	path := filepath.Join(s.dir, "own")
-	if err := os.WriteFile(path, self, 0o700); err != nil {
+	peers := []*peer{s.startAgent(ownGo, fmt.Sprintf("[[validators]]\nname = \"own\"\npath = %q\nargs = [%q]\n", path, pluginRole))}
+	if exec.Command("/usr/bin/python3", "-c", "import grpc, google.protobuf").Run() != nil {
+		return peers
+	}
+	lib := filepath.Join(s.dir, "python")
+	if err := os.CopyFS(lib, os.DirFS("../../../../plugins/python")); err != nil {
 		s.b.Fatal(err)
 	}
-	return []*peer{s.startAgent("own Go validator",
-		fmt.Sprintf("[[validators]]\nname = \"own\"\npath = %q\nargs = [%q]\n", path, pluginRole))}
+	template := filepath.Join(lib, "template.py")
+	if err := os.Chmod(template, 0o700); err != nil {
+		s.b.Fatal(err)
+	}
+	return append(peers, s.startAgent(ownPython, fmt.Sprintf("[[validators]]\nname = \"mine\"\npath = %q\n", template)))
 }
+
+// The names of the agents with validators such as users write.
+const (
+	ownGo     = "own Go validator"
+	ownPython = "own Python validator"
+)
 
 // load puts a peer under the load of so many clients and keeps what it came to.
 func (m *measurements) load(p *peer, clients int) {
