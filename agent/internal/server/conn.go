@@ -27,6 +27,7 @@ type conn struct {
 	reader   *protocol.Reader
 	sessions *session.Conn
 	quiet    time.Duration // the interval that the client declared last
+	naps
 
 	mu     sync.Mutex
 	phase  phase
@@ -69,19 +70,37 @@ func (c *conn) serve() {
 		sessions = s.probes
 	}
 	c.sessions = sessions.Connect(session.Peer{Addr: c.addr, Gone: peerGone(c.nc)})
-	defer s.dismiss(c)
-	defer c.cut()
-	defer c.sessions.Close()
-	defer func() {
-		if p := recover(); p != nil {
-			// One connection's defect must not end the others.
-			s.log.Error("panic while serving a connection", slog.String("client", c.addr.String()),
-				slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
-			c.turnAway(protocol.Internal, "the agent failed on this message")
-		}
-	}()
+	c.nap = firstNap
+	c.goOn()
+}
+
+// goOn handles messages until the connection ends, or until its client has been quiet for so
+// long that another goroutine, whose stack is small, waits in the place of this one.
+func (c *conn) goOn() {
+	defer c.end()
 	for c.awaitMessage() && c.handleMessage() {
 	}
+}
+
+// end, deferred, ends the connection, or leaves it to another goroutine.
+func (c *conn) end() {
+	if p := recover(); p != nil {
+		c.failed(p)
+	} else if c.napping {
+		c.napping = false
+		c.server.running.Go(c.goOn)
+		return
+	}
+	c.sessions.Close()
+	c.cut()
+	c.server.dismiss(c)
+}
+
+// failed tells of a defect that one connection met, which must not end the others.
+func (c *conn) failed(p any) {
+	c.server.log.Error("panic while serving a connection", slog.String("client", c.addr.String()),
+		slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+	c.turnAway(protocol.Internal, "the agent failed on this message")
 }
 
 // awaitMessage returns true when the first byte of a message is there.
@@ -91,11 +110,13 @@ func (c *conn) awaitMessage() bool {
 	}
 	if !c.reader.Buffered() {
 		idleTimeout := c.server.options.Load().IdleTimeout
-		if !c.enter(idle, idleTimeout+c.quiet, 0) {
+		// A goroutine that goes on with waiting has the deadline of the one before.
+		if !c.rested && !c.enter(idle, idleTimeout+c.quiet, 0) {
 			return c.refuseRest()
 		}
 		if err := c.reader.Wait(); err != nil {
-			return c.refuseUnread(err)
+			c.napping = errors.Is(err, errNap)
+			return !c.napping && c.refuseUnread(err)
 		}
 	}
 	return true
@@ -113,25 +134,13 @@ func (c *conn) enter(p phase, limit, draining time.Duration) bool {
 		limit = min(limit, draining)
 	}
 	c.phase = p
-	c.reads.put(time.Now().Add(limit), c.nc.SetReadDeadline)
-	return true
-}
-
-// Read reads what the reader of messages wants, within what enter allows.
-func (c *conn) Read(b []byte) (int, error) {
-	for {
-		n, err := c.nc.Read(b)
-		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || !c.mayReadOn() {
-			return n, err
-		}
+	now := time.Now()
+	look := now.Add(limit)
+	if p == idle {
+		c.quietSince, look = now, now.Add(c.nap)
 	}
-}
-
-// mayReadOn reports whether a deadline that has passed was that of something earlier.
-func (c *conn) mayReadOn() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return !c.server.draining.Load() && c.reads.early(time.Now(), c.nc.SetReadDeadline)
+	c.reads.put(now.Add(limit), look, c.nc.SetReadDeadline)
+	return true
 }
 
 func (c *conn) leave() {
@@ -156,6 +165,7 @@ func (c *conn) drain() {
 
 // handleMessage reads one message and answers it; false ends the connection.
 func (c *conn) handleMessage() bool {
+	c.wake()
 	o := c.server.options.Load()
 	c.reader.SetMax(o.MessageBytes)
 	c.enter(reading, o.MessageTime, drainTime) // for the whole message, whatever trickles in

@@ -15,21 +15,25 @@ func TestDeadline(t *testing.T) {
 		return nil
 	}
 	var d deadline
-	d.put(began.Add(10), tell) // told
-	d.put(began.Add(20), tell)
-	d.put(began.Add(30), tell)
-	if d.early(began.Add(30), tell) {
+	at := func(n time.Duration) time.Time { return began.Add(n) }
+	put := func(n, look time.Duration) { d.put(at(n), at(look), tell) }
+	early := func(n time.Duration) bool { return d.early(at(n), d.at, tell) == nil }
+	put(10, 10) // told
+	put(20, 20)
+	put(30, 30)
+	if early(30) {
 		t.Error("the true deadline counts as early")
 	}
-	if !d.early(began.Add(10), tell) { // 30 is told
+	if !early(10) { // 30 is told
 		t.Error("the deadline before counts as the true one")
 	}
-	d.put(began.Add(40), tell)
-	d.put(began.Add(25), tell) // told
-	if !d.early(began.Add(24), tell) {
+	put(40, 40)
+	put(50, 25) // told
+	put(25, 40)
+	if !early(24) { // told
 		t.Error("too early")
 	}
-	if d.early(began.Add(25), tell) {
+	if early(25) {
 		t.Error("too late")
 	}
 	if len(told) != 4 || told[0] != 10 || told[1] != 30 || told[2] != 25 || told[3] != 25 {

@@ -24,9 +24,10 @@ func (c *conn) send(reply protocol.Reply) bool {
 // write writes bytes within the reply time; the caller holds writing.
 func (c *conn) write(b []byte) bool {
 	s := c.server
-	c.writes.put(time.Now().Add(s.options.Load().ReplyTime), c.nc.SetWriteDeadline)
+	until := time.Now().Add(s.options.Load().ReplyTime)
+	c.writes.put(until, until, c.nc.SetWriteDeadline)
 	n, err := c.nc.Write(b)
-	for errors.Is(err, os.ErrDeadlineExceeded) && c.writes.early(time.Now(), c.nc.SetWriteDeadline) {
+	for errors.Is(err, os.ErrDeadlineExceeded) && c.writes.early(time.Now(), until, c.nc.SetWriteDeadline) == nil {
 		var more int
 		more, err = c.nc.Write(b[n:])
 		n += more
