@@ -4,8 +4,8 @@
 # - the packages of every board hold the same files as those of amd64;
 # - from the unpacked packages, agent and client run a demonstration, and a procedure against a
 #   service with a validator of a user's own, in a process of its own, replaced by a reload;
-# - the unit tests pass for 32-bit ARM, where a 64-bit atomic that is not aligned panics; the
-#   few that cannot run in an emulator are in arm.skip, each with the reason.
+# - the unit tests pass for 32-bit ARM, where a 64-bit atomic that is not aligned panics; what
+#   cannot run in an emulator is in arm.skip, with the reason.
 #
 # It wants root, for binfmt_misc, and what packaging/build.sh has left in dist/.
 set -euo pipefail
@@ -18,6 +18,11 @@ readonly boards=(
 	"riscv64 riscv64 GOARCH=riscv64"
 )
 readonly binfmt=/proc/sys/fs/binfmt_misc
+
+# A new process of an emulated program with several threads now and then stands still before
+# its first instruction, for a lock of qemu 7.2 that another thread had when it was forked. With
+# one thread at work at a time that was not seen (0 of 150 starts, against 3 of 150).
+export GOMAXPROCS=1
 
 work=$(mktemp -d)
 registered=() mounted=
@@ -94,7 +99,7 @@ try_board() (
 		[ "$line" -eq $(($# + 1)) ] || die "$arch: $command was not built with $* CGO_ENABLED=0"
 	done
 
-	stepagent demo --dir "$dir/demo" >"$dir/demo.out" 2>&1 || { cat "$dir/demo.out" >&2; die "$arch: the demonstration failed"; }
+	timeout 120 stepagent demo --dir "$dir/demo" >"$dir/demo.out" 2>&1 || { cat "$dir/demo.out" >&2; die "$arch: the demonstration failed"; }
 	say "$arch: $(tail -n 1 "$dir/demo.out")"
 
 	# A validator that somebody else has written, built for the board, in a service.
@@ -109,20 +114,20 @@ try_board() (
 	TOML
 	cp "$dir/agent.toml" "$dir/plain.toml"
 	printf '[[validators]]\nname = "even"\npath = "%s"\n' "$dir/even" >>"$dir/agent.toml"
-	stepagent check-config "$dir/agent.toml" >"$dir/check.log" 2>&1 || { cat "$dir/check.log" >&2; die "$arch: the config is refused"; }
+	timeout 60 stepagent check-config "$dir/agent.toml" >"$dir/check.log" 2>&1 || { cat "$dir/check.log" >&2; die "$arch: the config is refused"; }
 	stepagent serve --config "$dir/agent.toml" --log-format json >"$dir/agent.log" 2>&1 &
 	pid=$!
 	port=$(port_of "$dir/agent.log" "$pid") || { cat "$dir/agent.log" >&2; die "$arch: the agent did not start"; }
 
 	# Steps with an odd number fail by the rule of that validator.
-	if stepctl run packaging/testdata/quick.json --host 127.0.0.1 --port "$port" >"$dir/run.log" 2>&1; then
+	if timeout 60 stepctl run packaging/testdata/quick.json --host 127.0.0.1 --port "$port" >"$dir/run.log" 2>&1; then
 		die "$arch: the procedure passed a validator that fails every other step"
 	fi
 	grep -q "5 of 10 steps passed" "$dir/run.log" || { cat "$dir/run.log" >&2; die "$arch: not 5 of 10 steps passed"; }
 
 	cp "$dir/plain.toml" "$dir/agent.toml"
-	stepagent reload --admin-socket "$dir/admin.sock" >"$dir/reload.log" 2>&1 || { cat "$dir/reload.log" >&2; die "$arch: the reload failed"; }
-	stepctl run packaging/testdata/quick.json --host 127.0.0.1 --port "$port" >"$dir/run.log" 2>&1 ||
+	timeout 60 stepagent reload --admin-socket "$dir/admin.sock" >"$dir/reload.log" 2>&1 || { cat "$dir/reload.log" >&2; die "$arch: the reload failed"; }
+	timeout 60 stepctl run packaging/testdata/quick.json --host 127.0.0.1 --port "$port" >"$dir/run.log" 2>&1 ||
 		{ cat "$dir/run.log" >&2; die "$arch: the procedure failed after the reload"; }
 	kill -TERM "$pid"
 	wait "$pid" || { cat "$dir/agent.log" >&2; die "$arch: the agent did not stop as it should"; }
@@ -130,11 +135,13 @@ try_board() (
 	say "$arch: a validator of a user's own judged a procedure, and a reload took it away"
 )
 
-# unit_tests: the whole suite for 32-bit ARM but for what arm.skip names.
+# unit_tests: the suite for 32-bit ARM, but for what arm.skip names.
 unit_tests() {
-	local skip
-	skip=$(sed '/^#/d; /^$/d' packaging/arm.skip | paste -sd '|')
-	env GOARCH=arm GOARM=6 CGO_ENABLED=0 go test -trimpath -tags grpcnotrace -skip "^($skip)\$" ./... >"$work/unit.log" 2>&1 ||
+	local skip packages
+	skip=$(sed '/^#/d; /^$/d; s:^:github.com/stepagent/stepagent/:' packaging/arm.skip)
+	packages=$(go list ./... | grep -Fxv "$skip")
+	# shellcheck disable=SC2086 # one word for each package
+	env GOARCH=arm GOARM=6 CGO_ENABLED=0 go test -trimpath -tags grpcnotrace -timeout 5m $packages >"$work/unit.log" 2>&1 ||
 		{ grep -v '^ok\|no test files' "$work/unit.log" >&2; die "unit tests failed for 32-bit ARM"; }
 	say "unit tests for 32-bit ARM: $(grep -c ^ok "$work/unit.log") packages"
 }
