@@ -18,7 +18,7 @@ func TestRun(t *testing.T) {
 		wanted, other string
 	}{
 		{"linux/arm,linux/amd64", "Files: github.com/spf13/cobra@", "Files: github.com/inconshreveable/mousetrap@"},
-		{"linux/arm,windows/amd64", "Files: github.com/inconshreveable/mousetrap@", "Files: github.com/spf13/viper@"},
+		{"linux/arm,windows/amd64", "Files: github.com/inconshreveable/mousetrap@", "Files: github.com/stepagent/stepagent@"},
 	}
 	for _, test := range tests {
 		var out strings.Builder
