@@ -17,8 +17,8 @@ import (
 
 	"github.com/stepagent/stepagent/agent/internal/capture"
 	"github.com/stepagent/stepagent/agent/internal/config"
+	"github.com/stepagent/stepagent/agent/internal/logging"
 	"github.com/stepagent/stepagent/agent/internal/record"
-	"github.com/stepagent/stepagent/agent/internal/report"
 	"github.com/stepagent/stepagent/agent/internal/stepfile"
 	"github.com/stepagent/stepagent/agent/internal/verify"
 	"github.com/stepagent/stepagent/agent/internal/version"
@@ -169,7 +169,7 @@ func (f *verifyFlags) one(ctx context.Context, path string, opts verify.Options,
 		if further {
 			_, _ = fmt.Fprintln(stdout) // the report after it tells of an error
 		}
-		err = r.Text(stdout, report.Clean)
+		err = r.Text(stdout, logging.Clean)
 	}
 	switch err := written(err); {
 	case err != nil:

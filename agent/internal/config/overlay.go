@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/stepagent/stepagent/agent/internal/logging"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
@@ -88,7 +89,7 @@ func fromEnviron(environ []string) *overlay {
 			if hint == "" {
 				hint = "; unset it"
 			}
-			o.problem(harmless(name), "", "stepagent knows no such variable%s", hint)
+			o.problem(logging.Clean(name), "", "stepagent knows no such variable%s", hint)
 		}
 	}
 	return o

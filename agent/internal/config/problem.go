@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/stepagent/stepagent/agent/internal/logging"
 )
 
 // A Place is where a value of the config was written. The zero value is no place: a value
@@ -26,11 +28,11 @@ func (p Place) String() string {
 	case p.Source != "":
 		return p.Source
 	case p.Line == 0:
-		return harmless(p.File)
+		return logging.Clean(p.File)
 	case p.Column == 0:
-		return fmt.Sprintf("%s:%d", harmless(p.File), p.Line)
+		return fmt.Sprintf("%s:%d", logging.Clean(p.File), p.Line)
 	default:
-		return fmt.Sprintf("%s:%d:%d", harmless(p.File), p.Line, p.Column)
+		return fmt.Sprintf("%s:%d:%d", logging.Clean(p.File), p.Line, p.Column)
 	}
 }
 
@@ -52,9 +54,9 @@ func (p Problem) Error() string {
 		parts = append(parts, p.Place.String())
 	}
 	if p.Key != "" && p.Source == "" {
-		parts = append(parts, harmless(p.Key))
+		parts = append(parts, logging.Clean(p.Key))
 	}
-	return strings.Join(append(parts, harmless(p.Message)), ": ")
+	return strings.Join(append(parts, logging.Clean(p.Message)), ": ")
 }
 
 // Problems is all that is wrong with a config: what stands in a file first, in the order of

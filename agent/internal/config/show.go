@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf8"
+
+	"github.com/stepagent/stepagent/agent/internal/logging"
 )
 
 // shownRunes is how much of a value a message repeats.
@@ -47,18 +48,7 @@ func describe(value any) string {
 }
 
 // printable reports whether s can stand in a line of text as it is.
-func printable(s string) bool {
-	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
-}
-
-// harmless returns s, escaped where it is not printable.
-func harmless(s string) string {
-	if printable(s) {
-		return s
-	}
-	quoted := strconv.Quote(s)
-	return quoted[1 : len(quoted)-1]
-}
+func printable(s string) bool { return logging.Clean(s) == s }
 
 // bare reports whether a key needs no quotes in TOML.
 func bare(key string) bool {

@@ -8,6 +8,8 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
+
+	"github.com/stepagent/stepagent/agent/internal/logging"
 )
 
 // parseTOML decodes the values with the library and takes their places from its syntax
@@ -25,10 +27,10 @@ func parseTOML(data []byte) (*node, Problems) {
 func tomlProblem(data []byte, err error) Problem {
 	var syntax *toml.DecodeError
 	if !errors.As(err, &syntax) {
-		return Problem{Message: harmless(strings.TrimPrefix(err.Error(), "toml: "))}
+		return Problem{Message: logging.Clean(strings.TrimPrefix(err.Error(), "toml: "))}
 	}
 	line, column := syntax.Position()
-	message := harmless(strings.TrimPrefix(syntax.Error(), "toml: "))
+	message := logging.Clean(strings.TrimPrefix(syntax.Error(), "toml: "))
 	switch {
 	case strings.HasSuffix(message, "at start of value"):
 		message = "no value that TOML knows; write a string in quotes, a number without a unit, true or false"

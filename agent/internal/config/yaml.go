@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/stepagent/stepagent/agent/internal/logging"
 )
 
 // parseYAML reads one YAML document. Of YAML it takes what TOML has too: keys that are
@@ -76,7 +78,7 @@ func yamlProblem(data []byte, err error) Problem {
 	}
 	return Problem{
 		Place:   Place{Line: min(line, bytes.Count(data, []byte("\n"))+1)},
-		Message: harmless(message) + hint,
+		Message: logging.Clean(message) + hint,
 	}
 }
 
@@ -148,7 +150,7 @@ func (r *yamlReader) scalar(n *yaml.Node, path string) any {
 	}
 	var value any
 	if err := n.Decode(&value); err != nil {
-		r.problem(n, path, "%s", harmless(strings.TrimPrefix(err.Error(), "yaml: ")))
+		r.problem(n, path, "%s", logging.Clean(strings.TrimPrefix(err.Error(), "yaml: ")))
 		return nil
 	}
 	switch v := value.(type) {

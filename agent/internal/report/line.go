@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 
+	"github.com/stepagent/stepagent/agent/internal/logging"
 	"github.com/stepagent/stepagent/agent/internal/record"
 )
 
@@ -18,13 +19,13 @@ func Line(e record.Event, step record.StepResult) string {
 		if e.Index > 0 {
 			of = fmt.Sprintf("step %d: ", e.StepID)
 		}
-		return of + "stray: " + string(e.Stray) + after(": ", Clean(e.Detail))
+		return of + "stray: " + string(e.Stray) + after(": ", logging.Clean(e.Detail))
 	case record.KindReply, record.KindTimeout, record.KindLost, record.KindWrong, record.KindUnreachable:
 		line := fmt.Sprintf("step %d: %s", step.StepID, Word(step.Outcome))
 		if step.Outcome == record.Failed {
-			line += after(" ", Clean(string(step.Reason)))
+			line += after(" ", logging.Clean(string(step.Reason)))
 		}
-		line += after(": ", Clean(step.Detail))
+		line += after(": ", logging.Clean(step.Detail))
 		if Replied(step.Outcome) {
 			line += " (" + Span(step.Took) + ")"
 		}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/stepagent/stepagent/agent/internal/logging"
 	"github.com/stepagent/stepagent/agent/internal/record"
 )
 
@@ -14,7 +15,7 @@ const maxNamed = 6
 
 // Heading says in one line which run it was: what, against whom, when.
 func Heading(run record.Run) string {
-	return fmt.Sprintf("%s against %s at %s", Clean(run.Start.Procedure.Name), Clean(run.Start.Address),
+	return fmt.Sprintf("%s against %s at %s", logging.Clean(run.Start.Procedure.Name), logging.Clean(run.Start.Address),
 		run.Start.Time.Format("2006-01-02 15:04:05 -07:00"))
 }
 
@@ -22,7 +23,7 @@ func Heading(run record.Run) string {
 func Sentence(run record.Run) string {
 	total := len(run.Steps)
 	if run.Unreached() {
-		return fmt.Sprintf("no agent could be reached at %s; nothing was sent", Clean(run.Start.Address))
+		return fmt.Sprintf("no agent could be reached at %s; nothing was sent", logging.Clean(run.Start.Address))
 	}
 	clauses := []string{fmt.Sprintf("%d of %s passed", run.Counts[record.Passed], count(total, "step", "steps"))}
 	if run.Verdict == record.Pass {
@@ -74,7 +75,7 @@ func failures(steps []record.StepResult) []string {
 func fate(step record.StepResult) string {
 	switch step.Outcome {
 	case record.Failed:
-		return "refused: " + cmp.Or(Clean(string(step.Reason)), "no reason given")
+		return "refused: " + cmp.Or(logging.Clean(string(step.Reason)), "no reason given")
 	case record.TimedOut:
 		return "not answered in time"
 	case record.ConnectionLost:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/logging"
 	"github.com/stepagent/stepagent/agent/internal/record"
 	"github.com/stepagent/stepagent/agent/internal/trail"
 	"github.com/stepagent/stepagent/agent/protocol"
@@ -83,7 +84,7 @@ func Join(run record.Run, found trail.Found) (*Split, error) {
 		return nil, errors.New("the run names no session and no requests, so the agent's record cannot be joined; run without --plain")
 	}
 	if len(found.Steps) == 0 {
-		return nil, fmt.Errorf("the agent's record has no step of session %s; is it that of the right agent and time?", Clean(run.Start.Session))
+		return nil, fmt.Errorf("the agent's record has no step of session %s; is it that of the right agent and time?", logging.Clean(run.Start.Session))
 	}
 	byReq := map[protocol.ReqID][]trail.StepEvent{}
 	for _, e := range found.Steps {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/stepagent/stepagent/agent/internal/logging"
 	"github.com/stepagent/stepagent/agent/internal/record"
 )
 
@@ -63,7 +64,7 @@ func cells(step record.StepResult) row {
 	}
 	reason := "-"
 	if step.Reason != "" {
-		reason = Clean(string(step.Reason))
+		reason = logging.Clean(string(step.Reason))
 	}
 	return row{strconv.FormatInt(step.StepID, 10), Word(step.Outcome), reason, response, Detail(step)}
 }

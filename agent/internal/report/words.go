@@ -2,14 +2,13 @@ package report
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
 
 	"golang.org/x/text/width"
 
+	"github.com/stepagent/stepagent/agent/internal/logging"
 	"github.com/stepagent/stepagent/agent/internal/record"
 )
 
@@ -46,7 +45,7 @@ func Replied(outcome record.Outcome) bool {
 func Detail(step record.StepResult) string {
 	parts := []string{}
 	if step.Detail != "" {
-		parts = append(parts, Clean(step.Detail))
+		parts = append(parts, logging.Clean(step.Detail))
 	}
 	if step.Late != nil {
 		parts = append(parts, "one came after "+Span(step.Late.Took)+", too late")
@@ -67,24 +66,6 @@ func Span(d time.Duration) string {
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-
-// Clean makes text that came from elsewhere safe to print: what is no printable character
-// is shown as an escape, as in a Go string, so that it cannot move the cursor, change
-// colours or begin a line of its own.
-func Clean(text string) string {
-	var b strings.Builder
-	for rest := text; rest != ""; {
-		r, size := utf8.DecodeRuneInString(rest)
-		if unicode.IsPrint(r) && (r != utf8.RuneError || size > 1) {
-			b.WriteRune(r)
-		} else {
-			quoted := strconv.Quote(rest[:size])
-			b.WriteString(quoted[1 : len(quoted)-1])
-		}
-		rest = rest[size:]
-	}
-	return b.String()
-}
 
 // columns is how many columns of a terminal a text takes.
 func columns(text string) int {

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/logging"
 	"github.com/stepagent/stepagent/agent/internal/record"
 	"github.com/stepagent/stepagent/agent/internal/report"
 )
@@ -78,7 +79,7 @@ func (v view) Sentence() string {
 	total, passed := len(run.Steps), run.Counts[record.Passed]
 	switch rest := total - passed; {
 	case run.Unreached():
-		return fmt.Sprintf(w.Unreached, report.Clean(run.Start.Address))
+		return fmt.Sprintf(w.Unreached, logging.Clean(run.Start.Address))
 	case total == 0:
 		return w.Nothing
 	case run.Verdict == record.Pass && total == 1:
@@ -123,7 +124,7 @@ func (v view) Wait(d time.Duration) string { return fmt.Sprintf(v.Words.Seconds,
 func (v view) Value(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) }
 
 // Clean makes text from elsewhere safe to show.
-func (v view) Clean(text string) string { return report.Clean(text) }
+func (v view) Clean(text string) string { return logging.Clean(text) }
 
 // Agents are the versions that the agents gave of themselves.
 func (v view) Agents() []string {

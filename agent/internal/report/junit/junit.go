@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/logging"
 	"github.com/stepagent/stepagent/agent/internal/record"
 	"github.com/stepagent/stepagent/agent/internal/report"
 )
@@ -68,7 +69,7 @@ type problem struct {
 // finish for a pass.
 func Write(w io.Writer, run record.Run) error {
 	s := suite{
-		Name: report.Clean(run.Start.Procedure.Name), Package: "stepctl", Tests: len(run.Steps),
+		Name: logging.Clean(run.Start.Procedure.Name), Package: "stepctl", Tests: len(run.Steps),
 		Time: seconds(run.Duration), Timestamp: run.Start.Time.UTC().Format("2006-01-02T15:04:05"),
 		Hostname: hostname(run.Start.Host), Properties: properties(run),
 		Out: report.Sentence(run) + "\n", Err: extras(run),
@@ -116,7 +117,7 @@ func properties(run record.Run) []property {
 		{"record.format", strconv.Itoa(start.Format)},
 	}
 	for i := range all {
-		all[i].Value = report.Clean(all[i].Value)
+		all[i].Value = logging.Clean(all[i].Value)
 	}
 	return all
 }
@@ -132,7 +133,7 @@ func message(step record.StepResult) string {
 // kind is the reason where there is one, else the outcome.
 func kind(step record.StepResult) string {
 	if step.Reason != "" {
-		return report.Clean(string(step.Reason))
+		return logging.Clean(string(step.Reason))
 	}
 	return step.Outcome.String()
 }
@@ -150,12 +151,12 @@ func extras(run record.Run) string {
 // the end of a package's name.
 func className(name string) string {
 	base := strings.TrimSuffix(filepath.Base(name), filepath.Ext(name))
-	return "stepctl." + strings.ReplaceAll(report.Clean(base), ".", "_")
+	return "stepctl." + strings.ReplaceAll(logging.Clean(base), ".", "_")
 }
 
 // hostname must not be empty.
 func hostname(host string) string {
-	if host = strings.TrimSpace(report.Clean(host)); host != "" {
+	if host = strings.TrimSpace(logging.Clean(host)); host != "" {
 		return host
 	}
 	return "localhost"

@@ -9,6 +9,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/stepagent/stepagent/agent/internal/logging"
 	"github.com/stepagent/stepagent/agent/internal/record"
 	"github.com/stepagent/stepagent/agent/internal/report"
 )
@@ -69,7 +70,7 @@ func quoted(text string) string {
 	var b strings.Builder
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	_ = enc.Encode(report.Clean(text)) // a string always can be
+	_ = enc.Encode(logging.Clean(text)) // a string always can be
 	return strings.TrimSuffix(b.String(), "\n")
 }
 

@@ -1,0 +1,25 @@
+package logging
+
+import (
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Clean makes text that came from elsewhere safe to print: what is no printable character
+// is shown as an escape, as in a Go string, so that it cannot move the cursor, change
+// colours or begin a line of its own.
+func Clean(text string) string {
+	var b strings.Builder
+	for rest := text; rest != ""; {
+		r, size := utf8.DecodeRuneInString(rest)
+		if printable(r, size) {
+			b.WriteRune(r)
+		} else {
+			quoted := strconv.Quote(rest[:size])
+			b.WriteString(quoted[1 : len(quoted)-1])
+		}
+		rest = rest[size:]
+	}
+	return b.String()
+}
