@@ -140,6 +140,20 @@ for name in success local failure6; do
 done
 ok "captures are whole, from the first SYN to the last acknowledgement"
 
+# By the rules of a config whose validator is an executable, in a process of its own.
+cat >strict.toml <<TOML
+[[validators]]
+name = "sequence"
+[[validators]]
+name = "min_timeout"
+as = "from_outside"
+path = "$commands/stepagent"
+args = ["plugin"]
+settings = { seconds = 5.005 }
+TOML
+verify 1 'the agent said OK, the validators say fail timeout_too_short: timeout 5 s is below the minimum of 5.005 s' success.pcapng --config strict.toml
+grep -q '^    step 10 passed' verify.out && ! grep -A1 '^    step 10 passed' verify.out | grep -q fail || fail "step 10 waits 5.01 s"
+
 # What was tampered with is not supported: a code, with the record and without.
 sed 's/"error_code":1,"req"/"error_code":0,"req"/' failure6.pcapng >tampered.pcapng
 cmp -s failure6.pcapng tampered.pcapng && fail "nothing was changed"

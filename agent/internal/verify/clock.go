@@ -10,22 +10,28 @@ import (
 // be called meanwhile. It is for one goroutine.
 type clock struct {
 	now    time.Time
-	timers []*timer
+	timers map[*timer]struct{}
+	made   int
+	// quiet is a time before which no timer is due.
+	quiet time.Time
 }
 
 type timer struct {
 	clock *clock
 	at    time.Time
 	call  func()
-	set   bool
+	order int // of timers for the same moment, the one that was made first is first
 }
+
+func newClock() *clock { return &clock{timers: map[*timer]struct{}{}} }
 
 // Now returns the time of the packet at hand.
 func (c *clock) Now() time.Time { return c.now }
 
 // AfterFunc has f called when the clock goes past that time.
 func (c *clock) AfterFunc(d time.Duration, f func()) session.Timer {
-	t := &timer{clock: c, call: f}
+	c.made++
+	t := &timer{clock: c, call: f, order: c.made}
 	t.Reset(d)
 	return t
 }
@@ -33,36 +39,30 @@ func (c *clock) AfterFunc(d time.Duration, f func()) session.Timer {
 // Reset sets the timer anew.
 func (t *timer) Reset(d time.Duration) bool {
 	was := t.Stop()
-	t.at, t.set = t.clock.now.Add(d), true
-	t.clock.timers = append(t.clock.timers, t)
+	t.at = t.clock.now.Add(d)
+	t.clock.timers[t] = struct{}{}
+	if t.at.Before(t.clock.quiet) {
+		t.clock.quiet = t.at
+	}
 	return was
 }
 
 // Stop takes the timer back.
 func (t *timer) Stop() bool {
-	was := t.set
-	t.set = false
-	for i, other := range t.clock.timers {
-		if other == t {
-			last := len(t.clock.timers) - 1
-			t.clock.timers[i] = t.clock.timers[last]
-			t.clock.timers = t.clock.timers[:last]
-			break
-		}
-	}
+	_, was := t.clock.timers[t]
+	delete(t.clock.timers, t)
 	return was
 }
 
 // advance goes on to a time. It never goes back: packets may be a little out of order.
 func (c *clock) advance(to time.Time) {
-	for {
-		var next *timer
-		for _, t := range c.timers {
-			if !t.at.After(to) && (next == nil || t.at.Before(next.at)) {
-				next = t
-			}
-		}
+	for !c.quiet.After(to) {
+		next := c.next()
 		if next == nil {
+			c.quiet = to.Add(time.Nanosecond)
+			break
+		}
+		if c.quiet = next.at; next.at.After(to) {
 			break
 		}
 		next.Stop()
@@ -74,4 +74,15 @@ func (c *clock) advance(to time.Time) {
 	if to.After(c.now) {
 		c.now = to
 	}
+}
+
+// next returns the timer that is due first, nil when none is set.
+func (c *clock) next() *timer {
+	var first *timer
+	for t := range c.timers {
+		if first == nil || t.at.Before(first.at) || t.at.Equal(first.at) && t.order < first.order {
+			first = t
+		}
+	}
+	return first
 }

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/stepagent/stepagent/agent/protocol"
@@ -43,18 +44,24 @@ func (s *Session) conclude() {
 	}
 }
 
+// between is an agent and the host of its clients.
+type between struct {
+	agent netip.AddrPort
+	host  netip.Addr
+}
+
 // doubtful reports whether steps of the session may be missing: in the connections of its
 // client, or in the capture as a whole.
 func (v *verifier) doubtful(s *Session) bool {
-	if v.lossy {
-		return true
-	}
-	for _, d := range v.dialogs {
-		if d.agent == s.Agent && d.client.Addr() == s.Client.Addr() && !d.whole() {
-			return true
+	if v.partial == nil {
+		v.partial = map[between]bool{}
+		for _, d := range v.dialogs {
+			if !d.whole() {
+				v.partial[between{d.agent, d.client.Addr()}] = true
+			}
 		}
 	}
-	return false
+	return v.lossy || v.partial[between{s.Agent, s.Client.Addr()}]
 }
 
 // weaken makes what fails inconclusive where a step that is missing might explain it.

@@ -11,6 +11,7 @@ import (
 // An exchange is one request and what answers it.
 type exchange struct {
 	dialog  *dialog
+	index   int // its place in the dialog, from 0
 	message message
 	request protocol.Request
 	// bad is why the message is no request; nil when it is one.
@@ -56,8 +57,16 @@ func (d *dialog) match() []*exchange {
 				errors.As(err, &e.bad)
 			}
 		}
+		e.index = len(all)
 		all = append(all, e)
 	}
+	byReq := map[protocol.ReqID][]*exchange{}
+	for _, e := range all {
+		if !e.req().IsZero() {
+			byReq[e.req()] = append(byReq[e.req()], e)
+		}
+	}
+	from := 0
 	for _, m := range d.replies {
 		reply, err := protocol.DecodeReply(m.raw)
 		if m.cut || m.bad != nil || err != nil {
@@ -65,7 +74,14 @@ func (d *dialog) match() []*exchange {
 			continue
 		}
 		a := answer{message: m, reply: reply}
-		if e := answered(all, a); e != nil {
+		for from < len(all) && len(all[from].replies) > 0 {
+			from++
+		}
+		asked := all[max(0, from-maxBack):]
+		if !reply.Req.IsZero() {
+			asked = byReq[reply.Req]
+		}
+		if e := answered(asked, a); e != nil {
 			e.replies = append(e.replies, a)
 		} else {
 			d.strays = append(d.strays, a)
@@ -75,34 +91,34 @@ func (d *dialog) match() []*exchange {
 	return all
 }
 
-// answered returns the request that a reply answers: by its req where it has one, else the
+// maxBack is how many requests before the first that has no reply are looked at, to tell a
+// second reply from one that answers nothing.
+const maxBack = 128
+
+// answered returns, of those that were asked, the request that a reply answers: the
 // first without a reply that has its step_id, else the first without a reply. A request that
 // comes after the reply is not answered by it.
-func answered(all []*exchange, a answer) *exchange {
+func answered(asked []*exchange, a answer) *exchange {
 	var open, same, twice *exchange
-	for _, e := range all {
+	for _, e := range asked {
 		if e.message.end.Packet > a.message.end.Packet {
 			break
 		}
-		switch {
-		case !a.reply.Req.IsZero():
-			if e.req() != a.reply.Req {
-				continue
-			}
-		case !e.req().IsZero() && e.bad == nil && a.reply.StepID != nil:
+		if a.reply.Req.IsZero() && !e.req().IsZero() && e.bad == nil && a.reply.StepID != nil {
 			continue // the agent gives back what it was given
 		}
+		id := e.id()
+		named := id != nil && a.reply.StepID != nil && *id == *a.reply.StepID
 		switch {
+		case len(e.replies) > 0 && named:
+			twice = e
 		case len(e.replies) > 0:
-			if a.reply.StepID != nil && e.id() != nil && *e.id() == *a.reply.StepID {
-				twice = e
-			}
+		case open == nil:
+			open = e
+			fallthrough
 		default:
-			if open == nil {
-				open = e
-			}
 			// Of several with the same step, it is the one whose client still waits.
-			if id := e.id(); id != nil && a.reply.StepID != nil && *id == *a.reply.StepID && (same == nil || same.expired(a) && !e.expired(a)) {
+			if named && (same == nil || same.expired(a) && !e.expired(a)) {
 				same = e
 			}
 		}

@@ -79,7 +79,7 @@ func mismatches(all []event) int {
 }
 
 func (v *verifier) replayOnce(ctx context.Context, all []event) {
-	clock := &clock{}
+	clock := newClock()
 	bench := &bench{judge: v.opts.Judge}
 	m := session.NewManagerAt(clock, bench, v.opts.Session, slog.New(slog.DiscardHandler))
 	conns := map[*dialog]*session.Conn{}

@@ -46,8 +46,9 @@ type scene struct {
 	plain bool
 	acts  []act
 	at    time.Duration
-	// whole lets every connection be open from SYN to FIN; it is what cut leaves out.
-	talks []*capturetest.Talk
+	// talks are the connections, and sentAt when each request was sent.
+	talks  []*capturetest.Talk
+	sentAt []time.Duration
 }
 
 // success, failure and trouble are the three procedures, in short intervals. What the agent
@@ -131,6 +132,7 @@ func (s *scene) act(talk *capturetest.Talk, a act, i int) time.Duration {
 		text = strings.TrimSpace(text)
 	}
 	talk.Ask(s.at, text)
+	s.sentAt = append(s.sentAt, s.at)
 	after := a.after
 	if after == 0 {
 		after = 500 * time.Microsecond

@@ -2,9 +2,11 @@ package verify
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/stepagent/stepagent/agent/internal/config"
 	"github.com/stepagent/stepagent/agent/internal/judge"
@@ -27,6 +29,9 @@ func (r *Rules) start(ctx context.Context, v config.Validator) (judge.Group, err
 	}})
 	if err != nil {
 		host.Close()
+		if wrong := (*pluginhost.SpecError)(nil); errors.As(err, &wrong) {
+			err = errors.New(strings.TrimPrefix(wrong.Key+": ", ": ") + wrong.Problem)
+		}
 		return nil, err
 	}
 	r.close = append([]func(){func() { set.Close(context.Background()); host.Close() }}, r.close...)

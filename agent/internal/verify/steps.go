@@ -156,7 +156,7 @@ func (v *verifier) outcome(s *Step) {
 // wentOn returns when the client sent its next request over the same connection; zero when it
 // did not.
 func (e *exchange) wentOn() time.Time {
-	if i := slices.Index(e.dialog.exchanges, e) + 1; i < len(e.dialog.exchanges) {
+	if i := e.index + 1; i < len(e.dialog.exchanges) {
 		return e.dialog.exchanges[i].message.begin.Time
 	}
 	return time.Time{}

@@ -159,4 +159,6 @@ type verifier struct {
 	steps     map[*exchange]*Step
 	// lossy says that the capture may lack packets anywhere.
 	lossy bool
+	// partial are the hosts of whose connections something is missing.
+	partial map[between]bool
 }
