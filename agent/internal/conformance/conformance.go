@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -117,17 +118,14 @@ func inWords(err error) string {
 func (r *run) validator(ctx context.Context, about pluginhost.Offer) {
 	spec := r.spec(about.Name)
 	taken := "validator " + about.Name + ": it takes its settings"
-	first := true
-	err := r.host.Inspect(ctx, spec, func(c pluginhost.Check) {
-		if first {
-			r.line(taken, about.Summary, nil)
-			first = false
-		}
-		r.line(c.Name, "", c.Err)
-	})
+	checks, err := r.inspect(ctx, spec)
 	if err != nil {
 		r.line(taken, "", r.hint(err))
 		return
+	}
+	r.line(taken, about.Summary, nil)
+	for _, c := range checks {
+		r.line(c.Name, "", c.Err)
 	}
 	failures, asked, err := r.laws(ctx, spec)
 	if err != nil {
@@ -135,6 +133,25 @@ func (r *run) validator(ctx context.Context, about pluginhost.Offer) {
 		return
 	}
 	r.results(failures, asked)
+}
+
+// tries is how often the wire may show something wrong before that is the plugin's doing and
+// not the machine's, which may be busy.
+const tries = 3
+
+// inspect looks at what only the wire shows.
+func (r *run) inspect(ctx context.Context, spec pluginhost.Spec) (checks []pluginhost.Check, err error) {
+	for range tries {
+		checks = nil
+		err := r.host.Inspect(ctx, spec, func(c pluginhost.Check) { checks = append(checks, c) })
+		if err != nil {
+			return nil, err
+		}
+		if !slices.ContainsFunc(checks, func(c pluginhost.Check) bool { return c.Err != nil }) {
+			break
+		}
+	}
+	return checks, nil
 }
 
 // hint adds what to do when settings are wrong that nobody gave.
