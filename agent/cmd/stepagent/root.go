@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stepagent/stepagent/agent/internal/config"
+	"github.com/stepagent/stepagent/agent/internal/logging"
 	"github.com/stepagent/stepagent/agent/internal/version"
 )
 
@@ -26,16 +27,17 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	cmd, err := root.ExecuteC()
+	complaints := logging.Complaints(stderr)
 	var usage usageError
 	var problems config.Problems
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &usage), errors.As(err, &problems) && problems.FromFlags():
-		_, _ = fmt.Fprintf(stderr, "stepagent: %v\nsee: %s --help\n", indent(err), cmd.CommandPath())
+		_, _ = fmt.Fprintf(complaints, "stepagent: %v\nsee: %s --help\n", indent(err), cmd.CommandPath())
 		return exitUsage
 	default:
-		_, _ = fmt.Fprintf(stderr, "stepagent: %v\n", indent(err))
+		_, _ = fmt.Fprintf(complaints, "stepagent: %v\n", indent(err))
 		return exitFailure
 	}
 }

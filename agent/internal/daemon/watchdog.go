@@ -46,7 +46,7 @@ func (a *Agent) check(ctx context.Context, within time.Duration) error {
 // summary says in one line what the agent does, for systemctl status.
 func (a *Agent) summary() string {
 	s := a.Status()
-	line := fmt.Sprintf("serving %s: %d connections, %d sessions; validators %s (generation %d)",
+	line := fmt.Sprintf("serving %s; open connections: %d, open sessions: %d; validators: %s (generation %d)",
 		s.Address, s.Connections.Open, s.Sessions.Open, strings.Join(s.Names(), ", "), s.Generation)
 	if s.Reload.Error != "" {
 		line += "; the last reload was refused: " + s.Reload.Error

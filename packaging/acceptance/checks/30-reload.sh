@@ -4,7 +4,7 @@ before=$(main_pid)
 printf 'host = "::"\n[[validators]]\nname = "min_timeout"\nsettings = { seconds = 60 }\n' | config
 check "systemctl reload swaps the validators" inside systemctl reload stepagent
 check "which judge from now on" fails 1 'refused: timeout_too_short' quick --host "$agent4"
-check "the status has the new ones" says 'Status: .*validators min_timeout \(generation' inside systemctl status stepagent
+check "the status has the new ones" says 'Status: .*validators: min_timeout \(generation' inside systemctl status stepagent
 
 printf 'host = "::"\nprot = 8080\n' | config
 check "systemctl reload fails with a config that is wrong" not inside systemctl reload stepagent

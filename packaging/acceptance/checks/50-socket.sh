@@ -44,7 +44,7 @@ check "refuse no connection" no_refusals "$work/restart.json"
 
 inside sed -i 's/^port = 8080/port = 8081/' /etc/stepagent/stepagent.toml
 check "a port that is not the socket's is refused" not inside systemctl restart stepagent
-check "with the place of both" says 'stepagent.toml:[0-9]+:1: port: is 8081, but the socket that systemd has passed listens on \[::\]:8080' journal
+check "with the place of both" says 'stepagent.toml:[0-9]+:1: port: is 8081, but the socket that systemd has passed listens on \[::\]:8080' journal -p err
 inside cp /root/packaged.toml /etc/stepagent/stepagent.toml
 inside systemctl reset-failed stepagent.service stepagent.socket
 check "and put right" inside sh -c 'systemctl start stepagent.socket && systemctl restart stepagent'
