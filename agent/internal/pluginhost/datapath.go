@@ -9,6 +9,7 @@ import (
 	"net"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
@@ -62,8 +63,18 @@ type dataPath struct {
 	spare   []byte // the buffer that was written last
 	frame   int    // where the last frame in out begins
 	calls   int    // so many steps are in it
+	waiting int    // so many are in out
 	writing bool
+	hold    *time.Timer // nil until first used
 }
+
+const (
+	// holdCalls is with how many steps at the plugin further ones wait for the next answers to
+	// come, so that they make one batch and not many: then the plugin has enough to do.
+	holdCalls = 4
+	// holdTime is how long they wait at most.
+	holdTime = 200 * time.Microsecond
+)
 
 func newDataPath(conn *net.UnixConn) (*dataPath, error) {
 	raw, err := conn.SyscallConn()
@@ -81,6 +92,7 @@ func (d *dataPath) add(c *sdk.Call) {
 	}
 	d.out = sdk.AppendCall(d.out, c)
 	d.calls++
+	d.waiting++
 }
 
 func (d *dataPath) seal() {
@@ -95,7 +107,7 @@ func (d *dataPath) take() []byte {
 	}
 	out := d.out
 	d.out = d.spare[:0]
-	d.spare = nil
+	d.spare, d.waiting = nil, 0
 	return out
 }
 
@@ -107,11 +119,17 @@ func (d *dataPath) keep(b []byte) {
 }
 
 // flush writes what has come together, and what comes while it writes. It is called by one
-// caller at a time, whose own step waits there too, and does not block: what the plugin does
-// not take at once another goroutine writes.
-func (l *link) flush() {
+// goroutine at a time and does not block: what the plugin does not take at once another one
+// writes. With urgent it does not hold anything back.
+func (l *link) flush(urgent bool) {
 	for {
 		l.mu.Lock()
+		if !urgent && len(l.sent)-l.data.waiting >= holdCalls {
+			l.data.writing = false
+			l.holdBack()
+			l.mu.Unlock()
+			return
+		}
 		out := l.data.take()
 		if len(out) == 0 {
 			l.data.writing = false
@@ -128,6 +146,32 @@ func (l *link) flush() {
 		if !l.written(out, err) {
 			return
 		}
+		urgent = false
+	}
+}
+
+// holdBack has what is in the buffer written in a moment, if the next answers do not have that
+// done before. The caller holds link.mu.
+func (l *link) holdBack() {
+	switch {
+	case l.data.waiting == 0 || l.err != nil:
+	case l.data.hold == nil:
+		l.data.hold = time.AfterFunc(holdTime, l.release)
+	default:
+		l.data.hold.Reset(holdTime)
+	}
+}
+
+// release writes what has been held back, if nobody does.
+func (l *link) release() {
+	l.mu.Lock()
+	idle := l.data.waiting > 0 && !l.data.writing && l.err == nil
+	if idle {
+		l.data.writing = true
+	}
+	l.mu.Unlock()
+	if idle {
+		l.flush(true)
 	}
 }
 
@@ -136,7 +180,7 @@ func (l *link) flush() {
 func (l *link) finish(out []byte, from int) {
 	_, err := l.data.conn.Write(out[from:])
 	if l.written(out, err) {
-		l.flush()
+		l.flush(false)
 	}
 }
 
@@ -197,6 +241,7 @@ func (l *link) receiveData() {
 		if broken := l.deliver(batch); broken != nil {
 			err = broken
 		}
+		l.release()
 		if err != nil {
 			l.lose(fmt.Errorf("the plugin broke the contract: %w", err))
 			return

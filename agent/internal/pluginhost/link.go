@@ -178,7 +178,7 @@ func (l *link) judgeData(ctx context.Context, w *waiter, call judge.Call) ([]jud
 	if first {
 		// Whoever else is about to put a step does so now, and all of them go at once.
 		runtime.Gosched()
-		l.flush()
+		l.flush(false)
 	}
 	if b, ok := ctx.(*budget.Context); ok {
 		// The link keeps the deadline, so that no timer is set for each step.

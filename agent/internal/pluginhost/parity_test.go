@@ -42,9 +42,10 @@ func TestDataPathAndStreamAgree(t *testing.T) {
 	specs := []Spec{{Name: "a", Validator: "mirror"}, {Name: "b", Validator: "counter"}}
 	var groups [2]judge.Group
 	h, _ := newTestHost(t, nil)
-	for i, streamOnly := range []bool{false, true} {
-		h.options.streamOnly = streamOnly
-		set := startSet(t, h, specs...)
+	streams := &Host{options: h.options, sockets: h.sockets, family: h.family}
+	streams.options.streamOnly = true
+	for i, host := range []*Host{h, streams} {
+		set, streamOnly := startSet(t, host, specs...), host == streams
 		groups[i] = set.Groups()[0]
 		if l := set.supervisors[0].instance.link; (l.data == nil) != streamOnly || (l.stream == nil) == streamOnly {
 			t.Fatalf("stream only %v, but data path %v and stream %v", streamOnly, l.data != nil, l.stream != nil)
