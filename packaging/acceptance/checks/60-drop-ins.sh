@@ -62,6 +62,21 @@ check "with it, it may" may_make_code
 check "and the validator judges as before" client run /tmp/torque.json --host "$agent4"
 no_example
 
+# The agent asks for the time of stop.grace, 5 seconds, whatever the unit says.
+bench_validator slow
+drop_in stepagent.service example '[Service]' 'TimeoutStopSec=1s'
+inside systemctl restart stepagent
+printf '{"test_services": [{"step_id": 1, "timeout": 9, "interval": 0}]}\n' >"$work/client/tmp/one.json"
+client run /tmp/one.json --host "$agent4" >"$work/slow.txt" 2>&1 &
+slow=$!
+check "a step is in flight" within 10 says '^sessions +1 open' inside stepagent status
+check "the agent stops" inside systemctl stop stepagent
+check "by itself, and not killed" same "$(inside systemctl show -P Result stepagent)" success
+answered=0
+wait "$slow" || answered=$?
+check "when the step has its reply" same "$answered $(tail -n 1 "$work/slow.txt")" "0 pass: the only step was answered in order and in time"
+no_example
+
 install -m 644 "$examples/stepagent-capture.service" "$work/root/etc/systemd/system/"
 inside systemctl daemon-reload
 check "stepagent-capture.service starts" inside systemctl start stepagent-capture
