@@ -202,11 +202,17 @@ func (in *reader) comment(text string) {
 	}
 }
 
+// maxYear is the last year that RFC 3339 can write.
+const maxYear = 9999
+
 // packet returns the next packet, io.EOF after the last.
 func (in *reader) packet() (packet, error) {
 	data, info, link, err := in.next()
 	if err != nil {
 		return packet{}, err
+	}
+	if year := info.Timestamp.Year(); year < 1 || year > maxYear {
+		return packet{}, fmt.Errorf("its time is in the year %d", year)
 	}
 	c := in.capture
 	c.Packets++

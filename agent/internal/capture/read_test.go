@@ -135,6 +135,9 @@ func TestNoCapture(t *testing.T) {
 	copy(hostile[24+8:], []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff})
 	hostileNG := capturetest.File{}.Write(talk(client4, agent4, 1, 1).Packets())
 	copy(hostileNG[28+4:], []byte{0xff, 0xff, 0xff, 0xff})
+	future := capturetest.File{}.Write(talk(client4, agent4, 1, 1).Packets())
+	future[28+20] = 0 // the resolution of the interface is a second
+	future = bytes.Replace(future, []byte{9, 0, 1, 0, 9}, []byte{9, 0, 1, 0, 0x80}, 1)
 	for name, test := range map[string]struct {
 		file []byte
 		want string
@@ -143,6 +146,7 @@ func TestNoCapture(t *testing.T) {
 		"text":         {[]byte("{\"event\":\"start\"}"), "x: neither pcap nor pcapng: it begins with the bytes 7b 22 65 76"},
 		"short":        {[]byte{0xa1}, "x: the file ends in the middle; it was cut, or is still being written"},
 		"hostile":      {hostile, ": capture length exceeds snap length: 4294967295 > 262144"},
+		"far future":   {future, ": its time is in the year 58134"},
 		"hostile ng":   {hostileNG, "x: packet 1, near byte"},
 		"gzip of gzip": {capturetest.File{Gzip: true}.Write(nil)[:3], "x: the file ends in the middle"},
 	} {

@@ -266,7 +266,7 @@ func (v *verifier) judgeGap(s *Step) {
 		return
 	}
 	t := v.opts.Tolerances
-	late := max(t.Late, s.interval*time.Duration(t.LatePercent)/100)
+	late := max(t.Late, s.interval/100*time.Duration(t.LatePercent))
 	switch off := s.gap - s.interval; {
 	case s.gap < 0:
 		s.find(Fail, "interval", s.Request.First, fmt.Sprintf("the client went on %s before it was done with the step", span(-s.gap)))

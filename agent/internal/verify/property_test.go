@@ -168,3 +168,20 @@ func FuzzCapture(f *testing.F) {
 		}
 	})
 }
+
+// TestAnyBytes: a file in which bytes were changed anywhere gets a report, or an error.
+func TestAnyBytes(t *testing.T) {
+	opts := rules(t)
+	var files [][]byte
+	for _, s := range []scene{{session: "bench-7", acts: trouble()}, {plain: true, acts: failure()}} {
+		packets := s.perform()
+		files = append(files, capturetest.File{}.Write(packets), capturetest.File{Pcap: true, Link: capturetest.Ethernet}.Write(packets))
+	}
+	rapid.Check(t, func(r *rapid.T) {
+		file := slices.Clone(rapid.SampledFrom(files).Draw(r, "file"))
+		for range rapid.IntRange(1, 8).Draw(r, "changes") {
+			file[rapid.IntRange(0, len(file)-1).Draw(r, "at")] = rapid.Byte().Draw(r, "to")
+		}
+		judgeAnything(t, file, opts)
+	})
+}

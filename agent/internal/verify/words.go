@@ -11,7 +11,7 @@ import (
 func span(d time.Duration) string {
 	switch {
 	case d < 0:
-		return "-" + span(-d)
+		return "-" + span(d.Abs()) // not -d: times of packets may be as far apart as times can be
 	case d < 9995*time.Microsecond:
 		return trim(fmt.Sprintf("%.2f", float64(d)/1e6)) + " ms"
 	case d < 999950*time.Microsecond:
