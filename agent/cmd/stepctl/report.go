@@ -79,7 +79,7 @@ func (f *reportFlags) retell(cmd *cobra.Command, path string) error {
 	if err != nil {
 		return &exitError{exitUsage, err}
 	}
-	split, err := f.join(run)
+	split, err := f.join(cmd, run)
 	if err != nil {
 		return &exitError{exitUsage, err}
 	}
@@ -109,13 +109,16 @@ func (f *reportFlags) retell(cmd *cobra.Command, path string) error {
 }
 
 // join joins the agent's record, where one is named.
-func (f *reportFlags) join(run record.Run) (*report.Split, error) {
+func (f *reportFlags) join(cmd *cobra.Command, run record.Run) (*report.Split, error) {
 	if f.agentRecord == "" {
 		return nil, nil
 	}
 	found, err := trail.Find(f.agentRecord, run.Start.Session)
 	if err != nil {
 		return nil, err
+	}
+	for _, name := range found.Torn {
+		_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "stepctl: %s: the last line is cut off and does not count\n", name)
 	}
 	return report.Join(run, found)
 }

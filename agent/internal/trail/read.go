@@ -3,6 +3,7 @@ package trail
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -143,21 +144,37 @@ func Read(r io.Reader, name string, take func(Event) error) (torn bool, err erro
 
 // decode reads one line. Events of unknown kinds come back as they are.
 func decode(line []byte, first bool) (Event, error) {
+	var head struct {
+		Kind Kind `json:"event"`
+	}
+	if err := json.Unmarshal(line, &head); err != nil {
+		return Event{}, fmt.Errorf("no event of an agent's record: %w", plain(err))
+	}
+	if first && head.Kind != KindOpen {
+		return Event{}, errors.New("an agent's record begins with an open event; is this the record of a run?")
+	}
 	var e Event
 	if err := json.Unmarshal(line, &e); err != nil {
-		return Event{}, fmt.Errorf("no event of an agent's record: %w", err)
+		return Event{}, fmt.Errorf("no %s event of an agent's record: %w", head.Kind, plain(err))
 	}
 	missing := e.Kind == KindOpen && e.Open == nil || e.Kind == KindStep && e.Step == nil ||
 		e.Kind == KindSession && e.Session == nil || e.Kind == KindDropped && e.Dropped == nil
 	switch {
 	case missing:
 		return Event{}, fmt.Errorf("a %s event with nothing in it", e.Kind)
-	case first && e.Kind != KindOpen:
-		return Event{}, errors.New("an agent's record begins with an open event; is this the record of a run?")
 	case e.Kind == KindOpen && e.Open.Format != Format:
 		return Event{}, fmt.Errorf("format %d is not known, this program reads format %d", e.Open.Format, Format)
 	}
 	return e, nil
+}
+
+// plain takes Go types from an error about a value.
+func plain(err error) error {
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) {
+		return fmt.Errorf("%s must not be of the type %s", cmp.Or(wrong.Field, "the line"), wrong.Value)
+	}
+	return err
 }
 
 // readLine returns the next line without its newline; with io.EOF, what follows the last.

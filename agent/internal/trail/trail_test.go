@@ -85,10 +85,11 @@ func TestFind(t *testing.T) {
 func TestDamagedFiles(t *testing.T) {
 	for text, want := range map[string]string{
 		opened + "\n": "f:2: no event", opened + "[]\n": "f:2: no event", opened + `{"event":"step"}` + "\n": "f:2: a step event with nothing in it",
-		`{"event":"start","at":0}` + "\n":                      "f:1: an agent's record begins with an open event",
-		strings.Replace(opened, `"format":1`, `"format":2`, 1): "f:1: format 2 is not known",
-		opened + strings.Repeat("x", MaxLineBytes+1):           "f:2: the line is longer than",
-		opened + `{"event":"step","step":{"turn":-1}}` + "\n":  "is no number of seconds",
+		`{"event":"start","at":0}` + "\n":                       "f:1: an agent's record begins with an open event",
+		strings.Replace(opened, `"format":1`, `"format":2`, 1):  "f:1: format 2 is not known",
+		opened + strings.Repeat("x", MaxLineBytes+1):            "f:2: the line is longer than",
+		opened + `{"event":"step","step":{"turn":-1}}` + "\n":   "is no number of seconds",
+		opened + `{"event":"step","step":{"session":7}}` + "\n": "f:2: no step event of an agent's record: step.session must not be of the type number",
 	} {
 		if _, err := Read(strings.NewReader(text), "f", func(Event) error { return nil }); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.60q: error %v, want %s", text, err, want)

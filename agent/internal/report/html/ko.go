@@ -21,7 +21,7 @@ func korean() *words {
 		Title: "시험 보고서", Subtitle: "%s, 대상 %s", When: "%s에 시작, 소요 시간 %s.",
 		Skip: "단계 목록으로 건너뛰기",
 
-		Problems: "무엇이 잘못되었나", ProblemsIntro: "발생한 순서대로 정리했습니다. 번호를 누르면 아래의 해당 단계로 이동합니다.",
+		Problems: "발생한 문제", ProblemsIntro: "발생한 순서대로 정리했습니다. 번호를 누르면 아래의 해당 단계로 이동합니다.",
 		ProblemSteps: "해당 단계:", More: "외 %d개",
 		LateReply: "제한 시간이 지난 뒤에 도착한 응답이 %d개 있습니다. 결과에는 반영되지 않습니다.", LateReplies: "제한 시간이 지난 뒤에 도착한 응답이 %d개 있습니다. 결과에는 반영되지 않습니다.",
 		StrayMessage: "어떤 요청에도 해당하지 않는 메시지가 %d개 도착했습니다.", StrayMessages: "어떤 요청에도 해당하지 않는 메시지가 %d개 도착했습니다.",
@@ -42,8 +42,8 @@ func korean() *words {
 		ColTimeout: "제한 시간", ColInterval: "대기 간격", ColChart: "전송 후 경과",
 		Scale: "0~%s",
 		Results: map[record.Outcome]string{
-			record.NotRun: "실행 안 됨", record.Passed: "통과", record.Failed: "거부됨", record.TimedOut: "시간 초과",
-			record.ConnectionLost: "연결 끊김", record.WrongReply: "잘못된 응답", record.Unreachable: "전송 못 함",
+			record.NotRun: "미실행", record.Passed: "통과", record.Failed: "거부됨", record.TimedOut: "시간 초과",
+			record.ConnectionLost: "연결 끊김", record.WrongReply: "잘못된 응답", record.Unreachable: "전송 실패",
 			record.Unanswered: "중단됨",
 		},
 		Fates: map[record.Outcome]string{
@@ -79,10 +79,10 @@ func korean() *words {
 		StrayKinds: map[record.Stray]string{record.StrayDuplicate: "중복 응답", record.StrayUnsolicited: "요청하지 않은 응답",
 			record.StrayGarbage: "응답이 아닌 데이터"},
 
-		Where: "시간이 쓰인 곳", WhereSentence: "클라이언트와 에이전트의 기록을 맞추어 본 결과입니다. 클라이언트는 응답 %[1]d개를 모두 합해 %[2]s 동안 기다렸습니다.",
+		Where: "소요 시간 분석", WhereSentence: "클라이언트와 에이전트의 기록을 맞추어 본 결과입니다. 클라이언트는 응답 %[1]d개를 모두 합해 %[2]s 동안 기다렸습니다.",
 		WhereLacks:   "에이전트 기록에서 이벤트 %d개가 빠져 있습니다.",
-		WhereCaption: "실행 시간을 누가 썼는지 나타냅니다.", WherePart: "구분", WhereTime: "시간", WhereShare: "응답 대기 중 비율", WhereMeaning: "설명",
-		WhereLink: "링크", WhereQueue: "에이전트 대기열", WhereValidators: "검증기", WhereAgent: "에이전트 자체", WhereFault: "의도적 지연",
+		WhereCaption: "실행 시간이 어디에 쓰였는지 나타냅니다.", WherePart: "구분", WhereTime: "시간", WhereShare: "응답 대기 중 비율", WhereMeaning: "설명",
+		WhereLink: "네트워크(링크)", WhereQueue: "에이전트 대기열", WhereValidators: "검증기", WhereAgent: "에이전트 처리", WhereFault: "의도적 지연",
 		WhereIntervals: "클라이언트(대기 간격)", WhereClient: "클라이언트(자체 처리)",
 		MeansLink:       "에이전트까지 왕복하는 데 걸린 시간으로, 네트워크와 양쪽 장비의 송수신 처리를 포함합니다.",
 		MeansQueue:      "세션의 차례와 검증기 프로세스를 기다린 시간입니다.",
@@ -91,9 +91,9 @@ func korean() *words {
 		MeansFault:      "에이전트가 설정에 따라 일부러 응답을 늦춘 시간입니다.",
 		MeansIntervals:  "절차에 정해진 대로 각 단계 뒤에 기다린 시간입니다.",
 		MeansClient:     "단계와 단계 사이의 나머지 시간입니다.",
-		BothViews:       "단계별 클라이언트와 에이전트의 관점", BothCaption: "둘이 다를 수 있습니다. 응답이 유실되거나 늦거나 일부러 변조되었을 수 있기 때문입니다.",
+		BothViews:       "단계별 클라이언트·에이전트 기록 비교", BothCaption: "응답이 유실되거나 늦거나 일부러 변조되면 두 기록이 서로 다를 수 있습니다.",
 		ColClient: "클라이언트", ColAgent: "에이전트", AgentSilent: "기록 없음", AgentPassed: "통과",
-		AgentRefused: "거부: %s", AgentRetried: "같은 요청 %d회 재수신", AgentFault: "의도적 결함: %s",
+		AgentRefused: "거부: %s", AgentRetried: "같은 요청 %d회 재수신", AgentFault: "주입된 결함: %s",
 
 		About: "실행 정보", Procedure: "절차", Checksum: "단계 파일의 SHA-256", Client: "클라이언트", Agent: "에이전트",
 		AgentUnknown: "버전 알 수 없음", Host: "클라이언트 호스트", Address: "에이전트 주소", Session: "세션", NoSession: "이름 없음",
