@@ -10,6 +10,14 @@ import (
 
 var errLate = errors.New("late")
 
+// A sight is what somebody sees of a context at its end.
+type sight struct {
+	state      string
+	err, cause error
+	at         time.Time
+	ok         bool
+}
+
 // It does what context.WithDeadlineCause does, whenever somebody begins to look at it.
 func TestLikeTheStandardOne(t *testing.T) {
 	const deadline = 10 * time.Second
@@ -23,7 +31,7 @@ func TestLikeTheStandardOne(t *testing.T) {
 		for _, looked := range []string{"never", "at Done", "at Err", "by a child"} {
 			t.Run(name+"/looked "+looked, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					see := func(make func(context.Context, time.Time) (context.Context, func())) (string, error, error, time.Time, bool) {
+					see := func(make func(context.Context, time.Time) (context.Context, func())) sight {
 						parent, cancel := context.WithCancelCause(context.Background())
 						defer cancel(nil)
 						ctx, release := make(parent, time.Now().Add(deadline))
@@ -54,22 +62,22 @@ func TestLikeTheStandardOne(t *testing.T) {
 						default:
 						}
 						at, ok := ctx.Deadline()
-						return state, err, context.Cause(ctx), at.Add(-deadline), ok
+						return sight{state, err, context.Cause(ctx), at.Add(-deadline), ok}
 					}
 					began := time.Now()
-					state, err, cause, at, ok := see(func(p context.Context, d time.Time) (context.Context, func()) {
+					got := see(func(p context.Context, d time.Time) (context.Context, func()) {
 						c := New(p, d, func() error { return errLate })
 						return c, c.Release
 					})
-					if at != began || !ok {
-						t.Errorf("its deadline is that of %v, %v", at, ok)
+					if got.at != began || !got.ok {
+						t.Errorf("its deadline is that of %v, %v", got.at, got.ok)
 					}
-					wantState, wantErr, wantCause, _, _ := see(func(p context.Context, d time.Time) (context.Context, func()) {
+					want := see(func(p context.Context, d time.Time) (context.Context, func()) {
 						return context.WithDeadlineCause(p, d, errLate)
 					})
-					if state != wantState || !errors.Is(err, wantErr) || wantCause == nil != (cause == nil) ||
-						cause != nil && cause.Error() != wantCause.Error() {
-						t.Errorf("%s, %v because of %v, want %s, %v because of %v", state, err, cause, wantState, wantErr, wantCause)
+					if got.state != want.state || !errors.Is(got.err, want.err) || (want.cause == nil) != (got.cause == nil) ||
+						got.cause != nil && got.cause.Error() != want.cause.Error() {
+						t.Errorf("got %+v, want %+v", got, want)
 					}
 				})
 			})

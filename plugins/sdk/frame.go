@@ -34,7 +34,7 @@ func ReadFrame(r io.Reader, buffer []byte) ([]byte, error) {
 		buffer = make([]byte, n)
 	}
 	if _, err := io.ReadFull(r, buffer[:n]); err != nil {
-		if err == io.EOF { //nolint:errorlint // io.ReadFull returns it as it is
+		if err == io.EOF {
 			err = io.ErrUnexpectedEOF
 		}
 		return nil, err

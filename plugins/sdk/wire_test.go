@@ -153,7 +153,7 @@ func TestFrames(t *testing.T) {
 		}
 		buffer = message
 	}
-	if _, err := ReadFrame(in, buffer); err != io.EOF { //nolint:errorlint // it is returned as it is
+	if _, err := ReadFrame(in, buffer); err != io.EOF {
 		t.Errorf("at the end: %v", err)
 	}
 	for n := 1; n < len(frame); n += 1000 {

@@ -166,7 +166,7 @@ func (l *link) ask(ctx context.Context, w *waiter, call judge.Call) ([]judge.Ans
 	if !l.enqueue(w) {
 		return nil, l.loss()
 	}
-	return l.await(ctx.Done(), ctx, w)
+	return l.await(ctx, ctx.Done(), w)
 }
 
 // judgeData puts one step on the data path.
@@ -182,16 +182,16 @@ func (l *link) judgeData(ctx context.Context, w *waiter, call judge.Call) ([]jud
 	}
 	if b, ok := ctx.(*budget.Context); ok {
 		// The link keeps the deadline, so that no timer is set for each step.
-		return l.await(b.Parent().Done(), ctx, w)
+		return l.await(ctx, b.Parent().Done(), w)
 	}
-	return l.await(ctx.Done(), ctx, w)
+	return l.await(ctx, ctx.Done(), w)
 }
 
 // await waits for the answer until done.
-func (l *link) await(done <-chan struct{}, ctx context.Context, w *waiter) ([]judge.Answer, error) {
+func (l *link) await(ctx context.Context, done <-chan struct{}, w *waiter) ([]judge.Answer, error) {
 	select {
 	case r := <-w.answer:
-		if r.err == errExpired {
+		if errors.Is(r.err, errExpired) {
 			return nil, late(ctx)
 		}
 		if w.call != nil { // it went through the queue of a stream

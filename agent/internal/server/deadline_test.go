@@ -15,7 +15,7 @@ func TestDeadline(t *testing.T) {
 		return nil
 	}
 	var d deadline
-	at := func(n time.Duration) time.Time { return began.Add(n) }
+	at := began.Add
 	put := func(n, look time.Duration) { d.put(at(n), at(look), tell) }
 	early := func(n time.Duration) bool { return d.early(at(n), d.at, tell) == nil }
 	put(10, 10) // told
