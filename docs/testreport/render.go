@@ -1,0 +1,60 @@
+package main
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"text/template"
+	"time"
+)
+
+//go:embed *.tmpl
+var templates embed.FS
+
+// A language is one of the pages.
+type language struct {
+	page     string // its file
+	template string
+}
+
+func languages() []language {
+	return []language{
+		{"test-report.md", "report.en.md.tmpl"},
+		{"test-report.ko.md", "report.ko.md.tmpl"},
+	}
+}
+
+func (l language) render(e Evidence) ([]byte, error) {
+	parsed, err := template.New(l.template).Funcs(template.FuncMap{
+		"seconds": seconds,
+		"day":     func(t time.Time) string { return t.UTC().Format("2006-01-02") },
+	}).ParseFS(templates, l.template)
+	if err != nil {
+		return nil, err
+	}
+	var page bytes.Buffer
+	err = parsed.Execute(&page, e)
+	return page.Bytes(), err
+}
+
+// seconds writes a time in seconds, or one that may be absent, in the unit that suits it.
+func seconds(value any) string {
+	var s float64
+	switch value := value.(type) {
+	case float64:
+		s = value
+	case *float64:
+		if value == nil {
+			return "-"
+		}
+		s = *value
+	}
+	switch {
+	case s == 0:
+		return "0 s"
+	case s < 0.1:
+		return fmt.Sprintf("%.2f ms", s*1000)
+	default:
+		return fmt.Sprintf("%.4g s", s)
+	}
+}
