@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -62,11 +61,6 @@ type source struct {
 	// stats returns how many packets were received and, of those, dropped. It is asked once.
 	stats func() (received, dropped uint64, err error)
 	close func() error
-}
-
-type heldPacket struct {
-	info gopacket.CaptureInfo
-	data []byte
 }
 
 // Start begins to capture. When the error is ErrNotPermitted, this program may not; nothing
@@ -173,70 +167,6 @@ func (l *Live) own(port uint16) {
 	l.ports[port] = &ending{}
 }
 
-// readAll writes what a source has until it is closed.
-func (l *Live) readAll(index int, s source) {
-	for {
-		data, info, err := s.read()
-		if err != nil {
-			l.readFailed(err)
-			return
-		}
-		info.InterfaceIndex, info.AncillaryData = index, nil
-		l.take(s.link, info, data)
-	}
-}
-
-func (l *Live) readFailed(err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.closing && l.failed == nil && !errors.Is(err, io.EOF) {
-		l.failed = fmt.Errorf("cannot capture: %w", err)
-	}
-}
-
-// take writes a packet, if it is one of a connection that was made here.
-func (l *Live) take(link layers.LinkType, info gopacket.CaptureInfo, data []byte) {
-	seg, what := decode(packet{mark: Mark{Packet: 1, Time: info.Timestamp}, link: link, data: data, cut: info.Length - info.CaptureLength})
-	if what != isSegment {
-		return
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	fromAgent := seg.src.Port() == l.options.Port
-	local := seg.src.Port()
-	if e, mine := l.ports[seg.dst.Port()]; fromAgent && mine {
-		local = seg.dst.Port()
-		e.see(&seg, true)
-	} else if e, mine := l.ports[local]; mine {
-		e.see(&seg, false)
-	} else {
-		return
-	}
-	l.write(&heldPacket{info: info, data: data})
-	if l.ports[local].over() {
-		select {
-		case l.ended <- struct{}{}:
-		default: // somebody is told already
-		}
-	}
-}
-
-// write writes the packet that is held, and holds the next one; nil is none.
-func (l *Live) write(next *heldPacket, comments ...string) {
-	last := l.held
-	l.held = next
-	if last == nil || l.failed != nil {
-		return
-	}
-	err := l.out.WritePacketWithOptions(last.info, last.data, pcapgo.NgPacketOptions{Comments: comments})
-	if err == nil {
-		err = l.out.Flush()
-	}
-	if err != nil {
-		l.failed = fmt.Errorf("cannot write the capture: %w", err)
-	}
-}
-
 // Close ends the capture when the connections have ended, or Linger after it is called. The
 // comment, which says what came of it all, goes to the last packet: a file is written from
 // its head to its end, and what is known at the end alone stands there. The error is the
@@ -281,55 +211,3 @@ func (l *Live) finish() error {
 	}
 	return l.failed
 }
-
-// linger waits for the end of the connections.
-func (l *Live) linger() {
-	timeout := time.After(Linger)
-	for !l.allOver() {
-		select {
-		case <-l.ended:
-		case <-timeout:
-			return
-		}
-	}
-}
-
-func (l *Live) allOver() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, e := range l.ports {
-		if !e.over() {
-			return false
-		}
-	}
-	return true
-}
-
-// An ending follows a connection until nothing more can come of it.
-type ending struct {
-	begun, reset bool
-	// fins are the numbers behind each side's FIN, and acked whether the other side has
-	// acknowledged it: of the agent at 1, of the client at 0.
-	fins  [2]uint32
-	known [2]bool
-	acked [2]bool
-}
-
-// see takes a packet of the connection.
-func (e *ending) see(s *segment, fromAgent bool) {
-	own, other := 0, 1
-	if fromAgent {
-		own, other = 1, 0
-	}
-	e.begun = true
-	e.reset = e.reset || s.rst
-	if s.fin {
-		e.fins[own], e.known[own] = s.seq+uint32(s.wire)+1, true
-	}
-	if s.acks && e.known[other] && s.ack == e.fins[other] {
-		e.acked[other] = true
-	}
-}
-
-// over reports whether the connection has ended, or has never begun.
-func (e *ending) over() bool { return !e.begun || e.reset || e.acked[0] && e.acked[1] }

@@ -20,14 +20,21 @@ func CommentOf(verdict, sentence, session string) string {
 	return verdictWord + verdict + ": " + strings.TrimPrefix(sentence, verdict+": ") + session
 }
 
-var shaInComment = regexp.MustCompile(`\(sha256 ([0-9a-f]{64})\)`)
+var (
+	shaInComment     = regexp.MustCompile(`\(sha256 ([0-9a-f]{64})\)`)
+	sessionInComment = regexp.MustCompile(`\(session ([ -~]{1,64})\)$`)
+)
 
 // comments judges what the comments of the capture claim.
 func (v *verifier) comments() {
 	for _, comment := range v.capture.Comments {
 		if rest, ok := strings.CutPrefix(comment, verdictWord); ok {
-			claimed, _, _ := strings.Cut(rest, ":")
-			v.verdictClaim(claimed)
+			claimed, sentence, _ := strings.Cut(rest, ":")
+			session := ""
+			if found := sessionInComment.FindStringSubmatch(sentence); found != nil {
+				session = found[1]
+			}
+			v.verdictClaim(claimed, session)
 		}
 		if found := shaInComment.FindStringSubmatch(comment); found != nil && v.opts.Procedure != nil && found[1] != v.opts.Procedure.SHA256 {
 			v.report.find(Fail, "comment", 0, fmt.Sprintf("the comment names another step file than %s: its sha256 is %s", v.opts.Procedure.Name, found[1]))
@@ -35,24 +42,32 @@ func (v *verifier) comments() {
 	}
 }
 
-// verdictClaim judges the verdict of a run that a comment claims.
-func (v *verifier) verdictClaim(claimed string) {
-	steps, passed, open := 0, 0, 0
+// verdictClaim judges the verdict of a run that a comment claims: of the session that it
+// names, or else of all.
+func (v *verifier) verdictClaim(claimed, session string) {
+	steps, passed, open := 0, 0, v.lossy
 	for _, s := range v.report.Sessions {
+		if session != "" && s.ID != session {
+			continue
+		}
+		open = open || s.doubt || s.late
 		for _, step := range s.Steps {
 			steps++
-			switch step.Outcome {
-			case Passed:
+			open = open || step.Outcome == Unanswered
+			if step.Outcome == Passed {
 				passed++
-			case Unanswered:
-				open++
-			default:
 			}
 		}
 	}
+	verdict := Fail
+	if open {
+		verdict = Inconclusive
+	}
 	switch {
-	case claimed == "pass" && (steps == 0 || passed+open < steps), claimed == "fail" && steps > 0 && passed == steps:
-		v.report.find(Fail, "comment", 0, fmt.Sprintf("the comment says that the run is a %s, and %d of %s passed", claimed, passed, count(steps, "step")))
+	case steps == 0:
+		v.report.find(Inconclusive, "comment", 0, fmt.Sprintf("the comment says that a run is a %s, and no step of it is in the capture", claimed))
+	case claimed == "pass" && passed < steps, claimed == "fail" && passed == steps:
+		v.report.find(verdict, "comment", 0, fmt.Sprintf("the comment says that the run is a %s, and %d of %s passed", claimed, passed, count(steps, "step")))
 	default: // what is undecided claims nothing
 	}
 }

@@ -2,95 +2,10 @@ package verify
 
 import (
 	"fmt"
-	"net/netip"
-	"time"
 
 	"github.com/stepagent/stepagent/agent/protocol"
 	"github.com/stepagent/stepagent/plugins/validator"
 )
-
-// judgeSession judges the steps of a session, and the intervals between them.
-func (v *verifier) judgeSession(s *Session) {
-	if s.late {
-		s.find(Inconclusive, "began_before", s.Steps[0].Request.First, fmt.Sprintf(
-			"the session began before the capture: its first step here is %s, so that the validators cannot judge it again", s.Steps[0].name()))
-	}
-	v.gaps(s.Steps)
-	s.doubt = v.doubtful(s)
-	for _, step := range s.Steps {
-		v.judgeStep(step, s.late)
-	}
-	if last := s.Steps[len(s.Steps)-1]; !s.Complete && last.Reply != nil && last.exchange.reply().reply.End && !s.late {
-		s.find(Fail, "end", last.Reply.Packet, fmt.Sprintf(
-			"the agent ended the session after %s, these rules have %d; give the agent's config with --config",
-			count(len(s.Steps), "step"), v.opts.Session.Steps))
-	}
-	v.judgeEnd(s)
-	s.conclude()
-}
-
-// conclude makes one verdict of what was found out about the session and its steps.
-func (s *Session) conclude() {
-	if s.doubt {
-		weaken(s.Findings)
-	}
-	s.Verdict = verdictOf(s.Findings)
-	for _, step := range s.Steps {
-		if s.doubt {
-			weaken(step.Findings)
-		}
-		step.Verdict = verdictOf(step.Findings)
-		s.Verdict = s.Verdict.and(step.Verdict)
-	}
-}
-
-// between is an agent and the host of its clients.
-type between struct {
-	agent netip.AddrPort
-	host  netip.Addr
-}
-
-// doubtful reports whether steps of the session may be missing: in the connections of its
-// client, or in the capture as a whole.
-func (v *verifier) doubtful(s *Session) bool {
-	if v.partial == nil {
-		v.partial = map[between]bool{}
-		for _, d := range v.dialogs {
-			if !d.whole() {
-				v.partial[between{d.agent, d.client.Addr()}] = true
-			}
-		}
-	}
-	return v.lossy || v.partial[between{s.Agent, s.Client.Addr()}]
-}
-
-// weaken makes what fails inconclusive where a step that is missing might explain it.
-func weaken(findings []Finding) {
-	for i := range findings {
-		switch f := &findings[i]; f.Code {
-		case "verdict", "not_asked", "end", "interval", "abandoned", "procedure", "procedure_short", "wrong_id":
-			if f.Verdict == Fail {
-				f.Verdict = Inconclusive
-				f.Text += "; but packets are missing"
-			}
-		}
-	}
-}
-
-// judgeEnd says whether there may be more of a session than the capture has. A session that
-// its client has left is not complete, and nothing is missing.
-func (v *verifier) judgeEnd(s *Session) {
-	last := s.Steps[len(s.Steps)-1]
-	switch closed := last.exchange.dialog.closed(); {
-	case s.Complete || s.late:
-	case closed.IsZero():
-		s.find(Inconclusive, "cut", last.Request.Packet, fmt.Sprintf("the capture ends before the session does: after %s of %d, with its connection open",
-			count(len(s.Steps), "step"), v.opts.Session.Steps))
-	default:
-		s.find(Pass, "incomplete", last.Request.Packet, fmt.Sprintf("the client left the session after %s of %d",
-			count(len(s.Steps), "step"), v.opts.Session.Steps))
-	}
-}
 
 // judgeStep says whether the capture supports what is claimed of a step. late says that its
 // session began before the capture.
@@ -231,58 +146,4 @@ func (v *verifier) whyUnanswered(s *Step) string {
 	}
 	left := v.observedUntil().Sub(s.exchange.message.begin.Time)
 	return fmt.Sprintf("the capture ends %s after the request, before a reply or the end of its timeout of %s", span(left), declared(s.timeout))
-}
-
-// gaps measures the time between the end of each step and the beginning of the next.
-func (v *verifier) gaps(steps []*Step) {
-	var before *Step
-	for _, s := range steps {
-		if s.RepeatOf != 0 {
-			before = nil // who repeats a request is not at the next step
-			continue
-		}
-		if before != nil && !before.settled.IsZero() && before.Outcome != Unjudged && !s.exchange.message.unsure {
-			before.gap, before.hasGap = s.began(before.settled).Sub(before.settled), true
-			before.Gap = seconds(before.gap)
-		}
-		before = s
-	}
-}
-
-// began returns when the client went on with the step: when it sent the request, or opened
-// the connection for it.
-func (s *Step) began(after time.Time) time.Time {
-	e := s.exchange
-	opened := e.dialog.conn.Opened.Time
-	if e.dialog.exchanges[0] == e && !opened.IsZero() && opened.After(after) {
-		return opened
-	}
-	return e.message.begin.Time
-}
-
-// judgeGap judges the interval after a step.
-func (v *verifier) judgeGap(s *Step) {
-	if !s.hasGap || !s.hasWait {
-		return
-	}
-	t := v.opts.Tolerances
-	late := max(t.Late, s.interval/100*time.Duration(t.LatePercent))
-	switch off := s.gap - s.interval; {
-	case s.gap < 0:
-		s.find(Fail, "interval", s.Request.First, fmt.Sprintf("the client went on %s before it was done with the step", span(-s.gap)))
-	case off < -t.Early:
-		s.find(Fail, "interval", s.Request.First, fmt.Sprintf("the interval of %s was cut short: the client waited %s", declared(s.interval), span(s.gap)))
-	case off > late && s.doubled():
-		s.find(Fail, "interval", s.Request.First, fmt.Sprintf("the interval of %s was waited twice: %s", declared(s.interval), span(s.gap)))
-	case off > late:
-		s.find(Fail, "interval", s.Request.First, fmt.Sprintf("the interval of %s was overrun: the client waited %s", declared(s.interval), span(s.gap)))
-	}
-}
-
-// doubled reports whether the gap is twice the interval, within a tenth of it and what a
-// computer adds.
-func (s *Step) doubled() bool {
-	const adds = 30 * time.Millisecond
-	off := s.gap - 2*s.interval
-	return s.interval > 0 && off > -s.interval/10 && off < max(s.interval/5, adds)
 }

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/capture"
@@ -36,6 +37,9 @@ func (v *verifier) lookAtFile(broken error) {
 // lookAtStreams says what is missing or contradictory in the connections with an agent.
 func (v *verifier) lookAtStreams() {
 	v.report.Connections = len(v.dialogs)
+	if len(v.dialogs) == 0 {
+		v.lookAtCuts()
+	}
 	for _, d := range v.dialogs {
 		v.lookAtStream(d, d.up, "client")
 		v.lookAtStream(d, d.down, "agent")
@@ -63,6 +67,19 @@ func (v *verifier) lookAtStreams() {
 				verdict = Pass // the agent refuses the connection, or what was not a request
 			}
 			v.report.find(verdict, "stray_reply", a.message.end.Packet, fmt.Sprintf("a reply that answers nothing: %.120s", a.message.raw))
+		}
+	}
+}
+
+// lookAtCuts says why there may be no conversation to be seen.
+func (v *verifier) lookAtCuts() {
+	for _, conn := range v.capture.Conns {
+		for _, m := range append(slices.Clone(conn.Up.Missing), conn.Down.Missing...) {
+			if m.Cut {
+				v.report.find(Inconclusive, "missing", m.Near, fmt.Sprintf(
+					"packets were cut off when they were captured (snaplen), packet %d for one; take a capture of whole packets", m.Near))
+				return
+			}
 		}
 	}
 }

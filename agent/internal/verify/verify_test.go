@@ -232,3 +232,11 @@ func TestNameClaims(t *testing.T) {
 		}
 	}
 }
+
+// TestEnd: an agent that ends its sessions elsewhere has other rules.
+func TestEnd(t *testing.T) {
+	opts := rules(t)
+	opts.Session.Steps = 12
+	s := scene{session: "bench-7", acts: success()}
+	expect(t, judge(t, s.perform(), opts), verify.Fail, "fail: the agent ended the session at position 10 of 12; give the agent's config with --config")
+}

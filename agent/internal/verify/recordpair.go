@@ -1,0 +1,112 @@
+package verify
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/record"
+)
+
+// pick finds the steps of the run: those of its session, or of the client without a name that
+// sent the most of its steps.
+func (c *comparison) pick() {
+	best := -1
+	for _, chain := range c.v.chains() {
+		fits := 0
+		for i, s := range chain.steps {
+			if i < len(c.run.Steps) && s.StepID != nil && *s.StepID == c.run.Steps[i].StepID {
+				fits++
+			}
+		}
+		first := chain.sessions[0]
+		named := first.Named && first.ID == c.run.Start.Session
+		if c.run.Start.Session != "" && !named || c.run.Start.Session == "" && first.Named || fits <= best {
+			continue
+		}
+		best = fits
+		c.sure = named
+		c.steps = nil
+		for _, s := range chain.sessions {
+			c.steps = append(c.steps, s.Steps...)
+		}
+	}
+	for _, s := range c.v.report.Outside { // bad requests belong to no session
+		if s.exchange.bad != nil && s.exchange.bad.Session == c.run.Start.Session || s.exchange.bad == nil && s.exchange.request.Session == c.run.Start.Session && c.run.Start.Session != "" {
+			c.steps = append(c.steps, s)
+		}
+	}
+	slices.SortStableFunc(c.steps, func(a, b *Step) int { return a.exchange.message.begin.Time.Compare(b.exchange.message.begin.Time) })
+	if len(c.steps) == 0 && c.run.Counts[record.NotRun]+c.run.Counts[record.Unreachable] < len(c.run.Steps) {
+		what := "no client without a session is in the capture"
+		if c.run.Start.Session != "" {
+			what = fmt.Sprintf("the session %q of the record is not in the capture", c.run.Start.Session)
+		}
+		c.find(c.ifWhole(nil), "record_session", what)
+	}
+}
+
+// pair finds the request of each step that the record says was sent: by its req, else the
+// next one with its step_id.
+func (c *comparison) pair() {
+	next := 0
+	for _, e := range c.log.Events {
+		if e.Kind != record.KindSent {
+			continue
+		}
+		for i, s := range c.steps {
+			byReq := !e.Req.IsZero() && s.exchange.req() == e.Req
+			byID := e.Req.IsZero() && i >= next && s.StepID != nil && *s.StepID == e.StepID
+			if !c.taken[s] && (byReq || byID) {
+				c.sent[e.Index], c.taken[s] = s, true
+				c.sure = c.sure || byReq
+				next = i + 1
+				break
+			}
+		}
+	}
+}
+
+// clocks works out how far the two clocks are apart.
+func (c *comparison) clocks() {
+	var offsets []time.Duration
+	for _, e := range c.log.Events {
+		if s := c.sent[e.Index]; e.Kind == record.KindSent && s != nil {
+			offsets = append(offsets, s.exchange.message.begin.Time.Sub(c.run.Start.Time.Add(e.At)))
+		}
+	}
+	if len(offsets) == 0 {
+		return
+	}
+	slices.Sort(offsets)
+	c.offset = offsets[len(offsets)/2]
+	c.match.Offset = seconds(c.offset)
+	if c.offset.Abs() <= c.v.opts.Tolerances.Clocks {
+		return
+	}
+	text := fmt.Sprintf("the clocks of record and capture are %s apart", span(c.offset.Abs()))
+	if c.sure {
+		c.find(Pass, "clocks", text+"; session and requests say that it is the same run")
+	} else {
+		c.find(Inconclusive, "clocks", text+", and nothing else says that it is the same run")
+	}
+}
+
+// unclaimed looks at requests that the record does not have.
+func (c *comparison) unclaimed() {
+	for _, s := range c.steps {
+		if !c.taken[s] {
+			c.find(c.ifWhole(s), "not_recorded", fmt.Sprintf("packet %d sends %s, and the record has no such sending", s.Request.First, s.name()))
+		}
+	}
+	for index, s := range c.sent {
+		if s.Outcome == Late && c.run.Steps[index-1].Late == nil && index < len(c.run.Steps) && c.run.Cause == record.Finished {
+			c.find(c.ifWhole(s), "not_recorded", fmt.Sprintf("packet %d carries a late reply to %s, and the record has none", s.Reply.Packet, s.name()))
+		}
+		if len(s.exchange.replies) > 1 && len(c.run.Strays) == 0 {
+			c.find(c.ifWhole(s), "not_recorded", fmt.Sprintf("the agent sent the reply to %s twice, and the record has it once", s.name()))
+		}
+	}
+	slices.SortFunc(c.match.Findings, func(a, b Finding) int { return bytes.Compare([]byte(a.Text), []byte(b.Text)) })
+}
