@@ -112,8 +112,9 @@ func (c *Chain) release() {
 }
 
 func (c *Chain) judge(ctx context.Context, session Session, step Step) Judgement {
-	limit := c.options.Limits.Budget(step.Timeout, time.Since(step.Arrived))
-	bounded := budget.New(ctx, time.Now().Add(limit), func() error {
+	now := time.Now()
+	limit := c.options.Limits.Budget(step.Timeout, now.Sub(step.Arrived))
+	bounded := budget.New(ctx, now.Add(limit), func() error {
 		return fmt.Errorf("no verdict within %v", limit.Round(time.Millisecond))
 	})
 	defer bounded.Release()
