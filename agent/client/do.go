@@ -46,11 +46,13 @@ func (c *Client) Exchange(ctx context.Context, r protocol.Request) (Result, erro
 		return Result{Request: r, Done: time.Now()}, gaveUp(ctx)
 	}
 	r = c.name(r)
-	cn, err := c.connection(ctx, r)
+	cn, fresh, err := c.connection(ctx, r)
 	if err != nil {
 		return Result{Request: r, Done: time.Now()}, err
 	}
-	r = c.introduce(cn, r)
+	if fresh && !c.opts.Plain && len(r.Data) <= maxAskingBytes {
+		r.Client = c.opts.Name
+	}
 	if c.opts.OnSent != nil {
 		c.opts.OnSent(r)
 	}
@@ -65,36 +67,28 @@ func (c *Client) Exchange(ctx context.Context, r protocol.Request) (Result, erro
 	return Result{Request: r, Reply: o.reply, Sent: pending.sent, Done: o.at}, o.err
 }
 
-// connection returns the connection for a request: the present one if it is good, or one
-// that the agent refused before the first request, else a new one.
-func (c *Client) connection(ctx context.Context, r protocol.Request) (*conn, error) {
-	c.mu.Lock()
-	cn := c.conn
-	good := cn.dead == nil && cn.ledger.admits(r) || cn.refusal != nil && !cn.used
-	c.mu.Unlock()
-	if good {
-		return cn, nil
-	}
-	if err := c.connect(ctx); err != nil {
-		return nil, err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.conn, nil
-}
-
 // maxAskingBytes is the length of the longest data with which a request asks for the agent's
 // version: the question must not make a message too long that was not.
 const maxAskingBytes = 1024
 
-// introduce adds the client's name to the first request of a connection.
-func (c *Client) introduce(cn *conn, r protocol.Request) protocol.Request {
+// connection returns the connection for a request: the present one if it is good, or one
+// that the agent refused before the first request, else a new one; fresh when it has had no
+// request.
+func (c *Client) connection(ctx context.Context, r protocol.Request) (cn *conn, fresh bool, err error) {
+	c.mu.Lock()
+	cn = c.conn
+	good := cn.dead == nil && cn.ledger.admits(r) || cn.refusal != nil && !cn.used
+	fresh = !cn.used
+	c.mu.Unlock()
+	if good {
+		return cn, fresh, nil
+	}
+	if err := c.connect(ctx); err != nil {
+		return nil, false, err
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !cn.used && !c.opts.Plain && len(r.Data) <= maxAskingBytes {
-		r.Client = c.opts.Name
-	}
-	return r
+	return c.conn, true, nil
 }
 
 // begin makes the call that waits for the reply. On a connection that is dead the call is
