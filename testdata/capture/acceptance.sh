@@ -62,6 +62,7 @@ agent "$laptop" local --host localhost --port 8082
 tcpdump_on() { # namespace, file, arguments: waits until it captures
 	local host=$1 file=$2
 	shift 2
+	: >"$file.log"
 	ip netns exec "$host" tcpdump -Z root --immediate-mode -U -w "$file" "$@" 2>"$file.log" &
 	pids+=($!)
 	for _ in $(seq 100); do

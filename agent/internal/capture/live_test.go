@@ -193,6 +193,13 @@ func TestFilter(t *testing.T) {
 				t.Errorf("%s cut at %d: %v", link, n, err)
 			}
 		}
+		// UDP between the same ends is none of it.
+		head := len(capturetest.File{Link: link}.Frame(liveTalk()[3])) - len(liveTalk()[3].Bytes(false))
+		udp := bytes.Clone(whole)
+		udp[head+9] = 17
+		if n, err := vm.Run(udp); n > 0 || err != nil {
+			t.Errorf("%s: UDP: %d, %v", link, n, err)
+		}
 		if n, err := vm.Run(bytes.Repeat([]byte{0x45}, 80)); n > 0 || err != nil {
 			t.Errorf("%s: %d, %v", link, n, err)
 		}

@@ -240,3 +240,22 @@ func TestEnd(t *testing.T) {
 	s := scene{session: "bench-7", acts: success()}
 	expect(t, judge(t, s.perform(), opts), verify.Fail, "fail: the agent ended the session at position 10 of 12; give the agent's config with --config")
 }
+
+// TestIntervals: how much an interval may be off, and what is said when it is more.
+func TestIntervals(t *testing.T) {
+	for kept, said := range map[time.Duration]string{
+		491 * ms: "", 500 * ms: "", 599 * ms: "",
+		480 * ms:  "fail: the interval of 0.5 s was cut short: the client waited 480.3 ms",
+		700 * ms:  "fail: the interval of 0.5 s was overrun: the client waited 700.3 ms",
+		1000 * ms: "fail: the interval of 0.5 s was waited twice: 1 s",
+	} {
+		s := scene{session: "bench-7", acts: success()}
+		s.acts[4].kept = kept
+		r := judge(t, s.perform(), rules(t))
+		if said == "" {
+			expect(t, r, verify.Pass)
+		} else {
+			expect(t, r, verify.Fail, said)
+		}
+	}
+}
