@@ -13,6 +13,8 @@ import (
 const (
 	firstNap = 20 * time.Millisecond
 	lastNap  = time.Second
+	// napGrowth is by how much longer, so that a client does not cost several of them.
+	napGrowth = 8
 )
 
 // naps is what a connection knows about waiting. Its goroutine's alone but for the deadline.
@@ -29,7 +31,7 @@ var errNap = errors.New("the client is quiet")
 // wake notes that the goroutine at hand has more to do than wait.
 func (n *naps) wake() {
 	if n.rested {
-		n.nap = min(2*n.nap, lastNap)
+		n.nap = min(napGrowth*n.nap, lastNap)
 	}
 	n.rested = false
 }
@@ -64,7 +66,7 @@ func (c *conn) early() error {
 		return c.reads.early(now, c.reads.at, c.nc.SetReadDeadline)
 	}
 	if now.Sub(c.quietSince) < c.nap { // a busy client
-		c.nap = min(2*c.nap, lastNap)
+		c.nap = min(napGrowth*c.nap, lastNap)
 		return c.reads.early(now, c.quietSince.Add(c.nap), c.nc.SetReadDeadline)
 	}
 	err := c.reads.early(now, c.reads.at, c.nc.SetReadDeadline)
