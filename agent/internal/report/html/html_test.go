@@ -134,6 +134,10 @@ func TestLanguages(t *testing.T) {
 		if left := regexp.MustCompile(`[A-Za-z]{2,}[ ,.;]+[A-Za-z]{2,}[^.]*`).FindString(said(korean)); left != "" {
 			t.Errorf("the Korean page says %q", left)
 		}
+		// Nobody's own words are in these runs, so nothing needs to be quoted.
+		if strings.Contains(page(t, run, Korean), "<q>") {
+			t.Error("the Korean page quotes what it should say")
+		}
 		if text := page(t, run, English); strings.ContainsFunc(text, hangul) {
 			t.Error("the English page has Korean")
 		}
