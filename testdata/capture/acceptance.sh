@@ -63,7 +63,7 @@ tcpdump_on() { # namespace, file, arguments: waits until it captures
 	local host=$1 file=$2
 	shift 2
 	: >"$file.log"
-	ip netns exec "$host" tcpdump -Z root --immediate-mode -U -w "$file" "$@" 2>"$file.log" &
+	ip netns exec "$host" tcpdump -Z root -B 4096 -U -w "$file" "$@" 2>"$file.log" &
 	pids+=($!)
 	for _ in $(seq 100); do
 		! grep -q '^tcpdump: listening on\|^listening on' "$file.log" || return 0
@@ -103,7 +103,7 @@ run failure6 1 --data failure --host fd00:9::2 & runs+=($!)
 run failure-plain 1 --data failure --host 10.9.0.2 --plain & runs+=($!)
 run local 0 --data success --port 8082 & runs+=($!)
 for pid in "${runs[@]}"; do wait "$pid" || fail "a run"; done
-sleep 0.5
+sleep 2 # tcpdump gets what the kernel has gathered after a second
 kill "${pids[@]:3}"
 for pid in "${pids[@]:3}"; do wait "$pid" || true; done
 
