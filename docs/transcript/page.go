@@ -17,12 +17,15 @@ type page struct {
 // An act is one command of a page and what it is said to print.
 type act struct {
 	host     string
-	command  string // lines that end in a backslash go on
+	command  string // lines that end in a backslash go on, and a here-document belongs to it
 	line     int    // of the command, from 1
 	from, to int    // the lines of the output, as indexes into the page's lines
 }
 
 var prompt = regexp.MustCompile(`^([a-z][a-z0-9-]*)[$#] (.+)$`)
+
+// hereDocument is the end of a line whose command reads the lines after it, sh(1).
+var hereDocument = regexp.MustCompile(`<<'?([A-Z]+)'?$`)
 
 const fence = "```"
 
@@ -52,6 +55,12 @@ func (p *page) parse() error {
 			for strings.HasSuffix(a.command, `\`) && i+1 < len(p.lines) {
 				i++
 				a.command += "\n" + p.lines[i]
+			}
+			if m := hereDocument.FindStringSubmatch(a.command); m != nil {
+				for last := ""; last != m[1] && i+1 < len(p.lines); a.command += "\n" + last {
+					i++
+					last = p.lines[i]
+				}
 			}
 			a.from = i + 1
 			for i+1 < len(p.lines) && !prompt.MatchString(p.lines[i+1]) && strings.TrimSpace(p.lines[i+1]) != fence {

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // console is a page with one block of these lines.
@@ -40,6 +42,7 @@ func TestPages(t *testing.T) {
 		"a shell keeps its mind": {console("board$ x=1; cd /", "board$ echo $x $PWD", "1 /"), 0, "as shown"},
 		"two hosts":              {console("board$ x=1", "laptop$ echo ${x-none}", "none"), 0, "as shown"},
 		"a line goes on":         {console(`board$ echo one \`, "  two", "one two"), 0, "as shown"},
+		"a here-document":        {console("board$ cat <<'END'", "one", "END", "one"), 0, "as shown"},
 		"a command that reads":   {console("board$ cat"), 0, "as shown"},
 		"other figures":          {console("board$ echo in 0.35 ms, process 12", "in 17 ms, process 4711"), 0, "as shown"},
 		"lines left out":         {console("board$ seq 9 | sed s/^/line-/", "line-1", "...", "line-9"), 0, "as shown"},
@@ -99,6 +102,8 @@ func TestNormal(t *testing.T) {
 		{"Nov 22 10:11:12 board stepagent[812]: x", "Dec 01 01:02:03 board stepagent[9]: x"},
 		{"sha256 " + strings.Repeat("a0", 32), "sha256 " + strings.Repeat("1f", 32)},
 		{"a   1.2 ms   b", "a 11.25 ms b"},
+		{`{"req":"NVAFYURN-3","session":"stepctl-ae5bf05ede9bddd670a7148f08813244"}`,
+			`{"req":"ABCDEFG2-3","session":"stepctl-00000000000000000000000000000000"}`},
 		{"10.0.0.2:41234", "10.0.0.2:55555"},
 	} {
 		if a, b := normal(same[0]), normal(same[1]); a != b {
@@ -110,10 +115,46 @@ func TestNormal(t *testing.T) {
 		{"9 of 10 steps passed", "10 of 10 steps passed"},
 		{"exit code 1", "exit code 0"},
 		{"ok", "NOK"},
+		{`"req":"NVAFYURN-3"`, `"req":"NVAFYURN-4"`},
 		{"10.0.0.2:8080", "10.0.0.2:9090"},
 	} {
 		if a := normal(other[0]); a == normal(other[1]) {
 			t.Errorf("%q and %q are the same: %q", other[0], other[1], a)
 		}
 	}
+}
+
+// TestGuideTwins: the guide shows the same commands and outputs in both languages, and has
+// the same sections.
+func TestGuideTwins(t *testing.T) {
+	english, err := readPage("../guide.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	korean, err := readPage("../guide.ko.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(transcripts(english), transcripts(korean)); diff != "" {
+		t.Errorf("guide.md and guide.ko.md differ in what they show (-English +Korean):\n%s", diff)
+	}
+	if n, m := sections(english), sections(korean); n != m || n == 0 {
+		t.Errorf("guide.md has %d sections and guide.ko.md %d", n, m)
+	}
+}
+
+func transcripts(p *page) (shown []string) {
+	for _, a := range p.acts {
+		shown = append(shown, a.host+"$ "+a.command+"\n"+strings.Join(p.shown(a), "\n"))
+	}
+	return shown
+}
+
+func sections(p *page) (n int) {
+	for _, line := range p.lines {
+		if strings.HasPrefix(line, "#") {
+			n++
+		}
+	}
+	return n
 }

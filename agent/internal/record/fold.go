@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/stepagent/stepagent/agent/protocol"
 )
@@ -163,7 +164,7 @@ func (f *folder) end(e *Event) string {
 	case cause != Finished && cause != Interrupted && cause != Lost:
 		return fmt.Sprintf("%q is no cause of an end", cause)
 	case !maps.Equal(counts, e.End.Counts):
-		return fmt.Sprintf("the end counts %v, but the events come to %v", e.End.Counts, counts)
+		return fmt.Sprintf("the end counts %s, but the events come to %s", tally(e.End.Counts), tally(counts))
 	}
 	f.run.Cause = e.End.Cause
 	return ""
@@ -192,4 +193,16 @@ func (f *folder) verdict() Verdict {
 		}
 	}
 	return verdict
+}
+
+// tally writes counts for people: "7 passed, 2 timed_out".
+func tally(counts map[Outcome]int) string {
+	var parts []string
+	for _, outcome := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf("%d %s", counts[outcome], outcome))
+	}
+	if len(parts) == 0 {
+		return "nothing"
+	}
+	return strings.Join(parts, ", ")
 }
