@@ -102,14 +102,14 @@ start_dump clients
 clients=()
 for n in $(seq -w 20); do
 	"${on_laptop[@]}" run --data success --host $address --port $port --session "client-$n" \
-		--record "$work/client-$n.jsonl" >"$work/client-$n.txt" 2>&1 &
+		--record "$work/client-$n.jsonl" --html "$work/client-$n.html" >"$work/client-$n.txt" 2>&1 &
 	clients+=($!)
 done
 for client in "${clients[@]}"; do wait "$client"; done
 stop_dump
 keep clients.pcap
 mkdir -p "$out/clients"
-for n in $(seq -w 20); do install -m 644 "$work/client-$n.jsonl" "$out/clients/client-$n.jsonl"; done
+install -m 644 "$work"/client-*.jsonl "$work"/client-*.html "$out/clients/"
 
 say "field"
 start_dump field

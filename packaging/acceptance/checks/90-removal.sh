@@ -23,3 +23,12 @@ left=$(inside find / -xdev \( -path /proc -o -path /sys -o -path /root -o -path 
 printf 'what is left: %s\n' "${left:-nothing}"
 check "nothing but the user is left" same "$left" ""
 check "the user is" inside getent passwd stepagent
+
+# A policy-rc.d that forbids it, as in an image that is being built, invoke-rc.d(8).
+printf '#!/bin/sh\nexit 101\n' >"$work/root/usr/sbin/policy-rc.d"
+chmod 755 "$work/root/usr/sbin/policy-rc.d"
+check "with a policy-rc.d that forbids it: installation" install_deb "$new"
+check "starts nothing" not inside pgrep -u stepagent
+check "but enables it" says '^enabled$' inside systemctl is-enabled stepagent
+check "and is purged" inside apt-get purge -y stepagent
+rm "$work/root/usr/sbin/policy-rc.d"
