@@ -25,7 +25,7 @@ check() {
 		printf 'ok    %s\n' "$what"
 	else
 		failures=$((failures + 1))
-		printf 'FAIL  %s: %s\n%s\n' "$what" "$*" "$(tail -n 20 <<<"$out" | sed 's/^/      /')"
+		printf 'FAIL  %s: %s\n%s\n' "$what" "$*" "$(tail -n 60 <<<"$out" | sed 's/^/      /')"
 	fi
 }
 
