@@ -124,7 +124,7 @@ func startSet(t testing.TB, h *Host, specs ...Spec) *Set {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { set.Close(t.Context()) })
+	t.Cleanup(func() { set.Close(context.Background()) }) // the test's own context has ended by then
 	return set
 }
 

@@ -1,6 +1,7 @@
 package pluginhost
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -51,7 +52,7 @@ func TestP16TheNewOneGoesOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { next.Close(t.Context()) })
+	t.Cleanup(func() { next.Close(context.Background()) })
 	state := within(t, patience, old.Groups()[0], 1)[0].Verdict.State
 	if a := within(t, patience, next.Groups()[0], 2, state, nil)[0]; a.Err != nil || a.Verdict.Outcome != validator.Pass {
 		t.Errorf("got %+v", a)
