@@ -165,9 +165,20 @@ func look(step record.StepResult, events []trail.StepEvent) View {
 	// not wait for that.
 	v.Link = v.Waited - time.Duration(*judged.Replied)
 	if v.Link < 0 {
-		v.Agent, v.Link = max(v.Agent+v.Link, 0), 0
+		v.pay(-v.Link)
+		v.Link = 0
 	}
 	return v
+}
+
+// pay takes what the agent's clock counted more than the client's off the agent's parts, first
+// off those that nobody measured, so that the parts still add up to the client's wait.
+func (p *Part) pay(over time.Duration) {
+	for _, part := range []*time.Duration{&p.Agent, &p.Fault, &p.Queue, &p.Validators} {
+		cut := min(*part, over)
+		*part -= cut
+		over -= cut
+	}
 }
 
 // Account says in one sentence where the time went.

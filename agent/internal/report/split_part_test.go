@@ -1,0 +1,23 @@
+package report
+
+import (
+	"testing"
+	"time"
+)
+
+// TestPay: what the agent counted more than the client comes off the parts, the vaguest first,
+// and no part is less than nothing.
+func TestPay(t *testing.T) {
+	for over, want := range map[time.Duration]Part{
+		0:   {Agent: 1, Fault: 400, Queue: 10, Validators: 20},
+		1:   {Fault: 400, Queue: 10, Validators: 20},
+		50:  {Fault: 351, Queue: 10, Validators: 20},
+		405: {Queue: 6, Validators: 20},
+		999: {},
+	} {
+		p := Part{Agent: 1, Fault: 400, Queue: 10, Validators: 20}
+		if p.pay(over); p != want {
+			t.Errorf("%d too much: %+v, want %+v", over, p, want)
+		}
+	}
+}
