@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -67,11 +68,20 @@ func TestScripts(t *testing.T) {
 // patience is how long a script waits for something that is to happen at once.
 const patience = 20 * time.Second
 
+// cmdFreePort takes a port below those that the kernel gives to connections and to listeners
+// that ask for any, ip(7), as one of them would soon be somebody else's.
 func cmdFreePort(ts *testscript.TestScript, _ bool, _ []string) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	ts.Check(err)
-	ts.Setenv("PORT", strconv.Itoa(listener.Addr().(*net.TCPAddr).Port))
-	ts.Check(listener.Close())
+	for range 100 {
+		port := strconv.Itoa(20000 + rand.IntN(12000))
+		listener, err := net.Listen("tcp", ":"+port)
+		if err != nil {
+			continue
+		}
+		ts.Setenv("PORT", port)
+		ts.Check(listener.Close())
+		return
+	}
+	ts.Fatalf("found no free port")
 }
 
 func cmdTaken(ts *testscript.TestScript, _ bool, _ []string) {

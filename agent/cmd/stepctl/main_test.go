@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"math/rand/v2"
 	"net"
 	"os/exec"
 	"path/filepath"
@@ -54,13 +55,19 @@ func cmdAgent(ts *testscript.TestScript, _ bool, args []string) {
 	*ts.Value(agentKey{}).(**scriptedAgent) = a
 }
 
+// cmdNoAgent takes a port below those that the kernel gives to whoever asks for any, ip(7).
 func cmdNoAgent(ts *testscript.TestScript, _ bool, _ []string) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	ts.Check(err)
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	ts.Check(err)
-	ts.Check(listener.Close())
-	ts.Setenv("PORT", port)
+	for range 100 {
+		port := strconv.Itoa(20000 + rand.IntN(12000))
+		listener, err := net.Listen("tcp", ":"+port)
+		if err != nil {
+			continue
+		}
+		ts.Check(listener.Close())
+		ts.Setenv("PORT", port)
+		return
+	}
+	ts.Fatalf("found no free port")
 }
 
 func cmdAwait(ts *testscript.TestScript, _ bool, args []string) {
