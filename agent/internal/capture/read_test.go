@@ -145,7 +145,7 @@ func TestNoCapture(t *testing.T) {
 		"empty":        {nil, "x: the file is empty"},
 		"text":         {[]byte("{\"event\":\"start\"}"), "x: neither pcap nor pcapng: it begins with the bytes 7b 22 65 76"},
 		"short":        {[]byte{0xa1}, "x: the file ends in the middle; it was cut, or is still being written"},
-		"hostile":      {hostile, ": capture length exceeds snap length: 4294967295 > 262144"},
+		"hostile":      {hostile, "x: packet 1, near byte"},
 		"far future":   {future, ": its time is in the year 58134"},
 		"hostile ng":   {hostileNG, "x: packet 1, near byte"},
 		"gzip of gzip": {capturetest.File{Gzip: true}.Write(nil)[:3], "x: the file ends in the middle"},
