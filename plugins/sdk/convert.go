@@ -103,17 +103,22 @@ func DecodeAnswer(v *validatorv1.Verdict) Answer {
 	if f := v.GetFault(); f != nil {
 		fault = &faultRead{kind: int32(f.Kind), delay: f.DelayNs, stepID: f.StepId, code: f.Code}
 	}
-	return a.checked(int32(v.GetOutcome()), fault, v.GetError())
+	a.check(int32(v.GetOutcome()), fault, v.GetError())
+	return a
 }
 
-// checked returns the answer with the parts that were read apart, or the one that says what
-// is wrong with it.
-func (a Answer) checked(outcome int32, f *faultRead, failure string) Answer {
-	if failure != "" {
-		return Answer{Err: errors.New(bound(failure))}
+// check puts in the parts that were read apart, or makes it the answer that says what is wrong.
+func (a *Answer) check(outcome int32, f *faultRead, failure string) {
+	if err := a.complete(outcome, f); failure != "" {
+		*a = Answer{Err: errors.New(bound(failure))}
+	} else if err != nil {
+		*a = malformed(err)
 	}
+}
+
+func (a *Answer) complete(outcome int32, f *faultRead) error {
 	if outcome < 0 || outcome > math.MaxUint8 {
-		return malformed(fmt.Errorf("outcome: %d is neither pass nor fail", outcome))
+		return fmt.Errorf("outcome: %d is neither pass nor fail", outcome)
 	}
 	a.Verdict.Outcome = validator.Outcome(outcome)
 	if len(a.Verdict.State) == 0 {
@@ -121,18 +126,15 @@ func (a Answer) checked(outcome int32, f *faultRead, failure string) Answer {
 	}
 	if f != nil {
 		if f.kind < 0 || f.kind > math.MaxUint8 {
-			return malformed(fmt.Errorf("fault: kind %d is not known", f.kind))
+			return fmt.Errorf("fault: kind %d is not known", f.kind)
 		}
 		if int64(int(f.code)) != f.code {
-			return malformed(fmt.Errorf("fault: code %d is too large for this machine", f.code))
+			return fmt.Errorf("fault: code %d is too large for this machine", f.code)
 		}
 		a.Verdict.Fault = &validator.Fault{Kind: validator.FaultKind(f.kind), Delay: time.Duration(f.delay),
 			StepID: f.stepID, Code: int(f.code)}
 	}
-	if err := a.Verdict.Check(); err != nil {
-		return malformed(err)
-	}
-	return a
+	return a.Verdict.Check()
 }
 
 func malformed(err error) Answer {

@@ -1,9 +1,11 @@
 package sdk
 
 import (
+	"encoding/binary"
 	"errors"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -54,16 +56,16 @@ func AppendCall(dst []byte, c *Call) []byte {
 	dst, call := open(dst, fieldCalls)
 	dst = appendNumber(dst, fieldCallNumber, c.Number)
 	dst, session := open(dst, fieldCallSession)
-	if c.Session.ID != "" {
-		dst = protowire.AppendTag(dst, fieldSessionID, protowire.BytesType)
-		dst = protowire.AppendString(dst, strings.ToValidUTF8(c.Session.ID, "?"))
+	id := c.Session.ID
+	if !utf8.ValidString(id) {
+		id = strings.ToValidUTF8(id, "?")
 	}
+	dst = appendText(dst, fieldSessionID, id)
 	dst = appendNumber(dst, fieldSessionPosition, uint64(c.Session.Position))
 	dst = appendNumber(dst, fieldSessionSteps, uint64(c.Session.Steps))
 	dst = end(dst, session)
 	for _, state := range c.States {
-		dst = protowire.AppendTag(dst, fieldCallStates, protowire.BytesType)
-		dst = protowire.AppendBytes(dst, state)
+		dst = appendChunk(dst, fieldCallStates, state)
 	}
 	dst, step := open(dst, fieldCallStep)
 	dst = appendNumber(dst, fieldStepID, uint64(c.Step.ID))
@@ -72,8 +74,7 @@ func AppendCall(dst []byte, c *Call) []byte {
 	dst = appendNumber(dst, fieldStepAt, uint64(c.Step.At))
 	dst = appendWait(dst, fieldStepGap, c.Step.Gap)
 	if c.Step.Data != nil {
-		dst = protowire.AppendTag(dst, fieldStepData, protowire.BytesType)
-		dst = protowire.AppendBytes(dst, c.Step.Data)
+		dst = appendChunk(dst, fieldStepData, c.Step.Data)
 	}
 	dst = end(dst, step)
 	dst = appendNumber(dst, fieldCallBudget, uint64(c.Budget))
@@ -95,16 +96,14 @@ func AppendAnswer(dst []byte, call uint64, answers []Answer) []byte {
 
 func appendVerdict(dst []byte, a *Answer) []byte {
 	if a.Err != nil {
-		dst = protowire.AppendTag(dst, fieldVerdictError, protowire.BytesType)
-		return protowire.AppendString(dst, errorText(a.Err))
+		return appendText(dst, fieldVerdictError, errorText(a.Err))
 	}
 	v := &a.Verdict
 	dst = appendNumber(dst, fieldVerdictOutcome, uint64(v.Outcome))
 	dst = appendText(dst, fieldVerdictReason, string(v.Reason))
 	dst = appendText(dst, fieldVerdictDetail, v.Detail)
 	if len(v.State) > 0 {
-		dst = protowire.AppendTag(dst, fieldVerdictState, protowire.BytesType)
-		dst = protowire.AppendBytes(dst, v.State)
+		dst = appendChunk(dst, fieldVerdictState, v.State)
 	}
 	if f := v.Fault; f != nil {
 		var fault int
@@ -116,16 +115,16 @@ func appendVerdict(dst []byte, a *Answer) []byte {
 		dst = end(dst, fault)
 	}
 	if a.Known {
-		dst = protowire.AppendTag(dst, fieldVerdictExpects, protowire.VarintType)
-		dst = protowire.AppendVarint(dst, uint64(a.Expects))
+		dst = binary.AppendUvarint(append(dst, fieldVerdictExpects<<3|number), uint64(a.Expects))
 	}
 	return dst
 }
 
+// The tags that are written take one byte: no field of the contract has a number above 15.
+
 // open begins a message within a message; end ends it. What end gets is where it begins.
-func open(dst []byte, field protowire.Number) ([]byte, int) {
-	dst = protowire.AppendTag(dst, field, protowire.BytesType)
-	dst = append(dst, 0) // the length: one byte as a rule
+func open(dst []byte, field byte) ([]byte, int) {
+	dst = append(dst, field<<3|chunk, 0) // the length: one byte as a rule
 	return dst, len(dst)
 }
 
@@ -138,34 +137,35 @@ func end(dst []byte, from int) []byte {
 	more := protowire.SizeVarint(uint64(n)) - 1
 	dst = append(dst, make([]byte, more)...)
 	copy(dst[from+more:], dst[from:from+n])
-	protowire.AppendVarint(dst[:from-1], uint64(n))
+	binary.AppendUvarint(dst[:from-1], uint64(n))
 	return dst
 }
 
 // appendNumber appends a number that is absent where it is 0.
-func appendNumber(dst []byte, field protowire.Number, n uint64) []byte {
+func appendNumber(dst []byte, field byte, n uint64) []byte {
 	if n == 0 {
 		return dst
 	}
-	dst = protowire.AppendTag(dst, field, protowire.VarintType)
-	return protowire.AppendVarint(dst, n)
+	return binary.AppendUvarint(append(dst, field<<3|number), n)
 }
 
 // appendText appends a text that is absent where it is empty.
-func appendText(dst []byte, field protowire.Number, text string) []byte {
+func appendText(dst []byte, field byte, text string) []byte {
 	if text == "" {
 		return dst
 	}
-	dst = protowire.AppendTag(dst, field, protowire.BytesType)
-	return protowire.AppendString(dst, text)
+	return append(binary.AppendUvarint(append(dst, field<<3|chunk), uint64(len(text))), text...)
 }
 
-func appendWait(dst []byte, field protowire.Number, w validator.Wait) []byte {
+func appendChunk(dst []byte, field byte, value []byte) []byte {
+	return append(binary.AppendUvarint(append(dst, field<<3|chunk), uint64(len(value))), value...)
+}
+
+func appendWait(dst []byte, field byte, w validator.Wait) []byte {
 	if !w.Declared {
 		return dst
 	}
-	dst = protowire.AppendTag(dst, field, protowire.VarintType)
-	return protowire.AppendVarint(dst, uint64(w.Duration))
+	return binary.AppendUvarint(append(dst, field<<3|number), uint64(w.Duration))
 }
 
 // waitOf is the Wait of a field that is there.

@@ -12,8 +12,8 @@ import (
 
 // The wire types of protobuf that the contract uses, as the low bits of a tag.
 const (
-	number = uint64(protowire.VarintType)
-	chunk  = uint64(protowire.BytesType)
+	number = 0
+	chunk  = 2
 )
 
 // parts are the fields of one message, one after the other.
@@ -22,16 +22,39 @@ type parts struct {
 	tag   uint64 // the number of the field and its wire type
 	n     uint64 // its value, where it is a number
 	bytes []byte // its value, where it is a chunk: a part of the message
+	err   error  // ends the parts
 }
 
-// next goes to the next field; false at the end of the message.
-func (p *parts) next() (bool, error) {
-	if len(p.rest) == 0 {
-		return false, nil
+// next goes to the next field; false at the end of the message or where err says why.
+func (p *parts) next() bool {
+	// As a rule a tag takes one byte, and a number or a length often does.
+	if b := p.rest; len(b) >= 2 && b[0] < 1<<7 && b[0] >= 1<<3 && p.err == nil {
+		v, n := uint64(b[1]), 1
+		if v >= 1<<7 {
+			v, n = protowire.ConsumeVarint(b[1:])
+		}
+		switch wire := b[0] & 7; {
+		case n < 0:
+		case wire == number:
+			p.tag, p.n, p.rest = uint64(b[0]), v, b[1+n:]
+			return true
+		case wire == chunk && v <= uint64(len(b)-1-n):
+			p.tag, p.bytes, p.rest = uint64(b[0]), b[1+n:1+n+int(v)], b[1+n+int(v):]
+			return true
+		}
+	}
+	return p.general()
+}
+
+// general is next for a field of any form.
+func (p *parts) general() bool {
+	if len(p.rest) == 0 || p.err != nil {
+		return false
 	}
 	num, typ, n := protowire.ConsumeTag(p.rest)
 	if n < 0 || num > protowire.MaxValidNumber {
-		return false, errMalformed
+		p.err = errMalformed
+		return false
 	}
 	p.rest = p.rest[n:]
 	p.tag = uint64(num)<<3 | uint64(typ)
@@ -44,47 +67,36 @@ func (p *parts) next() (bool, error) {
 		n = protowire.ConsumeFieldValue(num, typ, p.rest)
 	}
 	if n < 0 {
-		return false, errMalformed
+		p.err = errMalformed
+		return false
 	}
 	p.rest = p.rest[n:]
-	return true, nil
+	return true
 }
 
 // text returns the value of a field that is a text.
-func (p *parts) text() (string, error) {
+func (p *parts) text() string {
 	if !utf8.Valid(p.bytes) {
-		return "", errMalformed
+		p.err = errMalformed
+		return ""
 	}
-	return string(p.bytes), nil
-}
-
-// each calls do for every chunk with the tag in the message, which holds others too.
-func each(message []byte, tag uint64, do func(chunk []byte) error) error {
-	p := parts{rest: message}
-	for {
-		more, err := p.next()
-		if !more || err != nil {
-			return err
-		}
-		if p.tag == tag {
-			if err := do(p.bytes); err != nil {
-				return err
-			}
-		}
-	}
+	return string(p.bytes)
 }
 
 // SplitCalls returns the calls of a JudgeRequest, each to be read with Call.Read. They are
 // parts of the request.
 func SplitCalls(request []byte, calls [][]byte) ([][]byte, error) {
-	err := each(request, fieldCalls<<3|chunk, func(call []byte) error {
-		if len(calls) == MaxBatchCalls {
-			return errors.New("too many calls in one message")
+	p := parts{rest: request}
+	for p.next() {
+		if p.tag != fieldCalls<<3|chunk {
+			continue
 		}
-		calls = append(calls, call)
-		return nil
-	})
-	return calls, err
+		if len(calls) == MaxBatchCalls {
+			return calls, errors.New("too many calls in one message")
+		}
+		calls = append(calls, p.bytes)
+	}
+	return calls, p.err
 }
 
 // Read reads one call. The States and Step.Data are parts of message, and the slice of
@@ -92,11 +104,7 @@ func SplitCalls(request []byte, calls [][]byte) ([][]byte, error) {
 func (c *Call) Read(message []byte) error {
 	*c = Call{States: c.States[:0]}
 	p := parts{rest: message}
-	for {
-		more, err := p.next()
-		if !more || err != nil {
-			return err
-		}
+	for p.next() {
 		switch p.tag {
 		case fieldCallNumber<<3 | number:
 			c.Number = p.n
@@ -105,44 +113,32 @@ func (c *Call) Read(message []byte) error {
 		case fieldCallStates<<3 | chunk:
 			c.States = append(c.States, p.bytes)
 		case fieldCallSession<<3 | chunk:
-			err = readSession(p.bytes, &c.Session)
+			p.err = readSession(p.bytes, &c.Session)
 		case fieldCallStep<<3 | chunk:
-			err = readStep(p.bytes, &c.Step)
-		}
-		if err != nil {
-			return err
+			p.err = readStep(p.bytes, &c.Step)
 		}
 	}
+	return p.err
 }
 
 func readSession(message []byte, s *validator.Session) error {
 	p := parts{rest: message}
-	for {
-		more, err := p.next()
-		if !more || err != nil {
-			return err
-		}
+	for p.next() {
 		switch p.tag {
 		case fieldSessionID<<3 | chunk:
-			s.ID, err = p.text()
+			s.ID = p.text()
 		case fieldSessionPosition<<3 | number:
 			s.Position = int(p.n)
 		case fieldSessionSteps<<3 | number:
 			s.Steps = int(p.n)
 		}
-		if err != nil {
-			return err
-		}
 	}
+	return p.err
 }
 
 func readStep(message []byte, s *validator.Step) error {
 	p := parts{rest: message}
-	for {
-		more, err := p.next()
-		if !more || err != nil {
-			return err
-		}
+	for p.next() {
 		switch p.tag {
 		case fieldStepID<<3 | number:
 			s.ID = int64(p.n)
@@ -161,87 +157,80 @@ func readStep(message []byte, s *validator.Step) error {
 			}
 		}
 	}
+	return p.err
 }
 
 // ReadAnswers calls take for every answer of a JudgeResponse. The answers of the instances
 // are good until take returns; they hold nothing of the response.
 func ReadAnswers(response []byte, answers []Answer, take func(call uint64, answers []Answer) error) error {
+	p := parts{rest: response}
 	count := 0
-	return each(response, fieldAnswers<<3|chunk, func(message []byte) error {
+	for p.next() {
+		if p.tag != fieldAnswers<<3|chunk {
+			continue
+		}
 		if count++; count > MaxBatchCalls {
 			return errors.New("too many answers in one message")
 		}
-		call := uint64(0)
-		answers = answers[:0]
-		p := parts{rest: message}
-		for {
-			more, err := p.next()
-			if err != nil {
-				return err
-			}
-			if !more {
-				return take(call, answers)
-			}
-			switch p.tag {
-			case fieldAnswerCall<<3 | number:
-				call = p.n
-			case fieldAnswerVerdicts<<3 | chunk:
-				if len(answers) == MaxInstances {
-					return errors.New("too many verdicts in one answer")
-				}
-				a, err := readVerdict(p.bytes)
-				if err != nil {
-					return err
-				}
-				answers = append(answers, a)
-			}
+		var call uint64
+		if call, answers, p.err = readAnswer(p.bytes, answers[:0]); p.err == nil {
+			p.err = take(call, answers)
 		}
-	})
+	}
+	return p.err
 }
 
-// readVerdict reads the answer of one instance. A verdict that is not of the contract's form
-// becomes an answer with an error, as with DecodeAnswer.
-func readVerdict(message []byte) (Answer, error) {
+func readAnswer(message []byte, answers []Answer) (call uint64, _ []Answer, err error) {
+	p := parts{rest: message}
+	for p.next() {
+		switch p.tag {
+		case fieldAnswerCall<<3 | number:
+			call = p.n
+		case fieldAnswerVerdicts<<3 | chunk:
+			if len(answers) == MaxInstances {
+				return 0, answers, errors.New("too many verdicts in one answer")
+			}
+			answers = append(answers, Answer{})
+			p.err = readVerdict(p.bytes, &answers[len(answers)-1])
+		}
+	}
+	return call, answers, p.err
+}
+
+// readVerdict reads the answer of one instance into a, the zero value. A verdict that is not of
+// the contract's form becomes an answer with an error, as with DecodeAnswer.
+func readVerdict(message []byte, a *Answer) error {
 	var (
-		a       Answer
 		outcome int32
 		fault   *faultRead
 		failure string
 		p       = parts{rest: message}
 	)
-	for {
-		more, err := p.next()
-		if err != nil {
-			return Answer{}, err
-		}
-		if !more {
-			return a.checked(outcome, fault, failure), nil
-		}
+	for p.next() {
 		switch p.tag {
 		case fieldVerdictOutcome<<3 | number:
 			outcome = int32(p.n)
 		case fieldVerdictReason<<3 | chunk:
-			var reason string
-			reason, err = p.text()
-			a.Verdict.Reason = validator.Reason(reason)
+			a.Verdict.Reason = validator.Reason(p.text())
 		case fieldVerdictDetail<<3 | chunk:
-			a.Verdict.Detail, err = p.text()
+			a.Verdict.Detail = p.text()
 		case fieldVerdictState<<3 | chunk:
 			a.Verdict.State = append([]byte(nil), p.bytes...)
 		case fieldVerdictError<<3 | chunk:
-			failure, err = p.text()
+			failure = p.text()
 		case fieldVerdictExpects<<3 | number:
 			a.Expects, a.Known = int64(p.n), true
 		case fieldVerdictFault<<3 | chunk:
 			if fault == nil {
 				fault = new(faultRead)
 			}
-			err = fault.read(p.bytes)
-		}
-		if err != nil {
-			return Answer{}, err
+			p.err = fault.read(p.bytes)
 		}
 	}
+	if p.err == nil {
+		a.check(outcome, fault, failure)
+	}
+	return p.err
 }
 
 // A faultRead is a fault as it came.
@@ -252,11 +241,7 @@ type faultRead struct {
 
 func (f *faultRead) read(message []byte) error {
 	p := parts{rest: message}
-	for {
-		more, err := p.next()
-		if !more || err != nil {
-			return err
-		}
+	for p.next() {
 		switch p.tag {
 		case fieldFaultKind<<3 | number:
 			f.kind = int32(p.n)
@@ -268,4 +253,5 @@ func (f *faultRead) read(message []byte) error {
 			f.code = int64(p.n)
 		}
 	}
+	return p.err
 }
