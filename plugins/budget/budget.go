@@ -4,7 +4,7 @@ package budget
 
 import (
 	"context"
-	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,17 +14,48 @@ type Context struct {
 	parent   context.Context
 	deadline time.Time
 	cause    func() error
-
-	mu       sync.Mutex
-	released bool
-	timed    context.Context // nil until somebody asks for Done
-	stop     context.CancelFunc
+	end      atomic.Pointer[end] // nil until somebody asks for Done, or releases
 }
+
+// An end is how a context comes to it: by a timer or, where there is none, by having been
+// released before anybody waited.
+type end struct {
+	timer context.Context
+	stop  context.CancelFunc
+}
+
+// released is the end of the contexts that nobody has waited for.
+var released = new(end)
 
 // New returns a context that ends at the deadline. Cause, which may be nil, makes the error
 // that context.Cause then returns. Release it when it is of no more use.
 func New(parent context.Context, deadline time.Time, cause func() error) *Context {
 	return &Context{parent: parent, deadline: deadline, cause: cause}
+}
+
+// A Maker makes contexts of one parent, of which several share an allocation. It is for one
+// goroutine; the contexts are for all.
+type Maker struct {
+	parent context.Context
+	free   []Context
+}
+
+// makerContexts is how many contexts share an allocation, of 2 KiB.
+const makerContexts = 36
+
+// NewMaker returns a maker of contexts that end with the parent.
+func NewMaker(parent context.Context) *Maker { return &Maker{parent: parent} }
+
+// New returns a context as [New] does. None is ever used again, so that it stays what it is for
+// whoever keeps it.
+func (m *Maker) New(deadline time.Time, cause func() error) *Context {
+	if len(m.free) == 0 {
+		m.free = make([]Context, makerContexts)
+	}
+	c := &m.free[0]
+	m.free = m.free[1:]
+	c.parent, c.deadline, c.cause = m.parent, deadline, cause
+	return c
 }
 
 // Parent returns the context that this one is made of, for those who keep the deadline by
@@ -41,11 +72,10 @@ func (c *Context) Late() error {
 
 // Release ends the context.
 func (c *Context) Release() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.released = true
-	if c.stop != nil {
-		c.stop()
+	if !c.end.CompareAndSwap(nil, released) {
+		if e := c.end.Load(); e != released {
+			e.stop()
+		}
 	}
 }
 
@@ -62,7 +92,7 @@ func (c *Context) Done() <-chan struct{} { return c.timer().Done() }
 
 // Err implements context.Context.
 func (c *Context) Err() error {
-	if c.isOpen() && c.parent.Err() == nil && time.Now().Before(c.deadline) {
+	if c.end.Load() == nil && c.parent.Err() == nil && time.Now().Before(c.deadline) {
 		return nil
 	}
 	return c.timer().Err()
@@ -70,30 +100,29 @@ func (c *Context) Err() error {
 
 // Value implements context.Context.
 func (c *Context) Value(key any) any {
-	if c.isOpen() {
+	if c.end.Load() == nil {
 		return c.parent.Value(key)
 	}
 	return c.timer().Value(key) // where context.Cause looks
 }
 
-// isOpen reports whether nobody has waited for the end yet, nor brought it about.
-func (c *Context) isOpen() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.timed == nil && !c.released
-}
-
 // timer returns the context that does what this one seems to do.
 func (c *Context) timer() context.Context {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.timed == nil {
-		c.timed, c.stop = context.WithDeadlineCause(c.parent, c.deadline, c.lateCause())
-		if c.released {
-			c.stop()
+	for {
+		before := c.end.Load()
+		if before != nil && before != released {
+			return before.timer
 		}
+		e := &end{}
+		e.timer, e.stop = context.WithDeadlineCause(c.parent, c.deadline, c.lateCause())
+		if before == released {
+			e.stop()
+		}
+		if c.end.CompareAndSwap(before, e) {
+			return e.timer
+		}
+		e.stop() // somebody else was first
 	}
-	return c.timed
 }
 
 // lateCause is nil where the standard library is to say it.

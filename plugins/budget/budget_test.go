@@ -85,6 +85,39 @@ func TestLikeTheStandardOne(t *testing.T) {
 	}
 }
 
+// What is made together ends each on its own, and nothing is made twice.
+func TestMaker(t *testing.T) {
+	parent, cancel := context.WithCancel(t.Context())
+	m := NewMaker(parent)
+	seen := map[*Context]bool{}
+	deadline := time.Now().Add(time.Hour)
+	for i := range 3 * makerContexts {
+		c := m.New(deadline.Add(time.Duration(i)), func() error { return errLate })
+		if at, _ := c.Deadline(); seen[c] || c.Err() != nil || !at.Equal(deadline.Add(time.Duration(i))) || c.Late() != errLate {
+			t.Errorf("context %d: again: %v, %v, its deadline is that of %v", i, seen[c], c.Err(), at)
+		}
+		seen[c] = true
+		if i%2 == 1 {
+			c.Release()
+		}
+	}
+	open := 0
+	for c := range seen {
+		if c.Err() == nil {
+			open++
+		}
+	}
+	cancel()
+	for c := range seen {
+		if <-c.Done(); c.Err() == nil {
+			t.Error("one outlives its parent")
+		}
+	}
+	if open != len(seen)/2 {
+		t.Errorf("%d of %d are open, the others were released", open, len(seen))
+	}
+}
+
 func TestLate(t *testing.T) {
 	c := New(t.Context(), time.Now(), nil)
 	if err := c.Late(); !errors.Is(err, context.DeadlineExceeded) {

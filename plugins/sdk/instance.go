@@ -34,31 +34,29 @@ func newInstance(name string, factory validator.Factory, settings []byte, stderr
 }
 
 // judge puts one step to the validator.
-func (in instance) judge(ctx context.Context, session validator.Session, step validator.Step) Answer {
-	verdict, err := in.validate(ctx, session, step)
+func (in *instance) judge(ctx context.Context, session validator.Session, step validator.Step) (a Answer) {
+	defer in.recovered(&a.Err)
+	verdict, err := in.validator.Validate(ctx, session, step)
 	if err != nil {
-		return Answer{Err: err}
+		// Its text is the author's code as well.
+		return Answer{Err: errors.New(errorText(err))}
 	}
 	// Here and not only at the agent: one verdict of another form, such as a huge one, would
 	// end the stream for all.
 	if err := verdict.Check(); err != nil {
 		return malformed(err)
 	}
+	if in.expecter == nil {
+		return Answer{Verdict: verdict}
+	}
 	session.Position++
 	session.State = verdict.State
-	id, known, err := in.expects(session)
-	if err != nil {
-		return Answer{Err: err}
-	}
+	id, known := in.expecter.Expects(session)
 	return Answer{Verdict: verdict, Expects: id, Known: known}
 }
 
-func (in instance) validate(ctx context.Context, session validator.Session, step validator.Step) (v validator.Verdict, err error) {
-	defer in.recovered(&err)
-	return in.validator.Validate(ctx, session, step)
-}
-
-func (in instance) expects(session validator.Session) (id int64, known bool, err error) {
+// expects is what Expects says, where the validator has it.
+func (in *instance) expects(session validator.Session) (id int64, known bool, err error) {
 	if in.expecter == nil {
 		return 0, false, nil
 	}
@@ -68,7 +66,7 @@ func (in instance) expects(session validator.Session) (id int64, known bool, err
 }
 
 // recovered, deferred, turns a panic into an error.
-func (in instance) recovered(err *error) {
+func (in *instance) recovered(err *error) {
 	if p := recover(); p != nil {
 		*err = fmt.Errorf("panic: %v", p)
 		if in.stderr != nil {
@@ -82,12 +80,12 @@ func (in instance) recovered(err *error) {
 func judgeAll(ctx context.Context, instances []instance, call *validatorv1.StepCall) *validatorv1.StepVerdicts {
 	session, states, step := DecodeCall(call)
 	answer := &validatorv1.StepVerdicts{Call: call.GetCall(), Verdicts: make([]*validatorv1.Verdict, len(instances))}
-	for i, in := range instances {
+	for i := range instances {
 		session.State = nil
 		if i < len(states) && len(states[i]) > 0 {
 			session.State = states[i]
 		}
-		answer.Verdicts[i] = EncodeAnswer(in.judge(ctx, session, step))
+		answer.Verdicts[i] = EncodeAnswer(instances[i].judge(ctx, session, step))
 	}
 	return answer
 }

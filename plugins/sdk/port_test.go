@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stepagent/stepagent/plugins/validator"
@@ -104,6 +105,57 @@ func TestSlowStepsHoldBackNobody(t *testing.T) {
 	for call, a := range c.receive(4) {
 		if call%5 != 0 || a.Verdict.Outcome != validator.Pass {
 			t.Errorf("call %d: %+v", call, a)
+		}
+	}
+}
+
+// The watch sleeps when there is nothing to do, and a step that never ends wakes it.
+func TestASlowStepAfterAQuietTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		c := talking(t, validateFunc(func(_ context.Context, _ validator.Session, step validator.Step) (validator.Verdict, error) {
+			if step.ID == 2 {
+				<-release
+			}
+			return validator.PassWith(nil), nil
+		}))
+		c.send(1)
+		c.receive(1)
+		time.Sleep(2 * calmLooks * slowStep)
+		c.send(2, 3)
+		if got := c.receive(1); got[3].Verdict.Outcome != validator.Pass {
+			t.Errorf("got %+v", got)
+		}
+		close(release)
+		c.receive(1)
+		_ = c.conn.Close()
+		if err := <-c.ended; !errors.Is(err, io.EOF) {
+			t.Errorf("closed: %v", err)
+		}
+	})
+}
+
+// Each call is answered once, whoever has the lead when it is judged: here steps take about as
+// long as it takes to lose it.
+func TestEachCallIsAnsweredOnce(t *testing.T) {
+	c := talking(t, validateFunc(func(_ context.Context, _ validator.Session, step validator.Step) (validator.Verdict, error) {
+		if step.ID%31 == 0 {
+			for began := time.Now(); time.Since(began) < slowStep+time.Duration(step.ID%7)*slowStep/4; {
+				continue
+			}
+		}
+		return validator.PassWith(nil), nil
+	}))
+	for batch := range int64(30) {
+		ids := make([]int64, 40)
+		for i := range ids {
+			ids[i] = 1 + batch*int64(len(ids)) + int64(i)
+		}
+		c.send(ids...)
+		for call := range c.receive(len(ids)) {
+			if int64(call) < ids[0] || int64(call) > ids[len(ids)-1] {
+				t.Errorf("call %d is answered in batch %d", call, batch)
+			}
 		}
 	}
 }

@@ -160,6 +160,11 @@ func TestTheBudgetEndsTheContext(t *testing.T) {
 	}
 }
 
+// ownError is an author's own kind of error, of which the pointer that is nil is none.
+type ownError struct{ text string }
+
+func (e *ownError) Error() string { return e.text }
+
 func TestWhatAnAuthorMayDoWrongStaysInItsCall(t *testing.T) {
 	wrong := map[int64]func() (validator.Verdict, error){
 		1: func() (validator.Verdict, error) { panic("oh") },
@@ -171,6 +176,7 @@ func TestWhatAnAuthorMayDoWrongStaysInItsCall(t *testing.T) {
 			return validator.FailWith(validator.RuleBroken, "\xff", nil), nil
 		},
 		7: func() (validator.Verdict, error) { return validator.Verdict{}, errors.New("\xff") },
+		8: func() (validator.Verdict, error) { return validator.Verdict{}, (*ownError)(nil) },
 	}
 	c := judging(t, Validator{Name: "a", New: made(validateFunc(
 		func(ctx context.Context, s validator.Session, step validator.Step) (validator.Verdict, error) {
@@ -179,16 +185,17 @@ func TestWhatAnAuthorMayDoWrongStaysInItsCall(t *testing.T) {
 			}
 			return pass(ctx, s, step)
 		}))})
-	c.send(time.Minute, nil, 1, 2, 3, 4, 5, 6, 7, 8)
+	c.send(time.Minute, nil, 1, 2, 3, 4, 5, 6, 7, 8, 9)
 	for id, want := range map[uint64]string{
 		1: "panic: oh", 2: "could not", 3: "malformed verdict: outcome", 4: "malformed verdict: state",
 		5: "malformed verdict: reason", 6: "malformed verdict: detail", 7: "undecided, with no reason given",
+		8: "panic: runtime error",
 	} {
 		if a := c.answer(id); a.Err == nil || !strings.HasPrefix(a.Err.Error(), want) {
 			t.Errorf("step %d: error = %v, want %s", id, a.Err, want)
 		}
 	}
-	if a := c.answer(8); a.Err != nil {
+	if a := c.answer(9); a.Err != nil {
 		t.Errorf("the sound step: %v", a.Err)
 	}
 }

@@ -121,6 +121,31 @@ func TestAnswersOnTheDataPath(t *testing.T) {
 	})
 }
 
+// A session's ID outlives the message that it came in, and the calls read after it.
+func TestNamesStay(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		sent := rapid.SliceOfN(rapid.StringN(0, 300, 300), 0, 40).Draw(t, "ids")
+		var (
+			got     []string
+			c       Call
+			all     names
+			message []byte
+		)
+		for _, id := range sent {
+			message = AppendCall(message[:0], &Call{Session: validator.Session{ID: id}})
+			calls, err := SplitCalls(message, nil)
+			if err != nil || c.read(calls[0], &all) != nil {
+				t.Fatal(err)
+			}
+			got = append(got, c.Session.ID)
+			clear(message)
+		}
+		if diff := cmp.Diff(sent, got, cmpopts.EquateEmpty()); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
 func TestTooManyInOneMessage(t *testing.T) {
 	request, response, verdicts := []byte(nil), []byte(nil), make([]Answer, MaxInstances+1)
 	for range MaxBatchCalls + 1 {

@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"errors"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -101,7 +102,9 @@ func SplitCalls(request []byte, calls [][]byte) ([][]byte, error) {
 
 // Read reads one call. The States and Step.Data are parts of message, and the slice of
 // States is used again.
-func (c *Call) Read(message []byte) error {
+func (c *Call) Read(message []byte) error { return c.read(message, nil) }
+
+func (c *Call) read(message []byte, names *names) error {
 	*c = Call{States: c.States[:0]}
 	p := parts{rest: message}
 	for p.next() {
@@ -113,7 +116,7 @@ func (c *Call) Read(message []byte) error {
 		case fieldCallStates<<3 | chunk:
 			c.States = append(c.States, p.bytes)
 		case fieldCallSession<<3 | chunk:
-			p.err = readSession(p.bytes, &c.Session)
+			p.err = readSession(p.bytes, &c.Session, names)
 		case fieldCallStep<<3 | chunk:
 			p.err = readStep(p.bytes, &c.Step)
 		}
@@ -121,12 +124,34 @@ func (c *Call) Read(message []byte) error {
 	return p.err
 }
 
-func readSession(message []byte, s *validator.Session) error {
+// names makes strings of which many share an allocation. What has become one never changes.
+type names struct{ all strings.Builder }
+
+// namesBytes is how much is allocated at once, in bytes.
+const namesBytes = 1 << 10
+
+// take returns the bytes as a string.
+func (n *names) take(bytes []byte) string {
+	if n == nil || len(bytes) > namesBytes/8 {
+		return string(bytes)
+	}
+	if n.all.Cap()-n.all.Len() < len(bytes) {
+		n.all.Reset() // leaves what there is to those who hold it
+		n.all.Grow(namesBytes)
+	}
+	from := n.all.Len()
+	n.all.Write(bytes)
+	return n.all.String()[from:]
+}
+
+func readSession(message []byte, s *validator.Session, names *names) error {
 	p := parts{rest: message}
 	for p.next() {
 		switch p.tag {
 		case fieldSessionID<<3 | chunk:
-			s.ID = p.text()
+			if s.ID = names.take(p.bytes); !utf8.ValidString(s.ID) {
+				p.err = errMalformed
+			}
 		case fieldSessionPosition<<3 | number:
 			s.Position = int(p.n)
 		case fieldSessionSteps<<3 | number:
