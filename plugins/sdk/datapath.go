@@ -62,10 +62,14 @@ func (s *server) OpenDataPath(context.Context, *validatorv1.OpenDataPathRequest)
 
 // serveDataPath waits for the agent, alone, and judges what it sends.
 func (s *server) serveDataPath(listener *net.UnixListener, token []byte, instances []instance) error {
-	conn, err := acceptAgent(listener, token)
+	accepted, err := acceptAgent(listener, token)
 	if closeErr := listener.Close(); err == nil { // removes the socket
 		err = closeErr
 	}
+	if err != nil {
+		return err
+	}
+	conn, err := newBlockingConn(accepted)
 	if err != nil {
 		return err
 	}
