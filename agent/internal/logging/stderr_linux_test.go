@@ -1,6 +1,7 @@
 package logging
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"log/slog"
@@ -103,6 +104,7 @@ func TestPriorities(t *testing.T) {
 func TestTerminal(t *testing.T) {
 	t.Parallel()
 	master, terminal := openTerminal(t)
+	lines := bufio.NewReader(master) // a read may end anywhere in a line
 	for _, test := range []struct {
 		format, term, noColour string
 		tint, colour           bool
@@ -121,12 +123,10 @@ func TestTerminal(t *testing.T) {
 			t.Fatal(err)
 		}
 		log.Info("hello")
-		line := make([]byte, 1024)
-		n, err := master.Read(line)
+		got, err := lines.ReadString('\n')
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := string(line[:n])
 		if tint := !strings.Contains(got, "INFO"); tint != test.tint || strings.Contains(got, "\x1b[") != test.colour {
 			t.Errorf("%+v: %q", test, got)
 		}
