@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/stepagent/stepagent/plugins/budget"
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
@@ -49,8 +48,10 @@ type Answer struct {
 type Chain struct {
 	options Options
 	groups  []Group
-	users   atomic.Int64 // steps being judged, and 1 while in force; 0 is for ever
-	drained chan struct{}
+	// starters are the groups again; nil where a group can only be waited for.
+	starters []Starter
+	users    atomic.Int64 // steps being judged, and 1 while in force; 0 is for ever
+	drained  chan struct{}
 }
 
 // Options are what a chain needs to know beside its validators.
@@ -66,7 +67,7 @@ type Options struct {
 
 // NewChain returns a chain of the groups.
 func NewChain(options Options, groups ...Group) *Chain {
-	c := &Chain{options: options, groups: groups, drained: make(chan struct{})}
+	c := &Chain{options: options, groups: groups, starters: starters(groups), drained: make(chan struct{})}
 	c.users.Store(1)
 	return c
 }
@@ -114,9 +115,7 @@ func (c *Chain) release() {
 func (c *Chain) judge(ctx context.Context, session Session, step Step) Judgement {
 	now := time.Now()
 	limit := c.options.Limits.Budget(step.Timeout, now.Sub(step.Arrived))
-	bounded := budget.New(ctx, now.Add(limit), func() error {
-		return fmt.Errorf("no verdict within %v", limit.Round(time.Millisecond))
-	})
+	bounded := Bound{Parent: ctx, Deadline: now.Add(limit), Limit: limit}.Context()
 	defer bounded.Release()
 
 	answers := make([][]Answer, len(c.groups))
@@ -128,10 +127,7 @@ func (c *Chain) judge(ctx context.Context, session Session, step Step) Judgement
 		ask = func(i int) {
 			began := time.Now()
 			untimed(i)
-			times[i] = GroupTime{Names: c.groups[i].Names(), Took: time.Since(began)}
-			for _, a := range answers[i] {
-				times[i].Queue = max(times[i].Queue, a.Queued)
-			}
+			times[i] = groupTime(c.groups[i], time.Since(began), answers[i])
 		}
 	}
 	// The last group, mostly the only one, needs no goroutine of its own.
@@ -146,6 +142,14 @@ func (c *Chain) judge(ctx context.Context, session Session, step Step) Judgement
 	j := c.merge(session.Memory, answers)
 	j.Groups = times
 	return j
+}
+
+func groupTime(g Group, took time.Duration, answers []Answer) GroupTime {
+	t := GroupTime{Names: g.Names(), Took: took}
+	for _, a := range answers {
+		t.Queue = max(t.Queue, a.Queued)
+	}
+	return t
 }
 
 // ask puts the step to one group. A panic costs the step its verdict and not the agent its

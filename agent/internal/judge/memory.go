@@ -29,11 +29,14 @@ func (m Memory) state(name string) []byte {
 }
 
 func (m Memory) states(names []string) [][]byte {
-	states := make([][]byte, len(names))
-	for i, name := range names {
-		states[i] = m.state(name)
+	return m.appendStates(make([][]byte, 0, len(names)), names)
+}
+
+func (m Memory) appendStates(dst [][]byte, names []string) [][]byte {
+	for _, name := range names {
+		dst = append(dst, m.state(name))
 	}
-	return states
+	return dst
 }
 
 func (m Memory) with(name string, state []byte) Memory {

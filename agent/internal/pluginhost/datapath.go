@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/stepagent/stepagent/agent/internal/judge"
 	"github.com/stepagent/stepagent/plugins/sdk"
 	validatorv1 "github.com/stepagent/stepagent/plugins/sdk/proto/stepagent/validator/v1"
 )
@@ -220,6 +221,7 @@ func (l *link) receiveData() {
 		buffer  []byte
 		scratch []sdk.Answer
 		batch   []answered
+		memory  []judge.Answer
 	)
 	for {
 		response, err := sdk.ReadFrame(in, buffer)
@@ -231,17 +233,19 @@ func (l *link) receiveData() {
 			}
 			return
 		}
-		buffer, batch = response, batch[:0]
+		clear(memory)
+		buffer, batch, memory = response, batch[:0], memory[:0]
 		err = sdk.ReadAnswers(response, scratch, func(call uint64, answers []sdk.Answer) error {
 			scratch = answers
-			batch = append(batch, answered{call, judgeAnswers(answers)})
+			from := len(memory)
+			memory = appendAnswers(memory, answers)
+			batch = append(batch, answered{call, memory[from:]})
 			return nil
 		})
 		// What came before a mistake counts.
 		if broken := l.deliver(batch); broken != nil {
 			err = broken
 		}
-		l.release()
 		if err != nil {
 			l.lose(fmt.Errorf("the plugin broke the contract: %w", err))
 			return

@@ -21,12 +21,11 @@ func judgeAnswer(a sdk.Answer) judge.Answer {
 	return judge.Answer{Verdict: a.Verdict, Err: a.Err, Expects: judge.Expectation{StepID: a.Expects, Known: a.Known}}
 }
 
-func judgeAnswers(all []sdk.Answer) []judge.Answer {
-	answers := make([]judge.Answer, len(all))
-	for i, a := range all {
-		answers[i] = judgeAnswer(a)
+func appendAnswers(dst []judge.Answer, all []sdk.Answer) []judge.Answer {
+	for _, a := range all {
+		dst = append(dst, judgeAnswer(a))
 	}
-	return answers
+	return dst
 }
 
 // put adds a step to the data path and to what is to be answered. First says that nobody is
@@ -35,8 +34,19 @@ func (l *link) put(w *waiter, call *sdk.Call) (first, ok bool) {
 	now := time.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.err != nil {
+	if !l.add(w, call, now) {
 		return false, false
+	}
+	first = !l.data.writing
+	l.data.writing = true
+	return first, true
+}
+
+// add adds a step to the data path and to what is to be answered; false when the link is lost.
+// The caller holds mu.
+func (l *link) add(w *waiter, call *sdk.Call, now time.Time) bool {
+	if l.err != nil {
+		return false
 	}
 	l.number++
 	call.Number, call.Budget = l.number, max(w.deadline.Sub(now), 1)
@@ -44,9 +54,7 @@ func (l *link) put(w *waiter, call *sdk.Call) (first, ok bool) {
 	l.sent[l.number] = w
 	l.data.add(call)
 	l.expiry.note(w.deadline, now, l.expire)
-	first = !l.data.writing
-	l.data.writing = true
-	return first, true
+	return true
 }
 
 // deliver hands out a batch of answers. The error says how it breaks the contract; what comes
@@ -54,7 +62,8 @@ func (l *link) put(w *waiter, call *sdk.Call) (first, ok bool) {
 func (l *link) deliver(batch []answered) error {
 	waiters := make([]*waiter, len(batch))
 	l.mu.Lock()
-	l.heard = time.Now()
+	now := time.Now()
+	l.heard = now
 	var broken error
 	for i, a := range batch {
 		w := l.sent[a.call]
@@ -73,9 +82,16 @@ func (l *link) deliver(batch []answered) error {
 		}
 	}
 	l.mu.Unlock()
+	select {
+	case l.answered <- struct{}{}:
+	default:
+	}
+	if l.data != nil {
+		l.release() // the plugin has something to do while these are handed out
+	}
 	for i, w := range waiters {
 		if w != nil {
-			w.answer <- reply{answers: batch[i].answers}
+			l.hand(w, reply{answers: batch[i].answers, at: now})
 		}
 	}
 	return broken
@@ -137,6 +153,6 @@ func (l *link) expire() {
 	}
 	l.mu.Unlock()
 	for _, w := range over {
-		w.answer <- reply{err: errExpired}
+		l.hand(w, reply{err: errExpired})
 	}
 }

@@ -3,6 +3,7 @@ package pluginhost
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -252,7 +253,7 @@ func TestP03TheQueueOfASlowPluginIsBounded(t *testing.T) {
 	}
 	eventually(t, "the queue is full", func() bool {
 		a := within(t, 10*time.Millisecond, set.Groups()[0], 3)[0]
-		return a.Err != nil && strings.HasPrefix(a.Err.Error(), "4096 steps wait for the plugin: ")
+		return a.Err != nil && strings.HasPrefix(a.Err.Error(), fmt.Sprintf("%d steps wait for the plugin: ", maxInFlight))
 	})
 	passes(t, set.Groups()[1], 1)
 	cancel()

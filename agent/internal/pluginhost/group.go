@@ -74,9 +74,29 @@ func (g *group) Judge(ctx context.Context, call judge.Call) []judge.Answer {
 	}
 	number, began := g.steps.Add(1), time.Now()
 	answers, err := g.answers(ctx, call)
+	g.note(number, time.Since(began), call, answers, err)
+	return answers
+}
+
+// answers returns one answer for each validator, and why no process gave any.
+func (g *group) answers(ctx context.Context, call judge.Call) ([]judge.Answer, error) {
+	answers, err := g.ask(ctx, call, nil, nil)
+	if err != nil {
+		answers = g.undecided(err)
+	}
+	return answers, err
+}
+
+func (g *group) undecided(err error) []judge.Answer {
+	return slices.Repeat([]judge.Answer{{Err: err}}, len(g.names))
+}
+
+// note counts what has become of a step, and has it judged by the shadow where it is the turn of
+// its number.
+func (g *group) note(number uint64, took time.Duration, call judge.Call, answers []judge.Answer, err error) {
 	if err == nil {
 		g.judged.Add(1)
-		g.took.add(time.Since(began))
+		g.took.add(took)
 	}
 	if slices.ContainsFunc(answers, func(a judge.Answer) bool { return a.Err != nil }) {
 		g.errors.Add(1)
@@ -84,26 +104,22 @@ func (g *group) Judge(ctx context.Context, call judge.Call) []judge.Answer {
 	if g.shadowEvery > 0 && number%g.shadowEvery == 0 {
 		g.shadow(call, answers)
 	}
-	return answers
-}
-
-// answers returns one answer for each validator, and why no process gave any.
-func (g *group) answers(ctx context.Context, call judge.Call) ([]judge.Answer, error) {
-	answers, err := g.ask(ctx, call)
-	if err != nil {
-		answers = slices.Repeat([]judge.Answer{{Err: err}}, len(g.names))
-	}
-	return answers, err
 }
 
 // ask puts the step to the process, and once more to the next one when that is lost: whoever
 // lost it, it was not the client. A step that is there at the end of two processes may be
-// the cause and gets no third.
-func (g *group) ask(ctx context.Context, call judge.Call) ([]judge.Answer, error) {
-	var lost *lostError
+// the cause and gets no third. Lost is not nil when p, a phase, was the first of them.
+func (g *group) ask(ctx context.Context, call judge.Call, p *phase, lost *lostError) ([]judge.Answer, error) {
 	for {
-		p, err := g.serving(ctx)
-		if err != nil {
+		if lost != nil {
+			select {
+			case <-p.over:
+			case <-ctx.Done():
+				return nil, context.Cause(ctx)
+			}
+		}
+		var err error
+		if p, err = g.serving(ctx); err != nil {
 			return nil, err
 		}
 		answers, err := p.link.judge(ctx, call)
@@ -116,11 +132,6 @@ func (g *group) ask(ctx context.Context, call judge.Call) ([]judge.Answer, error
 		}
 		if again {
 			return nil, fmt.Errorf("two processes were lost over this step: %w", lost)
-		}
-		select {
-		case <-p.over:
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,7 +20,7 @@ import (
 
 // maxInFlight is how many steps one process may have unanswered, sent or not. Further ones
 // wait within their context.
-const maxInFlight = 4096
+const maxInFlight = 16384
 
 var (
 	// errStopped is why a link is lost when nothing is wrong.
@@ -49,6 +50,7 @@ type link struct {
 	slots     chan struct{} // one token for each step in flight
 	wake      chan struct{} // holds one token when the queue is not empty
 	lost      chan struct{} // closed when the link is lost
+	answered  chan struct{} // holds one token when answers have come
 	running   sync.WaitGroup
 	waiters   sync.Pool
 
@@ -59,6 +61,7 @@ type link struct {
 	heard  time.Time          // when the last message came
 	err    error              // why the link is lost
 	expiry expiry             // of steps on the data path
+	parent parent             // of those for which nobody waits
 }
 
 // A waiter is one step in flight. It stays with the link until it is answered, even when its
@@ -70,10 +73,26 @@ type waiter struct {
 	deadline time.Time
 	expired  bool       // its caller has been told so
 	answer   chan reply // holds the one answer
+	started  started    // for which nobody waits; its group is nil for a caller who does
+}
+
+// hand gives the waiter what it waits for. Nobody else may know it any more.
+func (l *link) hand(w *waiter, r reply) {
+	if w.started.group == nil {
+		r.answers = slices.Clone(r.answers) // good until this returns
+		w.answer <- r
+		return
+	}
+	w.started.finish(r)
+	if r.err == nil {
+		w.started = started{}
+		l.waiters.Put(w)
+	}
 }
 
 type reply struct {
 	answers []judge.Answer
+	at      time.Time // when they came
 	err     error
 }
 
@@ -128,11 +147,12 @@ func (l *link) open(starting, ctx context.Context, dir string, o Options) error 
 func newIdleLink(conn *grpc.ClientConn, instances int) *link {
 	l := &link{
 		conn: conn, instances: instances,
-		slots: make(chan struct{}, maxInFlight),
-		wake:  make(chan struct{}, 1),
-		lost:  make(chan struct{}),
-		sent:  map[uint64]*waiter{},
-		heard: time.Now(),
+		slots:    make(chan struct{}, maxInFlight),
+		wake:     make(chan struct{}, 1),
+		lost:     make(chan struct{}),
+		answered: make(chan struct{}, 1),
+		sent:     map[uint64]*waiter{},
+		heard:    time.Now(),
 	}
 	l.waiters.New = func() any { return &waiter{answer: make(chan reply, 1)} }
 	return l
@@ -265,6 +285,7 @@ func (l *link) lose(cause error) {
 		}
 	}
 	l.queue, l.sent = nil, nil
+	l.parent.forget()
 	l.mu.Unlock()
 
 	close(l.lost)
@@ -274,6 +295,6 @@ func (l *link) lose(cause error) {
 		_ = l.data.conn.Close() // nothing on it counts any more
 	}
 	for _, w := range orphans {
-		w.answer <- reply{err: &lostError{cause}}
+		l.hand(w, reply{err: &lostError{cause}})
 	}
 }

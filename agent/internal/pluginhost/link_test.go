@@ -3,6 +3,7 @@ package pluginhost
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -151,7 +152,7 @@ func TestAFullLinkSaysSo(t *testing.T) {
 	l := &link{slots: make(chan struct{}), lost: make(chan struct{})}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := l.slot(ctx); err == nil || err.Error() != "4096 steps wait for the plugin: context canceled" {
+	if _, err := l.slot(ctx); err == nil || err.Error() != fmt.Sprintf("%d steps wait for the plugin: context canceled", maxInFlight) {
 		t.Errorf("got %v", err)
 	}
 	l.err = errStopped

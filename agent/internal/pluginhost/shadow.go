@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -65,7 +66,8 @@ func (g *group) shadow(call judge.Call, first []judge.Answer) {
 	if !s.begin() {
 		return
 	}
-	call.Step.Data = bytes.Clone(call.Step.Data) // the caller may use it for something else
+	// The caller may use these for something else.
+	call.Step.Data, call.States, first = bytes.Clone(call.Step.Data), slices.Clone(call.States), slices.Clone(first)
 	go func() {
 		defer s.end()
 		ctx, cancel := context.WithTimeout(context.Background(), shadowTime)

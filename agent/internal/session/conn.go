@@ -128,40 +128,63 @@ func (m *Manager) release(s *seat) {
 // at judges the request in a seat whose turn it has and gives the turn back. It returns
 // false when the seat is gone and another is to be looked for.
 func (c *Conn) at(ctx context.Context, s *seat, req protocol.Request, arrived time.Time) (Answer, bool) {
-	defer s.pass()
+	defer c.exit(s) // after a panic too
+	answer, next := c.enter(ctx, s, req, arrived)
+	if next != toJudge {
+		return answer, next == answered
+	}
+	now := s.session
+	return c.settle(ctx, s, req, arrived, c.manager.judge.Judge(ctx, now.state(), now.step(req, arrived))), true
+}
+
+// next is what is to be done with a request that has its turn.
+type next uint8
+
+const (
+	toJudge  next = iota
+	answered      // it has its answer
+	gone          // the seat is, look for another
+)
+
+// enter answers a request that has been judged, or finds it a session. The caller has the seat's
+// turn, and calls exit in the end.
+func (c *Conn) enter(ctx context.Context, s *seat, req protocol.Request, arrived time.Time) (Answer, next) {
 	m := c.manager
-	defer m.release(s)
 	if reply, ok := s.recall(req.Req); ok {
 		m.count(func(n *Stats) { n.Replayed++ })
 		if s.session != nil {
 			s.session.repeat(req.Req, m.clock.Now())
 		}
-		return Answer{Reply: reply, Replayed: true, Trace: Trace{Session: s.name}}, true
+		return Answer{Reply: reply, Replayed: true, Trace: Trace{Session: s.name}}, answered
 	}
-	if s.session == nil {
-		switch o := m.options.Load(); m.open(s, c.peer.Addr, arrived) {
-		case tooLate:
-			return Answer{}, false
-		case tooMany:
-			return c.crowded(ctx, req, "", o.MaxOpen), true
-		case tooManyHere:
-			return c.crowded(ctx, req, " from this address", o.MaxOpenPerAddress), true
-		}
+	if s.session != nil {
+		return Answer{}, toJudge
 	}
-	defer func() { // after a panic too
-		if now := s.session; now != nil && now.position == 0 {
-			m.abandon(s)
-		}
-	}()
-	return c.judge(ctx, s, req, arrived), true
+	switch o := m.options.Load(); m.open(s, c.peer.Addr, arrived) {
+	case tooLate:
+		return Answer{}, gone
+	case tooMany:
+		return c.crowded(ctx, req, "", o.MaxOpen), answered
+	case tooManyHere:
+		return c.crowded(ctx, req, " from this address", o.MaxOpenPerAddress), answered
+	default:
+		return Answer{}, toJudge
+	}
 }
 
-// judge judges the request in the seat's session. The caller has the seat's turn.
-func (c *Conn) judge(ctx context.Context, s *seat, req protocol.Request, arrived time.Time) Answer {
+// exit gives the turn back.
+func (c *Conn) exit(s *seat) {
+	defer s.pass()
+	defer c.manager.release(s)
+	if now := s.session; now != nil && now.position == 0 {
+		c.manager.abandon(s)
+	}
+}
+
+// settle stores a judgement in the seat's session and makes the answer. The caller has the
+// seat's turn.
+func (c *Conn) settle(ctx context.Context, s *seat, req protocol.Request, arrived time.Time, j judge.Judgement) Answer {
 	m, now := c.manager, s.session
-	j := m.judge.Judge(ctx, judge.Session{
-		ID: now.id, Position: now.position, Steps: now.steps, Memory: now.memory,
-	}, now.step(req, arrived))
 	if j.Outcome == validator.Undecided {
 		now.tally.undecided++
 		m.count(func(n *Stats) { n.Undecided++ })

@@ -38,6 +38,7 @@ func (m *Manager) Check() error {
 		}
 		kept += size
 		must(s.kept == size && s.card.kept == size, s, fmt.Sprintf("remembers %d bytes, counted %d and %d", size, s.kept, s.card.kept))
+		must(s.card.busy == 0, s, "a step in flight")
 		if s.name == "" {
 			must(s.card.open || s.owner != nil, s, "neither open nor anybody's")
 			if s.card.open {
@@ -110,6 +111,13 @@ func (m *Manager) Leftovers() string {
 	}
 	return fmt.Sprintf("%d seats, %d named, %d at rest, %d hosts, %d open, begun from %d addresses, %d bytes remembered",
 		len(m.seats), len(m.named), m.resting.Len(), len(m.hosts), m.stats.Open, len(m.begun), m.stats.RememberedBytes)
+}
+
+// HoldTurn has the turn of the connection's own seat until the function is called.
+func (c *Conn) HoldTurn() (pass func()) {
+	s := c.own
+	s.turn <- struct{}{}
+	return s.pass
 }
 
 // Names is how many session names the connection keeps.

@@ -32,7 +32,7 @@ func TestWhatValidatorsAreTold(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		j := judge.New(judge.NewChain(judge.Options{Limits: judge.Limits{Cap: time.Second}},
-			judge.Local(judge.Member{Name: "told", Validator: told{}})))
+			started{judge.Local(judge.Member{Name: "told", Validator: told{}})}))
 		a := &agent{TB: t, Manager: session.NewManager(j, options, slog.New(&lines{}))}
 		c := a.connect(here)
 		defer c.Close()
@@ -81,7 +81,7 @@ func TestStepsOfOneSessionAreJudgedOneByOne(t *testing.T) {
 		o.Steps = connections * stepsEach
 		e := &exclusive{}
 		j := judge.New(judge.NewChain(judge.Options{Limits: judge.Limits{Cap: time.Minute}},
-			judge.Local(judge.Member{Name: "exclusive", Validator: e})))
+			started{judge.Local(judge.Member{Name: "exclusive", Validator: e})}))
 		a := &agent{TB: t, Manager: session.NewManager(j, o, slog.New(&lines{}))}
 
 		var mu sync.Mutex

@@ -39,11 +39,22 @@ type agent struct {
 	first atomic.Pointer[func()] // runs once when a session is about to begin
 }
 
-// newAgent returns an agent whose validator sequence has the mode.
+// newAgent returns an agent whose validator sequence has the mode. Nobody need wait for its
+// judge.
 func newAgent(t rapid.TB, mode string, o session.Options) *agent {
 	t.Helper()
+	return newAgentWith(t, mode, o, true)
+}
+
+// newAgentWith is newAgent with a judge that starts steps, or can only be waited for.
+func newAgentWith(t rapid.TB, mode string, o session.Options, starts bool) *agent {
+	t.Helper()
 	a := &agent{TB: t, judge: judge.New(chain(t, mode, 1)), log: &lines{}}
-	a.Manager = session.NewManager(meddling{a}, o, slog.New(a.log))
+	var j session.Judge = meddling{a}
+	if starts {
+		j = starting{meddling{a}}
+	}
+	a.Manager = session.NewManager(j, o, slog.New(a.log))
 	a.ports.Store(40000)
 	return a
 }
@@ -93,7 +104,26 @@ func every(interval time.Duration, req protocol.Request) protocol.Request {
 	return req
 }
 
+// do has a request judged without waiting where that can be, which is for tests of what must
+// hold either way.
 func do(c *session.Conn, req protocol.Request) session.Answer {
+	return doWithin(context.Background(), c, req, time.Now())
+}
+
+func doWithin(ctx context.Context, c *session.Conn, req protocol.Request, arrived time.Time) session.Answer {
+	to := newAnswered(req, arrived)
+	flush, started := c.Start(ctx, req, arrived, to)
+	if !started {
+		return c.Do(ctx, req, arrived)
+	}
+	if flush != nil {
+		flush.Flush()
+	}
+	return to.wait()
+}
+
+// doWaiting has a request judged by waiting.
+func doWaiting(c *session.Conn, req protocol.Request) session.Answer {
 	return c.Do(context.Background(), req, time.Now())
 }
 

@@ -73,8 +73,8 @@ func chain(t rapid.TB, mode string, generation uint64) *judge.Chain {
 			Limits:      judge.Limits{Floor: time.Second, Cap: 30 * time.Second},
 			AllowFaults: true,
 		},
-		judge.Local(judge.Member{Name: "sequence", Validator: order}),
-		judge.Local(judge.Member{Name: "min_timeout", Validator: timeout}, judge.Member{Name: "obedient", Validator: obedient{}}),
+		started{judge.Local(judge.Member{Name: "sequence", Validator: order})},
+		started{judge.Local(judge.Member{Name: "min_timeout", Validator: timeout}, judge.Member{Name: "obedient", Validator: obedient{}})},
 	)
 }
 
@@ -90,9 +90,21 @@ func (m meddling) First() judge.Expectation {
 }
 
 func (m meddling) Judge(ctx context.Context, s judge.Session, step judge.Step) judge.Judgement {
+	meddle(step)
+	return m.judge.Judge(ctx, s, step)
+}
+
+func meddle(step judge.Step) {
 	var o order
 	if step.Data != nil && json.Unmarshal(step.Data, &o) == nil && o.Panic != "" {
 		panic(o.Panic)
 	}
-	return m.judge.Judge(ctx, s, step)
+}
+
+// A starting Judge is one that need not be waited for.
+type starting struct{ meddling }
+
+func (m starting) Start(ctx context.Context, p *judge.Pending, s judge.Session, step judge.Step, to judge.Client) *judge.Chain {
+	meddle(step)
+	return m.judge.Start(ctx, p, s, step, to)
 }

@@ -146,16 +146,17 @@ func (m *Manager) publish(s *seat) {
 // again: a step, which puts the deadline off, does not touch it. The caller holds mu.
 func (m *Manager) arm(s *seat) {
 	deadline := s.deadline(m.options.Load())
-	switch in := deadline.Sub(m.clock.Now()); {
+	in := func() time.Duration { return deadline.Sub(m.clock.Now()) }
+	switch {
 	case !s.card.open && s.rest == nil: // it stays as long as its connection
 		if s.timer != nil {
 			s.timer.Stop()
 			s.fires = time.Time{}
 		}
 	case s.timer == nil:
-		s.timer, s.fires = m.clock.AfterFunc(in, func() { m.expire(s) }), deadline
+		s.timer, s.fires = m.clock.AfterFunc(in(), func() { m.expire(s) }), deadline
 	case s.fires.IsZero() || deadline.Before(s.fires):
-		s.timer.Reset(in)
+		s.timer.Reset(in())
 		s.fires = deadline
 	}
 }

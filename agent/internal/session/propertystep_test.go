@@ -99,8 +99,16 @@ func (w *world) repeat() {
 func (w *world) send(c int, req protocol.Request, o order, patience time.Duration) {
 	w.Helper()
 	arrived := time.Now()
-	answer := do(w.conns[c].Conn, req)
+	answer := w.way()(w.conns[c].Conn, req)
 	w.answered(call{conn: c, req: req, order: o, arrived: arrived}, answer, patience)
+}
+
+// way draws how a request is sent.
+func (w *world) way() func(*session.Conn, protocol.Request) session.Answer {
+	if rapid.Bool().Draw(w.T, "waiting") {
+		return doWaiting
+	}
+	return do
 }
 
 func (w *world) answered(c call, answer session.Answer, patience time.Duration) {

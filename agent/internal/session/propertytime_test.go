@@ -50,7 +50,8 @@ func (w *world) together() {
 	answers := make([]session.Answer, len(calls))
 	var running sync.WaitGroup
 	for i, call := range calls {
-		running.Go(func() { answers[i] = do(w.conns[call.conn].Conn, call.req) })
+		send := w.way()
+		running.Go(func() { answers[i] = send(w.conns[call.conn].Conn, call.req) })
 	}
 	running.Wait()
 	for i := range answers {

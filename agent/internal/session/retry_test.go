@@ -106,12 +106,12 @@ func TestStoppedBeforeItsTurn(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		sent := time.Now()
-		a.want("2 shutting_down", d.Do(ctx, request("a", 2, 2), sent))
+		a.want("2 shutting_down", doWithin(ctx, d, request("a", 2, 2), sent))
 		if took := time.Since(sent); took != time.Second {
 			t.Errorf("took %v, want until the context ended", took)
 		}
 		for range 20 { // ended already, though the turn is free
-			a.want("1 shutting_down", d.Do(ctx, named("never", 1), time.Now()))
+			a.want("1 shutting_down", doWithin(ctx, d, named("never", 1), time.Now()))
 		}
 		a.want("1 ok", <-first)
 		a.want("2 ok", do(c, request("a", 2, 2)))
@@ -130,7 +130,7 @@ func TestStoppedWhileBeingJudged(t *testing.T) {
 		slow.Data = order{Takes: time.Minute}.data()
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		a.want("2 shutting_down", c.Do(ctx, slow, time.Now()))
+		a.want("2 shutting_down", doWithin(ctx, c, slow, time.Now()))
 		a.want("2 ok", do(c, named("a", 2)))
 		c.Close()
 	})

@@ -15,16 +15,19 @@ const (
 	there = "192.0.2.2"
 )
 
-// inBubble runs the test on virtual time, with an agent whose validator sequence advances.
+// inBubble runs the test on virtual time, with an agent whose validator sequence advances: once
+// with a judge that must be waited for, and once with one that need not.
 // When it ends, the agent's tables must be sound and, once all has expired, empty.
 func inBubble(t *testing.T, test func(a *agent)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		a := newAgent(t, "advance", options)
-		test(a)
-		a.check()
-		a.expire()
-	})
+	for _, starts := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			a := newAgentWith(t, "advance", options, starts)
+			test(a)
+			a.check()
+			a.expire()
+		})
+	}
 }
 
 func TestSessionEndsWithItsLastStepAndTheNextBeginsAnother(t *testing.T) {

@@ -69,6 +69,16 @@ func (s *seat) take(ctx context.Context) bool {
 	}
 }
 
+// tryTake takes the turn if nobody has it.
+func (s *seat) tryTake() bool {
+	select {
+	case s.turn <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
 func (s *seat) pass() { <-s.turn }
 
 // label names the session at hand in logs.

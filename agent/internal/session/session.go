@@ -95,6 +95,11 @@ func begin(id string, client netip.AddrPort, steps int, first judge.Expectation,
 	return &session{id: id, client: client, steps: steps, began: now, replied: now, expects: first}
 }
 
+// state returns what the judge is to know of the session.
+func (s *session) state() judge.Session {
+	return judge.Session{ID: s.id, Position: s.position, Steps: s.steps, Memory: s.memory}
+}
+
 // step returns what the judge is to know of the request.
 func (s *session) step(req protocol.Request, arrived time.Time) judge.Step {
 	step := judge.Step{Arrived: arrived, Step: validator.Step{
