@@ -13,6 +13,7 @@ import (
 
 	"github.com/stepagent/stepagent/agent/internal/config"
 	"github.com/stepagent/stepagent/agent/internal/daemon"
+	"github.com/stepagent/stepagent/agent/internal/eventloop"
 	"github.com/stepagent/stepagent/agent/internal/logging"
 	"github.com/stepagent/stepagent/agent/internal/systemd"
 	"github.com/stepagent/stepagent/agent/internal/version"
@@ -56,6 +57,7 @@ func serve(ctx context.Context, from config.Sources, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	eventloop.LimitProcessors()
 	service, err := systemd.New(log)
 	if err != nil {
 		return err

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/config"
+	"github.com/stepagent/stepagent/agent/internal/eventloop"
 	"github.com/stepagent/stepagent/agent/internal/journal"
 	"github.com/stepagent/stepagent/agent/internal/judge"
 	"github.com/stepagent/stepagent/agent/internal/pluginhost"
@@ -60,6 +61,7 @@ type Agent struct {
 	options   Options
 	started   time.Time
 	listeners []net.Listener
+	loops     *eventloop.Loops
 	host      *pluginhost.Host
 	judge     *judge.Judge
 	sessions  *session.Manager
@@ -108,6 +110,9 @@ func (a *Agent) start(ctx context.Context) error {
 	if a.listeners, err = listeners(ctx, c, a.options.Service.Inherited()); err != nil {
 		return err
 	}
+	if a.loops, err = eventloop.New(eventloop.Usual()); err != nil {
+		return err
+	}
 	if a.host, err = newHost(a.options); err != nil {
 		return err
 	}
@@ -120,7 +125,7 @@ func (a *Agent) start(ctx context.Context) error {
 	a.config = c
 	a.judge = judge.New(newChain(1, c, a.set))
 	a.sessions = session.NewManager(a.judge, sessionOptions(c, a.record), a.options.Log)
-	a.server = server.New(a.sessions, serverOptions(c, a.options.Version, a.record), a.options.Log)
+	a.server = server.New(a.sessions, a.loops, serverOptions(c, a.options.Version, a.record), a.options.Log)
 	if a.admin, err = startAdmin(a, adminSocket(c, a.options.RuntimeDir, a.Addr())); err != nil {
 		return err
 	}
@@ -212,6 +217,9 @@ func (a *Agent) takeDown(ctx context.Context) {
 	closeRecord(a.record)
 	if a.host != nil {
 		a.host.Close()
+	}
+	if a.loops != nil {
+		a.loops.Close()
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"net/netip"
 	"os"
 	"runtime/debug"
@@ -16,110 +15,160 @@ import (
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
-// A conn is one connection. Its goroutine reads, judges and replies; other goroutines only
-// write replies that a fault has held back, and close it.
+// A conn is one connection. Either a goroutine of its own reads, judges and replies, or the
+// connection is parked in an event loop, see park.go. Other goroutines only write replies that
+// a fault has held back, and close it.
 type conn struct {
 	server   *Server
 	steps    context.Context // of the steps that are judged
 	probing  bool            // nobody's connection, see door
-	nc       net.Conn
 	addr     netip.AddrPort
-	reader   *protocol.Reader
 	sessions *session.Conn
-	quiet    time.Duration // the interval that the client declared last
-	naps
 
-	mu     sync.Mutex
-	phase  phase
-	reads  deadline
-	closed bool
-	held   map[*time.Timer]*account // replies that a fault holds back
+	// These are the goroutine's.
+	reader *protocol.Reader
+	unread []byte // came before the reader was made
+	wary   bool   // parks only when the client has been quiet for a while
+	stays  bool   // never parks
+
+	mu         sync.Mutex
+	nc         stream // nil while it is parked
+	phase      phase
+	quiet      time.Duration // the interval that the client declared last
+	quietSince time.Time
+	reads      deadline
+	closed     bool
+	held       map[*time.Timer]*account // replies that a fault holds back
+	letting    int                      // such replies that are being sent
+	berth
 
 	writing sync.Mutex
 	writes  deadline
 	out     []byte
 }
 
-// A phase is what a connection's goroutine is at, for a shutdown.
+// A stream is what a connection's goroutine reads and writes; a net.Conn is one.
+type stream interface {
+	io.ReadWriteCloser
+	SetReadDeadline(t time.Time) error
+	SetWriteDeadline(t time.Time) error
+}
+
+// A phase is what a connection is at.
 type phase uint8
 
 const (
-	busy    phase = iota // has a message judged, or replies
-	idle                 // waits for the first byte of a message
-	reading              // waits for the rest of one
+	busy    phase = iota // its goroutine has a message judged, or replies
+	idle                 // its goroutine waits for the first byte of a message
+	reading              // its goroutine waits for the rest of one
+	parked               // a loop waits for a message
+	asked                // it is parked, and a message is being judged
 )
 
 // drainTime is how long the rest of a message may take to arrive once the agent is stopping,
 // and the client to close when it has its last reply.
 const drainTime = 200 * time.Millisecond
 
-func newConn(s *Server, nc net.Conn, addr netip.AddrPort) *conn {
-	c := &conn{server: s, steps: s.steps, nc: nc, addr: addr}
+func newConn(s *Server, nc stream, addr netip.AddrPort) *conn {
+	c := &conn{server: s, steps: s.steps, nc: nc, addr: addr, berth: berth{fd: -1}}
 	if p, ok := nc.(probe); ok {
 		c.steps, c.probing = p.judging, true
 	}
 	return c
 }
 
-// serve handles messages until the connection ends.
+// serve handles messages until the connection ends or is parked.
 func (c *conn) serve() {
 	s := c.server
-	c.reader = protocol.NewReader(c, s.options.Load().MessageBytes)
 	sessions := s.sessions
 	if c.probing {
 		sessions = s.probes
 	}
-	c.sessions = sessions.Connect(session.Peer{Addr: c.addr, Gone: peerGone(c.nc)})
-	c.nap = firstNap
-	c.goOn()
+	c.stays = c.probing || s.loops == nil
+	c.sessions = sessions.Connect(session.Peer{Addr: c.addr, Gone: c.peerGone})
+	c.goOn(nil)
 }
 
-// goOn handles messages until the connection ends, or until its client has been quiet for so
-// long that another goroutine, whose stack is small, waits in the place of this one.
-func (c *conn) goOn() {
-	defer c.end()
-	for c.awaitMessage() && c.handleMessage() {
-	}
-}
-
-// end, deferred, ends the connection, or leaves it to another goroutine.
-func (c *conn) end() {
-	if p := recover(); p != nil {
-		c.failed(p)
-	} else if c.napping {
-		c.napping = false
-		c.server.running.Go(c.goOn)
+// goOn does something first, if there is something, and then handles messages until the
+// connection ends or is parked.
+func (c *conn) goOn(first func() bool) {
+	ours := true // once it is parked, it may have another goroutine already
+	defer func() {
+		if p := recover(); p != nil {
+			c.failed(p, debug.Stack())
+		}
+		if ours {
+			c.end()
+		}
+	}()
+	c.reader = protocol.NewReader(c, c.server.options.Load().MessageBytes)
+	if first != nil && !first() {
 		return
 	}
+	for {
+		switch c.awaitMessage() {
+		case arriving:
+			if !c.handleMessage() {
+				return
+			}
+		case ending:
+			return
+		case leaving:
+			ours = false
+			return
+		}
+	}
+}
+
+// end ends the connection.
+func (c *conn) end() {
 	c.sessions.Close()
 	c.cut()
 	c.server.dismiss(c)
 }
 
 // failed tells of a defect that one connection met, which must not end the others.
-func (c *conn) failed(p any) {
+func (c *conn) failed(p any, stack []byte) {
 	c.server.log.Error("panic while serving a connection", slog.String("client", c.addr.String()),
-		slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+		slog.Any("panic", p), slog.String("stack", string(stack)))
 	c.turnAway(protocol.Internal, "the agent failed on this message")
 }
 
-// awaitMessage returns true when the first byte of a message is there.
-func (c *conn) awaitMessage() bool {
-	if c.server.draining.Load() {
-		return c.refuseRest()
+// awaited is what came of waiting for a message.
+type awaited uint8
+
+const (
+	arriving awaited = iota // its first byte is there
+	ending                  // none will come
+	leaving                 // a loop waits for it
+)
+
+// awaitMessage waits for the first byte of a message.
+func (c *conn) awaitMessage() awaited {
+	switch {
+	case c.server.draining.Load():
+		c.refuseRest()
+		return ending
+	case c.reader.Buffered():
+		return arriving
+	case !c.wary && c.park():
+		return leaving
+	case !c.enter(idle, c.server.options.Load().IdleTimeout+c.quiet, 0):
+		c.refuseRest()
+		return ending
 	}
-	if !c.reader.Buffered() {
-		idleTimeout := c.server.options.Load().IdleTimeout
-		// A goroutine that goes on with waiting has the deadline of the one before.
-		if !c.rested && !c.enter(idle, idleTimeout+c.quiet, 0) {
-			return c.refuseRest()
-		}
-		if err := c.reader.Wait(); err != nil {
-			c.napping = errors.Is(err, errNap)
-			return !c.napping && c.refuseUnread(err)
+	for {
+		err := c.reader.Wait()
+		switch {
+		case err == nil:
+			return arriving
+		case !errors.Is(err, errQuiet):
+			c.refuseUnread(err)
+			return ending
+		case c.park():
+			return leaving
 		}
 	}
-	return true
 }
 
 // enter says what the goroutine will be at and how long it may read for that: within limit,
@@ -136,8 +185,8 @@ func (c *conn) enter(p phase, limit, draining time.Duration) bool {
 	c.phase = p
 	now := time.Now()
 	look := now.Add(limit)
-	if p == idle {
-		c.quietSince, look = now, now.Add(c.nap)
+	if p == idle && !c.stays {
+		c.quietSince, look = now, now.Add(calmAfter)
 	}
 	c.reads.put(now.Add(limit), look, c.nc.SetReadDeadline)
 	return true
@@ -159,13 +208,14 @@ func (c *conn) drain() {
 		_ = c.nc.SetReadDeadline(time.Now())
 	case reading:
 		_ = c.nc.SetReadDeadline(time.Now().Add(drainTime))
-	case busy:
+	case parked:
+		c.unpark(nil, nil)
+	case busy, asked:
 	}
 }
 
 // handleMessage reads one message and answers it; false ends the connection.
 func (c *conn) handleMessage() bool {
-	c.wake()
 	o := c.server.options.Load()
 	c.reader.SetMax(o.MessageBytes)
 	c.enter(reading, o.MessageTime, drainTime) // for the whole message, whatever trickles in
@@ -237,9 +287,9 @@ func (c *conn) refuseUnread(err error) bool {
 
 // refuseRest tells a client that sent ahead, when the agent stops, that its further messages
 // are not judged.
-func (c *conn) refuseRest() bool {
+func (c *conn) refuseRest() {
 	_ = c.nc.SetReadDeadline(time.Now()) // only what has been read already
-	for c.reader.Buffered() {
+	for c.reader.Buffered() || len(c.unread) > 0 {
 		message, err := c.reader.Next()
 		if err != nil {
 			break
@@ -250,11 +300,10 @@ func (c *conn) refuseRest() bool {
 		}
 		reply.ErrorCode = c.server.options.Load().Codes.Of(reply.Reason)
 		if !c.send(reply) {
-			return false
+			return
 		}
 	}
 	c.linger(drainTime)
-	return false
 }
 
 // cut closes the connection and drops replies that are held back.
@@ -262,6 +311,10 @@ func (c *conn) cut() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
+		return
+	}
+	if c.phase == asked {
+		c.hangUp()
 		return
 	}
 	c.closed = true

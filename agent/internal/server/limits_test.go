@@ -8,7 +8,6 @@ import (
 	"net"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -241,46 +240,6 @@ func TestFloodLogsLittle(t *testing.T) {
 	if n := strings.Count(log.String(), "bad message"); n == 0 || n > 100 {
 		t.Errorf("300 bad clients made %d lines", n)
 	}
-}
-
-// TestOutOfDescriptors: with no descriptor left for a connection the server waits, and goes
-// on as soon as there is one.
-func TestOutOfDescriptors(t *testing.T) {
-	h := start(t, defaults())
-	p := h.dial(t)
-	p.send(`{"step_id":1}`)
-	p.expect(`"error_code":0`) // it has its descriptor
-	var before syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
-		t.Fatal(err)
-	}
-	next, err := syscall.Open("/dev/null", syscall.O_RDONLY|syscall.O_CLOEXEC, 0) // the next free number
-	if err != nil {
-		t.Fatal(err)
-	}
-	low := before
-	low.Cur = uint64(next) + 1 // one more for the client's end, none for the server's
-	if err := syscall.Close(next); err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &low); err != nil {
-		t.Fatal(err)
-	}
-	restore := func() {
-		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
-			t.Fatal(err)
-		}
-	}
-	defer restore()
-	waiting := h.dial(t)
-	waiting.send(`{"step_id":1}`)
-	p.send(`{"step_id":2}`)
-	p.expect(`"error_code":0`) // those that are served already go on
-	if accepted := h.Stats().Accepted; accepted != 1 {
-		t.Fatalf("%d connections accepted, want the limit to hold back the second", accepted)
-	}
-	restore()
-	waiting.expect(`"error_code":0`)
 }
 
 func waitFor(t *testing.T, what string, ok func() bool) {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"time"
 
@@ -59,7 +58,7 @@ func (c *conn) misbehave(answer session.Answer, req protocol.Request, arrived ti
 		return true
 	case validator.FaultReset:
 		noted.settle(false)
-		if tcp, ok := c.nc.(*net.TCPConn); ok {
+		if tcp, ok := c.nc.(interface{ SetLinger(seconds int) error }); ok {
 			_ = tcp.SetLinger(0) // so that closing sends RST, tcp(7)
 		}
 		return false
@@ -102,6 +101,7 @@ func (c *conn) hold(d time.Duration, reply protocol.Reply, noted *account) {
 	timer = time.AfterFunc(max(d, 0), func() {
 		c.mu.Lock()
 		delete(c.held, timer)
+		c.letting++
 		closed := c.closed
 		c.mu.Unlock()
 		sent := !closed && c.send(reply)
@@ -109,6 +109,9 @@ func (c *conn) hold(d time.Duration, reply protocol.Reply, noted *account) {
 		if !closed && !sent {
 			c.cut()
 		}
+		c.mu.Lock()
+		c.letting--
+		c.mu.Unlock()
 	})
 	c.held[timer] = noted
 }

@@ -1,9 +1,11 @@
 // Package server is the agent's end of the connections: it accepts them, holds them to
 // their limits, reads requests, has each judged in its session, and writes the replies.
 //
-// One goroutine serves one connection, one message at a time: a client that sends ahead
-// finds its further messages waiting in its own socket. What happens to one connection,
-// however hostile its client, is of no concern to the others.
+// A connection is served one message at a time: a client that sends ahead finds its further
+// messages waiting in its own socket. Where all is as usual, a message comes at once and alone, and
+// the reply goes at once: then a few event loops serve all connections. Whatever else happens
+// to a connection is seen to by a goroutine of its own, until its client is quiet. What
+// happens to one connection, however hostile its client, is of no concern to the others.
 package server
 
 import (
@@ -19,6 +21,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/eventloop"
 	"github.com/stepagent/stepagent/agent/internal/session"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
@@ -55,6 +58,7 @@ type Options struct {
 type Server struct {
 	sessions *session.Manager
 	probes   *session.Manager
+	loops    *eventloop.Loops
 	log      *slog.Logger
 	notes    notes
 	options  atomic.Pointer[Options]
@@ -69,7 +73,7 @@ type Server struct {
 	conns    map[*conn]struct{} // of clients
 	byAddr   map[netip.Addr]int
 	stats    Stats
-	running  sync.WaitGroup
+	running  sync.WaitGroup // connections, and those who are turned away
 	refusing chan struct{}
 }
 
@@ -84,11 +88,12 @@ type Stats struct {
 	NotAllowed uint64 `json:"not_allowed"`
 }
 
-// New returns a Server that has steps judged by sessions.
-func New(sessions *session.Manager, options Options, log *slog.Logger) *Server {
+// New returns a Server that has steps judged by sessions. Without loops, which may be nil, every
+// connection has a goroutine; they are closed after the server has been shut down.
+func New(sessions *session.Manager, loops *eventloop.Loops, options Options, log *slog.Logger) *Server {
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Server{
-		sessions: sessions, probes: sessions.ForProbes(), log: log, notes: newNotes(), steps: ctx, stop: stop,
+		sessions: sessions, loops: loops, probes: sessions.ForProbes(), log: log, notes: newNotes(), steps: ctx, stop: stop,
 		doors:    map[*door]struct{}{},
 		conns:    map[*conn]struct{}{},
 		byAddr:   map[netip.Addr]int{},
@@ -179,7 +184,8 @@ func (s *Server) admit(nc net.Conn) {
 		c.cut()
 		return
 	case c.probing:
-		s.running.Go(c.serve)
+		s.running.Add(1)
+		go c.serve()
 	case !o.allows(addr.Addr()):
 		s.stats.NotAllowed++
 		s.mu.Unlock()
@@ -195,7 +201,8 @@ func (s *Server) admit(nc net.Conn) {
 		s.stats.Accepted++
 		s.conns[c] = struct{}{}
 		s.byAddr[addr.Addr()]++
-		s.running.Go(c.serve)
+		s.running.Add(1)
+		go c.serve()
 	}
 	if full != "" {
 		s.stats.Refused++
@@ -233,6 +240,7 @@ func (s *Server) refuse(c *conn, detail string) {
 
 // dismiss forgets a connection that has closed.
 func (s *Server) dismiss(c *conn) {
+	defer s.running.Done()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c.probing {

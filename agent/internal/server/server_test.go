@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/stepagent/stepagent/agent/internal/eventloop"
 	"github.com/stepagent/stepagent/agent/internal/judge"
 	"github.com/stepagent/stepagent/agent/internal/server"
 	"github.com/stepagent/stepagent/agent/internal/session"
@@ -53,8 +54,21 @@ func chain(t *testing.T, more ...judge.Member) *judge.Chain {
 	}, more...)
 	return judge.NewChain(judge.Options{
 		Generation: 1, Limits: judge.Limits{Floor: time.Second, Cap: 30 * time.Second}, AllowFaults: true,
-	}, judge.Local(members...))
+	}, later{judge.Local(members...)})
 }
+
+// later is a group whose answers come some time after it has been asked, from another goroutine.
+type later struct{ judge.Group }
+
+func (l later) Start(bound judge.Bound, call judge.Call, to judge.Receiver, index int) {
+	go func() {
+		ctx := bound.Context()
+		defer ctx.Release()
+		to.Receive(index, l.Judge(ctx, call))
+	}()
+}
+
+func (l later) Flush() {}
 
 // A harness is a server on a loopback port.
 type harness struct {
@@ -90,7 +104,12 @@ func startOn(t *testing.T, listener net.Listener, options server.Options, to io.
 		TakeoverWait: 250 * time.Millisecond, RememberedReplies: 64, RememberedBytes: 64 << 20,
 		MaxOpen: 16384, MaxOpenPerAddress: 8192,
 	}, log)
-	h := &harness{Server: server.New(sessions, options, log), sessions: sessions, addr: listener.Addr().String()}
+	loops, err := eventloop.New(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(loops.Close)
+	h := &harness{Server: server.New(sessions, loops, options, log), sessions: sessions, addr: listener.Addr().String()}
 	served := make(chan error, 1)
 	go func() { served <- h.Serve(listener) }()
 	t.Cleanup(func() {

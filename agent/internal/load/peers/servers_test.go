@@ -6,6 +6,7 @@ import (
 	"net"
 
 	"github.com/stepagent/stepagent/agent/internal/config"
+	"github.com/stepagent/stepagent/agent/internal/eventloop"
 	"github.com/stepagent/stepagent/agent/internal/judge"
 	"github.com/stepagent/stepagent/agent/internal/server"
 	"github.com/stepagent/stepagent/agent/internal/session"
@@ -60,7 +61,7 @@ func serveInProcess(address string) error {
 		return err
 	}
 	chain := judge.NewChain(judge.Options{Generation: 1, Limits: judge.Limits{Floor: c.Judging.Floor, Cap: c.Judging.Cap}},
-		judge.Local(judge.Member{Name: sequence.Name, Validator: order}, judge.Member{Name: mintimeout.Name, Validator: timeout}))
+		judge.Inline(judge.Member{Name: sequence.Name, Validator: order}, judge.Member{Name: mintimeout.Name, Validator: timeout}))
 	log := slog.New(slog.DiscardHandler)
 	sessions := session.NewManager(judge.New(chain), session.Options{
 		Steps: c.Session.Steps, IdleTimeout: c.Session.IdleTimeout, ResumeWindow: c.Session.ResumeWindow, LongestInterval: c.Session.LongestInterval,
@@ -68,7 +69,12 @@ func serveInProcess(address string) error {
 		MaxOpenPerAddress: c.Limits.SessionsPerAddress, RememberedBytes: c.Limits.RememberedBytes,
 		Codes: protocol.Codes(c.ErrorCodes),
 	}, log)
-	s := server.New(sessions, server.Options{
+	eventloop.LimitProcessors()
+	loops, err := eventloop.New(eventloop.Usual())
+	if err != nil {
+		return err
+	}
+	s := server.New(sessions, loops, server.Options{
 		Allow: c.Allowed(), Connections: c.Limits.Connections, ConnectionsPerAddress: c.Limits.ConnectionsPerAddress,
 		MessageBytes: c.Limits.MessageBytes, MessageTime: c.Limits.MessageTime, ReplyTime: c.Limits.ReplyTime,
 		PipelinedMessages: c.Limits.PipelinedMessages, IdleTimeout: c.Session.IdleTimeout,

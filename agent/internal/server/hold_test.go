@@ -1,0 +1,26 @@
+package server_test
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stepagent/stepagent/plugins/validator"
+)
+
+// TestHeldBackUntilParked: replies that are held back until just when the connection would be
+// parked for being quiet, see calmAfter, are sent by somebody else meanwhile.
+func TestHeldBackUntilParked(t *testing.T) {
+	h := start(t, defaults(), faulty(validator.Fault{Kind: validator.FaultDelay, Delay: 19900 * time.Microsecond}))
+	var clients sync.WaitGroup
+	for range 50 {
+		p := h.dial(t)
+		clients.Go(func() {
+			for range 40 {
+				p.send(`{"step_id":2}`)
+				p.expect(`"step_id":2`)
+			}
+		})
+	}
+	clients.Wait()
+}
