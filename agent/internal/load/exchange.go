@@ -1,0 +1,110 @@
+package load
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+)
+
+// bufferBytes holds any reply of the agent: a detail has at most 512 bytes.
+const bufferBytes = 2048
+
+// step makes one exchange; false when there was trouble.
+func (c *client) step(ctx context.Context, due time.Time) bool {
+	if c.conn == nil && !c.connect(ctx) {
+		return false
+	}
+	e := &c.exchanges[c.place]
+	line, err := c.exchange(e.Request, due)
+	c.pace.now = time.Now()
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return c.trouble(noReply, e, fmt.Sprintf("none came within %v", c.run.options.Wait))
+	case err != nil:
+		return c.trouble(lost, e, err.Error())
+	}
+	reply, rest := cut(line)
+	if k := e.check(reply); k != right {
+		return c.trouble(k, e, fmt.Sprintf("%q", reply))
+	}
+	if len(rest) > 0 {
+		return c.trouble(unasked, e, fmt.Sprintf("%q after the reply", rest))
+	}
+	c.advance(due)
+	return true
+}
+
+// exchange sends a request and returns what came up to the end of a line, and after it.
+func (c *client) exchange(request []byte, due time.Time) ([]byte, error) {
+	sent := c.pace.now
+	if sent.Before(due) {
+		sent = due
+	}
+	c.sent.Store(sent.UnixNano())
+	defer c.sent.Store(0)
+	if _, err := c.conn.Write(request); err != nil {
+		return nil, err
+	}
+	if c.buffer == nil {
+		c.buffer = make([]byte, bufferBytes)
+	}
+	for n := 0; ; {
+		got, err := c.conn.Read(c.buffer[n:])
+		n += got
+		if got > 0 && bytes.IndexByte(c.buffer[n-got:n], '\n') >= 0 || n == len(c.buffer) {
+			return c.buffer[:n], nil
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) && time.Since(sent) < c.run.options.Wait {
+			// The watch meant the request before this one.
+			_ = c.conn.SetReadDeadline(time.Time{}) // fails only when closed
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+func cut(line []byte) (reply, rest []byte) {
+	if end := bytes.IndexByte(line, '\n'); end >= 0 {
+		return line[:end+1], line[end+1:]
+	}
+	return line, nil // a buffer full
+}
+
+// advance counts a verdict that is as it must be and goes on to the next exchange.
+func (c *client) advance(due time.Time) {
+	c.place++
+	whole := c.place == len(c.exchanges)
+	if c.finishing {
+		c.tally.finishing(whole)
+	} else {
+		c.tally.right(due, c.pace.now, whole)
+	}
+	if whole {
+		c.place = 0
+	}
+	switch c.run.options.Reconnect {
+	case EachStep:
+		c.disconnect()
+	case EachSession:
+		if whole {
+			c.disconnect()
+		}
+	}
+}
+
+// trouble counts what went wrong with an exchange and has the client do what is to be done
+// about it. It returns false.
+func (c *client) trouble(k kind, e *Exchange, got string) bool {
+	c.tally.trouble(k, fmt.Sprintf("client %d, step %d of its procedure: sent %s, got %s",
+		c.number+1, c.place+1, bytes.TrimSpace(e.Request), got))
+	if !k.again() {
+		c.disconnect()
+		c.begin()
+	}
+	return false
+}
