@@ -1,8 +1,8 @@
 package load
 
 import (
-	"context"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -15,7 +15,8 @@ const (
 	lastPause  = time.Second
 )
 
-// A client performs its procedure over and over on a goroutine of its own.
+// A client performs its procedure over and over, on a goroutine of its own or, while nothing
+// unusual happens, parked in an event loop, see park.go.
 type client struct {
 	run       *run
 	tally     *tally
@@ -27,15 +28,24 @@ type client struct {
 	pace      pace
 	pause     time.Duration
 	buffer    []byte
+	begun     *handover // of the next exchange; nil when nothing of it has been done
+	calm      int       // exchanges since something unusual happened
 
 	sent atomic.Int64 // when the request in flight was sent, Unix time in ns; 0 for none
 
-	mu   sync.Mutex // for conn, which the watch needs as well
-	conn net.Conn
+	mu   sync.Mutex // for conn, which the watch needs as well, and for all of a parked client
+	conn stream     // nil when there is none, and while the client is parked
+	fd   int        // the socket of a parked client, else -1
+}
+
+// A stream is what a client's goroutine needs of a connection.
+type stream interface {
+	io.ReadWriteCloser
+	SetReadDeadline(t time.Time) error
 }
 
 func newClient(r *run, number int) *client {
-	c := &client{run: r, number: number, tally: r.tallies[number%len(r.tallies)], pause: firstPause}
+	c := &client{run: r, number: number, tally: r.tallies[number%len(r.tallies)], pause: firstPause, calm: calmAfter, fd: -1}
 	c.begin()
 	return c
 }
@@ -51,33 +61,62 @@ func (c *client) begin() {
 	c.exchanges = c.run.options.Plan.Exchanges(session)
 }
 
-// perform sends steps until the load is over.
-func (c *client) perform(ctx context.Context) {
-	defer c.disconnect()
+// perform has a loop or a goroutine send steps until the load is over.
+func (c *client) perform() {
 	c.pace = newPace(c.run, c.number)
-	for due, ok := c.pace.first(); ok; due, ok = c.pace.next() {
-		for !c.step(ctx, due) {
-			// The same or another step takes the place of the one that failed, once the pause
-			// is over.
-			if !c.rest() {
-				c.tally.skip(c.pace.left())
-				return
-			}
-			if c.run.options.Rate == 0 {
-				due = time.Now()
-			}
-		}
-		c.pause = firstPause
+	if c.run.loops == nil {
+		go func() { c.goOn(c.pace.first()) }()
+		return
 	}
+	if due, ok := c.pace.first(); !ok || !c.park() {
+		go c.goOn(due, ok)
+	}
+}
+
+// goOn sends steps until the load is over or the client is parked. The first is due at a time,
+// unless ok says that there is none.
+func (c *client) goOn(due time.Time, ok bool) {
+	for ; ok; due, ok = c.pace.next() {
+		if c.park() {
+			return // it may have another goroutine already
+		}
+		if !c.insist(due) {
+			c.end()
+			return
+		}
+	}
+	c.finish()
+	c.end()
+}
+
+// insist sends a step until it or another in its place has the reply that it must get; false
+// when the load is over before.
+func (c *client) insist(due time.Time) bool {
+	for !c.step(due) {
+		if !c.rest() {
+			return false
+		}
+		if c.run.options.Rate == 0 {
+			due = time.Now()
+		}
+	}
+	c.pause = firstPause
+	c.calm++
+	return true
+}
+
+// end is the last that a client does.
+func (c *client) end() {
 	c.tally.skip(c.pace.left())
-	c.finish(ctx)
+	c.disconnect()
+	c.run.running.Done()
 }
 
 // finish takes the session that is under way at the end of the load to its last step, so that
 // the agent has no session to keep open for nobody. What these steps take is not counted.
-func (c *client) finish(ctx context.Context) {
+func (c *client) finish() {
 	c.finishing = true
-	for c.place > 0 && !c.run.stopped.Load() && c.step(ctx, time.Now()) {
+	for c.place > 0 && !c.run.stopped.Load() && c.step(time.Now()) {
 		continue
 	}
 }
@@ -94,11 +133,11 @@ func (c *client) rest() bool {
 }
 
 // connect makes the client's connection; false when that fails.
-func (c *client) connect(ctx context.Context) bool {
+func (c *client) connect() bool {
 	dialer := net.Dialer{Timeout: c.run.options.Wait, KeepAlive: -1}
-	conn, err := dialer.DialContext(ctx, "tcp", c.run.options.Address)
+	conn, err := dialer.DialContext(c.run.ctx, "tcp", c.run.options.Address)
 	if err != nil {
-		if ctx.Err() == nil {
+		if c.run.ctx.Err() == nil {
 			c.tally.trouble(refused, dialProblem(err))
 		}
 		return false
@@ -121,12 +160,21 @@ func (c *client) disconnect() {
 
 // expire ends the wait for a reply to a request that was sent before.
 func (c *client) expire(before time.Time) {
-	if sent := c.sent.Load(); sent == 0 || sent > before.UnixNano() {
+	if !c.waits(before) {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.fd >= 0 && c.waits(before) {
+		c.unpark(&handover{}, true)
+	}
 	if c.conn != nil {
 		_ = c.conn.SetReadDeadline(time.Now()) // fails only when closed
 	}
+}
+
+// waits reports whether a request is in flight that was sent before.
+func (c *client) waits(before time.Time) bool {
+	sent := c.sent.Load()
+	return sent != 0 && sent <= before.UnixNano()
 }

@@ -2,7 +2,6 @@ package load
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -13,8 +12,8 @@ import (
 const bufferBytes = 2048
 
 // step makes one exchange; false when there was trouble.
-func (c *client) step(ctx context.Context, due time.Time) bool {
-	if c.conn == nil && !c.connect(ctx) {
+func (c *client) step(due time.Time) bool {
+	if c.conn == nil && !c.connect() {
 		return false
 	}
 	e := &c.exchanges[c.place]
@@ -37,7 +36,8 @@ func (c *client) step(ctx context.Context, due time.Time) bool {
 	return true
 }
 
-// exchange sends a request and returns what came up to the end of a line, and after it.
+// exchange sends a request and returns what came up to the end of a line, and after it. It goes
+// on with what a loop has begun.
 func (c *client) exchange(request []byte, due time.Time) ([]byte, error) {
 	sent := c.pace.now
 	if sent.Before(due) {
@@ -45,26 +45,33 @@ func (c *client) exchange(request []byte, due time.Time) ([]byte, error) {
 	}
 	c.sent.Store(sent.UnixNano())
 	defer c.sent.Store(0)
-	if _, err := c.conn.Write(request); err != nil {
-		return nil, err
+	begun := handover{unsent: request}
+	if c.begun != nil {
+		begun, c.begun = *c.begun, nil
+	}
+	if len(begun.unsent) > 0 {
+		if _, err := c.conn.Write(begun.unsent); err != nil {
+			return nil, err
+		}
 	}
 	if c.buffer == nil {
 		c.buffer = make([]byte, bufferBytes)
 	}
-	for n := 0; ; {
-		got, err := c.conn.Read(c.buffer[n:])
-		n += got
-		if got > 0 && bytes.IndexByte(c.buffer[n-got:n], '\n') >= 0 || n == len(c.buffer) {
+	n, seen, err := copy(c.buffer, begun.read), 0, begun.err
+	for {
+		if bytes.IndexByte(c.buffer[seen:n], '\n') >= 0 || n == len(c.buffer) {
 			return c.buffer[:n], nil
 		}
 		if errors.Is(err, os.ErrDeadlineExceeded) && time.Since(sent) < c.run.options.Wait {
 			// The watch meant the request before this one.
-			_ = c.conn.SetReadDeadline(time.Time{}) // fails only when closed
-			continue
+			err = c.conn.SetReadDeadline(time.Time{}) // fails only when closed
 		}
 		if err != nil {
 			return nil, err
 		}
+		seen = n
+		n, err = c.conn.Read(c.buffer[n:])
+		n += seen
 	}
 }
 

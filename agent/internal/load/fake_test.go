@@ -16,11 +16,15 @@ import (
 type fakeAgent struct {
 	address string
 	answer  func(place int, r request) string
+	deliver deliverer
 
 	mu       sync.Mutex
 	received int
 	running  sync.WaitGroup
 }
+
+// A deliverer sends an answer; false closes the connection.
+type deliverer func(place int, conn *net.TCPConn, answer string) bool
 
 // request is what the fake agent reads of a request.
 type request struct {
@@ -46,7 +50,13 @@ func (r request) right() string {
 
 func newFakeAgent(t *testing.T, answer func(place int, r request) string) *fakeAgent {
 	t.Helper()
-	f := &fakeAgent{answer: answer}
+	return newUnusualAgent(t, answer, nil)
+}
+
+// newUnusualAgent returns one that sends its answers in a way of its own.
+func newUnusualAgent(t *testing.T, answer func(place int, r request) string, deliver deliverer) *fakeAgent {
+	t.Helper()
+	f := &fakeAgent{answer: answer, deliver: deliver}
 	f.address = f.listen(t, "127.0.0.1:0").Addr().String()
 	return f
 }
@@ -97,7 +107,10 @@ func (f *fakeAgent) serve(conn net.Conn) {
 		if answer == hangUp {
 			return
 		}
-		if _, err := conn.Write([]byte(answer)); err != nil {
+		if f.deliver != nil && !f.deliver(place, conn.(*net.TCPConn), answer) {
+			return
+		}
+		if f.deliver == nil && !write(conn, answer) {
 			return
 		}
 	}
@@ -121,4 +134,9 @@ func plan(t *testing.T, name string) Plan {
 func options(t *testing.T, address string, clients int) Options {
 	t.Helper()
 	return Options{Address: address, Clients: clients, Duration: time.Hour, Plan: plan(t, "success")}
+}
+
+func write(conn net.Conn, answer string) bool {
+	_, err := conn.Write([]byte(answer))
+	return err == nil
 }

@@ -7,6 +7,11 @@
 // became of the others, and a reply's time counts from then: an agent that falls behind
 // cannot slow down the clock that it is measured by.
 //
+// A few event loops serve all clients of a closed loop that keep their connections, so that what
+// the generator takes of the machine is little more than what the kernel needs for the messages.
+// A client has a goroutine only while something unusual happens to it, with a rate, with new
+// connections for sessions or steps, and where there are no event loops.
+//
 // At the end each session is taken to its last step, outside of the measurement, so that the
 // agent keeps none open for a client that will not come back.
 //
@@ -25,13 +30,19 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/eventloop"
 )
+
+// loopFiles is how many files an event loop has open itself.
+const loopFiles = 2
 
 // ErrUnreachable is returned by Run when not one client got a connection.
 var ErrUnreachable = errors.New("no agent could be reached")
 
 // A run is one load under way.
 type run struct {
+	ctx     context.Context // ends the load before its time
 	options Options
 	name    string // common to the names of all its sessions
 	tallies []*tally
@@ -39,6 +50,8 @@ type run struct {
 	begins  time.Time
 	ends    time.Time
 	stopped atomic.Bool
+	loops   *eventloop.Loops // for parked clients; nil where none is parked
+	running sync.WaitGroup   // the clients
 }
 
 // Run puts the load on the agent and returns what came of it. It returns when all clients
@@ -51,11 +64,15 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	if o.Wait <= 0 {
 		o.Wait = DefaultWait
 	}
-	if err := allowFiles(o.Clients + spareFiles); err != nil {
+	if err := allowFiles(o.Clients + spareFiles + loopFiles*eventloop.Usual()); err != nil {
 		return Result{}, err
 	}
-	r := newRun(o)
-	if err := r.connect(ctx); err != nil {
+	r := newRun(ctx, o)
+	if err := r.connect(); err != nil {
+		return Result{}, err
+	}
+	if err := r.startLoops(); err != nil {
+		r.hangUp()
 		return Result{}, err
 	}
 	r.begins = time.Now()
@@ -65,18 +82,21 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	var aside sync.WaitGroup
 	aside.Go(func() { r.watch(done) })
 	aside.Go(func() { r.report(done) })
-	var clients sync.WaitGroup
+	r.running.Add(len(r.clients))
 	for _, c := range r.clients {
-		clients.Go(func() { c.perform(ctx) })
+		c.perform()
 	}
-	clients.Wait()
+	r.running.Wait()
 	close(done)
 	aside.Wait()
+	if r.loops != nil {
+		r.loops.Close()
+	}
 	return r.result(time.Now()), nil
 }
 
-func newRun(o Options) *run {
-	r := &run{options: o, name: fmt.Sprintf("load-%06x", rand.Uint32N(1<<24))}
+func newRun(ctx context.Context, o Options) *run {
+	r := &run{ctx: ctx, options: o, name: fmt.Sprintf("load-%06x", rand.Uint32N(1<<24))}
 	for range min(o.Clients, 4*runtime.GOMAXPROCS(0)) {
 		r.tallies = append(r.tallies, newTally(o.Wait))
 	}
@@ -87,23 +107,23 @@ func newRun(o Options) *run {
 }
 
 // connect gives every client its first connection, before the clock starts.
-func (r *run) connect(ctx context.Context) error {
+func (r *run) connect() error {
 	var dialing sync.WaitGroup
 	slots := make(chan struct{}, maxDialing)
 	for _, c := range r.clients {
 		slots <- struct{}{}
-		if ctx.Err() != nil {
+		if r.ctx.Err() != nil {
 			break
 		}
 		dialing.Go(func() {
 			defer func() { <-slots }()
-			c.connect(ctx)
+			c.connect()
 		})
 	}
 	dialing.Wait()
-	if err := ctx.Err(); err != nil {
+	if r.ctx.Err() != nil {
 		r.hangUp()
-		return context.Cause(ctx)
+		return context.Cause(r.ctx)
 	}
 	result := r.result(time.Now())
 	if result.Made > 0 {
@@ -112,60 +132,23 @@ func (r *run) connect(ctx context.Context) error {
 	return fmt.Errorf("%w at %s: %s", ErrUnreachable, r.options.Address, result.example(refused))
 }
 
+// startLoops starts loops where clients can be parked.
+func (r *run) startLoops() (err error) {
+	if r.options.Rate > 0 || r.options.Reconnect != Never {
+		return nil
+	}
+	r.loops, err = eventloop.New(eventloop.Usual())
+	if errors.Is(err, eventloop.ErrUnsupported) {
+		return nil
+	}
+	return err
+}
+
 func (r *run) hangUp() {
 	for _, c := range r.clients {
 		c.disconnect()
 	}
 }
 
-// watch ends waits that have lasted too long. It looks at all clients once in a while, since
-// a deadline set at each step would cost more than the step.
-func (r *run) watch(done <-chan struct{}) {
-	tick := time.NewTicker(min(max(r.options.Wait/20, 5*time.Millisecond), time.Second))
-	defer tick.Stop()
-	for {
-		select {
-		case <-done:
-			return
-		case now := <-tick.C:
-			for _, c := range r.clients {
-				c.expire(now.Add(-r.options.Wait))
-			}
-		}
-	}
-}
-
-// report calls Progress until the load is over.
-func (r *run) report(done <-chan struct{}) {
-	if r.options.Progress == nil || r.options.ProgressInterval <= 0 {
-		return
-	}
-	tick := time.NewTicker(r.options.ProgressInterval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-done:
-			return
-		case now := <-tick.C:
-			r.options.Progress(r.result(now))
-		}
-	}
-}
-
 // over reports whether no further step is to be sent.
 func (r *run) over(now time.Time) bool { return !now.Before(r.ends) || r.stopped.Load() }
-
-// result adds up what the clients have counted by now.
-func (r *run) result(now time.Time) Result {
-	result := Result{Clients: r.options.Clients, Rate: r.options.Rate, latency: newHistogram(r.options.Wait)}
-	for _, t := range r.tallies {
-		t.addTo(&result)
-	}
-	if !r.begins.IsZero() {
-		if now.After(r.ends) && !result.last.IsZero() {
-			now = result.last
-		}
-		result.Elapsed = max(now.Sub(r.begins), 0)
-	}
-	return result
-}

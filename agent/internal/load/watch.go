@@ -1,0 +1,52 @@
+package load
+
+import "time"
+
+// watch ends waits that have lasted too long. It looks at all clients once in a while, since
+// a deadline set at each step would cost more than the step.
+func (r *run) watch(done <-chan struct{}) {
+	tick := time.NewTicker(min(max(r.options.Wait/20, 5*time.Millisecond), time.Second))
+	defer tick.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case now := <-tick.C:
+			for _, c := range r.clients {
+				c.expire(now.Add(-r.options.Wait))
+			}
+		}
+	}
+}
+
+// report calls Progress until the load is over.
+func (r *run) report(done <-chan struct{}) {
+	if r.options.Progress == nil || r.options.ProgressInterval <= 0 {
+		return
+	}
+	tick := time.NewTicker(r.options.ProgressInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case now := <-tick.C:
+			r.options.Progress(r.result(now))
+		}
+	}
+}
+
+// result adds up what the clients have counted by now.
+func (r *run) result(now time.Time) Result {
+	result := Result{Clients: r.options.Clients, Rate: r.options.Rate, latency: newHistogram(r.options.Wait)}
+	for _, t := range r.tallies {
+		t.addTo(&result)
+	}
+	if !r.begins.IsZero() {
+		if now.After(r.ends) && !result.last.IsZero() {
+			now = result.last
+		}
+		result.Elapsed = max(now.Sub(r.begins), 0)
+	}
+	return result
+}
