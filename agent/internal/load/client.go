@@ -116,10 +116,13 @@ func (c *client) end() {
 // the agent has no session to keep open for nobody. What these steps take is not counted.
 func (c *client) finish() {
 	c.finishing = true
-	for c.place > 0 && !c.run.stopped.Load() && c.step(time.Now()) {
+	for c.unfinished() && c.step(time.Now()) {
 		continue
 	}
 }
+
+// unfinished reports whether the session is to be taken further after the end of the load.
+func (c *client) unfinished() bool { return c.place > 0 && !c.run.stopped.Load() }
 
 // rest pauses after trouble; false when the load is over.
 func (c *client) rest() bool {

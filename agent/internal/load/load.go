@@ -64,7 +64,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	if o.Wait <= 0 {
 		o.Wait = DefaultWait
 	}
-	if err := allowFiles(o.Clients + spareFiles + loopFiles*eventloop.Usual()); err != nil {
+	if err := allowFiles(o.Clients + spareFiles + loopFiles*loopCount()); err != nil {
 		return Result{}, err
 	}
 	r := newRun(ctx, o)
@@ -132,12 +132,16 @@ func (r *run) connect() error {
 	return fmt.Errorf("%w at %s: %s", ErrUnreachable, r.options.Address, result.example(refused))
 }
 
+// loopCount is how many loops there are: a loop does all that there is to be done for a reply, so
+// each processor can have one. With half as many, servers on the same machine got less to do.
+func loopCount() int { return runtime.GOMAXPROCS(0) }
+
 // startLoops starts loops where clients can be parked.
 func (r *run) startLoops() (err error) {
 	if r.options.Rate > 0 || r.options.Reconnect != Never {
 		return nil
 	}
-	r.loops, err = eventloop.New(eventloop.Usual())
+	r.loops, err = eventloop.New(loopCount())
 	if errors.Is(err, eventloop.ErrUnsupported) {
 		return nil
 	}

@@ -13,7 +13,7 @@ import (
 // an event loop reads the replies, checks and counts them, and sends the next request at once.
 // For everything but a reply that comes whole, alone and as it must be, the client gets its
 // goroutine back, which takes the exchange that is under way to its end: there is one place
-// that says what trouble is.
+// that says what trouble is. At the end of its last session it gets it back as well.
 
 // calmAfter is how many exchanges a client that was given back its goroutine makes before it is
 // parked again: what was unusual once is so again, and parking costs as much as an exchange.
@@ -97,7 +97,8 @@ func (c *client) Ready(round *eventloop.Round, ended bool) {
 		return
 	}
 	c.advance(c.pace.due)
-	if _, ok := c.pace.next(); !ok || ended {
+	_, ok := c.pace.next()
+	if c.finishing = !ok; ended || !ok && !c.unfinished() {
 		c.sent.Store(0)
 		c.unpark(nil, ok)
 		return
