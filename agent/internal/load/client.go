@@ -160,24 +160,3 @@ func (c *client) disconnect() {
 		c.conn = nil
 	}
 }
-
-// expire ends the wait for a reply to a request that was sent before.
-func (c *client) expire(before time.Time) {
-	if !c.waits(before) {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.fd >= 0 && c.waits(before) {
-		c.unpark(&handover{}, true)
-	}
-	if c.conn != nil {
-		_ = c.conn.SetReadDeadline(time.Now()) // fails only when closed
-	}
-}
-
-// waits reports whether a request is in flight that was sent before.
-func (c *client) waits(before time.Time) bool {
-	sent := c.sent.Load()
-	return sent != 0 && sent <= before.UnixNano()
-}

@@ -2,11 +2,31 @@ package load
 
 import (
 	"context"
+	"errors"
 	"net"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/stepagent/stepagent/agent/internal/eventloop"
 )
+
+// cork has what is written next leave in one packet with the end of the stream, tcp(7).
+func cork(t *testing.T, conn *net.TCPConn) {
+	t.Helper()
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	var done error
+	err = raw.Control(func(fd uintptr) { done = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_CORK, 1) })
+	if err := errors.Join(err, done); err != nil {
+		t.Error(err)
+	}
+}
 
 // Whatever is unusual gives a client its goroutine back, with all that there was of the exchange,
 // and the client is parked again later. The steps are counted exactly.
@@ -53,6 +73,11 @@ func TestHandover(t *testing.T) {
 		}, "", "", 1, 1},
 		"closed": {func(*testing.T, *net.TCPConn, string) bool { return false }, "connection_lost", "EOF", 0, 2},
 		"closed behind it": {func(_ *testing.T, conn *net.TCPConn, answer string) bool {
+			write(conn, answer)
+			return false
+		}, "connection_lost", "", 1, 2},
+		"closed with it": {func(t *testing.T, conn *net.TCPConn, answer string) bool {
+			cork(t, conn)
 			write(conn, answer)
 			return false
 		}, "connection_lost", "", 1, 2},
@@ -103,32 +128,32 @@ func TestHandover(t *testing.T) {
 	}
 }
 
-// What comes too late, when the client has given up its connection, counts for nothing.
-func TestLate(t *testing.T) {
-	const at, last = 7, 7 + 2*calmAfter
+// A loop may call a client for nothing, parked or not any more.
+func TestCalledForNothing(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	again := make(chan struct{})
-	agent := newUnusualAgent(t, func(_ int, r request) string { return r.right() },
-		func(place int, conn *net.TCPConn, answer string) bool {
-			switch place {
-			case at:
-				<-again
-			case at + 1:
-				close(again)
-			case last:
-				cancel()
-			}
-			return write(conn, answer)
-		})
-	o := options(t, agent.address, 1)
-	o.Wait = 200 * time.Millisecond
-	result, err := Run(ctx, o)
-	if err != nil {
+	answer := make(chan struct{})
+	agent := newFakeAgent(t, func(_ int, r request) string {
+		<-answer
+		return r.right()
+	})
+	r := newRun(ctx, options(t, agent.address, 1))
+	if err := errors.Join(r.connect(), r.startLoops()); err != nil {
 		t.Fatal(err)
 	}
-	all := result.Troubles()
-	if len(all) == 0 || all[0].Kind != "no_reply" || result.Steps+all[0].Count != uint64(agent.count()) {
-		t.Errorf("%d steps of %d requests, and %+v", result.Steps, agent.count(), all)
+	defer r.loops.Close()
+	c, round := r.clients[0], &eventloop.Round{Buffer: make([]byte, eventloop.BufferBytes)}
+	r.begins = time.Now()
+	r.ends = r.begins.Add(time.Hour)
+	r.running.Add(1)
+	c.perform()
+	c.Ready(round, false)
+	awaitGoroutines(t, 0)
+	r.stopped.Store(true)
+	close(answer)
+	r.running.Wait()
+	c.Ready(round, true)
+	if result := r.result(time.Now()); result.Steps != 1 || len(result.Troubles()) > 0 {
+		t.Errorf("%d steps, and %+v", result.Steps, result.Troubles())
 	}
 }

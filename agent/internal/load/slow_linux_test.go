@@ -1,0 +1,97 @@
+package load
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"net"
+	"testing"
+	"time"
+)
+
+// What comes too late, when the client has given up its connection, counts for nothing.
+func TestLate(t *testing.T) {
+	const at, last = 7, 7 + 2*calmAfter
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	again := make(chan struct{})
+	agent := newUnusualAgent(t, func(_ int, r request) string { return r.right() },
+		func(place int, conn *net.TCPConn, answer string) bool {
+			switch place {
+			case at:
+				<-again
+			case at + 1:
+				close(again)
+			case last:
+				cancel()
+			}
+			return write(conn, answer)
+		})
+	o := options(t, agent.address, 1)
+	o.Wait = 200 * time.Millisecond
+	result, err := Run(ctx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := result.Troubles()
+	if len(all) == 0 || all[0].Kind != "no_reply" || result.Steps+all[0].Count != uint64(agent.count()) {
+		t.Errorf("%d steps of %d requests, and %+v", result.Steps, agent.count(), all)
+	}
+}
+
+// A request that the socket does not take whole arrives whole, and its reply counts.
+func TestSlowReader(t *testing.T) {
+	const requests = 3
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	big := append(bytes.Repeat([]byte("x"), 32<<20), '\n')
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan int)
+	go func() {
+		n := 0
+		defer func() { served <- n }()
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		defer func() { _ = conn.Close() }()
+		reader := bufio.NewReader(conn)
+		for ; ; n++ {
+			if n == 0 {
+				awaitGoroutines(t, 1)
+			}
+			got, err := reader.ReadBytes('\n')
+			if err != nil {
+				return
+			}
+			if !bytes.Equal(got, big) {
+				t.Errorf("request %d has %d bytes, want %d", n, len(got), len(big))
+			}
+			if n == requests {
+				cancel()
+			}
+			if !write(conn, "ok\n") {
+				return
+			}
+		}
+	}()
+	o := options(t, listener.Addr().String(), 1)
+	o.Plan = literal{{Request: big, Reply: []byte("ok\n")}}
+	result, err := Run(ctx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = listener.Close() // nobody else comes
+	if n := <-served; len(result.Troubles()) > 0 || result.Steps != uint64(n) || n <= requests {
+		t.Errorf("%d steps of %d requests, and %+v", result.Steps, n, result.Troubles())
+	}
+}
+
+// literal is a plan whose replies are known to the letter.
+type literal []Exchange
+
+// Exchanges implements Plan.
+func (l literal) Exchanges(string) []Exchange { return l }
