@@ -76,11 +76,10 @@ func TestHandover(t *testing.T) {
 			write(conn, answer)
 			return false
 		}, "connection_lost", "", 1, 2},
-		"closed with it": {func(t *testing.T, conn *net.TCPConn, answer string) bool {
+		"ended with it, and still read": {func(t *testing.T, conn *net.TCPConn, answer string) bool {
 			cork(t, conn)
-			write(conn, answer)
-			return false
-		}, "connection_lost", "", 1, 2},
+			return write(conn, answer) && conn.CloseWrite() == nil
+		}, "connection_lost", "EOF", 0, 2}, // it reads one request more, and cannot answer
 		"closed in the middle": {func(t *testing.T, conn *net.TCPConn, answer string) bool {
 			half(t, conn, answer)
 			return false
