@@ -60,7 +60,7 @@ func (l *link) start(s *started) bool {
 
 const (
 	// plenty is how many steps at the plugin are more than enough to keep it busy.
-	plenty = 512
+	plenty = 256
 	// plentyWait is how long a Flush then waits for some of them at most: what waits in the
 	// clients' sockets meanwhile takes no memory here.
 	plentyWait = time.Millisecond
