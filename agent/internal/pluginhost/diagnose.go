@@ -84,19 +84,44 @@ func wrongHandshake(path, line string) error {
 		return fmt.Errorf("%s listens on %.20s %.100s; it must listen on a unix socket in PLUGIN_UNIX_SOCKET_DIR",
 			path, part[2], part[3])
 	}
+	if len(part) > handshakeFields && part[handshakeFields] != "" {
+		return fmt.Errorf("%s wants TLS, as its handshake has a certificate; the plugin contract has none: "+
+			"nothing may follow the fifth field", path)
+	}
 	return nil
 }
 
 // notForThisMachine tells why the kernel finds no program in a file.
 func notForThisMachine(path string) error {
-	f, err := elf.Open(path)
+	f, err := openELF(path)
 	if err != nil {
 		return fmt.Errorf("%s is neither a program for %s nor a script with an interpreter in its first line",
 			path, runtime.GOARCH)
 	}
 	defer func() { _ = f.Close() }() // read only
 	return fmt.Errorf("%s is built for %s, this machine is %s; build it with GOARCH=%s",
-		path, archName(f), runtime.GOARCH, runtime.GOARCH)
+		path, archName(f.File), runtime.GOARCH, runtime.GOARCH)
+}
+
+// An elfFile is a program and the file that it is read from.
+type elfFile struct {
+	*elf.File
+	file *os.File
+}
+
+// Close closes the file.
+func (f *elfFile) Close() error { return f.file.Close() }
+
+func openELF(path string) (*elfFile, error) {
+	file, err := openRegular(path, 0)
+	if err != nil {
+		return nil, err
+	}
+	program, err := elf.NewFile(file)
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return &elfFile{program, file}, nil
 }
 
 // archName returns the architecture of a program by the name that Go has for it.
@@ -115,7 +140,7 @@ func archName(f *elf.File) string {
 // interpreterMissing tells why the kernel finds no file although there is one: it is that
 // which the file names to run it.
 func interpreterMissing(path string) error {
-	if f, err := elf.Open(path); err == nil {
+	if f, err := openELF(path); err == nil {
 		defer func() { _ = f.Close() }() // read only
 		for _, p := range f.Progs {
 			if p.Type == elf.PT_INTERP {
@@ -129,7 +154,7 @@ func interpreterMissing(path string) error {
 }
 
 func shebang(path string) string {
-	f, err := os.Open(path)
+	f, err := openRegular(path, 0)
 	if err != nil {
 		return "an interpreter"
 	}

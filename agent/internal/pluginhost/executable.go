@@ -57,6 +57,23 @@ func checkExecutable(path string) error {
 	return nil
 }
 
+// openRegular opens a file to read it, with further flags of open(2). What is not a file any more, such as a named pipe that a
+// plugin has put in the place of its own, is refused: opening or reading it might never end.
+func openRegular(path string, flags int) (*os.File, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|flags, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("it is not a file")
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
+}
+
 // onlyOurs checks the owner and the mode of one file or directory.
 func onlyOurs(path string) error {
 	var st unix.Stat_t

@@ -37,6 +37,7 @@ func launch(ctx context.Context, h *Host, members []member, p *program) (*instan
 		}
 	}
 	l := newLaunching(h, members, p)
+	file := p.open() // before it is executed: it may be another one after that
 	address, err := l.start(ctx, h)
 	if err == nil {
 		err = l.dial(address)
@@ -51,9 +52,14 @@ func launch(ctx context.Context, h *Host, members []member, p *program) (*instan
 		err = l.selfTest(ctx)
 	}
 	if err == nil {
-		l.ready = time.Now()
-		l.findSum(h, p)
+		l.ready, l.sealedSum = time.Now(), p.sum
+		if file != nil {
+			l.sum = h.sums.begin(file)
+		}
 		return &l.instance, nil
+	}
+	if file != nil {
+		_ = file.Close() // read only
 	}
 	err = l.failed(ctx, err)
 	l.stop(0)
@@ -118,15 +124,6 @@ func command(o Options, s Spec, p *program) *exec.Cmd {
 	return cmd
 }
 
-// findSum has the checksum of what was executed found out, for people, where it is not known.
-func (l *launching) findSum(h *Host, p *program) {
-	if p.sealed != nil {
-		l.sealedSum = p.sum
-	} else if file, err := os.Open(p.path); err == nil {
-		l.sum = h.sums.begin(file)
-	}
-}
-
 // label names a plugin that has not said its name yet.
 func (s Spec) label() string {
 	if s.Path == "" {
@@ -157,10 +154,22 @@ func (l *launching) start(ctx context.Context, h *Host) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if address.Network() != "unix" {
-		return "", fmt.Errorf("listens on %v", address)
+	if wrong := wrongHandshake(l.path, l.handshake.text()); wrong != nil {
+		return "", wrong
 	}
-	return address.String(), nil
+	socket := address.String()
+	if !isSameDir(filepath.Dir(socket), l.dir) {
+		return "", fmt.Errorf("it listens on %s; its socket must be in the directory that PLUGIN_UNIX_SOCKET_DIR names",
+			brief(socket, maxSocketPath))
+	}
+	return socket, nil
+}
+
+// isSameDir compares directories, as a plugin may have resolved links on the way to its own.
+func isSameDir(a, b string) bool {
+	one, errOne := os.Stat(a)
+	other, errOther := os.Stat(b)
+	return errOne == nil && errOther == nil && os.SameFile(one, other)
 }
 
 // environment is what a plugin sees of the agent's own. It has what a script needs to find

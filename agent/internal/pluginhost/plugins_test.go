@@ -2,8 +2,12 @@ package pluginhost
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"math/big"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -155,6 +159,15 @@ func misbehave(kind string) {
 	case "tcp":
 		fmt.Println("1|1|tcp|127.0.0.1:1|grpc")
 		select {}
+	case "certificate":
+		fmt.Println("1|1|unix|/nowhere|grpc|" + certificate())
+		select {}
+	case "another-socket":
+		fmt.Println("1|1|unix|/dev/log|grpc")
+		select {}
+	case "no-address":
+		fmt.Println("1|1|unix||grpc")
+		select {}
 	case "other-cookie":
 		_ = os.Setenv("STEPAGENT_PLUGIN", "another product")
 		serveBundled()
@@ -175,6 +188,20 @@ func misbehave(kind string) {
 	default:
 		serveRogue(rogue(kind))
 	}
+}
+
+// certificate is one in the form in which go-plugin has it in a handshake.
+func certificate() string {
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		panic(err)
+	}
+	one := &x509.Certificate{SerialNumber: big.NewInt(1)}
+	der, err := x509.CreateCertificate(nil, one, one, public, private)
+	if err != nil {
+		panic(err)
+	}
+	return base64.RawStdEncoding.EncodeToString(der)
 }
 
 // nap is how long a grandchild of the test with the given process id sleeps: an hour and a

@@ -53,7 +53,7 @@ func openProgram(path, checksum string) (*program, error) {
 
 // seal makes the copy.
 func (p *program) seal() error {
-	file, err := os.OpenFile(p.path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	file, err := openRegular(p.path, unix.O_NOFOLLOW)
 	if err != nil {
 		return fmt.Errorf("%s: %w; for its checksum the agent's user must be able to read it", p.path, err)
 	}
@@ -104,6 +104,19 @@ type firstBytes struct {
 func (f *firstBytes) Write(b []byte) (int, error) {
 	f.to.Write(b[:min(len(b), f.most-f.to.Len())])
 	return len(b), nil
+}
+
+// open opens the file that is executed, for its checksum; nil where that is known, or the file
+// cannot be read.
+func (p *program) open() *os.File {
+	if p.sealed != nil {
+		return nil
+	}
+	file, err := openRegular(p.path, 0)
+	if err != nil {
+		return nil
+	}
+	return file
 }
 
 func (p *program) close() {

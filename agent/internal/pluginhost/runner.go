@@ -53,12 +53,18 @@ func (h *handshake) end() {
 	h.rest.end()
 }
 
+// handshakeFields is how many fields of the handshake the contract has. go-plugin takes a sixth
+// as a certificate and, where there is no TLS, goes down with it.
+const handshakeFields = 5
+
 // handOver gives go-plugin the line, whole or not. It reads until the end or has closed its
 // side, so this never blocks for long and an error means that nobody wants to know.
 func (h *handshake) handOver() {
 	h.done = true
 	if len(h.line) > 0 {
-		_, _ = h.writer.Write(append(h.line, '\n'))
+		fields := bytes.SplitN(h.line, []byte{'|'}, handshakeFields+1)
+		line := bytes.Join(fields[:min(len(fields), handshakeFields)], []byte{'|'})
+		_, _ = h.writer.Write(append(line, '\n'))
 	}
 	_ = h.writer.Close()
 }

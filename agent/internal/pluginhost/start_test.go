@@ -2,6 +2,7 @@ package pluginhost
 
 import (
 	"encoding/binary"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,6 +35,9 @@ func TestP06NoPluginIsDiagnosed(t *testing.T) {
 		"other version":        {kind: "version-2", want: "speaks version 2 of the plugin contract, this agent speaks version 1"},
 		"net/rpc":              {kind: "netrpc", want: `does not speak gRPC, but "netrpc"`},
 		"tcp":                  {kind: "tcp", want: "listens on tcp 127.0.0.1:1; it must listen on a unix socket"},
+		"certificate":          {kind: "certificate", want: "wants TLS, as its handshake has a certificate"},
+		"another's socket":     {kind: "another-socket", want: "it listens on /dev/log; its socket must be in the directory that"},
+		"no address":           {kind: "no-address", want: "its socket must be in the directory that"},
 		"other cookie":         {kind: "other-cookie", want: "ended before it was ready (exit status 1); it said: "},
 		"exits":                {kind: "exits", want: "ended before it was ready (exit status 7); it said: no licence found"},
 		"panics":               {kind: "panics", want: "it said: panic: no licence found"},
@@ -71,6 +75,22 @@ func otherMachine(t *testing.T) string {
 	}
 	binary.LittleEndian.PutUint16(b[18:], 22) // e_machine = EM_S390, see elf(5)
 	return string(b)
+}
+
+// A plugin may do anything with its own file while it starts: the process that runs is used.
+func TestP06TheFileIsAnotherOneAfterTheStart(t *testing.T) {
+	h, _ := newTestHost(t, nil)
+	path := filepath.Join(t.TempDir(), "plugin")
+	script := fmt.Sprintf("#!/bin/sh\nrm %[1]s\nmkfifo %[1]s\nexec %s plugin good\n", path, self(t))
+	if err := os.WriteFile(path, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	want := sumOf(t, path)
+	set := startSet(t, h, Spec{Name: "a", Validator: "echo", Path: path})
+	passes(t, set.Groups()[0], 1)
+	if got := set.Status()[0].Checksum; got != want {
+		t.Errorf("the checksum is %s, want that of the file that was executed, %s", got, want)
+	}
 }
 
 func TestP06NeverReady(t *testing.T) {
