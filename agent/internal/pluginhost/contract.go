@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"time"
 
 	goplugin "github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
@@ -168,7 +169,32 @@ func discardOutput(ctx context.Context, conn *grpc.ClientConn) {
 	if stream.SendMsg(&emptypb.Empty{}) != nil || stream.CloseSend() != nil {
 		return
 	}
-	for stream.RecvMsg(&emptypb.Empty{}) == nil {
-		continue
+	discard(ctx, func() (size int, err error) {
+		message := new(emptypb.Empty)
+		err = stream.RecvMsg(message)
+		return len(message.ProtoReflect().GetUnknown()), err
+	})
+}
+
+// messageCost is how many bytes are as much work as a message by itself.
+const messageCost = 1 << 10
+
+// discard receives messages until there is an error or the context ends. Of a flood it takes
+// as much as of one through a pipe.
+func discard(ctx context.Context, receive func() (size int, err error)) {
+	for taken := 0; ; {
+		size, err := receive()
+		if err != nil {
+			return
+		}
+		if taken += size + messageCost; taken < pipeBytes {
+			continue
+		}
+		select {
+		case <-time.After(floodPause * time.Duration(taken) / pipeBytes):
+		case <-ctx.Done():
+			return
+		}
+		taken = 0
 	}
 }

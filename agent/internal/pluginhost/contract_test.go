@@ -1,9 +1,12 @@
 package pluginhost
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/stepagent/stepagent/plugins/sdk"
 )
 
 func TestP04WhatBreaksTheContractIsReplaced(t *testing.T) {
@@ -14,6 +17,7 @@ func TestP04WhatBreaksTheContractIsReplaced(t *testing.T) {
 		"unknown-call":      "it answered call 1002, which is not open",
 		"answers-twice":     "it answered call 2, which is not open",
 		"huge-answer":       "received message larger than max",
+		"answers-nothing":   "it floods the agent with messages that answer nothing",
 		"ends-the-stream":   "the plugin's stream ended",
 	} {
 		t.Run(kind, func(t *testing.T) {
@@ -24,6 +28,19 @@ func TestP04WhatBreaksTheContractIsReplaced(t *testing.T) {
 				t.Errorf("status = %+v, want %q", st, want)
 			}
 		})
+	}
+}
+
+// Whatever a plugin says at its end, people and clients get one short line of it.
+func TestP04TheLastWordsOfAStreamAreBrief(t *testing.T) {
+	h, _ := newTestHost(t, atOnce)
+	set := startSet(t, h, Spec{Name: "a", Validator: "v", Path: self(t), Args: []string{"plugin", "ends-with-a-novel"}})
+	a := within(t, patience, set.Groups()[0], 1)[0]
+	eventually(t, "another process serves", func() bool { return set.Status()[0].Restarts > 1 })
+	for _, text := range []string{fmt.Sprint(a.Err), set.Status()[0].LastError} {
+		if !strings.Contains(text, `the plugin's stream ended: once \x1b[31m upon once`) || len(text) > 2*sdk.MaxErrorBytes {
+			t.Errorf("got %d bytes: %.300q", len(text), text)
+		}
 	}
 }
 

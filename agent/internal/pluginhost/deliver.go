@@ -57,9 +57,19 @@ func (l *link) add(w *waiter, call *sdk.Call, now time.Time) bool {
 	return true
 }
 
+// Messages without an answer, of which a newer plugin may have some, in a second and at once. A
+// flood of them would keep the agent busy with nothing.
+const (
+	emptyPerSecond = 20
+	emptyBurst     = 200
+)
+
 // deliver hands out a batch of answers. The error says how it breaks the contract; what comes
 // before the mistake counts.
 func (l *link) deliver(batch []answered) error {
+	if len(batch) == 0 && !l.empty.Allow() {
+		return errors.New("it floods the agent with messages that answer nothing")
+	}
 	waiters := make([]*waiter, len(batch))
 	l.mu.Lock()
 	now := time.Now()

@@ -196,7 +196,8 @@ func TestP01StepThatKillsTwoProcessesGetsNoThird(t *testing.T) {
 	h, _ := newTestHost(t, atOnce)
 	set := startSet(t, h, Spec{Name: "a", Validator: "crash", Settings: []byte(`{"step":3}`)})
 	a := within(t, patience, set.Groups()[0], 3)[0]
-	if a.Err == nil || !strings.HasPrefix(a.Err.Error(), "two processes were lost over this step: ") {
+	if a.Err == nil || !strings.HasPrefix(a.Err.Error(), "two processes were lost over this step: the plugin") ||
+		strings.Contains(a.Err.Error(), errStopped.Error()) {
 		t.Errorf("got %+v", a)
 	}
 	passes(t, set.Groups()[0], 1)

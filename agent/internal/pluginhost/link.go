@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
 	"google.golang.org/grpc"
 
 	"github.com/stepagent/stepagent/agent/internal/judge"
@@ -51,6 +52,7 @@ type link struct {
 	wake      chan struct{} // holds one token when the queue is not empty
 	lost      chan struct{} // closed when the link is lost
 	answered  chan struct{} // holds one token when answers have come
+	empty     *rate.Limiter // messages without an answer
 	running   sync.WaitGroup
 	waiters   sync.Pool
 
@@ -151,6 +153,7 @@ func newIdleLink(conn *grpc.ClientConn, instances int) *link {
 		wake:     make(chan struct{}, 1),
 		lost:     make(chan struct{}),
 		answered: make(chan struct{}, 1),
+		empty:    rate.NewLimiter(emptyPerSecond, emptyBurst),
 		sent:     map[uint64]*waiter{},
 		heard:    time.Now(),
 	}

@@ -25,6 +25,10 @@ const (
 	// quietTime is how long nothing is logged after a line too many, so that what is left of
 	// a flood are readable stretches and not single lines.
 	quietTime = 5 * time.Second
+	// outputPerSecond and outputBurst bound the bytes in the same way: a flood need not consist
+	// of lines.
+	outputPerSecond = linesPerSecond * maxLineBytes
+	outputBurst     = lineBurst * maxLineBytes
 	// floodPause is the rest between two reads from a plugin that is over the limit. A read
 	// empties the pipe, so this bounds the cost of a flood and still takes 6 MB a second.
 	floodPause = 10 * time.Millisecond
@@ -44,10 +48,10 @@ type sink interface {
 // a plugin that nobody reads would block in the middle of a line.
 func readOutput(pipe *os.File, to sink) {
 	defer to.end()
-	buf := make([]byte, pipeBytes)
+	buf, allow := make([]byte, pipeBytes), rate.NewLimiter(outputPerSecond, outputBurst)
 	for {
 		n, err := pipe.Read(buf)
-		flooded := to.take(buf[:n])
+		flooded := to.take(buf[:n]) || !allow.AllowN(time.Now(), n)
 		if err != nil {
 			return
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"log/slog"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -200,5 +201,47 @@ func TestP12StderrFlood(t *testing.T) {
 	most := lineBurst + int(linesPerSecond*(time.Since(began).Seconds()+1))
 	if n := strings.Count(log.String(), "line=flood"); n > most {
 		t.Errorf("%d lines of the flood are logged, want %d at most", n, most)
+	}
+}
+
+// A flood that has no lines, or only empty ones, is read no faster than another. How fast the
+// plugin gets rid of it says so: pauses last as long as they are to, however slow the machine.
+func TestP12FloodWithoutLines(t *testing.T) {
+	for name, step := range map[string]int64{"stderr": 3, "empty lines": 4, "stdout": 5} {
+		t.Run(name, func(t *testing.T) {
+			h, _ := newTestHost(t, nil)
+			set := startSet(t, h, Spec{Name: "a", Validator: "gush"})
+			began := time.Now()
+			passes(t, set.Groups()[0], step)
+			const much = 2 << 20
+			eventually(t, "much is printed", func() bool {
+				printed, err := strconv.Atoi(string(within(t, patience, set.Groups()[0], 1)[0].Verdict.State))
+				if err != nil {
+					t.Fatal(err)
+				}
+				most := outputBurst + pipeBytes*(3+int(time.Since(began)/floodPause)) // one read, one in the pipe
+				if printed > most {
+					t.Fatalf("%d bytes were read in %v, want %d at most", printed, time.Since(began), most)
+				}
+				return printed > much
+			})
+		})
+	}
+}
+
+func TestDiscardedMessagesAreReadAtAPace(t *testing.T) {
+	for size, want := range map[int]time.Duration{0: 1000 * floodPause * messageCost / pipeBytes, 1 << 20: 1000 * 16 * floodPause} {
+		synctest.Test(t, func(t *testing.T) {
+			began, left := time.Now(), 1000
+			discard(t.Context(), func() (int, error) {
+				if left--; left < 0 {
+					return 0, io.EOF
+				}
+				return size, nil
+			})
+			if took := time.Since(began); took < want*9/10 || took > want*11/10 {
+				t.Errorf("1000 messages of %d bytes took %v, want about %v", size, took, want)
+			}
+		})
 	}
 }

@@ -1,6 +1,7 @@
 package pluginhost
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/x509"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -94,6 +96,30 @@ func writes(version string) rule {
 	}
 }
 
+// gush prints without end from a step on, and says how much it has got rid of in the state of
+// every step.
+type gush struct{ printed atomic.Int64 }
+
+func (g *gush) Validate(_ context.Context, _ validator.Session, step validator.Step) (validator.Verdict, error) {
+	switch step.ID {
+	case 3:
+		go g.print(2, "no end of line ")
+	case 4:
+		go g.print(2, "\n")
+	case 5:
+		go g.print(1, "no end of line ")
+	}
+	return validator.PassWith(strconv.AppendInt(nil, g.printed.Load(), 10)), nil
+}
+
+func (g *gush) print(fd int, text string) {
+	much := bytes.Repeat([]byte(text), 4096/len(text))
+	for {
+		n, _ := syscall.Write(fd, much)
+		g.printed.Add(int64(max(n, 0)))
+	}
+}
+
 func always(v validator.Validator) validator.Factory {
 	return func([]byte) (validator.Validator, error) { return v, nil }
 }
@@ -122,6 +148,7 @@ func bundled() sdk.Plugin {
 				}
 			}()
 		})},
+		{Name: "gush", New: always(&gush{})},
 		{Name: "meddle", New: always(rule(meddle))},
 		{Name: "flaky", New: always(flaky())},
 		{Name: "second-hangs", New: always(secondHangs(forever))},

@@ -9,6 +9,8 @@ import (
 
 	goplugin "github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/stepagent/stepagent/plugins/sdk"
 	validatorv1 "github.com/stepagent/stepagent/plugins/sdk/proto/stepagent/validator/v1"
@@ -88,6 +90,14 @@ func (p *roguePlugin) Judge(stream validatorv1.ValidatorService_JudgeServer) err
 		probed := false
 		for _, call := range r.GetCalls() {
 			probed = call.GetSession().GetId() == probeSession
+			if p.rogue == "ends-with-a-novel" && !probed {
+				return status.Error(codes.Unavailable, strings.Repeat("once \x1b[31m upon ", 10_000))
+			}
+			for p.rogue == "answers-nothing" && !probed {
+				if err := stream.Send(&validatorv1.JudgeResponse{}); err != nil {
+					return err
+				}
+			}
 			for _, answer := range p.answers(call) {
 				if err := stream.Send(&validatorv1.JudgeResponse{Answers: []*validatorv1.StepVerdicts{answer}}); err != nil {
 					return err

@@ -67,6 +67,11 @@ func (p *roguePlugin) serveData(conn net.Conn) error {
 		probed := false
 		for _, call := range request.GetCalls() {
 			probed = call.GetSession().GetId() == probeSession
+			for p.rogue == "answers-nothing" && !probed {
+				if _, err := conn.Write(make([]byte, sdk.FrameHeaderBytes)); err != nil {
+					return err
+				}
+			}
 			for _, answer := range p.answers(call) {
 				if err := p.sendData(conn, answer, probed); err != nil {
 					return err
@@ -109,6 +114,7 @@ func TestWhatBreaksTheContractOnTheDataPathIsReplaced(t *testing.T) {
 		"huge-answer":       "the plugin broke the contract: a message of 4194",
 		"garbage":           "the plugin broke the contract: malformed message",
 		"half-a-frame":      "the plugin broke the contract: unexpected EOF",
+		"answers-nothing":   "it floods the agent with messages that answer nothing",
 		"ends-the-stream":   "the plugin's stream ended",
 	} {
 		t.Run(kind, func(t *testing.T) {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"google.golang.org/grpc/status"
+
 	"github.com/stepagent/stepagent/agent/internal/judge"
 	"github.com/stepagent/stepagent/plugins/sdk"
 	validatorv1 "github.com/stepagent/stepagent/plugins/sdk/proto/stepagent/validator/v1"
@@ -60,7 +62,8 @@ func (l *link) receive() {
 	for {
 		response, err := l.stream.Recv()
 		if err != nil {
-			l.lose(fmt.Errorf("%w: %w", errStream, err))
+			// The text may be the plugin's.
+			l.lose(fmt.Errorf("%w: %s", errStream, brief(status.Convert(err).Message(), sdk.MaxErrorBytes)))
 			return
 		}
 		batch = batch[:0]

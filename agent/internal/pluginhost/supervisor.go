@@ -72,6 +72,7 @@ func (s *supervisor) run(in *instance) {
 		s.to(Starting, cause)
 		s.group.enter(&phase{})
 		lost := in
+		lost.link.lose(cause) // where only the process has ended
 		lost.process.kill()
 		s.ended.Go(func() { lost.stop(0) }) // the next one does not wait for that
 		in = s.replace(&wait, last, cause)

@@ -5,6 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"google.golang.org/grpc/status"
+
+	"github.com/stepagent/stepagent/plugins/sdk"
 )
 
 const (
@@ -61,7 +65,7 @@ func (l *link) ping(ctx context.Context, timeout time.Duration) error {
 		return fmt.Errorf("the plugin hangs: it did not answer a ping within %v", timeout)
 	}
 	if err != nil {
-		return fmt.Errorf("the plugin does not answer a ping: %w", err)
+		return fmt.Errorf("the plugin does not answer a ping: %s", brief(status.Convert(err).Message(), sdk.MaxErrorBytes))
 	}
 	return nil
 }
