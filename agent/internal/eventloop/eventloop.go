@@ -32,7 +32,8 @@ type Handler interface {
 	// Ready is called when there may be something to read: bytes, the end of the stream or an
 	// error. It must not wait. It may be called although nothing has come, and once more
 	// while or after the socket is removed. Ended says that the other end sends nothing more
-	// behind what is there to be read.
+	// behind what is there to be read, or that there is urgent data, tcp(7), before which a read
+	// stops: only with neither has a read that does not fill its buffer read all.
 	//
 	// What has come is told once. A handler that does not read all of it calls Loops.Again
 	// when it is ready for more.

@@ -65,12 +65,12 @@ func (l *Loops) Again(fd int) error { return l.of(fd).again(fd) }
 // comes before the socket is closed.
 func (l *Loops) Remove(fd int) { l.of(fd).remove(fd) }
 
-// interest is what a loop asks for: each change once (EPOLLET), and the end of the stream apart
-// from the bytes before it.
-const interest = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET
+// interest is what a loop asks for: each change once (EPOLLET), and the end of the stream and
+// urgent data apart from the bytes before them.
+const interest = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLPRI | unix.EPOLLET
 
-// ended are the events after which nothing more comes.
-const ended = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
+// ended are the events after which nothing more comes, or not by one read.
+const ended = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR | unix.EPOLLPRI
 
 // A loop is one of them.
 type loop struct {

@@ -2,12 +2,15 @@ package eventloop_test
 
 import (
 	"errors"
+	"net"
 	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/stepagent/stepagent/agent/internal/eventloop"
 )
@@ -61,6 +64,43 @@ func TestToldOfAReset(t *testing.T) {
 	}
 	if got := h.said(t); got.err != syscall.ECONNRESET || !got.ended {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// TestUrgentData is told of: a read stops before it, and what is behind it is not told by itself.
+func TestUrgentData(t *testing.T) {
+	loops := start(t, 1)
+	fd, far := pair(t)
+	send(t, far, "one")
+	sendUrgent(t, far)
+	send(t, far, "two")
+	waitFor(t, fd, unix.POLLIN|unix.POLLPRI)
+	h := handle(t, loops, fd, 100)
+	if got := h.said(t); got.text != "one" || !got.ended {
+		t.Errorf("before it: got %+v", got)
+	}
+	if err := loops.Again(fd); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.said(t); got.text != "two" {
+		t.Errorf("behind it: got %+v", got)
+	}
+	send(t, far, "three")
+	if got := h.said(t); got.text != "three" || got.ended {
+		t.Errorf("after that: got %+v", got)
+	}
+}
+
+// sendUrgent sends one byte of urgent data, which nobody asked for.
+func sendUrgent(t *testing.T, far *net.TCPConn) {
+	t.Helper()
+	raw, err := far.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	controlErr := raw.Control(func(fd uintptr) { err = unix.Sendto(int(fd), []byte{'!'}, unix.MSG_OOB, nil) })
+	if err := errors.Join(controlErr, err); err != nil {
+		t.Fatal(err)
 	}
 }
 
