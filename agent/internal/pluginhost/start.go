@@ -40,22 +40,23 @@ func (g *group) Flush() {
 	}
 }
 
-// start puts the step on the data path if there is room; false when not.
+// start puts the step on the data path if there is room, and its parent can be watched; false when
+// not.
 func (l *link) start(s *started) bool {
 	select {
 	case l.slots <- struct{}{}:
 	default:
 		return false
 	}
-	w := l.waiters.Get().(*waiter)
-	w.deadline, w.started = s.bound.Deadline, *s
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.add(w, &sdk.Call{Session: s.call.Session, States: s.call.States, Step: s.call.Step}, s.began()) {
+	if l.err != nil || !l.parent.is(s.bound.Parent, len(l.sent) > 0, l.abandon) {
+		<-l.slots
 		return false
 	}
-	l.parent.is(s.bound.Parent, l.abandon)
-	return true
+	w := l.waiters.Get().(*waiter)
+	w.deadline, w.started = s.bound.Deadline, *s
+	return l.add(w, &sdk.Call{Session: s.call.Session, States: s.call.States, Step: s.call.Step}, s.began())
 }
 
 const (
@@ -160,19 +161,24 @@ func (s *started) end(answers []judge.Answer, err error, at time.Time) {
 }
 
 // A parent is the context of the steps for which nobody waits, which as a rule is the same for
-// all of them. Guarded by link.mu.
+// all of them: one is watched at a time. Guarded by link.mu.
 type parent struct {
 	ctx  context.Context
 	stop func() bool
 }
 
-// is has ended called when the context ends, or soon if it has.
-func (p *parent) is(ctx context.Context, ended func()) {
-	if p.ctx == ctx && ctx.Err() == nil {
-		return
+// is has ended called when the context ends, or soon if it has. False says that another one is
+// watched, for steps that are in flight.
+func (p *parent) is(ctx context.Context, inFlight bool, ended func()) bool {
+	switch {
+	case p.ctx == ctx && ctx.Err() == nil:
+		return true
+	case p.ctx != nil && p.ctx != ctx && p.ctx.Err() == nil && inFlight:
+		return false
 	}
 	p.forget()
 	p.ctx, p.stop = ctx, context.AfterFunc(ctx, ended)
+	return true
 }
 
 func (p *parent) forget() {

@@ -147,6 +147,28 @@ func TestStartedStepsEndInTime(t *testing.T) {
 	}
 }
 
+// Steps with different parents are each told when their own ends.
+func TestStartedStepsOfSeveralParents(t *testing.T) {
+	h, _ := newTestHost(t, nil)
+	slow := startSet(t, h, Spec{Name: "a", Validator: "slow", Settings: []byte(`{"step":3}`)}).Groups()[0]
+	gone := errors.New("gone")
+	var inboxes []*inbox
+	var ends []context.CancelCauseFunc
+	for range 4 {
+		parent, end := context.WithCancelCause(t.Context())
+		ends = append(ends, end)
+		inboxes = append(inboxes, newInbox(t))
+		inboxes[len(inboxes)-1].start(parent, slow, 0, patience, 3, nil)
+	}
+	slow.(judge.Starter).Flush()
+	for i, in := range inboxes {
+		ends[i](gone)
+		if took, err := in.one(); !errors.Is(err, gone) {
+			t.Errorf("parent %d: %v, after %v", i, err, took)
+		}
+	}
+}
+
 // A started step that ends two processes gets no third, one of a set that is closed gets none.
 func TestStartedStepsThatNobodyJudges(t *testing.T) {
 	h, _ := newTestHost(t, atOnce)
