@@ -27,7 +27,8 @@ func Usual() int { return (runtime.GOMAXPROCS(0) + 1) / 2 }
 // ErrUnsupported is returned by New where there is no epoll.
 var ErrUnsupported = errors.New("event loops need Linux")
 
-// A Handler is what a loop calls.
+// A Handler is what a loop calls. It recovers from its own panics: the loop, which knows neither
+// what they have left undone nor whom to tell, does not.
 type Handler interface {
 	// Ready is called when there may be something to read: bytes, the end of the stream or an
 	// error. It must not wait. It may be called although nothing has come, and once more
@@ -47,7 +48,7 @@ type Round struct {
 	flush  []Flusher
 }
 
-// A Flusher is told when a round ends. It must be comparable.
+// A Flusher is told when a round ends. It must be comparable, and recover as a Handler does.
 type Flusher interface{ Flush() }
 
 // BufferBytes is the length of a Round's Buffer.

@@ -18,7 +18,8 @@ type Starter interface {
 	// Start returns. The call's States and Data may be used until then.
 	Start(bound Bound, call Call, to Receiver, index int)
 	// Flush sends steps that Start keeps back, to send many at once. Where a validator has far more
-	// to do than it can, it waits a moment, some milliseconds at most.
+	// to do than it can, it waits a moment, some milliseconds at most. It does not panic: a step that
+	// cannot be sent gets its answers all the same.
 	Flush()
 }
 

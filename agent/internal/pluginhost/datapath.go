@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"path/filepath"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -123,22 +125,12 @@ func (d *dataPath) keep(b []byte) {
 // goroutine at a time and does not block: what the plugin does not take at once another one
 // writes. With urgent it does not hold anything back.
 func (l *link) flush(urgent bool) {
+	defer l.recovered()
 	for {
-		l.mu.Lock()
-		if !urgent && len(l.sent)-l.data.waiting >= holdCalls {
-			l.data.writing = false
-			l.holdBack()
-			l.mu.Unlock()
-			return
-		}
-		out := l.data.take()
+		out := l.due(urgent)
 		if len(out) == 0 {
-			l.data.writing = false
-			l.data.keep(out)
-			l.mu.Unlock()
 			return
 		}
-		l.mu.Unlock()
 		n, err := l.data.tryWrite(out)
 		if err == nil && n < len(out) {
 			go l.finish(out, n)
@@ -148,6 +140,33 @@ func (l *link) flush(urgent bool) {
 			return
 		}
 		urgent = false
+	}
+}
+
+// due returns what is to be written now; where that is nothing, nobody writes any more.
+func (l *link) due(urgent bool) []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !urgent && len(l.sent)-l.data.waiting >= holdCalls {
+		l.data.writing = false
+		l.holdBack()
+		return nil
+	}
+	out := l.data.take()
+	if len(out) == 0 {
+		l.data.writing = false
+		l.data.keep(out)
+	}
+	return out
+}
+
+// recovered, deferred by whoever writes, keeps a panic to the link: nobody knows how much of its
+// steps the plugin has got, and so they go to the next process. Who reads cannot be helped in this
+// way, as there may be steps that he alone knew.
+func (l *link) recovered() {
+	if p := recover(); p != nil {
+		l.logger.Error("panic while steps are sent to a plugin", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+		l.lose(fmt.Errorf("the agent failed on its data path: %v", p))
 	}
 }
 
@@ -179,6 +198,7 @@ func (l *link) release() {
 // finish writes the rest of a buffer, however long the plugin takes to accept it, and goes on
 // in the place of the caller who has begun.
 func (l *link) finish(out []byte, from int) {
+	defer l.recovered()
 	_, err := l.data.conn.Write(out[from:])
 	if l.written(out, err) {
 		l.flush(false)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"slices"
 	"sync"
@@ -46,6 +47,7 @@ type link struct {
 	conn      *grpc.ClientConn
 	stream    validatorv1.ValidatorService_JudgeClient // nil with a data path
 	data      *dataPath                                // nil with a stream
+	logger    *slog.Logger
 	cancel    context.CancelFunc
 	instances int           // verdicts in each answer
 	slots     chan struct{} // one token for each step in flight
@@ -102,6 +104,7 @@ type reply struct {
 // The link itself lasts until it is lost.
 func newLink(starting context.Context, conn *grpc.ClientConn, dir string, instances int, o Options) (*link, error) {
 	l := newIdleLink(conn, instances)
+	l.logger = o.Logger
 	ctx, cancel := context.WithCancel(context.Background())
 	l.cancel = cancel
 	if err := l.open(starting, ctx, dir, o); err != nil {

@@ -188,6 +188,39 @@ func TestStartedStepsThatNobodyJudges(t *testing.T) {
 	}
 }
 
+// A breakingConn fails its user in the midst of a write.
+type breakingConn struct{ syscall.RawConn }
+
+func (breakingConn) Write(func(uintptr) bool) error { panic("defect") }
+
+// A panic while steps are written costs the process, and neither the steps their verdicts nor the
+// agent its life.
+func TestStartedStepsSurviveAPanic(t *testing.T) {
+	h, log := newTestHost(t, atOnce)
+	set := startSet(t, h, Spec{Name: "a", Validator: "counter"})
+	g, in := set.Groups()[0].(*group), newInbox(t)
+	l := g.phase.Load().link
+	l.mu.Lock()
+	l.data.raw = breakingConn{l.data.raw}
+	l.mu.Unlock()
+	const steps = 10
+	for i := range steps {
+		in.start(t.Context(), g, i, patience, 1, nil)
+	}
+	g.Flush()
+	for i, answers := range in.all() {
+		if a := answers[0]; a.Err != nil || a.Verdict.Outcome != validator.Pass {
+			t.Errorf("step %d: %+v", i, a)
+		}
+	}
+	if st := set.Status()[0]; st.Restarts != 1 || st.LastError != "the agent failed on its data path: defect" {
+		t.Errorf("status = %+v", st)
+	}
+	if !strings.Contains(log.String(), "breakingConn") {
+		t.Errorf("nothing says where it was:\n%s", log)
+	}
+}
+
 // The shadow judges a started step again, though the memory of its call is used for others.
 func TestStartedStepsHaveAShadow(t *testing.T) {
 	h, log := newTestHost(t, nil)
