@@ -12,7 +12,7 @@ machine_make() {
 	read -r mirror release < <(apt-get indextargets --format '$(SITE) $(RELEASE)' \
 		'Created-By: Packages' 'Component: main' 'Origin: Debian' 'Codename: bookworm' | head -n 1) || true
 	[ -n "${mirror-}" ] || die "the apt sources of this machine have no Debian 12 (bookworm)"
-	debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,iproute2,procps,tcpdump,python3-grpcio \
+	debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,iproute2,procps,rpm,tcpdump,python3-grpcio \
 		"$release" "$work/root" "$mirror" >"$work/debootstrap.log" 2>&1 ||
 		{ tail -n 20 "$work/debootstrap.log"; die "debootstrap failed"; }
 	# The journal of a service is looked at as it was written, so nothing may be held back.
