@@ -275,3 +275,18 @@ func TestP15NoZombies(t *testing.T) {
 	}
 	eventually(t, "one child is left", func() bool { return len(children(t)) == 1 })
 }
+
+// What a plugin starts and leaves to itself is reaped when it ends, however long the plugin
+// lives.
+func TestP15NoZombiesOfALivingPlugin(t *testing.T) {
+	h, _ := newTestHost(t, func(o *Options) { o.Adopt = true })
+	set := startSet(t, h, Spec{Name: "a", Validator: "orphans"})
+	for range 10 {
+		passes(t, set.Groups()[0], 1)
+	}
+	eventually(t, "one child is left", func() bool { return len(children(t)) == 1 })
+	passes(t, set.Groups()[0], 1)
+	if st := set.Status()[0]; st.Restarts != 0 {
+		t.Errorf("status = %+v", st)
+	}
+}

@@ -15,10 +15,10 @@ import (
 // makes some hundreds of processes meanwhile.
 const guardInterval = 50 * time.Millisecond
 
-// guard kills the process and its group when there are more processes and threads in its
-// session than it may have, until it has ended. It stands in for RLIMIT_NPROC, to which the
-// kernel does not hold root. While the machine as a whole has no more tasks than before, it
-// costs one call each time.
+// guard kills the process and all that it has started when these are more processes and threads
+// than it may have, until it has ended. It stands in for RLIMIT_NPROC, to which the kernel does
+// not hold root. While the machine as a whole has no more tasks than before, it costs one call
+// each time.
 func (p *process) guard(most uint64) {
 	tick := time.NewTicker(guardInterval)
 	defer tick.Stop()
@@ -33,14 +33,81 @@ func (p *process) guard(most uint64) {
 		if now <= base+most {
 			continue
 		}
-		own := tasksOfSession(p.pid())
-		if own > most {
-			p.blame(fmt.Sprintf("killed, as it had started %d processes and threads, and %d are allowed", own, most))
+		own := p.offspring()
+		if own.tasks > most {
+			p.blame(fmt.Sprintf("killed, as it had started %d processes and threads, and %d are allowed", own.tasks, most))
 			p.kill()
+			p.family.sweeps.Go(func() { p.endOffspring(own) })
 			return
 		}
-		base = now - min(own, now) // the others are somebody else's
+		base = now - min(own.tasks, now) // the others are somebody else's
 	}
+}
+
+// endOffspring kills what the process has started, and what that starts meanwhile.
+func (p *process) endOffspring(own offspring) {
+	for deadline := time.Now().Add(strayTime); len(own.alive) > 0 && time.Now().Before(deadline); own = p.offspring() {
+		for _, pid := range own.alive {
+			_ = unix.Kill(pid, unix.SIGKILL) // gone already is as good
+		}
+	}
+}
+
+// An offspring is a process with everything that it has started, as far as that can be told.
+type offspring struct {
+	alive []int  // without those that have ended and are not reaped
+	tasks uint64 // processes and threads
+}
+
+// offspring finds who is in the session of the process, has it among the parents, or has the
+// directory of its socket in the environment: a daemon leaves the session and loses its parent.
+func (p *process) offspring() (all offspring) {
+	type kin struct {
+		parent, threads int
+		dead            bool
+	}
+	known, related := map[int]kin{}, map[int]bool{}
+	own, mark := p.pid(), p.mark()
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is sound
+	for _, path := range stats {
+		f := statOf(path)
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		if len(f) <= statThreads || err != nil {
+			continue
+		}
+		one := kin{dead: f[statState] == "Z"}
+		one.parent, _ = strconv.Atoi(f[statParent])
+		one.threads, _ = strconv.Atoi(f[statThreads])
+		known[pid] = one
+		related[pid] = pid == own || f[statSession] == strconv.Itoa(own) || environHas(filepath.Dir(path), mark)
+	}
+	for pid, one := range known {
+		up := pid
+		for up != 0 && !related[up] {
+			up = known[up].parent
+		}
+		if up == 0 {
+			continue
+		}
+		all.tasks += uint64(max(one.threads, 0))
+		if !one.dead {
+			all.alive = append(all.alive, pid)
+		}
+	}
+	return all
+}
+
+// mark is what only this process and what it starts have in their environment; empty where
+// there is no such thing.
+func (p *process) mark() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, value := range p.cmd.Env {
+		if strings.HasPrefix(value, socketDirVariable+"=") {
+			return value + "\x00"
+		}
+	}
+	return ""
 }
 
 // tasks returns how many processes and threads the machine has; see sysinfo(2).
@@ -52,23 +119,9 @@ func tasks() uint64 {
 	return uint64(info.Procs)
 }
 
-// tasksOfSession counts the processes and threads of a session.
-func tasksOfSession(session int) (tasks uint64) {
-	all, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is sound
-	for _, path := range all {
-		f := statOf(path)
-		if len(f) <= statThreads || f[statSession] != strconv.Itoa(session) {
-			continue
-		}
-		if n, err := strconv.ParseUint(f[statThreads], 10, 64); err == nil {
-			tasks += n
-		}
-	}
-	return tasks
-}
-
 // Where statOf has what.
 const (
+	statState   = 0
 	statParent  = 1
 	statSession = 3
 	statThreads = 17

@@ -153,6 +153,34 @@ func TestP09ForkBombOfRoot(t *testing.T) {
 	eventually(t, "all it has started has ended", func() bool { return napping(os.Getpid()) == 0 })
 }
 
+// What has left the session, and even what has lost its parents, counts and ends with the rest.
+func TestP09ForkBombOfRootThatScatters(t *testing.T) {
+	for _, kind := range []string{"scatters", "scatters-orphans"} {
+		t.Run(kind, func(t *testing.T) {
+			bomb := exec.Command(self(t), "plugin", kind)
+			bomb.Env = []string{socketDirVariable + "=" + t.TempDir()}
+			p := newProcess(bomb, nil, newFamily(false), nowhere(t), nowhere(t))
+			if err := p.start(); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() {
+				p.kill()
+				p.endOffspring(p.offspring())
+			})
+			go p.guard(bombProcesses)
+			select {
+			case <-p.exited:
+			case <-time.After(patience):
+				t.Fatal("nobody stops it")
+			}
+			if how := p.ending(); !strings.Contains(how, "processes and threads, and 64 are allowed") {
+				t.Errorf("ended: %s", how)
+			}
+			eventually(t, "all it has started has ended", func() bool { return napping(os.Getpid()) == 0 })
+		})
+	}
+}
+
 // The limits hold from before the first instruction: a script of one line, which the kernel
 // has hardly begun to run, already finds them.
 func TestP09LimitsAreThereFromTheStart(t *testing.T) {

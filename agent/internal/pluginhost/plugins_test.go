@@ -96,6 +96,14 @@ func writes(version string) rule {
 	}
 }
 
+// orphans leaves a process behind at every step, which ends soon after its parent has.
+func orphans(ctx context.Context, s validator.Session, step validator.Step) (validator.Verdict, error) {
+	if err := exec.Command("/bin/sh", "-c", "/bin/sleep 0.01 &").Run(); err != nil {
+		return validator.Verdict{}, err
+	}
+	return echo(ctx, s, step)
+}
+
 // gush prints without end from a step on, and says how much it has got rid of in the state of
 // every step.
 type gush struct{ printed atomic.Int64 }
@@ -148,6 +156,7 @@ func bundled() sdk.Plugin {
 				}
 			}()
 		})},
+		{Name: "orphans", New: always(rule(orphans))},
 		{Name: "gush", New: always(&gush{})},
 		{Name: "meddle", New: always(rule(meddle))},
 		{Name: "flaky", New: always(flaky())},
@@ -212,6 +221,21 @@ func misbehave(kind string) {
 			panic(err)
 		}
 		serveBundled()
+	case "scatters", "scatters-orphans":
+		for range 4 * bombProcesses {
+			child := exec.Command("/bin/sleep", nap(os.Getppid()))
+			if kind == "scatters-orphans" {
+				child = exec.Command("/bin/sh", "-c", "/bin/sleep "+nap(os.Getppid())+" &")
+			}
+			child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+			if err := child.Start(); err != nil {
+				panic(err)
+			}
+			if kind == "scatters-orphans" {
+				_ = child.Wait() // it has no news
+			}
+		}
+		select {}
 	default:
 		serveRogue(rogue(kind))
 	}

@@ -132,17 +132,28 @@ func removeTree(path string) error {
 // that kept the kernel from ending them with it: all whose environment names the directory
 // of that agent's sockets, as the agent gave it to them.
 func endOrphans(dir string) {
-	mark := []byte("\x00PLUGIN_UNIX_SOCKET_DIR=" + dir + "/")
-	all, _ := filepath.Glob("/proc/[0-9]*/environ") // the pattern is sound
+	all, _ := filepath.Glob("/proc/[0-9]*") // the pattern is sound
 	for _, path := range all {
-		environ, err := os.ReadFile(path)
-		if err != nil || !bytes.Contains(append([]byte{0}, environ...), mark) {
-			continue // another user's, or gone
+		if !environHas(path, socketDirVariable+"="+dir+"/") {
+			continue
 		}
-		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil {
+		if pid, err := strconv.Atoi(filepath.Base(path)); err == nil {
 			_ = unix.Kill(pid, unix.SIGKILL) // gone already is as good
 		}
 	}
+}
+
+// socketDirVariable names the directory for a plugin's sockets, see validator.proto.
+const socketDirVariable = "PLUGIN_UNIX_SOCKET_DIR"
+
+// environHas reports whether a variable of a process's environment begins with the mark, which
+// is not empty. process is a directory such as /proc/1.
+func environHas(process, mark string) bool {
+	environ, err := os.ReadFile(filepath.Join(process, "environ"))
+	if err != nil || mark == "" {
+		return false // another user's, or gone
+	}
+	return bytes.HasPrefix(environ, []byte(mark)) || bytes.Contains(environ, []byte("\x00"+mark))
 }
 
 // lockDir opens a directory and locks it until the file is closed.

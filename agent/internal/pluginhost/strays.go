@@ -3,6 +3,7 @@ package pluginhost
 import (
 	"errors"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -15,6 +16,10 @@ import (
 // that is there; only something that multiplies meanwhile takes more than a few.
 const strayTime = time.Second
 
+// buryPause is how long a stray that has ended waits at most to be reaped, and how often
+// somebody looks for such at most.
+const buryPause = 100 * time.Millisecond
+
 // A family knows which children of the agent's process are plugins. Every plugin begins a
 // session of its own, see setsid(2), and is killed with its process group. What it started
 // and that has left the group, a daemon for one, becomes a child of the agent when the
@@ -24,6 +29,8 @@ type family struct {
 	mu      sync.RWMutex // for writing: nobody is being born
 	members sync.Map     // the process ids of living plugins
 	sweeps  sync.WaitGroup
+	died    chan os.Signal // a child has ended
+	buried  chan struct{}  // closed when nobody waits for that any more
 }
 
 // newFamily has the kernel give orphans to the agent's process, see
@@ -32,14 +39,39 @@ func newFamily(adopts bool) *family {
 	if adopts {
 		adopts = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == nil
 	}
-	return &family{adopts: adopts}
+	f := &family{adopts: adopts, died: make(chan os.Signal, 1), buried: make(chan struct{})}
+	if adopts {
+		signal.Notify(f.died, unix.SIGCHLD)
+		go f.bury()
+	}
+	return f
 }
 
 // close returns when nobody looks for strays any more.
 func (f *family) close() {
 	f.sweeps.Wait()
 	if f.adopts {
+		signal.Stop(f.died)
+		close(f.died)
+		<-f.buried
 		_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0) // cannot fail where 1 did not
+	}
+}
+
+// bury reaps what plugins have left behind and has ended by itself while they live: a plugin
+// may start a command in the background at every step. It counts as the plugin's until then.
+func (f *family) bury() {
+	defer close(f.buried)
+	for range f.died {
+		time.Sleep(buryPause)
+		var info unix.Siginfo
+		err := unix.Waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+		if err != nil || info.Signo == 0 {
+			continue // it was a plugin, and is reaped
+		}
+		for _, pid := range f.strays() {
+			_, _ = unix.Wait4(pid, nil, unix.WNOHANG, nil) // it may live, or be reaped by now
+		}
 	}
 }
 
