@@ -2,6 +2,8 @@ package server_test
 
 import (
 	"errors"
+	"fmt"
+	"math"
 	"syscall"
 	"testing"
 	"time"
@@ -40,6 +42,15 @@ func TestFaultLate(t *testing.T) {
 	p.expect(`{"step_id":2,`)
 	if took := time.Since(began); took < 300*time.Millisecond {
 		t.Errorf("the reply came after %v, before the timeout and the delay", took)
+	}
+}
+
+// However late a reply is to be, it is not early.
+func TestFaultLateForEver(t *testing.T) {
+	p := perform(t, validator.Fault{Kind: validator.FaultLate, Delay: math.MaxInt64})
+	for id := 3; id <= 10; id++ {
+		p.send(fmt.Sprintf(`{"step_id":%d,"timeout":5}`, id))
+		p.expect(fmt.Sprintf(`{"step_id":%d,"error_code":0}`, id))
 	}
 }
 

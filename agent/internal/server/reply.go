@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math"
 	"os"
 	"time"
 
@@ -51,7 +52,9 @@ func (c *conn) misbehave(answer session.Answer, req protocol.Request, arrived ti
 		c.hold(fault.Delay, reply, noted)
 		return true
 	case validator.FaultLate:
-		c.hold(time.Until(arrived.Add(req.Timeout.Duration+fault.Delay)), reply, noted)
+		after := req.Timeout.Duration
+		after += min(fault.Delay, math.MaxInt64-after)
+		c.hold(after-time.Since(arrived), reply, noted)
 		return true
 	case validator.FaultWithhold:
 		noted.settle(false)
