@@ -53,7 +53,9 @@ func serve(ctx context.Context, from config.Sources, stderr io.Writer) error {
 		return err
 	}
 	level := new(slog.LevelVar)
-	log, err := logging.New(stderr, logging.Options{Format: c.Log.Format, Level: level})
+	lines := logging.NewQueue(stderr) // judging does not wait for whoever reads them
+	defer lines.Close()
+	log, err := logging.New(lines, logging.Options{Format: c.Log.Format, Level: level})
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ type Options struct {
 }
 
 // New returns a logger that writes to w, a line with each call of Write. It may be used by
-// many goroutines at once.
+// many goroutines at once. A Queue is taken for the writer behind it.
 //
 // Where w is the journal of systemd, lines have no time, as the journal has its own, and begin
 // with their priority, which the journal takes off again: sd-daemon(3). Tint has
@@ -47,7 +47,12 @@ func New(w io.Writer, o Options) (*slog.Logger, error) {
 	if o.Level == nil {
 		o.Level = slog.LevelInfo
 	}
-	terminal := isTerminal(w)
+	queue, queued := w.(*Queue)
+	behind := w
+	if queued {
+		behind = queue.to
+	}
+	terminal := isTerminal(behind)
 	if o.Format == "" || o.Format == "auto" {
 		o.Format = "text"
 		if terminal {
@@ -58,7 +63,7 @@ func New(w io.Writer, o Options) (*slog.Logger, error) {
 		format: o.Format,
 		level:  o.Level,
 		colour: terminal && wantsColour(o.Getenv),
-		noTime: isJournal(w, o.Getenv("JOURNAL_STREAM")),
+		noTime: isJournal(behind, o.Getenv("JOURNAL_STREAM")),
 	}
 	h := handler(w, look)
 	switch {
@@ -67,7 +72,11 @@ func New(w io.Writer, o Options) (*slog.Logger, error) {
 	case h == nil:
 		return nil, fmt.Errorf("%q is no log format; use auto, tint, text or json", o.Format)
 	}
-	return slog.New(h), nil
+	logger := slog.New(h)
+	if queued {
+		queue.of(logger)
+	}
+	return logger, nil
 }
 
 // A style is what Options come to for one writer.

@@ -1,0 +1,84 @@
+package logging
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"log/slog"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A log that nobody takes holds up nobody, keeps the first lines, and says how many are missing
+// when it is taken again.
+func TestQueueDoesNotWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, w := io.Pipe()
+		q := NewQueue(w)
+		log, err := New(q, Options{Format: "text"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		const lines = maxQueueBytes / 50 // each is longer than that
+		for i := range lines {
+			log.Info("a line", slog.Int("n", i), slog.String("filler", strings.Repeat("x", 50)))
+		}
+		q.mu.Lock()
+		kept := q.bytes
+		q.mu.Unlock()
+		if kept > maxQueueBytes {
+			t.Errorf("%d bytes are kept", kept)
+		}
+
+		taken := &bytes.Buffer{}
+		go func() { _, _ = io.Copy(taken, r) }()
+		synctest.Wait()
+		log.Info("afterwards")
+		q.Close()
+		synctest.Wait()
+		got := strings.Split(strings.TrimSuffix(taken.String(), "\n"), "\n")
+		for i, line := range got[:len(got)-2] {
+			if !strings.Contains(line, fmt.Sprintf("n=%d filler", i)) {
+				t.Fatalf("line %d is %s", i, line)
+			}
+		}
+		dropped := regexp.MustCompile(`level=WARN msg="log lines were dropped, .*" dropped=(\d+)$`).FindStringSubmatch(got[len(got)-2])
+		if dropped == nil || !strings.Contains(got[len(got)-1], "afterwards") {
+			t.Fatalf("the last lines are %q", got[len(got)-2:])
+		}
+		if n, _ := strconv.Atoi(dropped[1]); n+len(got)-2 != lines || n == 0 {
+			t.Errorf("%d lines were dropped, %d are there, of %d", n, len(got)-2, lines)
+		}
+		_ = w.Close()
+	})
+}
+
+// Close writes all lines that are taken, and does not wait for ever for those that are not.
+func TestQueueClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var all bytes.Buffer
+		q := NewQueue(&all)
+		for i := range 1000 {
+			_, _ = fmt.Fprintln(q, i)
+		}
+		q.Close()
+		if n := strings.Count(all.String(), "\n"); n != 1000 {
+			t.Errorf("%d lines are there", n)
+		}
+		_, _ = fmt.Fprintln(q, "too late") // goes nowhere
+
+		r, w := io.Pipe()
+		q = NewQueue(w)
+		_, _ = fmt.Fprintln(q, "never taken")
+		began := time.Now()
+		q.Close()
+		if took := time.Since(began); took != lastLinesTime {
+			t.Errorf("it took %v", took)
+		}
+		_ = r.Close() // ends what waits
+	})
+}
