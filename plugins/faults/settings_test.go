@@ -33,7 +33,7 @@ func TestSettings(t *testing.T) {
 		"unknown key":             {[]byte(`{"plam":[]}`), []string{"plam: unknown key; the keys here are plan"}},
 		"entry is no table":       {plan(reset, `3`), []string{"plan[1]: want a table, got a number"}},
 		"unknown key in an entry": {plan(reset, `{"step":3}`), []string{"plan[1].step: unknown key; the keys here are code, delay, fault, occurrence, step_id, wrong_step_id"}},
-		"wrong type in an entry":  {plan(reset, `{"step_id":"3"}`), []string{"plan[1].step_id: want a whole number of at most 64 bits, got a string"}},
+		"wrong type in an entry":  {plan(reset, `{"step_id":"3"}`), []string{"plan[1].step_id: want a whole number, got a string"}},
 		"nothing given": {plan(`{}`, `null`), []string{
 			"plan[0].step_id: required: the step id to misbehave at", "plan[0].fault: required: one of " + kinds,
 			"plan[1].step_id: required: the step id to misbehave at", "plan[1].fault: required: one of " + kinds}},

@@ -116,7 +116,7 @@ func TestSettings(t *testing.T) {
 		`{"seconds":3153600001}`: "seconds: want 0 to 3153600000, got 3.153600001e+09",
 		`{"seconds":1e308}`:      "seconds: want 0 to 3153600000, got 1e+308",
 		`{"seconds":1e309}`:      "seconds: want a number of at most 64 bits, got 1e309",
-		`{"seconds":"5s"}`:       "seconds: want a number of at most 64 bits, got a string",
+		`{"seconds":"5s"}`:       "seconds: want a number, got a string",
 		`{"second":5}`:           "second: unknown key; the keys here are seconds",
 	}
 	for settings, want := range tests {

@@ -109,7 +109,7 @@ func TestSettings(t *testing.T) {
 		`{"tolerance_seconds":-0.1}`:          "tolerance_seconds: want 0 to 86400, got -0.1",
 		`{"tolerance_seconds":86401}`:         "tolerance_seconds: want 0 to 86400, got 86401",
 		`{"tolerance_percent":1e300}`:         "tolerance_percent: want 0 to 1000, got 1e+300",
-		`{"tolerance_percent":"10%"}`:         "tolerance_percent: want a number of at most 64 bits, got a string",
+		`{"tolerance_percent":"10%"}`:         "tolerance_percent: want a number, got a string",
 		`{"tolerance":1}`:                     "tolerance: unknown key; the keys here are judge, tolerance_percent, tolerance_seconds",
 		`{"judge":"hurry"}`:                   `judge: want "both", "early" or "late", got "hurry"`,
 		`{"judge":"","tolerance_percent":-1}`: "tolerance_percent: want 0 to 1000, got -1\n" + `judge: want "both", "early" or "late", got ""`,

@@ -3,6 +3,7 @@ package rules
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/expr-lang/expr"
@@ -77,10 +78,27 @@ func inWords(message string) string {
 		message, operation = "wrong type: got "+strings.Replace(wrong, ", not ", ", want ", 1), true
 	}
 	if !operation {
-		return strings.TrimPrefix(message, "runtime error: ")
+		return withAdvice(strings.TrimPrefix(message, "runtime error: "))
 	}
 	return strings.NewReplacer("map[string]interface {}", "table", "[]interface {}", "list", "<nil>", "nothing",
 		"float64", "number", "int", "number", "bool", "true or false").Replace(message)
+}
+
+// token is how the language shows the part of an expression at which it gives up.
+var token = regexp.MustCompile(`^unexpected token \w+\((".*")\)$`)
+
+// withAdvice says what to do about the mistakes that are made most.
+func withAdvice(message string) string {
+	switch {
+	case message == "unexpected token EOF":
+		return "it ends where more must come"
+	case message == `unexpected token Operator("=")`:
+		return `unexpected "="; write == to compare`
+	case strings.HasPrefix(message, "unknown name "):
+		return message + "; there are session, step, data, and the functions in the README of rules"
+	default:
+		return token.ReplaceAllString(message, "unexpected $1")
+	}
 }
 
 // ask evaluates the rule. An error says why it cannot be; it is errStopped when the time is

@@ -15,9 +15,12 @@ import (
 func TestRefusedExpressions(t *testing.T) {
 	t.Parallel()
 	for expression, want := range map[string]string{
-		"step.id +":                     "line 1, column 9: unexpected token EOF",
-		"true and\n  data.x >":          "line 2, column 10: unexpected token EOF",
-		"ä == 1":                        "line 1, column 1: unknown name ä",
+		"step.id +":                     "line 1, column 9: it ends where more must come",
+		"true and\n  data.x >":          "line 2, column 10: it ends where more must come",
+		"step.id = 1":                   `line 1, column 9: unexpected "="; write == to compare`,
+		"step.id & 1 == 0":              `line 1, column 9: unexpected "&"`,
+		"step.id == 1)":                 `line 1, column 13: unexpected ")"`,
+		"ä == 1":                        "line 1, column 1: unknown name ä; there are session, step, data, and ",
 		`"ä" == volt`:                   "line 1, column 8: unknown name volt",
 		"step.timeut > 5":               "line 1, column 6: unknown field timeut",
 		"session.id == 's'":             "line 1, column 9: unknown field id",
@@ -95,7 +98,7 @@ func TestSettings(t *testing.T) {
 		`{"rule":[{"name":"a","expression":"true","why":1}]}`:                                     "rule[0].why: unknown key; the keys here are detail, expression, name, reason",
 		`{"rule":[{"name":"a","expression":"true","reason":"busy"}]}`:                             "rule[0].reason: want one of out_of_order, timeout_too_short, interval_not_kept, rule_broken, got \"busy\"",
 		`{"rule":[{"name":"a","expression":"true","detail":"` + strings.Repeat("x", 401) + `"}]}`: "rule[0].detail: 401 bytes, at most 400 are allowed",
-		`{"rule":[{"name":"a","expression":"true"},{"name":"a","expression":"x"},{"name":"a","expression":"true"}]}`: "rule[1].expression: rule \"a\", line 1, column 1: unknown name x\n" +
+		`{"rule":[{"name":"a","expression":"true"},{"name":"a","expression":"x"},{"name":"a","expression":"true"}]}`: "rule[1].expression: rule \"a\", line 1, column 1: unknown name x; there are session, step, data, and the functions in the README of rules\n" +
 			"rule[2].name: there is another rule \"a\"; give each a name of its own",
 	} {
 		v, err := rules.New([]byte(settings))

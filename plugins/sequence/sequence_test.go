@@ -121,7 +121,7 @@ func TestSettings(t *testing.T) {
 		`{"after_bad_step":""}`:                {`after_bad_step: want "advance", "resync" or "hold", got ""`},
 		`{"first":11,"after_bad_step":"Hold"}`: {"last: 10 is below first, which is 11; set both", `after_bad_step: want "advance", "resync" or "hold", got "Hold"`},
 		`{"frist":1}`:                          {"frist: unknown key; the keys here are after_bad_step, first, last"},
-		`{"first":"1"}`:                        {"first: want a whole number of at most 64 bits, got a string"},
+		`{"first":"1"}`:                        {"first: want a whole number, got a string"},
 	}
 	for settings, want := range tests {
 		v, err := sequence.New([]byte(settings))

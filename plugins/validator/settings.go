@@ -70,15 +70,21 @@ func settingError(path string, err error) error {
 
 // typeProblem says in the words of config files what encoding/json says in those of Go.
 func typeProblem(wrong *json.UnmarshalTypeError) string {
-	return fmt.Sprintf("want %s, got %s", wanted(wrong.Type), gotten(wrong.Value))
+	return fmt.Sprintf("want %s, got %s", wanted(wrong.Type, wrong.Value), gotten(wrong.Value))
 }
 
-func wanted(t reflect.Type) string {
+func wanted(t reflect.Type, value string) string {
+	atMost := func() string {
+		if !strings.HasPrefix(value, "number ") {
+			return ""
+		}
+		return fmt.Sprintf(" of at most %d bits", t.Bits()) // the number may be too large
+	}
 	switch t.Kind() {
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		return fmt.Sprintf("a whole number of at most %d bits", t.Bits())
+		return "a whole number" + atMost()
 	case reflect.Float32, reflect.Float64:
-		return fmt.Sprintf("a number of at most %d bits", t.Bits())
+		return "a number" + atMost()
 	case reflect.String:
 		return "a string"
 	case reflect.Bool:

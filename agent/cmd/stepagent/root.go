@@ -34,21 +34,21 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &usage), errors.As(err, &problems) && problems.FromFlags():
-		_, _ = fmt.Fprintf(complaints, "stepagent: %v\nsee: %s --help\n", indent(err), cmd.CommandPath())
+		_, _ = fmt.Fprintf(complaints, "stepagent:%s\nsee: %s --help\n", below(err), cmd.CommandPath())
 		return exitUsage
 	default:
-		_, _ = fmt.Fprintf(complaints, "stepagent: %v\n", indent(err))
+		_, _ = fmt.Fprintf(complaints, "stepagent:%s\n", below(err))
 		return exitFailure
 	}
 }
 
-// indent sets an error of several lines below the program's name.
-func indent(err error) string {
+// below is an error after the program's name and a colon: one of several lines stands below it.
+func below(err error) string {
 	text := err.Error()
 	if strings.Contains(text, "\n") {
 		return "\n  " + strings.ReplaceAll(text, "\n", "\n  ")
 	}
-	return text
+	return " " + text
 }
 
 // A usageError is a command line that makes no sense.

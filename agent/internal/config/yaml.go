@@ -65,6 +65,8 @@ func yamlProblem(data []byte, err error) Problem {
 		hint = "; look at the indentation, the quotes and the brackets up to here"
 	case strings.Contains(message, "cannot start any token"):
 		hint = "; indent with spaces, and put a string that begins with such a character into quotes"
+	case strings.HasPrefix(message, "found a tab character"):
+		line, hint = tabbed(data, line), "; indent with spaces"
 	case strings.Contains(message, "alphabetic or numeric character"):
 		hint = "; put a string that begins with & or * into quotes"
 	case strings.HasPrefix(message, "mapping values are not allowed"):
@@ -80,6 +82,20 @@ func yamlProblem(data []byte, err error) Problem {
 		Place:   Place{Line: min(line, bytes.Count(data, []byte("\n"))+1)},
 		Message: logging.Clean(message) + hint,
 	}
+}
+
+// tabbed returns the line that is indented by a tab, where the library names that in which the
+// value before it begins.
+func tabbed(data []byte, line int) int {
+	number := 0
+	for text := range bytes.Lines(data) {
+		number++
+		indent := text[:len(text)-len(bytes.TrimLeft(text, " \t"))]
+		if number >= line && bytes.ContainsRune(indent, '\t') {
+			return number
+		}
+	}
+	return line
 }
 
 // A yamlReader turns the library's nodes into ours and collects what it refuses.

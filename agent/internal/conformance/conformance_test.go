@@ -58,7 +58,7 @@ func TestBrokenPlugins(t *testing.T) {
 		"prints first":     {"", file("loud", "#!/bin/sh\necho hello\nsleep 9\n", 0o755), `printed "hello" where the handshake must stand`},
 		"no validators":    {"raw nothing", conformance.Subject{}, "FAILED: it starts and describes itself: "},
 		"no such":          {"sound", conformance.Subject{Validator: "c"}, "FAILED: it has the validator c: it has a, b"},
-		"settings":         {"sound", conformance.Subject{Validator: "a", Settings: []byte(`{"limit":"x"}`)}, "FAILED: validator a: it takes its settings: settings.limit: want a whole number of at most 64 bits, got a string"},
+		"settings":         {"sound", conformance.Subject{Validator: "a", Settings: []byte(`{"limit":"x"}`)}, "FAILED: validator a: it takes its settings: settings.limit: want a whole number, got a string"},
 		"no health":        {"raw no health", conformance.Subject{}, "FAILED: it serves the health service: grpc.health.v1.Health/Check"},
 		"not serving":      {"raw not serving", conformance.Subject{}, `the health of the service "plugin" is NOT_SERVING`},
 		"no verdicts":      {"raw none", conformance.Subject{}, "FAILED: it answers a batch of steps, each once: it gave 0 verdicts for one validator"},
