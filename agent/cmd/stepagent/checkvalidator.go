@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -24,7 +25,7 @@ func newCheckValidator() *cobra.Command {
 	var o struct {
 		name, settings string
 		args, data     []string
-		stepIDs        []int64
+		stepIDs        stepIDsFlag
 		verbose        bool
 	}
 	cmd := &cobra.Command{
@@ -39,8 +40,11 @@ A validator that looks at the data which clients send needs samples of it: --dat
 		Example: `  stepagent validators check ./torque --settings '{"newton_metres":12.5}' --data '{"torque":12.4}'
   stepagent validators check /usr/local/lib/stepagent/torque --settings torque.json`,
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
+			switch {
+			case len(args) != 1:
 				return usageError{fmt.Errorf("check takes the path of one program, got %d", len(args))}
+			case args[0] == "":
+				return usageError{errors.New("the path of the program is empty")}
 			}
 			return nil
 		},
@@ -67,10 +71,27 @@ A validator that looks at the data which clients send needs samples of it: --dat
 	cmd.Flags().StringVar(&o.settings, "settings", "", "settings as `JSON`, {\"key\":1}, or the path of a file of it")
 	cmd.Flags().StringArrayVar(&o.args, "arg", nil, "an argument `ARG` of the program; may come several times")
 	cmd.Flags().StringArrayVar(&o.data, "data", nil, "data of a step as `JSON`, or the path of a file of it; may come several times")
-	cmd.Flags().Int64SliceVar(&o.stepIDs, "step-id", nil, "step ids that the settings speak of, beside 0 to 12 and extreme ones")
+	cmd.Flags().Var(&o.stepIDs, "step-id", "the step `IDS` that the settings speak of, such as 700,701, beside 0 to 12 and extreme ones")
 	cmd.Flags().BoolVarP(&o.verbose, "verbose", "v", false, "show what the program prints to stderr, and what becomes of its processes")
 	return cmd
 }
+
+// A stepIDsFlag is a list of step ids, with commas or by giving the flag several times.
+type stepIDsFlag []int64
+
+func (s *stepIDsFlag) Set(text string) error {
+	for _, word := range strings.Split(text, ",") {
+		id, err := strconv.ParseInt(word, 10, 64)
+		if err != nil {
+			return errors.New("write step ids with commas, such as 700,701")
+		}
+		*s = append(*s, id)
+	}
+	return nil
+}
+
+func (s *stepIDsFlag) String() string { return strings.Trim(fmt.Sprint([]int64(*s)), "[]") }
+func (s *stepIDsFlag) Type() string   { return "IDS" }
 
 // maxObjectBytes is the length of the largest file that holds settings or data.
 const maxObjectBytes = 1 << 20

@@ -4,6 +4,7 @@
 package conformance
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -89,7 +90,7 @@ type run struct {
 }
 
 func (r *run) spec(name string) pluginhost.Spec {
-	return pluginhost.Spec{Name: "checked", Validator: name, Path: r.subject.Path, Args: r.subject.Args, Settings: r.subject.Settings}
+	return pluginhost.Spec{Name: cmp.Or(name, "checked"), Validator: name, Path: r.subject.Path, Args: r.subject.Args, Settings: r.subject.Settings}
 }
 
 func (r *run) line(check, found string, err error) {
@@ -101,8 +102,15 @@ func (r *run) line(check, found string, err error) {
 	r.to.Line(l)
 }
 
-// inWords is an error without where a config would have it.
+// inWords is an error without where a config would have it; what was joined stands line by line.
 func inWords(err error) string {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var all []string
+		for _, e := range joined.Unwrap() {
+			all = append(all, inWords(e))
+		}
+		return strings.Join(all, "\n")
+	}
 	wrong, ok := errors.AsType[*pluginhost.SpecError](err)
 	switch {
 	case !ok:
@@ -129,7 +137,7 @@ func (r *run) validator(ctx context.Context, about pluginhost.Offer) {
 	}
 	failures, asked, err := r.laws(ctx, spec)
 	if err != nil {
-		r.line("it starts again", "", err)
+		r.line("it starts again and judges a first step", "", err)
 		return
 	}
 	r.results(failures, asked)

@@ -86,3 +86,19 @@ func TestBrokenPlugins(t *testing.T) {
 		})
 	}
 }
+
+// TestEachSettingIsNamed: what is wrong with several settings is told of each, and a process that
+// breaks over its first step is spoken of by the validator's own name.
+func TestEachSettingIsNamed(t *testing.T) {
+	t.Parallel()
+	l, sound := check(t, "two problems", conformance.Subject{Validator: "a", Settings: []byte(`{}`)})
+	last := l.lines[len(l.lines)-1]
+	if want := "settings.low: is above high\nsettings.high: is odd"; sound || last.Detail != want {
+		t.Errorf("sound %t, got %q, want %q", sound, last.Detail, want)
+	}
+	l, sound = check(t, "first fails", conformance.Subject{Validator: "a"})
+	last = l.lines[len(l.lines)-1]
+	if sound || last.Check != "it starts again and judges a first step" || !strings.Contains(last.Detail, "the self-test of validator a: ") {
+		t.Errorf("sound %t, got %+v", sound, last)
+	}
+}

@@ -87,6 +87,9 @@ func kinds() map[string]validate {
 			}
 			return pass, nil
 		},
+		"first fails": func(context.Context, validator.Session, validator.Step) (validator.Verdict, error) {
+			return validator.Verdict{Outcome: validator.Fail, Reason: "none"}, nil
+		},
 		"never": func(context.Context, validator.Session, validator.Step) (validator.Verdict, error) {
 			return validator.Verdict{}, errors.New("needs data")
 		},
@@ -109,6 +112,10 @@ func serve(kind string) {
 		return sdk.Validator{Name: name, Version: "1", Summary: "a test", New: func(settings []byte) (validator.Validator, error) {
 			var s struct {
 				Limit int64 `json:"limit"`
+			}
+			if kind == "two problems" {
+				return nil, errors.Join(&validator.SettingError{Key: "low", Problem: "is above high"},
+					&validator.SettingError{Key: "high", Problem: "is odd"})
 			}
 			return kinds()[kind], validator.DecodeSettings(settings, &s)
 		}}

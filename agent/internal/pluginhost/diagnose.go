@@ -150,19 +150,25 @@ func interpreterMissing(path string) error {
 			}
 		}
 	}
-	return fmt.Errorf("%s needs %s, which is not installed", path, shebang(path))
+	line := firstLine(path)
+	if strings.HasSuffix(line, "\r") {
+		return fmt.Errorf("%s has lines that end as on Windows, which the kernel takes for a part of the interpreter's name; "+
+			"save it with Unix line endings", path)
+	}
+	interpreter := "an interpreter"
+	if words := strings.Fields(strings.TrimPrefix(line, "#!")); len(words) > 0 {
+		interpreter = printable([]byte(words[0]))
+	}
+	return fmt.Errorf("%s needs %s, which is not installed", path, interpreter)
 }
 
-func shebang(path string) string {
+// firstLine returns the first line of a script, as far as it can be read.
+func firstLine(path string) string {
 	f, err := openRegular(path, 0)
 	if err != nil {
-		return "an interpreter"
+		return ""
 	}
 	defer func() { _ = f.Close() }() // read only
 	line, _ := bufio.NewReader(io.LimitReader(f, 256)).ReadString('\n')
-	words := strings.Fields(strings.TrimPrefix(line, "#!"))
-	if len(words) == 0 {
-		return "an interpreter"
-	}
-	return printable([]byte(words[0]))
+	return strings.TrimSuffix(line, "\n")
 }

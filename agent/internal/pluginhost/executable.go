@@ -22,12 +22,14 @@ import (
 func checkExecutable(path string) error {
 	info, err := os.Lstat(path)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENOTDIR):
 		return fmt.Errorf("there is no file %s; correct the path or install the plugin", path)
 	case err != nil:
 		return fmt.Errorf("%w; the agent's user must be able to look at it", err)
 	case info.Mode()&fs.ModeSymlink != 0:
 		return fmt.Errorf("%s is a symbolic link; name the file itself", path)
+	case info.IsDir():
+		return fmt.Errorf("%s is a folder; name the program in it", path)
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("%s is not a file", path)
 	}

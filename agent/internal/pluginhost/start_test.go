@@ -29,6 +29,7 @@ func TestP06NoPluginIsDiagnosed(t *testing.T) {
 		"another architecture": {path: write("arch", otherMachine(t)), want: "is built for s390x, this machine is"},
 		"no program":           {path: write("text", "hello"), want: "is neither a program for"},
 		"no interpreter":       {path: write("script", "#!/no/such/python3 -u\n"), want: "needs /no/such/python3, which is not installed"},
+		"lines of Windows":     {path: write("crlf", "#!/bin/sh\r\nexit\r\n"), want: "has lines that end as on Windows"},
 		"empty":                {path: write("empty", ""), want: "is neither a program for"},
 		"a tool":               {path: "/bin/echo", want: `printed "plugin" where the handshake must stand`},
 		"prints first":         {kind: "prints-first", want: `printed "hello there" where the handshake must stand`},
@@ -133,8 +134,9 @@ func TestP06Permissions(t *testing.T) {
 			must(t, os.Chmod(path, 0o644))
 			return path
 		}, "is not executable; chmod 755"},
-		"missing":   {func(_ *testing.T, path string) string { return path + "x" }, "there is no file"},
-		"directory": {func(_ *testing.T, path string) string { return filepath.Dir(path) }, "is not a file"},
+		"missing":      {func(_ *testing.T, path string) string { return path + "x" }, "there is no file"},
+		"below a file": {func(_ *testing.T, path string) string { return path + "/x" }, "there is no file"},
+		"directory":    {func(_ *testing.T, path string) string { return filepath.Dir(path) }, "is a folder; name the program in it"},
 		"link": {func(t *testing.T, path string) string {
 			must(t, os.Symlink(path, path+"x"))
 			return path + "x"
