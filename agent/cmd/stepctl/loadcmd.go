@@ -55,6 +55,10 @@ its procedure anew in a new session, with a pause of 10 ms, then 20 ms and so on
 A restart of the agent costs each client the step that it has in flight. --allow-lost does not
 count these as a failure; that no connection is refused meanwhile still must hold.
 
+At the end each client takes its session to its last step, so that none stays open. These steps
+are checked as well; they are counted apart, as finishing, and neither in the throughput nor in
+the latencies.
+
 At a terminal it shows on stderr how far it is. Ctrl-C ends the load and shows the result so
 far; a second one ends the program.
 

@@ -56,16 +56,19 @@ func writeLoad(w io.Writer, o load.Options, r load.Result) error {
 	}
 	text := fmt.Sprintf("%d clients against %s, %s, %v\n", o.Clients, o.Address, loop, r.Elapsed.Round(time.Millisecond))
 	text += fmt.Sprintf("  steps        %d as they must be, %.0f a second; %d whole sessions\n", r.Steps, r.Throughput(), r.Sessions)
+	if r.Finishing > 0 {
+		text += fmt.Sprintf("  finishing    %d steps after the end, as they must be, so that no session stays open\n", r.Finishing)
+	}
 	if r.Unsent > 0 {
 		text += fmt.Sprintf("  not sent     %d steps were due and their clients still waited for earlier replies\n", r.Unsent)
 	}
-	text += "  latency     "
+	text += "  latency    "
 	for _, p := range percentiles() {
 		name := fmt.Sprintf("p%g", p)
 		if p == 100 {
 			name = "max"
 		}
-		text += fmt.Sprintf(" %s %v ", name, short(r.Latency(p)))
+		text += fmt.Sprintf("  %s %v", name, short(r.Latency(p)))
 	}
 	text += fmt.Sprintf("\n  connections  %d made, %d refused\n", r.Made, r.Count(load.Refused))
 	text += fmt.Sprintf("  verdicts     %d wrong, %d missing, %d lost\n", r.Count(load.Wrong), r.Count(load.Missing), r.Count(load.Lost))
@@ -86,6 +89,7 @@ type loadReport struct {
 	Steps      uint64             `json:"steps"`
 	Throughput float64            `json:"steps_per_second"`
 	Sessions   uint64             `json:"sessions"`
+	Finishing  uint64             `json:"finishing"`
 	Unsent     uint64             `json:"not_sent"`
 	Latency    map[string]float64 `json:"latency"`
 	Made       uint64             `json:"connections"`
@@ -107,7 +111,7 @@ type loadTrouble struct {
 func writeLoadJSON(w io.Writer, o load.Options, r load.Result) error {
 	report := loadReport{
 		Version: version.Number(), Address: o.Address, Clients: o.Clients, Rate: o.Rate,
-		Elapsed: r.Elapsed.Seconds(), Steps: r.Steps, Throughput: r.Throughput(), Sessions: r.Sessions, Unsent: r.Unsent,
+		Elapsed: r.Elapsed.Seconds(), Steps: r.Steps, Throughput: r.Throughput(), Sessions: r.Sessions, Finishing: r.Finishing, Unsent: r.Unsent,
 		Latency: map[string]float64{}, Made: r.Made, Wrong: r.Count(load.Wrong), Missing: r.Count(load.Missing),
 		Lost: r.Count(load.Lost), Refused: r.Count(load.Refused), Troubles: []loadTrouble{},
 	}

@@ -11,7 +11,8 @@ type Result struct {
 	// Clients and Rate are those of the options.
 	Clients int
 	Rate    float64
-	// Elapsed is the time from the first step that was due to the last reply.
+	// Elapsed is the time for which steps were due, or up to the last reply that counts where
+	// that came later; where the load was ended before its time, up to its end.
 	Elapsed time.Duration
 	// Steps is how many steps got the reply that they must get, Sessions how many sessions
 	// were performed from their first step to their last.

@@ -64,8 +64,11 @@ func (r *run) result(now time.Time) Result {
 		t.addTo(&result)
 	}
 	if !r.begins.IsZero() {
-		if now.After(r.ends) && !result.last.IsZero() {
-			now = result.last
+		if now.After(r.ends) {
+			now = r.ends
+			if result.last.After(now) {
+				now = result.last
+			}
 		}
 		result.Elapsed = max(now.Sub(r.begins), 0)
 	}
