@@ -36,14 +36,15 @@ class Settings:
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._settings = settings
-        self._known: set[str] = set()
+        self._known: dict[str, None] = {}  # in the order of reading
         self._errors: list[SettingError] = []
 
     def number(self, key: str, default: float | None = None, *,
                minimum: float = -math.inf, maximum: float = math.inf,
                unit: str = "") -> float:
         """Return a number; without a default the key is required."""
-        value = self._value(key, default, f"a number of {unit}".rstrip(" of"))
+        what = f"a number of {unit}" if unit else "a number"
+        value = self._value(key, default, what)
         if value is None:
             return minimum if math.isfinite(minimum) else 0.0
         if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -52,6 +53,20 @@ class Settings:
         if not minimum <= value <= maximum:
             self.wrong(key, f"want {_range(minimum, maximum)}, got {value}")
         return float(value)
+
+    def whole(self, key: str, default: int | None = None, *,
+              minimum: float = -math.inf, maximum: float = math.inf) -> int:
+        """Return a whole number; without a default the key is required."""
+        value = self._value(key, default, "a whole number")
+        if value is None:
+            return int(minimum) if math.isfinite(minimum) else 0
+        if isinstance(value, bool) or not isinstance(value, int):
+            got = value if isinstance(value, float) else _kind(value)
+            self.wrong(key, f"want a whole number, got {got}")
+            return 0
+        if not minimum <= value <= maximum:
+            self.wrong(key, f"want {_range(minimum, maximum)}, got {value}")
+        return value
 
     def text(self, key: str, default: str | None = None) -> str:
         """Return a string; without a default the key is required."""
@@ -63,6 +78,11 @@ class Settings:
             return ""
         return value
 
+    def value(self, key: str, default: Any = None) -> Any:
+        """Return whatever stands there, such as a list; for wrong to judge."""
+        self._known[key] = None
+        return self._settings.get(key, default)
+
     def wrong(self, key: str, problem: str) -> None:
         """Note that a key is wrong: what, and what to do."""
         self._errors.append(SettingError(key, problem))
@@ -71,12 +91,17 @@ class Settings:
         """Raise what is wrong, keys that nobody has read among it."""
         for key in self._settings:
             if key not in self._known:
-                self.wrong(key, "unknown key")
+                self.wrong(key, "unknown key; " + self._keys())
         if self._errors:
             raise SettingErrors(self._errors)
 
+    def _keys(self) -> str:
+        if not self._known:
+            return "there are no settings"
+        return "the keys here are " + ", ".join(self._known)
+
     def _value(self, key: str, default: Any, what: str) -> Any:
-        self._known.add(key)
+        self._known[key] = None
         value = self._settings.get(key)
         if value is None:
             value = default

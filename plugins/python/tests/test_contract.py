@@ -131,10 +131,14 @@ class TestSettings(unittest.TestCase):
         return [str(error) for error in caught.exception.errors]
 
     def test_values(self):
-        s = Settings({"limit": 7, "name": "a", "none": None})
+        s = Settings({"limit": 7, "name": "a", "none": None, "ids": [3]})
         self.assertEqual(s.number("limit"), 7.0)
         self.assertEqual(s.number("other", default=1.5), 1.5)
         self.assertEqual(s.number("none", default=2), 2.0)
+        self.assertEqual(s.whole("limit", minimum=7, maximum=7), 7)
+        self.assertEqual(s.whole("most", default=3), 3)
+        self.assertEqual(s.value("ids"), [3])
+        self.assertEqual(s.value("more", default=[]), [])
         self.assertEqual(s.text("name"), "a")
         self.assertEqual(s.text("word", default="b"), "b")
         s.finish()
@@ -153,7 +157,29 @@ class TestSettings(unittest.TestCase):
             "name: want a string, got a number",
             "volt: required: a number of volts",
             "word: required: a string",
-            "typo: unknown key"])
+            "typo: unknown key; the keys here are limit, flag, high, name, "
+            "volt, word"])
+
+    def test_wrong_whole_numbers(self):
+        got = self.wrong(
+            {"half": 1.5, "flag": True, "low": 0, "typo": 1},
+            lambda s: (s.whole("half"), s.whole("flag"),
+                       s.whole("low", minimum=1), s.whole("none")))
+        self.assertEqual(got, [
+            "half: want a whole number, got 1.5",
+            "flag: want a whole number, got true or false",
+            "low: want at least 1, got 0",
+            "none: required: a whole number",
+            "typo: unknown key; the keys here are half, flag, low, none"])
+
+    def test_unit_stands_whole(self):
+        got = self.wrong({}, lambda s: s.number("tempo", unit="mo of tempo"))
+        self.assertEqual(got, ["tempo: required: a number of mo of tempo"])
+
+    def test_no_settings_are_known(self):
+        got = self.wrong({"typo": 1}, lambda s: None)
+        self.assertEqual(got, [
+            "typo: unknown key; there are no settings"])
 
 
 if __name__ == "__main__":
