@@ -111,15 +111,10 @@ func inWords(err error) string {
 		}
 		return strings.Join(all, "\n")
 	}
-	wrong, ok := errors.AsType[*pluginhost.SpecError](err)
-	switch {
-	case !ok:
-		return err.Error()
-	case strings.HasPrefix(wrong.Key, "settings"):
-		return wrong.Key + ": " + wrong.Problem
-	default:
-		return wrong.Problem
+	if wrong, ok := errors.AsType[*pluginhost.SpecError](err); ok {
+		return wrong.Bare()
 	}
+	return err.Error()
 }
 
 // validator checks one validator of the plugin.

@@ -38,7 +38,7 @@ func TestP08CrashLoop(t *testing.T) {
 	}
 	st := set.Status()[0]
 	if st.Failures <= breakAfter || !strings.Contains(st.Trouble(), "steps are refused") ||
-		!strings.Contains(st.LastError, "ended before it was ready (exit status 1)") || st.PID != 0 {
+		!strings.HasPrefix(st.LastError, path+" ended before it was ready (exit status 1)") || st.PID != 0 {
 		t.Errorf("status = %+v: %s", st, st.Trouble())
 	}
 	eventually(t, "a few more starts", func() bool { return set.Status()[0].Failures >= breakAfter+3 })

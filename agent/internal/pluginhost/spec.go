@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/stepagent/stepagent/plugins/sdk"
 )
@@ -49,6 +50,14 @@ func (e *SpecError) Error() string {
 		return fmt.Sprintf("validator %d: %s", e.Index+1, e.Problem)
 	}
 	return fmt.Sprintf("validator %d: %s: %s", e.Index+1, e.Key, e.Problem)
+}
+
+// Bare is the error without where a config would have it.
+func (e *SpecError) Bare() string {
+	if strings.HasPrefix(e.Key, "settings") {
+		return e.Key + ": " + e.Problem
+	}
+	return e.Problem
 }
 
 // A member is a spec and where it stands.

@@ -2,6 +2,7 @@ package pluginhost
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -105,6 +106,9 @@ func (s *supervisor) replace(wait *backoff, last life, cause error) *instance {
 			return nil
 		}
 		last, cause = life{}, err
+		if wrong, ok := errors.AsType[*SpecError](err); ok {
+			cause = errors.New(wrong.Bare()) // the config is not what anybody looks at now
+		}
 	}
 }
 
