@@ -56,7 +56,7 @@ func checkConfig(cmd *cobra.Command, from config.Sources) error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // in the temporary folder: no harm if it stays
 	err = daemon.Check(ctx, c, daemon.Options{
-		RuntimeDir: dir, Plugin: self(), Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		RuntimeDir: dir, Plugin: self(), Adopt: true, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
 	if err != nil && ctx.Err() != nil {
 		return errInterrupted

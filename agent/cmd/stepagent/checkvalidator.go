@@ -144,7 +144,7 @@ func checkValidator(cmd *cobra.Command, subject conformance.Subject, verbose boo
 		log = slog.New(slog.NewTextHandler(out.progress, nil))
 		out.live = false
 	}
-	host, err := pluginhost.New(pluginhost.Options{SocketDir: filepath.Join(dir, "plugins"), Logger: log})
+	host, err := pluginhost.New(pluginhost.Options{SocketDir: filepath.Join(dir, "plugins"), Logger: log, Adopt: true})
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -26,7 +27,11 @@ const testPluginName = "test-plugin"
 
 // serveTestPlugin serves a validator that answers step 1 alone, and the order validator with a
 // reason of another's, so that one can tell who judged.
+// With the name of a file as its argument it leaves a process behind and adds its id to the file.
 func serveTestPlugin() {
+	if len(os.Args) > 1 {
+		leaveDaemon(os.Args[1])
+	}
 	sdk.Serve(sdk.Plugin{Name: testPluginName, Version: "1", Validators: []sdk.Validator{
 		{Name: "stuck", Version: "1", New: func([]byte) (validator.Validator, error) {
 			return validate(func(ctx context.Context, _ validator.Session, step validator.Step) (validator.Verdict, error) {
@@ -53,6 +58,21 @@ func serveTestPlugin() {
 	}})
 	// At once: a program with the race detector in it takes a second for its usual end.
 	_, _, _ = syscall.RawSyscall(syscall.SYS_EXIT_GROUP, 0, 0, 0)
+}
+
+func leaveDaemon(file string) {
+	daemon := exec.Command("/bin/sleep", "3600")
+	daemon.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	list, err := os.OpenFile(file, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err == nil {
+		err = daemon.Start()
+	}
+	if err == nil {
+		_, err = fmt.Fprintln(list, daemon.Process.Pid)
+	}
+	if err != nil {
+		panic(err)
+	}
 }
 
 type validate func(context.Context, validator.Session, validator.Step) (validator.Verdict, error)

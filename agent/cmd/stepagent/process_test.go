@@ -252,3 +252,30 @@ func TestHangUpReloads(t *testing.T) {
 		t.Errorf("SIGTERM: %v", err)
 	}
 }
+
+// A command that tries a plugin leaves nothing of it behind, whatever it starts.
+func TestTryingAPluginLeavesNothing(t *testing.T) {
+	plugin, list := testPlugin(t), filepath.Join(t.TempDir(), "daemons")
+	a := newAgent(t, fmt.Sprintf("[[validators]]\nname = \"sequence\"\npath = %q\nargs = [%q]\n", plugin, list))
+	for _, args := range [][]string{
+		{"check-config", a.configFile()},
+		{"validators", "check", plugin, "--name", "sequence", "--arg", list},
+	} {
+		if out, err := a.command(args...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v: %s", args, err, out)
+		}
+		daemons, err := os.ReadFile(list)
+		if err != nil || len(daemons) == 0 {
+			t.Fatalf("%v: no process was left behind: %v", args, err)
+		}
+		for _, word := range strings.Fields(string(daemons)) {
+			pid, err := strconv.Atoi(word)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := syscall.Kill(pid, syscall.SIGKILL); err == nil {
+				t.Errorf("%v: process %d is left", args, pid)
+			}
+		}
+	}
+}

@@ -69,7 +69,7 @@ func (l *launching) lastWords() string {
 func wrongHandshake(path, line string) error {
 	part := strings.Split(line, "|")
 	if _, err := strconv.Atoi(part[0]); err != nil || len(part) < 4 {
-		return fmt.Errorf("%s printed %.100q where the handshake must stand; "+
+		return fmt.Errorf("%s printed \"%.100s\" where the handshake must stand; "+
 			"a plugin prints nothing else to stdout before it", path, line)
 	}
 	if part[1] != strconv.Itoa(sdk.ProtocolVersion) {
