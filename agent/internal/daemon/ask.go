@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/config"
@@ -26,10 +27,20 @@ func AdminSocket(c *config.Loaded, runtimeDir string, port int) string {
 }
 
 // AdminSockets returns the admin sockets in the runtime directory that have no path of their
-// own; some may be left by agents that were killed.
+// own. Those that agents left when they were killed are not among them.
 func AdminSockets(runtimeDir string) []string {
 	sockets, _ := filepath.Glob(filepath.Join(runtimeDir, "admin-*.sock")) // the pattern is sound
-	return sockets
+	return slices.DeleteFunc(sockets, isLeft)
+}
+
+// isLeft reports whether nobody listens on a socket any more.
+func isLeft(socket string) bool {
+	conn, err := net.Dial("unix", socket) // never waits: connect(2) of a unix socket that does not block
+	if err != nil {
+		return errors.Is(err, syscall.ECONNREFUSED)
+	}
+	_ = conn.Close() // nothing was said
+	return false
 }
 
 func adminSocket(c *config.Loaded, runtimeDir string, addr net.Addr) string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,5 +26,31 @@ func TestAskAnAgentThatIsSlow(t *testing.T) {
 	_, err = daemon.AskReload(ctx, socket)
 	if err == nil || !strings.Contains(err.Error(), "slow.sock has not answered within 0s; a reload may still be under way") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// TestSocketsThatAreLeft: an agent that was killed leaves its socket, and is no agent to ask.
+func TestSocketsThatAreLeft(t *testing.T) {
+	o, _ := options(t, "port = 1\n")
+	listen := func(name string) *net.UnixListener {
+		listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(o.RuntimeDir, name), Net: "unix"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return listener
+	}
+	killed, alive := listen("admin-1.sock"), listen("admin-2.sock")
+	killed.SetUnlinkOnClose(false)
+	if err := killed.Close(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = alive.Close() }()
+	there := filepath.Join(o.RuntimeDir, "admin-2.sock")
+	if got := daemon.AdminSockets(o.RuntimeDir); !slices.Equal(got, []string{there}) {
+		t.Errorf("got %q, want %q", got, there)
+	}
+	_, err := daemon.AskStatus(t.Context(), filepath.Join(o.RuntimeDir, "admin-1.sock"))
+	if want := "; there is " + there + "; name one"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("error %v, want %s", err, want)
 	}
 }
