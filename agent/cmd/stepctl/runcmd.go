@@ -92,7 +92,7 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	set.StringVar(&f.session, "session", "", "the session's `NAME`, a random one when not given")
 	set.BoolVar(&f.plain, "plain", false, "do as clients that know no sessions: a connection for every step")
 	set.StringVar(&f.record, "record", "", "write the run's record to a new `FILE`, as JSON lines")
-	set.StringVar(&f.pcap, "pcap", "", "capture the run's packets to a new `FILE`, as pcapng; needs the right to, see below")
+	set.StringVar(&f.pcap, "pcap", "", "capture the run's packets to a new `FILE`, as pcapng; needs the right to, see above")
 	f.documents.register(cmd)
 	set.BoolVar(&f.json, "json", false, "write the record's events to stdout as JSON lines, and nothing else")
 	set.StringVar(&f.logFormat, "log-format", "auto", "how stderr is written: `FORMAT` is auto, tint, text or json")
