@@ -24,7 +24,7 @@ var floors = [][]string{
 	{"plugins/validator", "plugins/budget", "agent/protocol", "agent/internal/eventloop", "agent/internal/logging", "agent/internal/stepfile", "agent/internal/version", "agent/internal/manual", "agent/internal/sched", "agent/internal/systemd", "agent/internal/trail", "docs/transcript", "docs/testreport"},
 	{"plugins/sdk/proto/stepagent/validator/v1", "plugins/validatortest", "agent/client", "agent/internal/config", "agent/internal/record", "agent/internal/judge", "agent/internal/journal", "agent/internal/wirevectors", "agent/internal/capture"},
 	{"plugins/sdk", "agent/internal/capturetest", "agent/internal/session", "agent/internal/runner", "agent/internal/load", "plugins/sequence", "plugins/mintimeout", "plugins/pacing", "plugins/rules", "plugins/faults"},
-	{"plugins/bundled", "plugins/examples/voltage", "agent/internal/pluginhost", "agent/internal/server", "agent/internal/report"},
+	{"plugins/bundled", "plugins/examples/voltage", "plugins/examples/steady", "agent/internal/pluginhost", "agent/internal/server", "agent/internal/report"},
 	{"agent/internal/conformance", "agent/internal/daemon", "agent/internal/verify", "agent/internal/report/html", "agent/internal/report/junit", "agent/internal/report/tap"},
 	{"agent/cmd/stepagent", "agent/cmd/stepctl"},
 	{"packaging/acceptance/bench", "packaging/changelog", "packaging/copyright", "packaging/modproxy", "packaging/testdata/even"},

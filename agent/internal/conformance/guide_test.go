@@ -30,6 +30,15 @@ func TestGuide(t *testing.T) {
 	if n := strings.Count(string(program), "\n"); n > 30 {
 		t.Errorf("the program has %d lines, and is said to have at most 30", n)
 	}
+	steady, err := os.ReadFile("../../../plugins/examples/steady/main.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rule, _ := strings.Cut(string(steady), "\n\nfunc (s *steady) Validate")
+	rule, _, _ = strings.Cut(rule, "\nfunc main()")
+	if rule == "" || !strings.Contains(string(guide), "```go\nfunc (s *steady) Validate"+rule+"```\n") {
+		t.Error("the rule with a memory in the guide is not that of plugins/examples/steady")
+	}
 	tests, err := os.ReadFile(filepath.Join(example, "main_test.go"))
 	if err != nil {
 		t.Fatal(err)
