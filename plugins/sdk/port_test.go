@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -157,6 +158,35 @@ func TestEachCallIsAnsweredOnce(t *testing.T) {
 				t.Errorf("call %d is answered in batch %d", call, batch)
 			}
 		}
+	}
+}
+
+// However much a batch has the validators remember, no message of answers is longer than allowed.
+func TestLongAnswersAreSeveralMessages(t *testing.T) {
+	heavy := validateFunc(func(context.Context, validator.Session, validator.Step) (validator.Verdict, error) {
+		return validator.PassWith(make([]byte, validator.MaxStateBytes)), nil
+	})
+	c := talking(t, slices.Repeat([]validator.Validator{heavy}, 4)...)
+	ids := make([]int64, MaxBatchCalls)
+	for i := range ids {
+		ids[i] = int64(i + 1)
+	}
+	c.send(ids...)
+	left, messages := len(ids), 0
+	for ; left > 0; messages++ {
+		response, err := ReadFrame(c.conn, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := ReadAnswers(response, nil, func(_ uint64, answers []Answer) error {
+			left--
+			return answers[len(answers)-1].Err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if messages < 2 {
+		t.Errorf("all answers are in %d message", messages)
 	}
 }
 

@@ -41,6 +41,12 @@ func (w *worker) work(t *turn) bool {
 			t.out = append(t.out, make([]byte, FrameHeaderBytes)...)
 		}
 		t.out = AppendAnswer(t.out, w.call.Number, w.answers)
+		if len(t.out) > MaxBatchBytes {
+			if err := p.answer(t); err != nil {
+				p.stop(err)
+				return false
+			}
+		}
 		if n%8 == 0 && time.Since(b.came) > slowBatch {
 			p.spread(b)
 		}
