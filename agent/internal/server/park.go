@@ -101,6 +101,7 @@ func (c *conn) park() bool {
 	c.reads, c.writes = deadline{}, deadline{}
 	c.awaitIdle()
 	if err := c.server.loops.Add(fd, c); err != nil {
+		c.stays = true // or it would be tried each time that its client is quiet
 		c.unpark(nil, nil)
 		c.server.log.Debug("connection not parked", slog.String("client", c.addr.String()), slog.Any("error", err))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/eventloop"
 	"github.com/stepagent/stepagent/agent/internal/judge"
 	"github.com/stepagent/stepagent/agent/internal/session"
 	"github.com/stepagent/stepagent/plugins/validator"
@@ -79,6 +81,32 @@ func TestParked(t *testing.T) {
 			p.send(`{"step_id":9}`)
 			p.expect(`{"step_id":9,`)
 		})
+	}
+}
+
+// TestNotToBeParked: a connection for which a loop has no place keeps its goroutine, and nobody
+// tries for ever.
+func TestNotToBeParked(t *testing.T) {
+	loops, err := eventloop.New(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	loops.Close() // has no place from now on
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log lockedBuffer
+	h := startIn(t, loops, listener, defaults(), slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		judge.New(chain(t)))
+	p := h.dial(t)
+	for step := 1; step <= 3; step++ {
+		p.send(fmt.Sprintf(`{"step_id":%d}`, step))
+		p.expect(fmt.Sprintf(`{"step_id":%d,"error_code":0}`, step))
+		time.Sleep(50 * time.Millisecond) // longer than it takes for a client to be quiet
+	}
+	if n := strings.Count(log.String(), "connection not parked"); n != 1 {
+		t.Errorf("it was tried %d times:\n%s", n, log.String())
 	}
 }
 

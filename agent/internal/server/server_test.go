@@ -98,17 +98,21 @@ func startJudged(t *testing.T, options server.Options, to io.Writer, by session.
 
 func startOn(t *testing.T, listener net.Listener, options server.Options, to io.Writer, by session.Judge) *harness {
 	t.Helper()
-	log := slog.New(slog.NewTextHandler(to, nil))
-	sessions := session.NewManager(by, session.Options{
-		Steps: 10, IdleTimeout: 5 * time.Minute, ResumeWindow: time.Minute, LongestInterval: time.Hour,
-		TakeoverWait: 250 * time.Millisecond, RememberedReplies: 64, RememberedBytes: 64 << 20,
-		MaxOpen: 16384, MaxOpenPerAddress: 8192,
-	}, log)
 	loops, err := eventloop.New(2)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(loops.Close)
+	return startIn(t, loops, listener, options, slog.New(slog.NewTextHandler(to, nil)), by)
+}
+
+func startIn(t *testing.T, loops *eventloop.Loops, listener net.Listener, options server.Options, log *slog.Logger, by session.Judge) *harness {
+	t.Helper()
+	sessions := session.NewManager(by, session.Options{
+		Steps: 10, IdleTimeout: 5 * time.Minute, ResumeWindow: time.Minute, LongestInterval: time.Hour,
+		TakeoverWait: 250 * time.Millisecond, RememberedReplies: 64, RememberedBytes: 64 << 20,
+		MaxOpen: 16384, MaxOpenPerAddress: 8192,
+	}, log)
 	h := &harness{Server: server.New(sessions, loops, options, log), sessions: sessions, addr: listener.Addr().String()}
 	served := make(chan error, 1)
 	go func() { served <- h.Serve(listener) }()
