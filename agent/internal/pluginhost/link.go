@@ -192,7 +192,7 @@ func (l *link) ask(ctx context.Context, w *waiter, call judge.Call) ([]judge.Ans
 	if !l.enqueue(w) {
 		return nil, l.loss()
 	}
-	return l.await(ctx, ctx.Done(), w)
+	return l.await(ctx, ctx, w)
 }
 
 // judgeData puts one step on the data path.
@@ -208,13 +208,13 @@ func (l *link) judgeData(ctx context.Context, w *waiter, call judge.Call) ([]jud
 	}
 	if b, ok := ctx.(*budget.Context); ok {
 		// The link keeps the deadline, so that no timer is set for each step.
-		return l.await(ctx, b.Parent().Done(), w)
+		return l.await(ctx, b.Parent(), w)
 	}
-	return l.await(ctx, ctx.Done(), w)
+	return l.await(ctx, ctx, w)
 }
 
-// await waits for the answer until done.
-func (l *link) await(ctx context.Context, done <-chan struct{}, w *waiter) ([]judge.Answer, error) {
+// await waits for the answer to a step of ctx, until a context ends that is ctx or its parent.
+func (l *link) await(ctx, until context.Context, w *waiter) ([]judge.Answer, error) {
 	select {
 	case r := <-w.answer:
 		if errors.Is(r.err, errExpired) {
@@ -227,8 +227,8 @@ func (l *link) await(ctx context.Context, done <-chan struct{}, w *waiter) ([]ju
 		}
 		l.waiters.Put(w) // answered, so nobody else knows it any more
 		return r.answers, r.err
-	case <-done:
-		return nil, context.Cause(ctx)
+	case <-until.Done():
+		return nil, context.Cause(until) // that of ctx may take a moment longer to be there
 	}
 }
 

@@ -73,6 +73,41 @@ func TestGivingUpLeavesNothingBehind(t *testing.T) {
 	passes(t, g, 1)
 }
 
+// A slowParent has ended before those who were made of it are told.
+type slowParent struct {
+	context.Context
+	done chan struct{}
+}
+
+func (p slowParent) Done() <-chan struct{} { return p.done }
+
+func (p slowParent) Err() error {
+	select {
+	case <-p.done:
+		return context.Canceled
+	default:
+		return nil
+	}
+}
+
+// AfterFunc is for package context, which calls it for children.
+func (slowParent) AfterFunc(func()) (stop func() bool) { return func() bool { return true } }
+
+// A step whose parent has ended gets an answer that says so, even where its own context does not yet.
+func TestTheParentEndsFirst(t *testing.T) {
+	h, _ := newTestHost(t, nil)
+	g := startSet(t, h, Spec{Name: "a", Validator: "slow", Settings: []byte(`{"step":3}`)}).Groups()[0]
+	parent := slowParent{t.Context(), make(chan struct{})}
+	ctx := judge.Bound{Parent: parent, Deadline: time.Now().Add(patience), Limit: patience}.Context()
+	defer ctx.Release()
+	ctx.Done() // as somebody does who waits for a process
+	time.AfterFunc(time.Millisecond, func() { close(parent.done) })
+	a := g.Judge(ctx, judge.Call{States: make([][]byte, 1), Step: validator.Step{ID: 3}})
+	if len(a) != 1 || !errors.Is(a[0].Err, context.Canceled) {
+		t.Errorf("got %+v", a)
+	}
+}
+
 // A queue of any sizes leaves in order, in messages within the limit.
 func TestNextBatches(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
