@@ -115,7 +115,7 @@ func startAdmin(a *Agent, path string) (*admin, error) {
 	})
 	mux.HandleFunc("POST "+reloadPath, func(w http.ResponseWriter, _ *http.Request) {
 		// A caller that goes away must not leave a reload half done.
-		ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+		ctx, cancel := context.WithTimeoutCause(context.Background(), startTimeout, errTooLong)
 		defer cancel()
 		if err := a.Reload(ctx); err != nil {
 			reply(w, http.StatusUnprocessableEntity, refusal{err.Error()})

@@ -21,6 +21,9 @@ type LastReload struct {
 // startTimeout bounds how long validators may take to start, at a start and at a reload.
 const startTimeout = 15 * time.Second
 
+// errTooLong is why a start of validators, or waiting for another reload, is given up.
+var errTooLong = fmt.Errorf("more than %v have passed", startTimeout)
+
 // errStops is why a reload is given up.
 var errStops = errors.New("the agent stops")
 

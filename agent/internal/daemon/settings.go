@@ -86,7 +86,7 @@ func source(c *config.Loaded) string {
 // none, must be able to go on with their sessions. What they say against their settings comes
 // back as config.Problems, with the places in the file.
 func startValidators(ctx context.Context, host *pluginhost.Host, c *config.Loaded, old *pluginhost.Set) (*pluginhost.Set, error) {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, errTooLong)
 	defer cancel()
 	specs := make([]pluginhost.Spec, len(c.Validators))
 	for i, v := range c.Validators {

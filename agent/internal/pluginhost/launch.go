@@ -136,6 +136,9 @@ func (s Spec) label() string {
 func (l *launching) start(ctx context.Context, h *Host) (string, error) {
 	release := context.AfterFunc(ctx, l.process.kill)
 	defer release()
+	if err := h.sockets.mend(); err != nil {
+		return "", err
+	}
 	l.started = time.Now()
 	address, err := goplugin.NewClient(&goplugin.ClientConfig{
 		HandshakeConfig:  sdk.Handshake(),

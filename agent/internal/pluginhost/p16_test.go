@@ -74,3 +74,31 @@ func TestP16TheOldOneIsDown(t *testing.T) {
 	passes(t, next.Groups()[0], 1)
 	next.Close(t.Context())
 }
+
+// Nor does one that never answers: it is what people want to replace.
+func TestP16TheOldOneHangs(t *testing.T) {
+	h, _ := newTestHost(t, nil)
+	old := startSet(t, h, Spec{Name: "a", Validator: "second-hangs"},
+		Spec{Name: "b", Validator: "counter", Path: self(t), Args: []string{"plugin", "good"}})
+	next, err := h.Follow(t.Context(), old, []Spec{{Name: "b", Validator: "counter"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	passes(t, next.Groups()[0], 1)
+	next.Close(t.Context())
+}
+
+// Who is slow may follow, and be followed by, somebody as slow; it is not taken to hang.
+func TestP16BothAreSlow(t *testing.T) {
+	h, _ := newTestHost(t, nil)
+	slow := Spec{Name: "a", Validator: "dawdles"}
+	old := startSet(t, h, slow)
+	next, err := h.Follow(t.Context(), old, []Spec{slow})
+	if err != nil {
+		t.Fatal(err)
+	}
+	next.Close(t.Context())
+	if st := old.Status()[0]; st.Restarts != 0 {
+		t.Errorf("status = %+v", st)
+	}
+}

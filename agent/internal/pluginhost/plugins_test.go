@@ -17,6 +17,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/stepagent/stepagent/plugins/sdk"
 	"github.com/stepagent/stepagent/plugins/validator"
@@ -161,6 +162,10 @@ func bundled() sdk.Plugin {
 		{Name: "meddle", New: always(rule(meddle))},
 		{Name: "flaky", New: always(flaky())},
 		{Name: "second-hangs", New: always(secondHangs(forever))},
+		{Name: "dawdles", New: always(rule(func(ctx context.Context, s validator.Session, step validator.Step) (validator.Verdict, error) {
+			time.Sleep(rehearsalTime / 2)
+			return echo(ctx, s, step)
+		}))},
 		{Name: "writes-1", New: always(writes("1"))},
 		{Name: "writes-2", New: always(writes("2"))},
 		{Name: "environment", New: always(rule(func(context.Context, validator.Session, validator.Step) (validator.Verdict, error) {

@@ -1,14 +1,13 @@
 package pluginhost
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -28,7 +27,9 @@ const (
 // lock on it. The kernel drops the lock when the agent dies, however it does, and so tells
 // the others that they may remove the directory.
 type socketDir struct {
-	path string
+	shared, path string
+
+	mu   sync.Mutex
 	lock *os.File
 }
 
@@ -54,10 +55,44 @@ func openSocketDir(shared string) (*socketDir, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("plugin sockets: %w", err), os.Remove(path))
 	}
-	return &socketDir{path: path, lock: lock}, nil
+	return &socketDir{shared: shared, path: path, lock: lock}, nil
+}
+
+// mend makes the directory again where somebody has removed it, or has taken the right to use it
+// away, as a plugin can: no process could be started until the agent is. Plugins that run have
+// their connections and do not need it.
+func (d *socketDir) mend() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if info, err := os.Lstat(d.path); !errors.Is(err, fs.ErrNotExist) {
+		if err == nil && info.IsDir() {
+			err = os.Chmod(d.path, 0o700)
+		}
+		return err
+	}
+	if err := checkSharedDir(d.shared); err != nil {
+		return err
+	}
+	turn, err := lockDir(d.shared, unix.LOCK_EX)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = turn.Close() }() // drops the lock; nothing was written
+	if err := os.Mkdir(d.path, 0o700); err != nil {
+		return err
+	}
+	lock, err := lockDir(d.path, unix.LOCK_EX|unix.LOCK_NB)
+	if err != nil {
+		return errors.Join(err, os.Remove(d.path))
+	}
+	_ = d.lock.Close() // of the one that is gone
+	d.lock = lock
+	return nil
 }
 
 func (d *socketDir) close() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	return errors.Join(removeTree(d.path), d.lock.Close())
 }
 
@@ -126,34 +161,6 @@ func removeTree(path string) error {
 		return err
 	})
 	return errors.Join(err, os.RemoveAll(path))
-}
-
-// endOrphans kills the processes that plugins of a dead agent have left behind, and plugins
-// that kept the kernel from ending them with it: all whose environment names the directory
-// of that agent's sockets, as the agent gave it to them.
-func endOrphans(dir string) {
-	all, _ := filepath.Glob("/proc/[0-9]*") // the pattern is sound
-	for _, path := range all {
-		if !environHas(path, socketDirVariable+"="+dir+"/") {
-			continue
-		}
-		if pid, err := strconv.Atoi(filepath.Base(path)); err == nil {
-			_ = unix.Kill(pid, unix.SIGKILL) // gone already is as good
-		}
-	}
-}
-
-// socketDirVariable names the directory for a plugin's sockets, see validator.proto.
-const socketDirVariable = "PLUGIN_UNIX_SOCKET_DIR"
-
-// environHas reports whether a variable of a process's environment begins with the mark, which
-// is not empty. process is a directory such as /proc/1.
-func environHas(process, mark string) bool {
-	environ, err := os.ReadFile(filepath.Join(process, "environ"))
-	if err != nil || mark == "" {
-		return false // another user's, or gone
-	}
-	return bytes.HasPrefix(environ, []byte(mark)) || bytes.Contains(environ, []byte("\x00"+mark))
 }
 
 // lockDir opens a directory and locks it until the file is closed.

@@ -139,3 +139,28 @@ func TestRemoveTree(t *testing.T) {
 		t.Errorf("nothing is no trouble: %v", err)
 	}
 }
+
+// Whoever removes the agent's directory, or locks it out, does not keep it from starting plugins.
+func TestTheSocketDirectoryIsMended(t *testing.T) {
+	for name, harm := range map[string]func(h *Host) error{
+		"removed":     func(h *Host) error { return os.RemoveAll(h.sockets.path) },
+		"all removed": func(h *Host) error { return os.RemoveAll(filepath.Dir(h.sockets.path)) },
+		"locked":      func(h *Host) error { return os.Chmod(h.sockets.path, 0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, _ := newTestHost(t, nil)
+			set := startSet(t, h, Spec{Name: "a", Validator: "echo"})
+			if err := harm(h); err != nil {
+				t.Fatal(err)
+			}
+			passes(t, set.Groups()[0], 1)
+			passes(t, startSet(t, h, Spec{Name: "b", Validator: "echo"}).Groups()[0], 1)
+			if err := sweep(filepath.Dir(h.sockets.path)); err != nil { // as another agent does
+				t.Fatal(err)
+			}
+			if _, err := os.Stat(h.sockets.path); err != nil {
+				t.Errorf("the directory is not the agent's: %v", err)
+			}
+		})
+	}
+}
