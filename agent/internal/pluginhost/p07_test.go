@@ -136,3 +136,19 @@ func TestP07TheChecksumIsShown(t *testing.T) {
 		}
 	}
 }
+
+// Nobody reads for hours in a file that has grown beyond what a program is.
+func TestP07OfAHugeFileNoChecksumIsShown(t *testing.T) {
+	file, err := os.Create(filepath.Join(t.TempDir(), "huge"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Truncate(maxProgramBytes + 1); err != nil {
+		t.Fatal(err)
+	}
+	one := new(sums).begin(file)
+	<-one.done
+	if one.text != "" {
+		t.Errorf("got %s", one.text)
+	}
+}

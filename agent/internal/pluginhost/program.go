@@ -15,7 +15,7 @@ import (
 )
 
 // maxProgramBytes is the size of the largest program that is taken with a checksum, as its
-// copy is held in memory.
+// copy is held in memory, and whose checksum is found out for people.
 const maxProgramBytes = 256 << 20
 
 // checksumPrefix begins every checksum, so that another kind can be told from it.

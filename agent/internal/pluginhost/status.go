@@ -30,7 +30,7 @@ type Status struct {
 	Version string `json:"version"`
 	// Path is the file that is executed.
 	Path string `json:"path"`
-	// Checksum is that of the file; empty where it could not be read.
+	// Checksum is that of the file; empty where it could not be read, or is over 256 MiB.
 	Checksum string `json:"checksum"`
 	State    State  `json:"state"`
 	// PID is the id of the process; 0 while none serves.

@@ -30,7 +30,8 @@ type family struct {
 	members sync.Map     // the process ids of living plugins
 	sweeps  sync.WaitGroup
 	died    chan os.Signal // a child has ended
-	buried  chan struct{}  // closed when nobody waits for that any more
+	closing chan struct{}  // nobody is to wait for that any more
+	buried  chan struct{}  // and nobody does
 }
 
 // newFamily has the kernel give orphans to the agent's process, see
@@ -39,7 +40,8 @@ func newFamily(adopts bool) *family {
 	if adopts {
 		adopts = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == nil
 	}
-	f := &family{adopts: adopts, died: make(chan os.Signal, 1), buried: make(chan struct{})}
+	f := &family{adopts: adopts, died: make(chan os.Signal, 1),
+		closing: make(chan struct{}), buried: make(chan struct{})}
 	if adopts {
 		signal.Notify(f.died, unix.SIGCHLD)
 		go f.bury()
@@ -52,7 +54,7 @@ func (f *family) close() {
 	f.sweeps.Wait()
 	if f.adopts {
 		signal.Stop(f.died)
-		close(f.died)
+		close(f.closing)
 		<-f.buried
 		_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0) // cannot fail where 1 did not
 	}
@@ -62,8 +64,17 @@ func (f *family) close() {
 // may start a command in the background at every step. It counts as the plugin's until then.
 func (f *family) bury() {
 	defer close(f.buried)
-	for range f.died {
-		time.Sleep(buryPause)
+	for {
+		select {
+		case <-f.died:
+		case <-f.closing:
+			return
+		}
+		select {
+		case <-time.After(buryPause):
+		case <-f.closing:
+			return
+		}
 		var info unix.Siginfo
 		err := unix.Waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
 		if err != nil || info.Signo == 0 {

@@ -32,7 +32,7 @@ func (s *sums) begin(file *os.File) *sum {
 		defer close(one.done)
 		defer func() { _ = file.Close() }() // read only
 		who, err := identify(file)
-		if err != nil {
+		if err != nil || who.size > maxProgramBytes {
 			return
 		}
 		if text, ok := s.known.Load(who); ok {
