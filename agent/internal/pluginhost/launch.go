@@ -98,10 +98,9 @@ func load(h *Host, members []member) (*program, error) {
 func newLaunching(h *Host, members []member, p *program) *launching {
 	first := members[0]
 	logger := h.options.Logger.With("plugin", first.label())
-	lines := newLineLimit()
-	l := &launching{members: members, stderr: newLineLog(logger, "stderr", lines)}
+	l := &launching{members: members, stderr: newLineLog(logger, "stderr", p.lines)}
 	l.path = p.path
-	l.handshake = newHandshake(newLineLog(logger, "stdout", lines))
+	l.handshake = newHandshake(newLineLog(logger, "stdout", p.lines))
 	l.process = newProcess(command(h.options, first.Spec, p), first.Limits.rlimits(), h.family, l.handshake, l.stderr)
 	l.process.guarded = first.Limits.Processes
 	return l

@@ -18,8 +18,8 @@ import (
 const (
 	// maxLineBytes is where a longer line is cut.
 	maxLineBytes = 1024
-	// linesPerSecond and lineBurst bound the lines of one process. The burst holds the trace
-	// of a crash.
+	// linesPerSecond and lineBurst bound the lines of one plugin, also where its processes follow
+	// one another quickly. The burst holds the trace of a crash.
 	linesPerSecond = 20
 	lineBurst      = 200
 	// quietTime is how long nothing is logged after a line too many, so that what is left of
@@ -74,7 +74,7 @@ type lineLog struct {
 	telling string    // the line that is likely to say why the process ended
 }
 
-// newLineLog returns a log of one stream of a process; allow is shared by its streams.
+// newLineLog returns a log of one stream of a process; allow is shared by all of a plugin.
 func newLineLog(logger *slog.Logger, stream string, allow *rate.Limiter) *lineLog {
 	return &lineLog{logger: logger.With("stream", stream), allow: allow}
 }

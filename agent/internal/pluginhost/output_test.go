@@ -204,6 +204,22 @@ func TestP12StderrFlood(t *testing.T) {
 	}
 }
 
+// A plugin that crashes again and again has no more lines than another.
+func TestP12LoudCrashes(t *testing.T) {
+	h, log := newTestHost(t, atOnce)
+	set := startSet(t, h, Spec{Name: "a", Validator: "crash-loudly", Settings: []byte(`{"step":3}`)})
+	began := time.Now()
+	for range 4 { // two processes each
+		within(t, patience, set.Groups()[0], 3)
+	}
+	passes(t, set.Groups()[0], 1)
+	set.Close(t.Context())
+	most := lineBurst + int(linesPerSecond*(time.Since(began).Seconds()+1))
+	if n := strings.Count(log.String(), "line=loud"); n < lineBurst || n > most {
+		t.Errorf("%d lines are logged, want %d to %d", n, lineBurst, most)
+	}
+}
+
 // A flood that has no lines, or only empty ones, is read no faster than another. How fast the
 // plugin gets rid of it says so: pauses last as long as they are to, however slow the machine.
 func TestP12FloodWithoutLines(t *testing.T) {

@@ -140,6 +140,10 @@ func bundled() sdk.Plugin {
 		{Name: "mirror", New: always(rule(mirror))},
 		{Name: "counter", Version: "1", Summary: "counts", New: always(counter{})},
 		{Name: "crash", New: at(func(context.Context) { os.Exit(3) })},
+		{Name: "crash-loudly", New: at(func(context.Context) {
+			_, _ = os.Stderr.WriteString(strings.Repeat("loud\n", 3*lineBurst/4))
+			os.Exit(3)
+		})},
 		{Name: "bomb", New: at(bomb)},
 		{Name: "hang", New: at(func(context.Context) { <-forever })},
 		{Name: "slow", New: at(func(ctx context.Context) { <-ctx.Done() })},

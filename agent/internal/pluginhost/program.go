@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+	"golang.org/x/time/rate"
 )
 
 // maxProgramBytes is the size of the largest program that is taken with a checksum, as its
@@ -31,12 +32,14 @@ type program struct {
 	sealed *os.File // nil without a checksum
 	sum    string   // of the sealed copy
 	script bool     // the sealed copy is run by an interpreter
+
+	lines *rate.Limiter // of what its processes print
 }
 
 // openProgram returns the program at a path, which has been checked; a checksum that is not
 // empty must be that of the file.
 func openProgram(path, checksum string) (*program, error) {
-	p := &program{path: path}
+	p := &program{path: path, lines: newLineLimit()}
 	if checksum == "" {
 		return p, nil
 	}
