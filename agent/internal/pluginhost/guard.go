@@ -83,10 +83,15 @@ func (p *process) offspring() (all offspring) {
 	}
 	for pid, one := range known {
 		up := pid
-		for up != 0 && !related[up] {
+		// No way up is longer than there are processes, but a number that is given away again
+		// while they are looked at can close a circle.
+		for range known {
+			if up == 0 || related[up] {
+				break
+			}
 			up = known[up].parent
 		}
-		if up == 0 {
+		if !related[up] {
 			continue
 		}
 		all.tasks += uint64(max(one.threads, 0))
