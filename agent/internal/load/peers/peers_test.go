@@ -17,7 +17,7 @@ import (
 // Flags of the benchmark, after -args.
 var (
 	rounds = flag.Int("rounds", 5, "how often each measurement is made, in turns; the medians count")
-	slice  = flag.Duration("slice", time.Second, "how long each measurement takes")
+	slice  = flag.Duration("slice", 2*time.Second, "how long each measurement takes")
 	limits = flag.String("limits", "none", "what makes the benchmark fail: none; target, a target that is missed; loose, one missed by far")
 )
 
