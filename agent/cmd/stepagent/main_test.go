@@ -5,12 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/stepagent/stepagent/agent/internal/daemon"
+	"github.com/stepagent/stepagent/agent/internal/porttest"
 	"github.com/stepagent/stepagent/agent/internal/version"
 	"github.com/stepagent/stepagent/configs"
 	"github.com/stepagent/stepagent/plugins/bundled"
@@ -71,17 +70,9 @@ const patience = 20 * time.Second
 // cmdFreePort takes a port below those that the kernel gives to connections and to listeners
 // that ask for any, ip(7), as one of them would soon be somebody else's.
 func cmdFreePort(ts *testscript.TestScript, _ bool, _ []string) {
-	for range 100 {
-		port := strconv.Itoa(20000 + rand.IntN(12000))
-		listener, err := net.Listen("tcp", ":"+port)
-		if err != nil {
-			continue
-		}
-		ts.Setenv("PORT", port)
-		ts.Check(listener.Close())
-		return
-	}
-	ts.Fatalf("found no free port")
+	port, err := porttest.Free()
+	ts.Check(err)
+	ts.Setenv("PORT", port)
 }
 
 func cmdTaken(ts *testscript.TestScript, _ bool, _ []string) {

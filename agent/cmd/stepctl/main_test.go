@@ -2,14 +2,14 @@ package main
 
 import (
 	"errors"
-	"math/rand/v2"
-	"net"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/stepagent/stepagent/agent/internal/porttest"
 )
 
 func TestMain(m *testing.M) {
@@ -57,17 +57,9 @@ func cmdAgent(ts *testscript.TestScript, _ bool, args []string) {
 
 // cmdNoAgent takes a port below those that the kernel gives to whoever asks for any, ip(7).
 func cmdNoAgent(ts *testscript.TestScript, _ bool, _ []string) {
-	for range 100 {
-		port := strconv.Itoa(20000 + rand.IntN(12000))
-		listener, err := net.Listen("tcp", ":"+port)
-		if err != nil {
-			continue
-		}
-		ts.Check(listener.Close())
-		ts.Setenv("PORT", port)
-		return
-	}
-	ts.Fatalf("found no free port")
+	port, err := porttest.Free()
+	ts.Check(err)
+	ts.Setenv("PORT", port)
 }
 
 func cmdAwait(ts *testscript.TestScript, _ bool, args []string) {
