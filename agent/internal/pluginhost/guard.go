@@ -11,9 +11,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// guardInterval is how often somebody looks whether root's plugins multiply. A fork bomb
-// makes some hundreds of processes meanwhile.
-const guardInterval = 50 * time.Millisecond
+const (
+	// guardInterval is how often somebody looks whether root's plugins multiply. A fork bomb
+	// makes some hundreds of processes meanwhile.
+	guardInterval = 50 * time.Millisecond
+	// guardTime is how long a look at the number of tasks of the machine can do for one at each.
+	guardTime = 5 * time.Second
+	// guardShare is how many times as long as a look at each task took, which has found nothing,
+	// the next one waits at least.
+	guardShare = 20
+)
 
 // guard kills the process and all that it has started when these are more processes and threads
 // than it may have, until it has ended. It stands in for RLIMIT_NPROC, to which the kernel does
@@ -22,15 +29,17 @@ const guardInterval = 50 * time.Millisecond
 func (p *process) guard(most uint64) {
 	tick := time.NewTicker(guardInterval)
 	defer tick.Stop()
-	base := tasks()
+	var others uint64 // so many tasks are somebody else's, or more
+	var again, due time.Time
 	for {
 		select {
 		case <-p.exited:
 			return
 		case <-tick.C:
 		}
-		now := tasks()
-		if now <= base+most {
+		all, began := tasks(), time.Now()
+		others = min(others, all) // or what they give up would be the plugin's to have
+		if all <= others+most && began.Before(due) || began.Before(again) {
 			continue
 		}
 		own := p.offspring()
@@ -40,7 +49,9 @@ func (p *process) guard(most uint64) {
 			p.family.sweeps.Go(func() { p.endOffspring(own) })
 			return
 		}
-		base = now - min(own.tasks, now) // the others are somebody else's
+		others = all - min(own.tasks, all)
+		now := time.Now()
+		again, due = now.Add(guardShare*now.Sub(began)), now.Add(guardTime)
 	}
 }
 

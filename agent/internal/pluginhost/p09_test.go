@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -179,6 +180,51 @@ func TestP09ForkBombOfRootThatScatters(t *testing.T) {
 			eventually(t, "all it has started has ended", func() bool { return napping(os.Getpid()) == 0 })
 		})
 	}
+}
+
+// The processes that others had, and have no more, are not the plugin's to have: it starts as many
+// as have ended elsewhere, and the machine as a whole has no more than before.
+func TestP09ForkBombOfRootWhileOthersEnd(t *testing.T) {
+	const many = 4 * bombProcesses
+	others := exec.Command("/bin/sh", "-c", fmt.Sprintf("trap : TERM; for i in $(seq %d); do sleep 3601 & done; echo there; wait; wait", many))
+	others.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	said, err := others.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := others.Start(); err != nil {
+		t.Fatal(err)
+	}
+	end := sync.OnceFunc(func() {
+		_ = unix.Kill(-others.Process.Pid, unix.SIGTERM) // it was there
+		_ = others.Wait()                                // which comes when none is left, and says so
+	})
+	t.Cleanup(end)
+	if _, err := said.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	word := filepath.Join(t.TempDir(), "go")
+	p := newProcess(exec.Command("/bin/sh", "-c", fmt.Sprintf("while ! [ -e %s ]; do /bin/sleep 0.05; done; for i in $(seq %d); do /bin/sleep %s & done; wait",
+		word, many, nap(os.Getpid()))), nil, newFamily(false), nowhere(t), nowhere(t))
+	if err := p.start(); err != nil {
+		t.Fatal(err)
+	}
+	go p.guard(bombProcesses)
+	time.Sleep(5 * guardInterval) // it has seen how many tasks there are
+	end()
+	if err := os.WriteFile(word, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-p.drained:
+	case <-time.After(patience):
+		t.Error("nobody stops it")
+		p.kill()
+	}
+	if how := p.ending(); !strings.Contains(how, "processes and threads, and 64 are allowed") {
+		t.Errorf("ended: %s", how)
+	}
+	eventually(t, "all it has started has ended", func() bool { return napping(os.Getpid()) == 0 })
 }
 
 // The limits hold from before the first instruction: a script of one line, which the kernel
