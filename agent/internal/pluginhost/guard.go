@@ -15,11 +15,11 @@ const (
 	// guardInterval is how often somebody looks whether root's plugins multiply. A fork bomb
 	// makes some hundreds of processes meanwhile.
 	guardInterval = 50 * time.Millisecond
-	// guardTime is how long a look at the number of tasks of the machine can do for one at each.
+	// guardTime is how long looks at the number of tasks of the machine do for one at each.
 	guardTime = 5 * time.Second
-	// guardShare is how many times as long as a look at each task took, which has found nothing,
-	// the next one waits at least.
-	guardShare = 20
+	// How many times as long as a look at each task took, which has found nothing, the next one
+	// waits at least, where the number has grown meanwhile and where it has not.
+	guardBusy, guardCalm = 10, 200
 )
 
 // guard kills the process and all that it has started when these are more processes and threads
@@ -51,7 +51,8 @@ func (p *process) guard(most uint64) {
 		}
 		others = all - min(own.tasks, all)
 		now := time.Now()
-		again, due = now.Add(guardShare*now.Sub(began)), now.Add(guardTime)
+		took := now.Sub(began)
+		again, due = now.Add(guardBusy*took), now.Add(max(guardCalm*took, guardTime))
 	}
 }
 

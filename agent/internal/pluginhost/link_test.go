@@ -34,8 +34,9 @@ func TestLook(t *testing.T) {
 		"silent since an answer":       {heard: watchInterval, sent: time.Second, left: time.Second, silent: true},
 		"over, others are answered":    {heard: time.Millisecond, sent: time.Second, left: -stuckTime},
 		"over for long":                {heard: 0, sent: time.Minute, left: -stuckTime - 1, want: "stuck on a step"},
-		"over and nothing since":       {heard: 2 * time.Second, sent: time.Second, left: -1, want: "said nothing since"},
-		"over, but just sent":          {heard: 2 * time.Second, sent: hungTime - 1, left: -1, silent: true},
+		"over and nothing since":       {heard: 2 * time.Second, sent: time.Second, left: -lateTime, want: "said nothing since"},
+		"over, but just sent":          {heard: 2 * time.Second, sent: hungTime - 1, left: -lateTime, silent: true},
+		"over, the answer on its way":  {heard: 2 * time.Second, sent: time.Second, left: -lateTime + 1, silent: true},
 		"at its deadline, nothing yet": {heard: 2 * time.Second, sent: time.Second, left: 0, silent: true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -19,6 +19,9 @@ const (
 	// to prove that it hangs: with deadlines of milliseconds, and all cores busy, the best of
 	// plugins misses one.
 	hungTime = 400 * time.Millisecond
+	// lateTime is how long after its deadline such a step has not been answered: a validator that
+	// takes all the time that it is given answers at the deadline, and the answer is on its way.
+	lateTime = 200 * time.Millisecond
 	// stuckTime is how long after its deadline a step may stay unanswered while others are
 	// answered. A context that ends does not stop a validator's code, so such a step is
 	// likely to run for ever.
@@ -77,7 +80,7 @@ func (l *link) look(now time.Time) (silent bool, err error) {
 	defer l.mu.Unlock()
 	for _, w := range l.sent {
 		over := now.Sub(w.deadline)
-		if over > 0 && l.heard.Before(w.sentAt) && now.Sub(w.sentAt) >= hungTime {
+		if over >= lateTime && l.heard.Before(w.sentAt) && now.Sub(w.sentAt) >= hungTime {
 			return false, fmt.Errorf("the plugin hangs: it left a step unanswered for %v and said nothing since",
 				now.Sub(w.sentAt).Round(time.Millisecond))
 		}
