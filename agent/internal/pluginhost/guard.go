@@ -19,7 +19,7 @@ const (
 	guardTime = 5 * time.Second
 	// How many times as long as a look at each task took, which has found nothing, the next one
 	// waits at least, where the number has grown meanwhile and where it has not.
-	guardBusy, guardCalm = 10, 200
+	guardBusy, guardCalm = 10, 50
 )
 
 // guard kills the process and all that it has started when these are more processes and threads
