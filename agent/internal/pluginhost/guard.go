@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -17,9 +18,9 @@ const (
 	guardInterval = 50 * time.Millisecond
 	// guardTime is how long looks at the number of tasks of the machine do for one at each.
 	guardTime = 5 * time.Second
-	// How many times as long as a look at each task took, which has found nothing, the next one
-	// waits at least, where the number has grown meanwhile and where it has not.
-	guardBusy, guardCalm = 10, 50
+	// How many times the CPU time of a look at each task that has found nothing the next one waits at
+	// least, where the number has grown meanwhile and where it has not.
+	guardBusy, guardCalm = 10, 100
 )
 
 // guard kills the process and all that it has started when these are more processes and threads
@@ -37,12 +38,13 @@ func (p *process) guard(most uint64) {
 			return
 		case <-tick.C:
 		}
-		all, began := tasks(), time.Now()
+		all, now := tasks(), time.Now()
 		others = min(others, all) // or what they give up would be the plugin's to have
-		if all <= others+most && began.Before(due) || began.Before(again) {
+		if all <= others+most && now.Before(due) || now.Before(again) {
 			continue
 		}
-		own := p.offspring()
+		var own offspring
+		took := cpuTime(func() { own = p.offspring() })
 		if own.tasks > most {
 			p.blame(fmt.Sprintf("killed, as it had started %d processes and threads, and %d are allowed", own.tasks, most))
 			p.kill()
@@ -50,10 +52,24 @@ func (p *process) guard(most uint64) {
 			return
 		}
 		others = all - min(own.tasks, all)
-		now := time.Now()
-		took := now.Sub(began)
+		now = time.Now()
 		again, due = now.Add(guardBusy*took), now.Add(max(guardCalm*took, guardTime))
 	}
+}
+
+// cpuTime returns how long the work keeps a processor busy. On a machine under load it takes many
+// times as long.
+func cpuTime(work func()) time.Duration {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	used := func() time.Duration {
+		var u unix.Rusage
+		_ = unix.Getrusage(unix.RUSAGE_THREAD, &u) // cannot fail, getrusage(2)
+		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	}
+	before := used()
+	work()
+	return used() - before
 }
 
 // endOffspring kills what the process has started, and what that starts meanwhile.
