@@ -40,6 +40,28 @@ func TestP11AGrandchildThatLeftTheGroup(t *testing.T) {
 	}
 }
 
+// What a plugin runs in the background is its own for as long as it lives: the end of another one
+// does not take it away.
+func TestP11TheHelperOfAnotherPluginGoesOn(t *testing.T) {
+	for _, kind := range []string{"helper", "helper-daemon"} {
+		t.Run(kind, func(t *testing.T) {
+			h, _ := newTestHost(t, func(o *Options) { o.Adopt = true })
+			set := startSet(t, h, Spec{Name: "a", Validator: "echo", Path: self(t), Args: []string{"plugin", kind}})
+			eventually(t, "the helper runs", func() bool { return grandchildren() == 1 })
+			other := newProcess(exec.Command("/bin/true"), nil, h.family, nowhere(t), nowhere(t))
+			if err := other.start(); err != nil {
+				t.Fatal(err)
+			}
+			<-other.drained // what it has left behind is ended by then
+			if st := set.Status()[0]; st.Restarts != 0 || grandchildren() != 1 {
+				t.Errorf("%d helpers run of %+v", grandchildren(), st)
+			}
+			set.Close(t.Context())
+			eventually(t, "the helper has ended", func() bool { return grandchildren() == 0 })
+		})
+	}
+}
+
 // What other code of the agent's process starts is none of the host's business.
 func TestStraysAreOfOtherSessions(t *testing.T) {
 	f := newFamily(true)

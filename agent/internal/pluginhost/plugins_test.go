@@ -230,6 +230,14 @@ func misbehave(kind string) {
 			panic(err)
 		}
 		serveBundled()
+	case "helper", "helper-daemon":
+		// In the background, so that its parent is the agent.
+		child := exec.Command("/bin/sh", "-c", "/bin/sleep "+nap(os.Getppid())+" &")
+		child.SysProcAttr = &syscall.SysProcAttr{Setsid: kind == "helper-daemon"}
+		if err := child.Run(); err != nil {
+			panic(err)
+		}
+		serveBundled()
 	case "scatters", "scatters-orphans":
 		for range 4 * bombProcesses {
 			child := exec.Command("/bin/sleep", nap(os.Getppid()))

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -92,7 +93,7 @@ func (f *family) endStrays() {
 		return
 	}
 	deadline := time.Now().Add(strayTime)
-	for strays := f.strays(); len(strays) > 0 && time.Now().Before(deadline); strays = f.strays() {
+	for strays := f.abandoned(); len(strays) > 0 && time.Now().Before(deadline); strays = f.abandoned() {
 		for _, pid := range strays {
 			_ = unix.Kill(pid, unix.SIGKILL) // gone already is as good
 		}
@@ -110,6 +111,26 @@ func reap(pid int, deadline time.Time) {
 		}
 		time.Sleep(time.Millisecond)
 	}
+}
+
+// abandoned returns the strays whose plugin has ended, as far as that can be told. What a living one
+// runs in the background ends with it.
+func (f *family) abandoned() []int { return slices.DeleteFunc(f.strays(), f.isOfLiving) }
+
+// isOfLiving reports whether a stray is in the session of a plugin that lives, or has the directory of
+// its socket in the environment. A plugin that ends meanwhile looks for strays after that.
+func (f *family) isOfLiving(stray int) bool {
+	path := filepath.Join("/proc", strconv.Itoa(stray))
+	fields := statOf(filepath.Join(path, "stat"))
+	if len(fields) <= statSession {
+		return false // it is gone
+	}
+	found := false
+	f.members.Range(func(pid, plugin any) bool {
+		found = fields[statSession] == strconv.Itoa(pid.(int)) || environHas(path, plugin.(*process).mark())
+		return !found
+	})
+	return found
 }
 
 // strays returns the children of this process that no plugin is.
