@@ -73,8 +73,9 @@ func (g *group) Judge(ctx context.Context, call judge.Call) []judge.Answer {
 		defer cancel()
 	}
 	number, began := g.steps.Add(1), time.Now()
+	deadline, _ := ctx.Deadline()
 	answers, err := g.answers(ctx, call)
-	g.note(number, time.Since(began), call, answers, err)
+	g.note(noted{number, deadline.Sub(began), time.Since(began)}, call, answers, err)
 	return answers
 }
 
@@ -91,18 +92,25 @@ func (g *group) undecided(err error) []judge.Answer {
 	return slices.Repeat([]judge.Answer{{Err: err}}, len(g.names))
 }
 
+// noted is what a group keeps of a step: the how manieth it was, how long its answers could take and
+// how long they took.
+type noted struct {
+	number      uint64
+	limit, took time.Duration
+}
+
 // note counts what has become of a step, and has it judged by the shadow where it is the turn of
 // its number.
-func (g *group) note(number uint64, took time.Duration, call judge.Call, answers []judge.Answer, err error) {
+func (g *group) note(step noted, call judge.Call, answers []judge.Answer, err error) {
 	if err == nil {
 		g.judged.Add(1)
-		g.took.add(took)
+		g.took.add(step.took)
 	}
 	if slices.ContainsFunc(answers, func(a judge.Answer) bool { return a.Err != nil }) {
 		g.errors.Add(1)
 	}
-	if g.shadowEvery > 0 && number%g.shadowEvery == 0 {
-		g.shadow(call, answers)
+	if g.shadowEvery > 0 && step.number%g.shadowEvery == 0 {
+		g.shadow(step.limit, call, answers)
 	}
 }
 

@@ -112,7 +112,7 @@ func TestStartReportsEverythingThatIsWrong(t *testing.T) {
 		{Index: 1, Key: "settings.stp", Problem: "unknown key; the keys here are step"},
 		{Index: 2, Key: "path", Problem: "there is no file /no/such/file; correct the path or install the plugin"},
 		{Index: 3, Key: "validator", Problem: `plugin bundled has no validator "typo"; it has echo, mirror, counter, crash, crash-loudly, bomb, ` +
-			`hang, slow, panic, print, flood, orphans, gush, meddle, flaky, second-hangs, dawdles, writes-1, writes-2, environment`},
+			`hang, slow, panic, print, flood, orphans, gush, meddle, flaky, second-hangs, second-dawdles, dawdles, writes-1, writes-2, environment`},
 		{Index: 4, Key: "path", Problem: self(t) + " ended before it was ready (exit status 7); " +
 			"it said: no licence found; is it a stepagent plugin?"},
 		{Index: 5, Key: "settings.stap", Problem: "unknown key; the keys here are step"},

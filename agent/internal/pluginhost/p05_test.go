@@ -47,3 +47,16 @@ func TestP05ClosingDoesNotWaitForShadows(t *testing.T) {
 		t.Errorf("status = %+v", st)
 	}
 }
+
+// A validator that takes its time is left alone: judging a step again may take as long as the step.
+func TestP05WhoIsSlowIsNotTakenToHang(t *testing.T) {
+	h, _ := newTestHost(t, nil)
+	set := startSet(t, h, Spec{Name: "a", Validator: "second-dawdles", ShadowEvery: 1})
+	g := set.supervisors[0].group
+	passes(t, g, 1)
+	g.shadows.done.Wait()
+	passes(t, g, 2) // long enough for a process that is taken to hang to be replaced
+	if st := set.Status()[0]; st.Restarts != 0 || st.LastError != "" {
+		t.Errorf("status = %+v", st)
+	}
+}

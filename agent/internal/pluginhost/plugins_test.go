@@ -87,6 +87,17 @@ func secondHangs(forever chan struct{}) rule {
 	}
 }
 
+// secondDawdles answers the self-test and one step, and takes its time for every further one.
+func secondDawdles() rule {
+	var asked atomic.Int64
+	return func(ctx context.Context, s validator.Session, step validator.Step) (validator.Verdict, error) {
+		if asked.Add(1) > 2 {
+			time.Sleep(shadowTime + 2*hungTime)
+		}
+		return echo(ctx, s, step)
+	}
+}
+
 // writes passes and leaves a state of a version, and is undecided on one of another.
 func writes(version string) rule {
 	return func(_ context.Context, s validator.Session, _ validator.Step) (validator.Verdict, error) {
@@ -166,6 +177,7 @@ func bundled() sdk.Plugin {
 		{Name: "meddle", New: always(rule(meddle))},
 		{Name: "flaky", New: always(flaky())},
 		{Name: "second-hangs", New: always(secondHangs(forever))},
+		{Name: "second-dawdles", New: always(secondDawdles())},
 		{Name: "dawdles", New: always(rule(func(ctx context.Context, s validator.Session, step validator.Step) (validator.Verdict, error) {
 			time.Sleep(rehearsalTime / 2)
 			return echo(ctx, s, step)

@@ -17,7 +17,8 @@ const (
 	// maxShadows is how many steps of a group may be judged again at the same time; with so
 	// many, further ones are not.
 	maxShadows = 64
-	// shadowTime is how long judging a step again may take.
+	// shadowTime is how long judging a step again may take at least. It may always take as long as
+	// the step itself: whoever has left that unanswered for so long is taken to hang.
 	shadowTime = time.Second
 )
 
@@ -60,8 +61,8 @@ func (s *shadows) close() {
 	s.done.Wait()
 }
 
-// shadow has the step judged again and compares. Nobody waits for that.
-func (g *group) shadow(call judge.Call, first []judge.Answer) {
+// shadow has the step, which had so long, judged again and compares. Nobody waits for that.
+func (g *group) shadow(limit time.Duration, call judge.Call, first []judge.Answer) {
 	s := &g.shadows
 	if !s.begin() {
 		return
@@ -70,7 +71,7 @@ func (g *group) shadow(call judge.Call, first []judge.Answer) {
 	call.Step.Data, call.States, first = bytes.Clone(call.Step.Data), slices.Clone(call.States), slices.Clone(first)
 	go func() {
 		defer s.end()
-		ctx, cancel := context.WithTimeout(context.Background(), shadowTime)
+		ctx, cancel := context.WithTimeout(context.Background(), max(limit, shadowTime))
 		defer cancel()
 		second, err := g.answers(ctx, call)
 		if err != nil {

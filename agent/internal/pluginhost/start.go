@@ -156,7 +156,7 @@ func (s *started) end(answers []judge.Answer, err error, at time.Time) {
 	if err != nil {
 		answers = s.group.undecided(err)
 	}
-	s.group.note(s.number, at.Sub(s.began()), s.call, answers, err)
+	s.group.note(noted{s.number, s.bound.Limit, at.Sub(s.began())}, s.call, answers, err)
 	s.to.Receive(s.index, answers)
 }
 
