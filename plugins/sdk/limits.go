@@ -11,7 +11,8 @@ const (
 	// MaxInstances is the largest number of validators in one process. So many states and
 	// details, each of its own greatest length, still fit into a message.
 	MaxInstances = 256
-	// MaxBatchCalls is the largest number of steps, or of answers, in one message.
+	// MaxBatchCalls is the largest number of steps in one message, and of the answers that this
+	// package puts into one.
 	MaxBatchCalls = 512
 	// MaxBatchBytes ends a batch: a message grows up to here and by one step, or one answer,
 	// more.

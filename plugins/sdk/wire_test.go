@@ -155,8 +155,8 @@ func TestTooManyInOneMessage(t *testing.T) {
 		t.Error("too many calls are read")
 	}
 	take := func(uint64, []Answer) error { return nil }
-	if ReadAnswers(response, nil, take) == nil || ReadAnswers(AppendAnswer(nil, 1, verdicts), nil, take) == nil {
-		t.Error("too many answers, or verdicts, are read")
+	if ReadAnswers(AppendAnswer(nil, 1, verdicts), nil, take) == nil {
+		t.Error("too many verdicts are read")
 	}
 	stop := errors.New("enough")
 	if err := ReadAnswers(response, nil, func(uint64, []Answer) error { return stop }); !errors.Is(err, stop) {
@@ -238,9 +238,6 @@ func FuzzReadAnswers(f *testing.F) {
 	f.Fuzz(func(t *testing.T, response []byte) {
 		want := new(validatorv1.JudgeResponse)
 		wantErr := proto.Unmarshal(response, want)
-		if len(want.GetAnswers()) > MaxBatchCalls {
-			return
-		}
 		for _, a := range want.GetAnswers() {
 			if len(a.GetVerdicts()) > MaxInstances {
 				return

@@ -186,16 +186,13 @@ func readStep(message []byte, s *validator.Step) error {
 }
 
 // ReadAnswers calls take for every answer of a JudgeResponse. The answers of the instances
-// are good until take returns; they hold nothing of the response.
+// are good until take returns; they hold nothing of the response. An error of take ends the reading:
+// how many answers there may be is for the caller to know.
 func ReadAnswers(response []byte, answers []Answer, take func(call uint64, answers []Answer) error) error {
 	p := parts{rest: response}
-	count := 0
 	for p.next() {
 		if p.tag != fieldAnswers<<3|chunk {
 			continue
-		}
-		if count++; count > MaxBatchCalls {
-			return errors.New("too many answers in one message")
 		}
 		var call uint64
 		if call, answers, p.err = readAnswer(p.bytes, answers[:0]); p.err == nil {

@@ -2,6 +2,7 @@ package pluginhost
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -86,4 +87,40 @@ func TestP04APluginThatTalksTooMuch(t *testing.T) {
 		!strings.Contains(all[0].Problem, "much ...") {
 		t.Errorf("got %+v", all)
 	}
+}
+
+// However many parts a plugin makes its messages of, they do not take the agent's memory: a million
+// verdicts fit into 2 MiB and would take 200 in memory.
+func TestP04MessagesOfManyPartsTakeNoMemory(t *testing.T) {
+	const most = 64 << 20
+	h, _ := newTestHost(t, nil)
+	for kind, want := range map[string]string{
+		"has-a-million":                   "Describe: grpc: failed to unmarshal the received message: a message of 1048577 parts, at most 65536 are allowed",
+		"a-million-results":               "Configure: grpc: failed to unmarshal the received message: a message of 1048577 parts, at most 65536 are allowed",
+		"a-million-verdicts":              "too many verdicts in one answer",
+		onDataPath + "a-million-verdicts": "too many verdicts in one answer",
+	} {
+		t.Run(kind, func(t *testing.T) {
+			before := allocated()
+			spec := Spec{Name: "a", Validator: "v", Path: self(t), Args: []string{"plugin", kind}}
+			set, err := h.Start(t.Context(), []Spec{spec})
+			if err == nil {
+				err = within(t, patience, set.Groups()[0], 1)[0].Err
+				set.Close(t.Context())
+			}
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("got %v, want %s", err, want)
+			}
+			if took := allocated() - before; took > most {
+				t.Errorf("it took %d MiB of memory, want at most %d", took>>20, most>>20)
+			}
+		})
+	}
+}
+
+// allocated returns how many bytes this process has allocated so far.
+func allocated() uint64 {
+	var now runtime.MemStats
+	runtime.ReadMemStats(&now)
+	return now.TotalAlloc
 }

@@ -18,7 +18,6 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/stepagent/stepagent/agent/internal/judge"
 	"github.com/stepagent/stepagent/plugins/sdk"
 	validatorv1 "github.com/stepagent/stepagent/plugins/sdk/proto/stepagent/validator/v1"
 )
@@ -239,9 +238,7 @@ func (l *link) receiveData() {
 	in := bufio.NewReaderSize(l.data.conn, dataBuffer)
 	var (
 		buffer  []byte
-		scratch []sdk.Answer
-		batch   []answered
-		memory  []judge.Answer
+		answers answerBuffer
 	)
 	for {
 		response, err := sdk.ReadFrame(in, buffer)
@@ -253,21 +250,9 @@ func (l *link) receiveData() {
 			}
 			return
 		}
-		clear(memory)
-		buffer, batch, memory = response, batch[:0], memory[:0]
-		err = sdk.ReadAnswers(response, scratch, func(call uint64, answers []sdk.Answer) error {
-			scratch = answers
-			from := len(memory)
-			memory = appendAnswers(memory, answers)
-			batch = append(batch, answered{call, memory[from:]})
-			return nil
-		})
-		// What came before a mistake counts.
-		if broken := l.deliver(batch); broken != nil {
-			err = broken
-		}
-		if err != nil {
-			l.lose(fmt.Errorf("the plugin broke the contract: %w", err))
+		buffer = response
+		if err := l.take(&answers, response); err != nil {
+			l.lose(err)
 			return
 		}
 	}

@@ -3,30 +3,11 @@ package pluginhost
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
-	"github.com/stepagent/stepagent/agent/internal/judge"
 	"github.com/stepagent/stepagent/plugins/budget"
 	"github.com/stepagent/stepagent/plugins/sdk"
 )
-
-// answered is the answer to one call.
-type answered struct {
-	call    uint64
-	answers []judge.Answer
-}
-
-func judgeAnswer(a sdk.Answer) judge.Answer {
-	return judge.Answer{Verdict: a.Verdict, Err: a.Err, Expects: judge.Expectation{StepID: a.Expects, Known: a.Known}}
-}
-
-func appendAnswers(dst []judge.Answer, all []sdk.Answer) []judge.Answer {
-	for _, a := range all {
-		dst = append(dst, judgeAnswer(a))
-	}
-	return dst
-}
 
 // put adds a step to the data path and to what is to be answered. First says that nobody is
 // writing, so that the caller must; ok is false when the link is lost.
@@ -78,11 +59,7 @@ func (l *link) deliver(batch []answered) error {
 	for i, a := range batch {
 		w := l.sent[a.call]
 		if w == nil {
-			broken = fmt.Errorf("it answered call %d, which is not open", a.call)
-			break
-		}
-		if n := len(a.answers); n != l.instances {
-			broken = fmt.Errorf("it gave %d verdicts for %d validators", n, l.instances)
+			broken = notOpen(a.call)
 			break
 		}
 		delete(l.sent, a.call)

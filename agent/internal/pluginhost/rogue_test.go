@@ -17,6 +17,9 @@ import (
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
+// million is more parts than a message may have; each takes two bytes.
+const million = 1 << 20
+
 // A rogue speaks the contract by itself, without the sdk, and breaks it in one way.
 type rogue string
 
@@ -52,6 +55,9 @@ func (p *roguePlugin) GRPCClient(context.Context, *goplugin.GRPCBroker, *grpc.Cl
 }
 
 func (p *roguePlugin) Describe(context.Context, *validatorv1.DescribeRequest) (*validatorv1.DescribeResponse, error) {
+	if p.rogue == "has-a-million" {
+		return &validatorv1.DescribeResponse{Validators: make([]*validatorv1.ValidatorInfo, million)}, nil
+	}
 	if p.rogue == "talks-too-much" {
 		much := strings.Repeat("much ", 1000)
 		about := &validatorv1.DescribeResponse{Name: much, Version: much}
@@ -68,6 +74,8 @@ func (p *roguePlugin) Configure(_ context.Context, r *validatorv1.ConfigureReque
 	switch p.rogue {
 	case "hangs-in-configure":
 		<-make(chan struct{})
+	case "a-million-results":
+		return &validatorv1.ConfigureResponse{Results: make([]*validatorv1.InstanceResult, million)}, nil
 	case "too-few-results":
 		return &validatorv1.ConfigureResponse{}, nil
 	case "exits-in-configure":
@@ -128,6 +136,8 @@ func (p *roguePlugin) answers(call *validatorv1.StepCall) []*validatorv1.StepVer
 		answer.Verdicts = append(answer.Verdicts, pass)
 	case "no-verdicts":
 		answer.Verdicts = nil
+	case "a-million-verdicts":
+		answer.Verdicts = make([]*validatorv1.Verdict, million)
 	case "unknown-call":
 		answer.Call += 1000
 	case "answers-twice":

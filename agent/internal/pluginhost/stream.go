@@ -6,7 +6,6 @@ import (
 
 	"google.golang.org/grpc/status"
 
-	"github.com/stepagent/stepagent/agent/internal/judge"
 	"github.com/stepagent/stepagent/plugins/sdk"
 	validatorv1 "github.com/stepagent/stepagent/plugins/sdk/proto/stepagent/validator/v1"
 )
@@ -58,24 +57,18 @@ func (l *link) next() []*validatorv1.StepCall {
 
 // receive hands out answers until the stream ends or breaks the contract.
 func (l *link) receive() {
-	var batch []answered
+	var (
+		response rawResponse
+		answers  answerBuffer
+	)
 	for {
-		response, err := l.stream.Recv()
-		if err != nil {
+		if err := l.stream.RecvMsg(&response); err != nil {
 			// The text may be the plugin's.
 			l.lose(fmt.Errorf("%w: %s", errStream, brief(status.Convert(err).Message(), sdk.MaxErrorBytes)))
 			return
 		}
-		batch = batch[:0]
-		for _, a := range response.GetAnswers() {
-			answers := make([]judge.Answer, len(a.GetVerdicts()))
-			for i, v := range a.GetVerdicts() {
-				answers[i] = judgeAnswer(sdk.DecodeAnswer(v))
-			}
-			batch = append(batch, answered{a.GetCall(), answers})
-		}
-		if err := l.deliver(batch); err != nil {
-			l.lose(fmt.Errorf("the plugin broke the contract: %w", err))
+		if err := l.take(&answers, response.bytes); err != nil {
+			l.lose(err)
 			return
 		}
 	}

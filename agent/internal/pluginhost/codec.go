@@ -1,0 +1,68 @@
+package pluginhost
+
+import (
+	"fmt"
+
+	"google.golang.org/grpc/encoding"
+	grpcproto "google.golang.org/grpc/encoding/proto"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// maxParts is how many messages one message of a plugin may consist of. A part takes two bytes on
+// the wire and some hundred in memory: what fits into the longest message would take a small
+// board's memory many times over.
+const maxParts = 1 << 16
+
+// A rawResponse is a JudgeResponse as it came, to be read like those of a data path.
+type rawResponse struct{ bytes []byte }
+
+// A codec is gRPC's for protobuf. It leaves a rawResponse as it is, and refuses messages of too many
+// parts.
+type codec struct{ encoding.CodecV2 }
+
+func newCodec() codec { return codec{encoding.GetCodecV2(grpcproto.Name)} }
+
+// Unmarshal implements encoding.CodecV2.
+func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
+	switch m := v.(type) {
+	case *rawResponse:
+		if n := data.Len(); n > cap(m.bytes) {
+			m.bytes = make([]byte, n)
+		}
+		m.bytes = m.bytes[:data.Len()]
+		data.CopyTo(m.bytes)
+		return nil
+	case proto.Message:
+		whole := data.MaterializeToBuffer(mem.DefaultBufferPool())
+		defer whole.Free()
+		if n := parts(whole.ReadOnlyData(), m.ProtoReflect().Descriptor()); n > maxParts {
+			return fmt.Errorf("a message of %d parts, at most %d are allowed", n, maxParts)
+		}
+	}
+	return c.CodecV2.Unmarshal(data, v)
+}
+
+// parts counts the messages of which a message of a kind consists, itself among them, as far as it
+// can be read. No kind of the contract is a part of itself.
+func parts(message []byte, kind protoreflect.MessageDescriptor) int {
+	all := 1
+	for len(message) > 0 {
+		number, wire, n := protowire.ConsumeTag(message)
+		if n < 0 {
+			break
+		}
+		size := protowire.ConsumeFieldValue(number, wire, message[n:])
+		if size < 0 {
+			break
+		}
+		if field := kind.Fields().ByNumber(number); wire == protowire.BytesType && field != nil && field.Message() != nil {
+			value, _ := protowire.ConsumeBytes(message[n:])
+			all += parts(value, field.Message())
+		}
+		message = message[n+size:]
+	}
+	return all
+}
