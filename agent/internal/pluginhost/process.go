@@ -102,7 +102,7 @@ func (p *process) live(started chan<- error) {
 	}
 }
 
-// A reading is the agent's end of the pipes of one process.
+// A reading is the agent's end of the pipes of one process, and who works for as long as it lives.
 type reading struct {
 	pipes [2]*os.File
 	done  sync.WaitGroup
@@ -129,12 +129,12 @@ func (p *process) execute() (*reading, error) {
 	if startErr != nil {
 		return nil, errors.Join(startErr, closeErr, outRead.Close(), errRead.Close())
 	}
-	if p.guarded > 0 && os.Geteuid() == 0 {
-		go p.guard(p.guarded)
-	}
 	r := &reading{pipes: [2]*os.File{outRead, errRead}}
 	for i, pipe := range r.pipes {
 		r.done.Go(func() { readOutput(pipe, p.output[i]) })
+	}
+	if p.guarded > 0 && os.Geteuid() == 0 {
+		r.done.Go(func() { p.guard(p.guarded) })
 	}
 	return r, nil
 }
