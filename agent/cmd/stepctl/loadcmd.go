@@ -47,7 +47,8 @@ A step that the agent could not judge (validator_unavailable, busy, internal) co
 missing and is sent again. After any other trouble a client makes a new connection and begins
 its procedure anew in a new session, with a pause of 10 ms, then 20 ms and so on up to 1 s:
 
-  wrong     a reply came, and it is not the one that must come
+  wrong     a reply came, and it is not the one that must come; one too many as well, when it comes
+            before the connection is closed
   missing   no verdict: no reply within --wait, or one of the reasons above
   lost      no verdict, because the agent closed the connection, broke it, or was stopping
   refused   a connection was not made, or was turned away
@@ -71,7 +72,7 @@ Exit codes:
 		Example: `  stepctl load --clients 256 --duration 10s
   stepctl load --clients 1000 --duration 1m --rate 5000 --host bench-7
   stepctl load --clients 200 --duration 30s --allow-lost --json`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			options, err := flags.options()
 			if err != nil {

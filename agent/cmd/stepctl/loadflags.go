@@ -2,8 +2,11 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"github.com/stepagent/stepagent/agent/internal/load"
 )
@@ -48,6 +51,19 @@ func (r *reconnectFlag) Set(text string) error {
 		return errors.New("write --reconnect or --reconnect=step, or --reconnect=session, not " + strconv.Quote(text))
 	}
 	return nil
+}
+
+// noArgs refuses arguments. The value of --reconnect is one of the words that may come as one:
+// since it may be left out, it needs the =.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := ""
+	if word := reconnectFlag(args[0]); cmd.Flags().Lookup("reconnect") != nil && (word == eachStep || word == eachSession) {
+		hint = "; did you mean --reconnect=" + args[0] + "?"
+	}
+	return fmt.Errorf("%s takes no argument %q%s", cmd.CommandPath(), args[0], hint)
 }
 
 func (r *reconnectFlag) String() string { return string(*r) }
