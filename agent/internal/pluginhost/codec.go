@@ -21,12 +21,16 @@ type rawResponse struct{ bytes []byte }
 
 // A codec is gRPC's for protobuf. It leaves a rawResponse as it is, and refuses messages of too many
 // parts.
-type codec struct{ encoding.CodecV2 }
+type codec struct {
+	encoding.CodecV2
+	meter *meter // is told of each message
+}
 
-func newCodec() codec { return codec{encoding.GetCodecV2(grpcproto.Name)} }
+func newCodec(m *meter) codec { return codec{encoding.GetCodecV2(grpcproto.Name), m} }
 
 // Unmarshal implements encoding.CodecV2.
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
+	c.meter.message(data.Len())
 	switch m := v.(type) {
 	case *rawResponse:
 		if n := data.Len(); n > cap(m.bytes) {

@@ -36,13 +36,18 @@ const (
 
 // dial makes the connection to the plugin's socket.
 func (in *instance) dial(socket string) (err error) {
+	in.meter = newMeter()
 	in.conn, err = grpc.NewClient("passthrough:plugin",
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", socket)
+			conn, err := new(net.Dialer).DialContext(ctx, "unix", socket)
+			if err != nil {
+				return nil, err
+			}
+			return in.meter.conn(conn), nil
 		}),
 		grpc.WithAuthority("localhost"),
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(newCodec()),
+		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(newCodec(in.meter)),
 			grpc.MaxCallRecvMsgSize(sdk.MaxMessageBytes), grpc.MaxCallSendMsgSize(sdk.MaxMessageBytes)),
 		grpc.WithDisableRetry(), grpc.WithDisableServiceConfig(), grpc.WithDisableHealthCheck(),
 		grpc.WithIdleTimeout(0),
@@ -142,6 +147,13 @@ func (l *launching) open(ctx context.Context, o Options) error {
 		return err
 	}
 	l.link = link
+	link.running.Go(func() {
+		select {
+		case <-l.meter.flooded:
+			link.lose(errFlooded)
+		case <-link.lost:
+		}
+	})
 	return nil
 }
 

@@ -20,6 +20,7 @@ func TestP04WhatBreaksTheContractIsReplaced(t *testing.T) {
 		"huge-answer":       "received message larger than max",
 		"answers-nothing":   "it floods the agent with messages that answer nothing",
 		"ends-the-stream":   "the plugin's stream ended",
+		"floods-frames":     "it floods the agent with frames that belong to no message",
 	} {
 		t.Run(kind, func(t *testing.T) {
 			set := startSet(t, h, Spec{Name: "a", Validator: "v", Path: self(t), Args: []string{"plugin", kind}})

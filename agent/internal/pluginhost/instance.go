@@ -23,6 +23,7 @@ type instance struct {
 	path    string // of its program, for people
 	dir     string // of its socket
 	conn    *grpc.ClientConn
+	meter   *meter // of what comes over conn
 	link    *link
 	started time.Time
 	ready   time.Time

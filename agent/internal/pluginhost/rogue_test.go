@@ -1,8 +1,10 @@
 package pluginhost
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"time"
@@ -10,6 +12,8 @@ import (
 	goplugin "github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
 	"github.com/stepagent/stepagent/plugins/sdk"
@@ -24,23 +28,51 @@ const million = 1 << 20
 type rogue string
 
 func serveRogue(r rogue) {
+	p := newRogue(r)
 	goplugin.Serve(&goplugin.ServeConfig{
 		HandshakeConfig:  sdk.Handshake(),
-		VersionedPlugins: map[int]goplugin.PluginSet{1: {"validator": newRogue(r)}},
-		GRPCServer:       goplugin.DefaultGRPCServer,
+		VersionedPlugins: map[int]goplugin.PluginSet{1: {"validator": p}},
+		GRPCServer: func(options []grpc.ServerOption) *grpc.Server {
+			return grpc.NewServer(append(options, grpc.Creds(tapped{insecure.NewCredentials(), p.conns}))...)
+		},
 	})
+}
+
+// tapped are no credentials, and a look at the first connection.
+type tapped struct {
+	credentials.TransportCredentials
+	conns chan net.Conn
+}
+
+func (c tapped) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	select {
+	case c.conns <- conn:
+	default:
+	}
+	return c.TransportCredentials.ServerHandshake(conn)
+}
+
+// floodPings sends HTTP/2 frames until nobody takes them.
+func floodPings(conn net.Conn) {
+	ping := []byte{0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8}
+	for {
+		if _, err := conn.Write(bytes.Repeat(ping, 1000)); err != nil {
+			return
+		}
+	}
 }
 
 type roguePlugin struct {
 	goplugin.NetRPCUnsupportedPlugin
 	validatorv1.UnimplementedValidatorServiceServer
 	rogue rogue
-	data  bool // it has a data path
+	data  bool          // it has a data path
+	conns chan net.Conn // holds the gRPC connection
 }
 
 func newRogue(r rogue) *roguePlugin {
 	kind, data := strings.CutPrefix(string(r), onDataPath)
-	return &roguePlugin{rogue: rogue(kind), data: data}
+	return &roguePlugin{rogue: rogue(kind), data: data, conns: make(chan net.Conn, 1)}
 }
 
 func (p *roguePlugin) GRPCServer(_ *goplugin.GRPCBroker, s *grpc.Server) error {
@@ -134,6 +166,8 @@ func (p *roguePlugin) answers(call *validatorv1.StepCall) []*validatorv1.StepVer
 	switch p.rogue {
 	case "too-many-verdicts":
 		answer.Verdicts = append(answer.Verdicts, pass)
+	case "floods-frames":
+		go floodPings(<-p.conns)
 	case "no-verdicts":
 		answer.Verdicts = nil
 	case "a-million-verdicts":

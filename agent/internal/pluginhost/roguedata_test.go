@@ -116,6 +116,7 @@ func TestWhatBreaksTheContractOnTheDataPathIsReplaced(t *testing.T) {
 		"half-a-frame":      "the plugin broke the contract: unexpected EOF",
 		"answers-nothing":   "it floods the agent with messages that answer nothing",
 		"ends-the-stream":   "the plugin's stream ended",
+		"floods-frames":     "it floods the agent with frames that belong to no message",
 	} {
 		t.Run(kind, func(t *testing.T) {
 			set := startSet(t, h, Spec{Name: "a", Validator: "v", Path: self(t), Args: []string{"plugin", onDataPath + kind}})
