@@ -120,8 +120,8 @@ func printStatus(w io.Writer, s daemon.Status) error {
 		s.Connections.Open, s.Connections.Accepted, s.Connections.Refused, s.Connections.NotAllowed)
 	row("sessions", "%d open, %d completed, %d incomplete, %d KiB of replies remembered",
 		s.Sessions.Open, s.Sessions.Completed, s.Sessions.Incomplete, s.Sessions.RememberedBytes>>10)
-	row("steps", "%d passed, %d failed, %d undecided, %d answered again",
-		s.Sessions.Passed, s.Sessions.Failed, s.Sessions.Undecided, s.Sessions.Replayed)
+	row("steps", "%d passed, %d failed, %d undecided, %d answered again, %d refused",
+		s.Sessions.Passed, s.Sessions.Failed, s.Sessions.Undecided, s.Sessions.Replayed, s.Connections.RefusedMessages)
 	row("record", "%s", recordState(s.Record))
 	row("validators", "%s (generation %d)", strings.Join(s.Names(), ", "), s.Generation)
 	return t.Flush()

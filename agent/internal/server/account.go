@@ -52,6 +52,16 @@ func (a *account) settle(replied bool) {
 	a.to.Record(trail.Event{Kind: trail.KindStep, Time: a.arrived, Step: a.step})
 }
 
+// countRefused counts a message that no validator was asked about.
+func (c *conn) countRefused() {
+	if c.probing {
+		return
+	}
+	c.server.mu.Lock()
+	defer c.server.mu.Unlock()
+	c.server.stats.RefusedMessages++
+}
+
 // rawReq returns a req as it stands in a message; nil when there is none.
 func rawReq(req protocol.ReqID) []byte {
 	if req.IsZero() {

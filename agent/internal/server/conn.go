@@ -131,6 +131,7 @@ func (c *conn) end() {
 func (c *conn) failed(p any, stack []byte) {
 	c.server.log.Error("panic while serving a connection", slog.String("client", c.addr.String()),
 		slog.Any("panic", p), slog.String("stack", string(stack)))
+	c.countRefused()
 	c.turnAway(protocol.Internal, "the agent failed on this message")
 }
 
@@ -234,6 +235,7 @@ func (c *conn) handleMessage() bool {
 		refused := session.Answer{Trace: session.Trace{Session: req.Session},
 			Reply: refusal(req, o, "too many replies of this connection are outstanding; wait for them")}
 		noted := c.account(o, req, refused, arrived)
+		c.countRefused()
 		sent := c.send(refused.Reply)
 		noted.settle(sent)
 		return sent
@@ -242,6 +244,9 @@ func (c *conn) handleMessage() bool {
 	answer := c.sessions.Do(c.steps, req, arrived)
 	if req.Client != "" {
 		answer.Reply.Agent = o.Agent
+	}
+	if r := answer.Reply.Reason; r == protocol.Busy || r == protocol.ShuttingDown {
+		c.countRefused()
 	}
 	noted := c.account(o, req, answer, arrived)
 	if answer.Fault == nil || c.probing {
@@ -265,9 +270,11 @@ func (c *conn) refuseUnread(err error) bool {
 	switch {
 	case errors.As(err, &bad) && bad.Reason == protocol.BadRequest:
 		c.note(s.notes.bad, "bad request", slog.String("detail", bad.Detail))
+		c.countRefused()
 		return c.send(bad.Reply(o.Codes.Of(bad.Reason)))
 	case errors.As(err, &bad):
 		c.note(s.notes.bad, "bad message", slog.String("detail", bad.Detail))
+		c.countRefused()
 		c.turnAway(bad.Reason, bad.Detail)
 	case errors.Is(err, io.EOF):
 	case s.draining.Load():
@@ -275,6 +282,7 @@ func (c *conn) refuseUnread(err error) bool {
 	case errors.Is(err, os.ErrDeadlineExceeded) && c.reader.Buffered():
 		detail := "the message was not complete within " + o.MessageTime.String()
 		c.note(s.notes.slow, "slow message", slog.String("detail", detail))
+		c.countRefused()
 		c.turnAway(protocol.BadMessage, detail)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		// Nobody's mistake: a client that has finished may stay for a while.
@@ -299,6 +307,7 @@ func (c *conn) refuseRest() {
 			reply.StepID, reply.Req, reply.Session = &req.StepID, req.Req, req.Session
 		}
 		reply.ErrorCode = c.server.options.Load().Codes.Of(reply.Reason)
+		c.countRefused()
 		if !c.send(reply) {
 			return
 		}

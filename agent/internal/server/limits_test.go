@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/judge"
+	"github.com/stepagent/stepagent/agent/internal/session"
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
@@ -172,6 +173,40 @@ func TestPipelinedMessages(t *testing.T) {
 	p.send(`{"step_id":1}{"step_id":2}{"step_id":2}{"step_id":4}`)
 	p.expect(`{"step_id":1,"error_code":0}`)
 	p.expect(`{"step_id":4,"error_code":1,"reason":"busy"`)
+	if n := h.Stats().RefusedMessages; n != 1 {
+		t.Errorf("%d messages refused, want 1", n)
+	}
+}
+
+// TestRefusedMessagesAreCounted: whatever no validator was asked about, and nothing else.
+func TestRefusedMessagesAreCounted(t *testing.T) {
+	o := defaults()
+	o.MessageTime = 50 * time.Millisecond
+	h := start(t, o)
+	h.sessions.SetOptions(session.Options{Steps: 10, IdleTimeout: time.Minute, MaxOpen: 1, MaxOpenPerAddress: 1})
+	refused := func(want uint64, what string) {
+		t.Helper()
+		if n := h.Stats().RefusedMessages; n != want {
+			t.Errorf("%d messages refused after %s, want %d", n, what, want)
+		}
+	}
+	p := h.dial(t)
+	p.send(`{"step_id":7}`)
+	p.expect(`"reason":"out_of_order"`)
+	refused(0, "a step that failed")
+	p.send(`{"step_id":"2"}`)
+	p.expect(`"reason":"bad_request"`)
+	refused(1, "a bad request")
+	p.send(`{"step_id":1,"session":"one too many"}`)
+	p.expect(`"reason":"busy"`)
+	refused(2, "a session past the limit")
+	p.send(`{"step_id":3`)
+	p.expect(`"reason":"bad_message"`)
+	refused(3, "a message that was not finished")
+	p = h.dial(t)
+	p.send(`[]`)
+	p.expect(`"reason":"bad_message"`)
+	refused(4, "a bad message")
 }
 
 // TestSlowClients: a thousand clients that send a byte now and then do not hurt ten honest

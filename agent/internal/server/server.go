@@ -86,6 +86,9 @@ type Stats struct {
 	Accepted   uint64 `json:"accepted"`
 	Refused    uint64 `json:"refused"`
 	NotAllowed uint64 `json:"not_allowed"`
+	// RefusedMessages counts what clients that are served sent and no validator was asked about:
+	// the reply had the reason bad_message, bad_request, busy, shutting_down or internal.
+	RefusedMessages uint64 `json:"messages_refused"`
 }
 
 // New returns a Server that has steps judged by sessions. Without loops, which may be nil, every
