@@ -3,22 +3,40 @@ package server_test
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/judge"
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
 // perform sends the steps 1 and 2 and checks the first reply.
 func perform(t *testing.T, fault validator.Fault) *peer {
 	t.Helper()
-	p := start(t, defaults(), faulty(fault)).dial(t)
+	return begin(start(t, defaults(), faulty(fault)).dial(t))
+}
+
+func begin(p *peer) *peer {
+	p.t.Helper()
 	p.send(`{"step_id":1,"timeout":5}`)
 	p.expect(`{"step_id":1,"error_code":0}`)
 	p.send(`{"step_id":2,"timeout":5}`)
 	return p
+}
+
+// inBubble is perform on virtual time, over a pipe, which hands over by itself what each write
+// wrote.
+func inBubble(t *testing.T, fault validator.Fault, check func(p *peer)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		pipes := newPipes()
+		startIn(t, nil, pipes, defaults(), slog.New(slog.DiscardHandler), judge.New(chain(t, faulty(fault))))
+		check(begin(newPeer(t, pipes.dial(t))))
+	})
 }
 
 func TestFaultWithhold(t *testing.T) {
@@ -28,10 +46,15 @@ func TestFaultWithhold(t *testing.T) {
 }
 
 func TestFaultDelay(t *testing.T) {
-	p := perform(t, validator.Fault{Kind: validator.FaultDelay, Delay: 300 * time.Millisecond})
-	p.send(`{"step_id":3,"timeout":5}`) // is not held up
-	p.expect(`{"step_id":3,"error_code":0}`)
-	p.expect(`{"step_id":2,"error_code":0}`)
+	inBubble(t, validator.Fault{Kind: validator.FaultDelay, Delay: 300 * time.Millisecond}, func(p *peer) {
+		began := time.Now()
+		p.send(`{"step_id":3,"timeout":5}`) // is not held up
+		p.expect(`{"step_id":3,"error_code":0}`)
+		p.expect(`{"step_id":2,"error_code":0}`)
+		if took := time.Since(began); took != 300*time.Millisecond {
+			p.t.Errorf("the reply came after %v", took)
+		}
+	})
 }
 
 func TestFaultLate(t *testing.T) {
@@ -70,15 +93,20 @@ func TestFaultDuplicate(t *testing.T) {
 }
 
 func TestFaultSplit(t *testing.T) {
-	p := perform(t, validator.Fault{Kind: validator.FaultSplit, Delay: 50 * time.Millisecond})
-	half := make([]byte, 256)
-	n, err := p.Read(half)
-	if err != nil || n == 0 || half[n-1] == '\n' {
-		t.Fatalf("the first segment is %q, %v; want half a reply", half[:n], err)
-	}
-	if got := string(half[:n]) + p.receive(); got != `{"step_id":2,"error_code":0}` {
-		t.Errorf("both halves are %s", got)
-	}
+	inBubble(t, validator.Fault{Kind: validator.FaultSplit, Delay: 50 * time.Millisecond}, func(p *peer) {
+		half := make([]byte, 256)
+		n, err := p.Read(half)
+		if err != nil || n == 0 || half[n-1] == '\n' {
+			p.t.Fatalf("the first segment is %q, %v; want half a reply", half[:n], err)
+		}
+		began := time.Now()
+		if got := string(half[:n]) + p.receive(); got != `{"step_id":2,"error_code":0}` {
+			p.t.Errorf("both halves are %s", got)
+		}
+		if took := time.Since(began); took != 50*time.Millisecond {
+			p.t.Errorf("the second half came after %v", took)
+		}
+	})
 }
 
 func TestFaultWrongID(t *testing.T) {

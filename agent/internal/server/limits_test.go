@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/judge"
+	"github.com/stepagent/stepagent/agent/internal/server"
 	"github.com/stepagent/stepagent/agent/internal/session"
 	"github.com/stepagent/stepagent/plugins/validator"
 )
@@ -94,16 +95,17 @@ func TestMessageTime(t *testing.T) {
 
 func TestIdleConnectionCloses(t *testing.T) {
 	o := defaults()
-	o.IdleTimeout = 50 * time.Millisecond
 	h := start(t, o)
+	p := h.parked(t)
+	o.IdleTimeout = 50 * time.Millisecond // in force from the next message, or the next connection
+	h.SetOptions(o)
 	h.dial(t).expectClosed()
 
 	// A declared interval is no idleness.
-	p := h.dial(t)
-	p.send(`{"step_id":1,"interval":600}`)
+	p.send(`{"step_id":2,"interval":600}`)
 	p.expect(`"error_code":0`)
 	h.dial(t).expectClosed() // the idle timeout has gone by
-	p.send(`{"step_id":2}`)
+	p.send(`{"step_id":3}`)
 	p.expect(`"error_code":0`)
 	p.expectClosed()
 }
@@ -125,6 +127,7 @@ func TestReplyNotTaken(t *testing.T) {
 	if !strings.Contains(log.String(), "reply not taken") {
 		t.Errorf("no line says so:\n%s", log.String())
 	}
+	h.SetOptions(defaults()) // or it might seem deaf as well
 	p := newPeer(t, honest)
 	p.send(`{"step_id":1}`)
 	p.expect(`"error_code":0`)
@@ -304,31 +307,42 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// TestEachLimitIsLogged: past a limit there is a line that says so.
+// TestEachLimitIsLogged: past a limit there is a line that says so. Each limit of time is in force
+// for no connection but the one that is to meet it.
 func TestEachLimitIsLogged(t *testing.T) {
 	var log lockedBuffer
-	o := defaults()
-	o.Connections, o.PipelinedMessages = 3, 1
-	o.MessageTime, o.ReplyTime, o.IdleTimeout = 50*time.Millisecond, 50*time.Millisecond, 200*time.Millisecond
-	h := startLogging(t, o, &log, faulty(validator.Fault{Kind: validator.FaultDelay, Delay: time.Hour}))
+	h := startLogging(t, defaults(), &log, faulty(validator.Fault{Kind: validator.FaultDelay, Delay: time.Hour}))
+	limit := func(change func(*server.Options)) {
+		o := defaults()
+		change(&o)
+		h.SetOptions(o)
+	}
 	logged := func(line string) {
 		t.Helper()
 		waitFor(t, "the line: "+line, func() bool { return strings.Contains(log.String(), line) })
 	}
 
+	limit(func(o *server.Options) { o.PipelinedMessages = 1 })
 	p := h.dial(t)
 	p.send(`{"step_id":1}{"step_id":2}{"step_id":3}`)
 	p.expect(`"error_code":0`)
 	p.expect(`"busy"`)
 	logged("too many replies outstanding")
-	p.expectClosed()
+	_ = p.Close()
+
+	limit(func(o *server.Options) { o.IdleTimeout = 50 * time.Millisecond })
+	h.dial(t).expectClosed()
 	logged("idle connection closed")
 
+	limit(func(o *server.Options) { o.MessageTime = 50 * time.Millisecond })
 	p = h.dial(t)
 	p.send(`{`)
 	p.expect(`"bad_message"`)
 	logged("slow message")
+	_ = p.Close()
+	waitFor(t, "no connection", func() bool { return h.Stats().Open == 0 })
 
+	limit(func(o *server.Options) { o.Connections = 3 })
 	for range 3 {
 		h.dial(t)
 	}
