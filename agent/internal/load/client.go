@@ -31,7 +31,7 @@ type client struct {
 	begun     *handover // of the next exchange; nil when nothing of it has been done
 	calm      int       // exchanges since something unusual happened
 
-	sent atomic.Int64 // when the request in flight was sent, Unix time in ns; 0 for none
+	sent atomic.Int64 // when the request in flight was sent, ns since the run was made; 0 for none
 
 	mu   sync.Mutex // for conn, which the watch needs as well, and for all of a parked client
 	conn stream     // nil when there is none, and while the client is parked

@@ -43,7 +43,7 @@ func (c *client) exchange(request []byte, due time.Time) ([]byte, error) {
 	if sent.Before(due) {
 		sent = due
 	}
-	c.sent.Store(sent.UnixNano())
+	c.note(sent)
 	defer c.sent.Store(0)
 	begun := handover{unsent: request}
 	if c.begun != nil {

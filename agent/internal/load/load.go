@@ -48,7 +48,8 @@ var ErrUnreachable = errors.New("no agent could be reached")
 type run struct {
 	ctx     context.Context // ends the load before its time
 	options Options
-	name    string // common to the names of all its sessions
+	name    string    // common to the names of all its sessions
+	made    time.Time // before the clients, who count from it
 	tallies []*tally
 	clients []*client
 	begins  time.Time
@@ -103,7 +104,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 }
 
 func newRun(ctx context.Context, o Options) *run {
-	r := &run{ctx: ctx, options: o, name: fmt.Sprintf("load-%06x", rand.Uint32N(1<<24))}
+	r := &run{ctx: ctx, options: o, made: time.Now(), name: fmt.Sprintf("load-%06x", rand.Uint32N(1<<24))}
 	for range min(o.Clients, 4*runtime.GOMAXPROCS(0)) {
 		r.tallies = append(r.tallies, newTally(o.Wait))
 	}

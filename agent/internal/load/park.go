@@ -67,7 +67,7 @@ func (c *client) unpark(begun *handover, ok bool) {
 // send sends the next request. The caller holds mu.
 func (c *client) send() {
 	request := c.exchanges[c.place].Request
-	c.sent.Store(c.pace.now.UnixNano())
+	c.note(c.pace.now)
 	if n, _ := eventloop.Write(c.fd, request); n < len(request) {
 		c.unpark(&handover{unsent: request[n:]}, true) // what was wrong is met again there
 	}

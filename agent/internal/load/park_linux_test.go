@@ -110,7 +110,7 @@ func TestMixed(t *testing.T) {
 func TestFinishing(t *testing.T) {
 	agent := newFakeAgent(t, func(_ int, r request) string { return r.right() })
 	o := options(t, agent.address, 20)
-	o.Duration = 50 * time.Millisecond
+	o.Duration = 500 * time.Millisecond // in which the first step is sent on any machine
 	result, err := Run(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

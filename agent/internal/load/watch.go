@@ -34,10 +34,13 @@ func (c *client) expire(before time.Time) {
 	}
 }
 
+// note takes note that a request is sent, on the monotonic clock: the other one may be set meanwhile.
+func (c *client) note(sent time.Time) { c.sent.Store(int64(sent.Sub(c.run.made))) }
+
 // waits reports whether a request is in flight that was sent before.
 func (c *client) waits(before time.Time) bool {
 	sent := c.sent.Load()
-	return sent != 0 && sent <= before.UnixNano()
+	return sent != 0 && sent <= int64(before.Sub(c.run.made))
 }
 
 // report calls Progress until the load is over.
