@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -156,6 +157,11 @@ func TestSecondInterrupt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// A shell ignores the signal for what it has in the background, and that is handed on; a signal
+	// that is seen to here is not ignored there.
+	interrupts := make(chan os.Signal, 1)
+	signal.Notify(interrupts, os.Interrupt)
+	defer signal.Stop(interrupts)
 	cmd := exec.Command("stepctl", "run", steps, "--port", agent.port, "--json")
 	cmd.Stdout = stdout
 	if err := cmd.Start(); err != nil {
