@@ -173,7 +173,7 @@ func TestP08CrashingStepsSlowDown(t *testing.T) {
 	h, _ := newTestHost(t, func(o *Options) { o.BackoffMin, o.Lasting = time.Hour, time.Hour; o.BackoffMax = time.Hour })
 	set := startSet(t, h, Spec{Name: "a", Validator: "crash", Settings: []byte(`{"step":3}`)})
 	g := set.Groups()[0]
-	within(t, 5*time.Second, g, 3) // ends the first process and the second, which came at once
+	within(t, patience, g, 3) // ends the first process and the second, which came at once
 	eventually(t, "the third waits", func() bool { return set.Status()[0].State == BackingOff })
 	a := within(t, 50*time.Millisecond, g, 1)[0]
 	if a.Err == nil || !strings.Contains(a.Err.Error(), "the plugin is being started again: no verdict within 50ms") {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stepagent/stepagent/plugins/validator"
 )
@@ -11,7 +12,7 @@ import (
 // What follows the validators in force is tried whole beside them; when it fails, they have
 // seen nothing of it.
 func TestP16TheNewOneFailsAndTheOldServes(t *testing.T) {
-	h, _ := newTestHost(t, func(o *Options) { o.StartTimeout = patience / 10 })
+	h, _ := newTestHost(t, func(o *Options) { o.StartTimeout = patience })
 	old := startSet(t, h, Spec{Name: "a", Validator: "writes-1"},
 		Spec{Name: "b", Validator: "counter", Path: self(t), Args: []string{"plugin", "good"}})
 	c := newCrowd(t, old.Groups()[1], 8)
@@ -31,7 +32,13 @@ func TestP16TheNewOneFailsAndTheOldServes(t *testing.T) {
 		"hangs in its self-test": {Spec{Name: "a", Validator: "hang", Settings: []byte(`{"step":1}`)}, "was not ready in time"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := h.Follow(t.Context(), old, []Spec{test.spec})
+			limit := patience
+			if test.spec.Validator == "hang" {
+				limit = 2 * time.Second // of which it takes all
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), limit)
+			defer cancel()
+			_, err := h.Follow(ctx, old, []Spec{test.spec})
 			if all := specErrors(t, err); len(all) != 1 || all[0].Index != 0 || !strings.Contains(all[0].Problem, test.want) {
 				t.Errorf("got %+v, want %s", all, test.want)
 			}

@@ -12,7 +12,7 @@ import (
 
 // Whatever is wrong with a plugin's program, one line says so and what to do.
 func TestP06NoPluginIsDiagnosed(t *testing.T) {
-	h, _ := newTestHost(t, func(o *Options) { o.StartTimeout = 5 * time.Second })
+	h, _ := newTestHost(t, func(o *Options) { o.StartTimeout = patience })
 	dir := t.TempDir()
 	write := func(name, content string) string {
 		path := filepath.Join(dir, name)
