@@ -72,12 +72,17 @@ func cpuTime(work func()) time.Duration {
 	return used() - before
 }
 
-// endOffspring kills what the process has started, and what that starts meanwhile.
+// endOffspring kills what the process has started, and what that starts meanwhile, until nothing of
+// it is found or looking for it has taken strayTime of a processor.
 func (p *process) endOffspring(own offspring) {
-	for deadline := time.Now().Add(strayTime); len(own.alive) > 0 && time.Now().Before(deadline); own = p.offspring() {
+	for spent := time.Duration(0); len(own.alive) > 0; {
 		for _, pid := range own.alive {
 			_ = unix.Kill(pid, unix.SIGKILL) // gone already is as good
 		}
+		if spent >= strayTime {
+			return
+		}
+		spent += cpuTime(func() { own = p.offspring() })
 	}
 }
 

@@ -93,12 +93,15 @@ func (f *family) endStrays() {
 		return
 	}
 	deadline := time.Now().Add(strayTime)
-	for strays := f.abandoned(); len(strays) > 0 && time.Now().Before(deadline); strays = f.abandoned() {
-		for _, pid := range strays {
+	for strays := f.abandoned(); len(strays) > 0; strays = f.abandoned() {
+		for _, pid := range strays { // all that are found, however late: there may be no further look
 			_ = unix.Kill(pid, unix.SIGKILL) // gone already is as good
 		}
 		for _, pid := range strays {
 			reap(pid, deadline)
+		}
+		if !time.Now().Before(deadline) {
+			return
 		}
 	}
 }
