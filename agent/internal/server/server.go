@@ -302,8 +302,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 }
 
 // lastWords is how long replies may take to be sent when connections are to be closed by
-// force.
-const lastWords = 200 * time.Millisecond
+// force. Clients that read wait for none of it, so it may do for a machine that is busy.
+const lastWords = time.Second
 
 func remote(nc net.Conn) netip.AddrPort {
 	if tcp, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
