@@ -65,7 +65,7 @@ func TestProbeGoesToTheValidators(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if len(seen) != 2 || seen[1].Position != 0 || seen[1].Steps != 1 || seen[1].ID != h.addr+"#1" {
+	if len(seen) != 2 || seen[1].Position != 0 || seen[1].Steps != 1 || seen[1].ID != h.addr+"#2" {
 		t.Errorf("the validators saw %+v", seen)
 	}
 }

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -49,9 +50,20 @@ func (m *Manager) open(s *seat, client netip.AddrPort, now time.Time) opening {
 	m.begun[client.Addr()]++
 	m.unrest(s)
 	s.rounds++
-	s.session = begin(s.label(), client, o.Steps, first, now)
+	s.session = begin(m.label(s), client, o.Steps, first, now)
 	m.publish(s)
 	return opened
+}
+
+// label names the session that begins in a seat. Without a name of the client's it is the
+// address and a number of its own: another connection soon has the same port, and this session
+// may still be open then. The caller holds mu.
+func (m *Manager) label(s *seat) string {
+	if s.name != "" {
+		return s.name
+	}
+	m.unnamed++
+	return fmt.Sprintf("%v#%d", s.client, m.unnamed)
 }
 
 // abandon takes back open where no step of the session has been judged: there is no session

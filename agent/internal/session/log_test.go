@@ -3,13 +3,38 @@ package session_test
 import (
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/stepagent/stepagent/agent/internal/session"
 )
+
+// TestUnnamedSessionsHaveNamesOfTheirOwn: a port is in use again while the session of the
+// connection that had it is still open, and the log tells the two apart.
+func TestUnnamedSessionsHaveNamesOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := newAgent(t, "advance", options)
+		seen := map[string]bool{}
+		for range 3 {
+			c := a.Connect(session.Peer{Addr: netip.MustParseAddrPort(here + ":40000")})
+			seen[do(c, named("", 1)).Trace.Session] = true
+			c.Close()
+		}
+		if len(seen) != 3 {
+			t.Errorf("three sessions are called %v", seen)
+		}
+		time.Sleep(options.ResumeWindow)
+		synctest.Wait()
+		a.check()
+		a.expire()
+	})
+}
 
 // TestOneLineForEachSession holds what the log says, to the letter.
 func TestOneLineForEachSession(t *testing.T) {

@@ -37,6 +37,7 @@ type Manager struct {
 	resting *list.List // the named seats without a session, the one that rests longest first
 	hosts   map[netip.Addr]*host
 	begun   map[netip.Addr]int // open sessions by the address that began them
+	unnamed uint64             // sessions begun that no client has named
 	stats   Stats
 }
 

@@ -3,7 +3,6 @@ package session
 import (
 	"container/list"
 	"context"
-	"fmt"
 	"net/netip"
 	"time"
 
@@ -80,14 +79,6 @@ func (s *seat) tryTake() bool {
 }
 
 func (s *seat) pass() { <-s.turn }
-
-// label names the session at hand in logs.
-func (s *seat) label() string {
-	if s.name != "" {
-		return s.name
-	}
-	return fmt.Sprintf("%v#%d", s.client, s.rounds)
-}
 
 // deadline is when the seat is to be looked at if nothing happens: to close its session, or
 // to forget a named seat without one. The caller holds Manager.mu.
