@@ -56,7 +56,8 @@ func dialDataPath(ctx context.Context, conn *grpc.ClientConn, dir string) (*net.
 }
 
 // A dataPath is the raw way to a plugin. Callers put their steps into one buffer; whoever
-// finds nobody writing writes what has come together. Guarded by link.mu but for conn.
+// finds nobody writing writes what has come together. Guarded by link.mu but for
+// conn and raw, which stay as they are.
 type dataPath struct {
 	conn *net.UnixConn
 	raw  syscall.RawConn

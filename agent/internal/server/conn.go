@@ -129,10 +129,14 @@ func (c *conn) end() {
 
 // failed tells of a defect that one connection met, which must not end the others.
 func (c *conn) failed(p any, stack []byte) {
-	c.server.log.Error("panic while serving a connection", slog.String("client", c.addr.String()),
-		slog.Any("panic", p), slog.String("stack", string(stack)))
+	c.logPanic(p, stack)
 	c.countRefused()
 	c.turnAway(protocol.Internal, "the agent failed on this message")
+}
+
+func (c *conn) logPanic(p any, stack []byte) {
+	c.server.log.Error("panic while serving a connection", slog.String("client", c.addr.String()),
+		slog.Any("panic", p), slog.String("stack", string(stack)))
 }
 
 // awaited is what came of waiting for a message.

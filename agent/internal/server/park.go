@@ -265,8 +265,7 @@ func (c *conn) Failed(panicked any, stack []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.phase != parked && c.phase != asked {
-		c.server.log.Error("panic while serving a connection", slog.String("client", c.addr.String()),
-			slog.Any("panic", panicked), slog.String("stack", string(stack)))
+		c.logPanic(panicked, stack)
 		return
 	}
 	c.unpark(nil, func() bool {
