@@ -48,7 +48,7 @@ func (p *process) guard(most uint64) {
 		if own.tasks > most {
 			p.blame(fmt.Sprintf("killed, as it had started %d processes and threads, and %d are allowed", own.tasks, most))
 			p.kill()
-			p.family.sweeps.Go(func() { p.endOffspring(own) })
+			p.family.sweep(func() { p.endOffspring(own) })
 			return
 		}
 		others = all - min(own.tasks, all)

@@ -201,7 +201,7 @@ func (p *process) wait(r *reading) {
 	p.mu.Unlock()
 	close(p.exited)
 	swept := make(chan struct{})
-	p.family.sweeps.Go(func() { // on a thread that is not confined
+	p.family.sweep(func() {
 		defer close(swept)
 		p.family.endStrays()
 	})

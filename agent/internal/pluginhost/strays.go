@@ -30,6 +30,8 @@ type family struct {
 	mu      sync.RWMutex // for writing: nobody is being born
 	members sync.Map     // the process ids of living plugins
 	sweeps  sync.WaitGroup
+	gate    sync.Mutex // for over, and for sweeps that begin
+	over    bool       // nobody waits for a sweep any more
 	died    chan os.Signal // a child has ended
 	closing chan struct{}  // nobody is to wait for that any more
 	buried  chan struct{}  // and nobody does
@@ -50,8 +52,23 @@ func newFamily(adopts bool) *family {
 	return f
 }
 
-// close returns when nobody looks for strays any more.
+// sweep looks for strays in the way of the work, on a thread that is not confined.
+func (f *family) sweep(work func()) {
+	f.gate.Lock()
+	defer f.gate.Unlock()
+	if f.over { // the process took longer to end than anybody waits for it
+		go work()
+		return
+	}
+	f.sweeps.Go(work)
+}
+
+// close returns when nobody looks for strays any more, but for those of a process that is still to
+// end.
 func (f *family) close() {
+	f.gate.Lock()
+	f.over = true
+	f.gate.Unlock()
 	f.sweeps.Wait()
 	if f.adopts {
 		signal.Stop(f.died)
