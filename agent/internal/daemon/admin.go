@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -123,7 +124,10 @@ func startAdmin(a *Agent, path string) (*admin, error) {
 		}
 		reply(w, http.StatusOK, a.Status())
 	})
-	ad := &admin{path: path, http: &http.Server{Handler: mux, ReadHeaderTimeout: adminTimeout}}
+	ad := &admin{path: path, http: &http.Server{Handler: mux, ReadHeaderTimeout: adminTimeout,
+		ErrorLog: slog.NewLogLogger(a.options.Log.With(slog.String("socket", path)).Handler(), slog.LevelWarn)}}
+	// One request for each connection: what somebody opens and forgets is closed in time.
+	ad.http.SetKeepAlivesEnabled(false)
 	go func() { _ = ad.http.Serve(listener) }() // ends with ErrServerClosed
 	return ad, nil
 }

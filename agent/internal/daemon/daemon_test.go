@@ -3,6 +3,7 @@ package daemon_test
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -137,6 +138,32 @@ func TestAdminSocketOfAnother(t *testing.T) {
 	status, err := daemon.AskStatus(t.Context(), socket)
 	if err != nil || status.PID != os.Getpid() {
 		t.Errorf("the first agent's status: %+v, %v", status, err)
+	}
+}
+
+// TestAdminConnectionsEnd: whoever asks again and again over one connection, and never closes it, gets
+// one answer, and keeps nothing of the agent's.
+func TestAdminConnectionsEnd(t *testing.T) {
+	o, _ := options(t, "port = 0\n[admin]\nsocket = \""+filepath.Join(t.TempDir(), "admin.sock")+"\"\n")
+	start(t, o)
+	loaded, err := o.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.Dial("unix", loaded.Admin.Socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(conn, strings.Repeat("GET /v1/status HTTP/1.1\r\nHost: agent\r\n\r\n", 2)); err != nil {
+		t.Fatal(err)
+	}
+	answers, err := io.ReadAll(conn)
+	if n := strings.Count(string(answers), "200 OK"); n != 1 || err != nil {
+		t.Errorf("%d answers, %v, want one and the end", n, err)
 	}
 }
 
