@@ -27,6 +27,9 @@ func (l *launching) diagnose(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, errCondemned):
 		return fmt.Errorf("%s was not ready in time: %w", path, context.Cause(ctx))
+	case errors.Is(err, unix.EMFILE):
+		return fmt.Errorf("%s could not be started: the agent has as many files and connections open as it may; "+
+			"raise its limit (LimitNOFILE= of the service, or ulimit -n)", path)
 	case l.dir == "":
 		return fmt.Errorf("no directory for the plugin's socket: %w", err)
 	case errors.Is(err, unix.ENOEXEC):

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Whatever is wrong with a plugin's program, one line says so and what to do.
@@ -91,6 +93,25 @@ func TestP06TheFileIsAnotherOneAfterTheStart(t *testing.T) {
 	passes(t, set.Groups()[0], 1)
 	if got := set.Status()[0].Checksum; got != want {
 		t.Errorf("the checksum is %s, want that of the file that was executed, %s", got, want)
+	}
+}
+
+// An agent that may open no further file says so, and what to do.
+func TestP06NoFileIsLeftToOpen(t *testing.T) {
+	h, _ := newTestHost(t, nil)
+	var had unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &had); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Prlimit(0, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 0, Max: had.Max}, nil); err != nil {
+		t.Fatal(err)
+	}
+	_, startErr := h.Start(t.Context(), []Spec{{Name: "a", Validator: "echo"}})
+	if err := unix.Prlimit(0, unix.RLIMIT_NOFILE, &had, nil); err != nil {
+		t.Fatal(err)
+	}
+	if startErr == nil || !strings.Contains(startErr.Error(), "as many files and connections open as it may; raise its limit") {
+		t.Errorf("got %v", startErr)
 	}
 }
 
