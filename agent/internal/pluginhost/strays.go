@@ -30,8 +30,8 @@ type family struct {
 	mu      sync.RWMutex // for writing: nobody is being born
 	members sync.Map     // the process ids of living plugins
 	sweeps  sync.WaitGroup
-	gate    sync.Mutex // for over, and for sweeps that begin
-	over    bool       // nobody waits for a sweep any more
+	gate    sync.Mutex     // for over, and for sweeps that begin
+	over    bool           // nobody waits for a sweep any more
 	died    chan os.Signal // a child has ended
 	closing chan struct{}  // nobody is to wait for that any more
 	buried  chan struct{}  // and nobody does

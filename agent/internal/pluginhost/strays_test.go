@@ -4,7 +4,7 @@ import "testing"
 
 // A process that takes longer to end than its stop waits for it is swept after all, beside the close
 // or after it.
-func TestSweepBesideTheClose(t *testing.T) {
+func TestSweepBesideTheClose(*testing.T) {
 	for range 100 {
 		f := newFamily(false)
 		closed, swept := make(chan struct{}), make(chan struct{})
