@@ -36,7 +36,7 @@ func dialDataPath(ctx context.Context, conn *grpc.ClientConn, dir string) (*net.
 		return nil, serviceError("OpenDataPath", err)
 	}
 	socket := filepath.Clean(where.GetSocket())
-	if filepath.Dir(socket) != filepath.Clean(dir) || len(where.GetToken()) != sdk.TokenBytes {
+	if !isSameDir(filepath.Dir(socket), dir) || len(where.GetToken()) != sdk.TokenBytes {
 		return nil, fmt.Errorf("it offers a data path that is not in its directory, or without a token of %d bytes", sdk.TokenBytes)
 	}
 	made, err := new(net.Dialer).DialContext(ctx, "unix", socket)

@@ -60,7 +60,7 @@ func (in *instance) stop(grace time.Duration) {
 		in.sum.stop()
 	}
 	if in.dir != "" {
-		_ = removeTree(in.dir) // what stays, Host.Close or the next agent removes
+		_ = removeTree(in.dir, removeTime) // what stays, Host.Close or the next agent removes
 	}
 }
 

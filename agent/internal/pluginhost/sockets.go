@@ -58,16 +58,20 @@ func openSocketDir(shared string) (*socketDir, error) {
 	return &socketDir{shared: shared, path: path, lock: lock}, nil
 }
 
-// mend makes the directory again where somebody has removed it, or has taken the right to use it
-// away, as a plugin can: no process could be started until the agent is. Plugins that run have
+// mend makes the directory again where somebody has removed it, has put something else into its
+// place, or has taken the right to use it away, as a plugin can: no process could be started until the agent is. Plugins that run have
 // their connections and do not need it.
 func (d *socketDir) mend() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if info, err := os.Lstat(d.path); !errors.Is(err, fs.ErrNotExist) {
-		if err == nil && info.IsDir() {
-			err = os.Chmod(d.path, 0o700)
+	if info, err := os.Lstat(d.path); err == nil {
+		if own, err := d.lock.Stat(); err == nil && os.SameFile(info, own) {
+			return os.Chmod(d.path, 0o700)
 		}
+		if err := d.displace(info); err != nil {
+			return err
+		}
+	} else if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if err := checkSharedDir(d.shared); err != nil {
@@ -90,10 +94,18 @@ func (d *socketDir) mend() error {
 	return nil
 }
 
+// displace removes what somebody has put into the place of the directory.
+func (d *socketDir) displace(info fs.FileInfo) error {
+	if info.IsDir() {
+		return removeTree(d.path, removeTime)
+	}
+	return os.Remove(d.path)
+}
+
 func (d *socketDir) close() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return errors.Join(removeTree(d.path), d.lock.Close())
+	return errors.Join(removeTree(d.path, removeTime), d.lock.Close())
 }
 
 // checkSharedDir makes the shared directory, or checks the one that is there.
@@ -140,27 +152,12 @@ func sweep(shared string) error {
 			return err
 		}
 		endOrphans(path)
-		_ = removeTree(path) // what a plugin has made unremovable keeps no agent from starting
+		_ = removeTree(path, removeTime) // what a plugin has made unremovable keeps no agent from starting
 		if err := lock.Close(); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// removeTree removes a directory and what is in it, also where a plugin has taken the right
-// to do so away from the user that both are of.
-func removeTree(path string) error {
-	if err := os.RemoveAll(path); !errors.Is(err, fs.ErrPermission) {
-		return err
-	}
-	err := filepath.WalkDir(path, func(below string, entry fs.DirEntry, err error) error {
-		if entry != nil && entry.IsDir() {
-			return os.Chmod(below, 0o700) // before it is read
-		}
-		return err
-	})
-	return errors.Join(err, os.RemoveAll(path))
 }
 
 // lockDir opens a directory and locks it until the file is closed.

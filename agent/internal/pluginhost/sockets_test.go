@@ -1,11 +1,13 @@
 package pluginhost
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 func TestAgentsShareTheSocketDir(t *testing.T) {
@@ -129,23 +131,62 @@ func TestRemoveTree(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := removeTree(dir); err != nil {
+	if err := removeTree(dir, patience); err != nil {
 		t.Error(err)
 	}
 	if _, err := os.Lstat(dir); !os.IsNotExist(err) {
 		t.Errorf("it is still there: %v", err)
 	}
-	if err := removeTree(dir); err != nil {
+	if err := removeTree(dir, patience); err != nil {
 		t.Errorf("nothing is no trouble: %v", err)
 	}
 }
 
-// Whoever removes the agent's directory, or locks it out, does not keep it from starting plugins.
+// However many directories stand in each other, the removal of them ends in time, and what is left
+// the next one finds.
+func TestRemoveDeepTree(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "dir")
+	if err := os.MkdirAll(filepath.Join(dir, "1"), 0o700); err != nil { // a name that the removal gives as well
+		t.Fatal(err)
+	}
+	const levels = 3000 // more than a path can name
+	next := filepath.Join(dir, "next")
+	for range levels {
+		err := errors.Join(os.Mkdir(next, 0o700), os.WriteFile(filepath.Join(next, "2"), nil, 0o600),
+			os.Rename(filepath.Join(dir, "1"), filepath.Join(next, "1")), os.Rename(next, filepath.Join(dir, "1")))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := removeTree(dir, 0); err == nil || !strings.Contains(err.Error(), "more than can be removed") {
+		t.Errorf("in no time: %v", err)
+	}
+	if err := removeTree(dir, time.Millisecond); err == nil {
+		t.Error("all of it was removed in a millisecond")
+	}
+	if err := removeTree(dir, patience); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Lstat(dir); !os.IsNotExist(err) {
+		t.Errorf("it is still there: %v", err)
+	}
+}
+
+// Whoever removes the agent's directory, puts another into its place, or locks it out, does not keep it from starting plugins.
 func TestTheSocketDirectoryIsMended(t *testing.T) {
 	for name, harm := range map[string]func(h *Host) error{
 		"removed":     func(h *Host) error { return os.RemoveAll(h.sockets.path) },
 		"all removed": func(h *Host) error { return os.RemoveAll(filepath.Dir(h.sockets.path)) },
 		"locked":      func(h *Host) error { return os.Chmod(h.sockets.path, 0) },
+		"a file": func(h *Host) error {
+			return errors.Join(os.RemoveAll(h.sockets.path), os.WriteFile(h.sockets.path, nil, 0o600))
+		},
+		"a link": func(h *Host) error {
+			return errors.Join(os.RemoveAll(h.sockets.path), os.Symlink("/", h.sockets.path))
+		},
+		"another": func(h *Host) error {
+			return errors.Join(os.RemoveAll(h.sockets.path), os.MkdirAll(h.sockets.path+"/a/b", 0o755))
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h, _ := newTestHost(t, nil)

@@ -136,7 +136,7 @@ func (c *conn) sendSplit(reply protocol.Reply, pause time.Duration) bool {
 	}
 	select {
 	case <-time.After(pause):
-	case <-c.server.steps.Done():
+	case <-c.server.leaving: // which no fault puts off
 	}
 	return c.write(c.out[half:])
 }

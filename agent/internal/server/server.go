@@ -63,6 +63,7 @@ type Server struct {
 	notes    notes
 	options  atomic.Pointer[Options]
 	draining atomic.Bool
+	leaving  chan struct{} // closed when it is draining
 
 	// steps is the context of every step that is being judged; stop ends it.
 	steps context.Context
@@ -101,6 +102,7 @@ func New(sessions *session.Manager, loops *eventloop.Loops, options Options, log
 		conns:    map[*conn]struct{}{},
 		byAddr:   map[netip.Addr]int{},
 		refusing: make(chan struct{}, maxRefusing),
+		leaving:  make(chan struct{}),
 	}
 	s.SetOptions(options)
 	return s
@@ -261,7 +263,9 @@ func (s *Server) dismiss(c *conn) {
 // more than once.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
-	s.draining.Store(true)
+	if !s.draining.Swap(true) {
+		close(s.leaving)
+	}
 	for d := range s.doors {
 		_ = d.Close() // closing twice is the only error there is
 	}

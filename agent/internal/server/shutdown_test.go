@@ -190,3 +190,23 @@ func TestShutdownWaitsLittleForHalfAMessage(t *testing.T) {
 		t.Errorf("the shutdown took its whole time: %v", err)
 	}
 }
+
+// TestShutdownDoesNotWaitForASplit: the second half of a reply comes at once.
+func TestShutdownDoesNotWaitForASplit(t *testing.T) {
+	h := start(t, defaults(), faulty(validator.Fault{Kind: validator.FaultSplit, Delay: time.Hour}))
+	p := begin(h.dial(t))
+	half := make([]byte, 1)
+	if _, err := io.ReadFull(p.lines, half); err != nil || half[0] != '{' {
+		t.Fatalf("got %q, %v", half, err)
+	}
+	if err := p.lines.UnreadByte(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := h.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+	p.expect(`{"step_id":2,"error_code":0}`)
+	p.expectClosed()
+}
