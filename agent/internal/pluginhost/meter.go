@@ -14,9 +14,13 @@ import (
 
 const (
 	// barePerSecond and bareBurst bound the bytes on a plugin's gRPC connection that belong to no
-	// message, such as pings. The first message is counted when it is whole, so one fits into a burst.
+	// message, such as pings. Messages are counted when they are taken, so the longest one and what the
+	// window lets come before that fit into a burst.
 	barePerSecond = 64 << 10
-	bareBurst     = sdk.MaxMessageBytes + 1<<20
+	bareBurst     = sdk.MaxMessageBytes + windowBytes + 1<<20
+	// windowBytes is how much of a stream comes before it is taken, but for the message at hand. One
+	// that gRPC chooses itself could become larger than the burst.
+	windowBytes = 512 << 10
 	// messageFrames is more bytes than what comes with a message: the heads of frames, and the
 	// windows of the flow control.
 	messageFrames = 128

@@ -62,6 +62,13 @@ func (c *conn) countRefused() {
 	c.server.stats.RefusedMessages++
 }
 
+// countUnjudged is countRefused for the answer to a request, if that is no verdict.
+func (c *conn) countUnjudged(answer session.Answer) {
+	if r := answer.Reply.Reason; r == protocol.Busy || r == protocol.ShuttingDown {
+		c.countRefused()
+	}
+}
+
 // rawReq returns a req as it stands in a message; nil when there is none.
 func rawReq(req protocol.ReqID) []byte {
 	if req.IsZero() {

@@ -249,9 +249,7 @@ func (c *conn) handleMessage() bool {
 	if req.Client != "" {
 		answer.Reply.Agent = o.Agent
 	}
-	if r := answer.Reply.Reason; r == protocol.Busy || r == protocol.ShuttingDown {
-		c.countRefused()
-	}
+	c.countUnjudged(answer)
 	noted := c.account(o, req, answer, arrived)
 	if answer.Fault == nil || c.probing {
 		sent := c.send(answer.Reply)

@@ -203,13 +203,17 @@ func TestRefusedMessagesAreCounted(t *testing.T) {
 	p.send(`{"step_id":1,"session":"one too many"}`)
 	p.expect(`"reason":"busy"`)
 	refused(2, "a session past the limit")
+	h.park(t, 1)
+	p.send(`{"step_id":1,"session":"another"}`)
+	p.expect(`"reason":"busy"`)
+	refused(3, "a session past the limit, on a parked connection")
 	p.send(`{"step_id":3`)
 	p.expect(`"reason":"bad_message"`)
-	refused(3, "a message that was not finished")
+	refused(4, "a message that was not finished")
 	p = h.dial(t)
 	p.send(`[]`)
 	p.expect(`"reason":"bad_message"`)
-	refused(4, "a bad message")
+	refused(5, "a bad message")
 }
 
 // TestSlowClients: a thousand clients that send a byte now and then do not hurt ten honest

@@ -205,6 +205,7 @@ func (c *conn) Answered(req protocol.Request, arrived time.Time, answer session.
 	if req.Client != "" {
 		answer.Reply.Agent = o.Agent
 	}
+	c.countUnjudged(answer)
 	noted := c.account(o, req, answer, arrived)
 	if answer.Fault != nil {
 		c.mu.Lock()
