@@ -50,7 +50,10 @@ func (m *Manager) open(s *seat, client netip.AddrPort, now time.Time) opening {
 	m.begun[client.Addr()]++
 	m.unrest(s)
 	s.rounds++
-	s.session = begin(m.label(s), client, o.Steps, first, now)
+	if s.label == "" {
+		s.label = m.label(s)
+	}
+	s.session = begin(s.label, client, o.Steps, first, now)
 	m.publish(s)
 	return opened
 }
@@ -105,6 +108,7 @@ func (m *Manager) end(s *seat, incomplete string) *session {
 	}
 	ended := s.session
 	m.vacate(s)
+	s.label = ""
 	return ended
 }
 

@@ -21,6 +21,7 @@ type seat struct {
 
 	// Guarded by turn.
 	session *session // nil between two sessions
+	label   string   // of the session, or of one that had no step judged and is to begin again
 	rounds  int
 	memos   []memo
 	kept    int // bytes that the memos take
