@@ -67,8 +67,6 @@ func TestScripts(t *testing.T) {
 // patience is how long a script waits for something that is to happen at once.
 const patience = 20 * time.Second
 
-// cmdFreePort takes a port below those that the kernel gives to connections and to listeners
-// that ask for any, ip(7), as one of them would soon be somebody else's.
 func cmdFreePort(ts *testscript.TestScript, _ bool, _ []string) {
 	port, err := porttest.Free()
 	ts.Check(err)

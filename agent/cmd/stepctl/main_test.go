@@ -55,7 +55,6 @@ func cmdAgent(ts *testscript.TestScript, _ bool, args []string) {
 	*ts.Value(agentKey{}).(**scriptedAgent) = a
 }
 
-// cmdNoAgent takes a port below those that the kernel gives to whoever asks for any, ip(7).
 func cmdNoAgent(ts *testscript.TestScript, _ bool, _ []string) {
 	port, err := porttest.Free()
 	ts.Check(err)

@@ -59,8 +59,8 @@ func openSocketDir(shared string) (*socketDir, error) {
 }
 
 // mend makes the directory again where somebody has removed it, has put something else into its
-// place, or has taken the right to use it away, as a plugin can: no process could be started until the agent is. Plugins that run have
-// their connections and do not need it.
+// place, or has taken the right to use it away, as a plugin can: no process could be started until
+// the agent is. Plugins that run have their connections and do not need it.
 func (d *socketDir) mend() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -10,7 +10,8 @@ import (
 )
 
 // Where ports are looked for: below the range from which Linux takes the ports of clients
-// (ip(7), ip_local_port_range), so that no connection takes one meanwhile.
+// and of listeners that ask for any (ip(7), ip_local_port_range), so that none of them takes one
+// meanwhile.
 const lowest, highest = 20000, 31999
 
 const tries, patience = 100, 10 * time.Second
