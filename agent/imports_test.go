@@ -21,9 +21,9 @@ const module = "github.com/stepagent/stepagent/"
 // that calls go down and values come back. docs/architecture.md goes through it floor by
 // floor.
 var floors = [][]string{
-	{"plugins/validator", "plugins/budget", "agent/protocol", "agent/internal/eventloop", "agent/internal/logging", "agent/internal/porttest", "agent/internal/stepfile", "agent/internal/version", "agent/internal/manual", "agent/internal/sched", "agent/internal/systemd", "agent/internal/trail", "docs/transcript", "docs/testreport"},
+	{"plugins/validator", "agent/protocol", "agent/internal/eventloop", "agent/internal/logging", "agent/internal/porttest", "agent/internal/stepfile", "agent/internal/version", "agent/internal/manual", "agent/internal/systemd", "agent/internal/trail", "docs/transcript", "docs/testreport"},
 	{"plugins/sdk/proto/stepagent/validator/v1", "plugins/validatortest", "agent/client", "agent/internal/config", "agent/internal/record", "agent/internal/judge", "agent/internal/journal", "agent/internal/wirevectors", "agent/internal/capture"},
-	{"plugins/sdk", "agent/internal/capturetest", "agent/internal/session", "agent/internal/runner", "agent/internal/load", "plugins/sequence", "plugins/mintimeout", "plugins/pacing", "plugins/rules", "plugins/faults"},
+	{"plugins/sdk", "agent/internal/capturetest", "agent/internal/session", "agent/internal/verdictcache", "agent/internal/runner", "agent/internal/load", "plugins/sequence", "plugins/mintimeout", "plugins/pacing", "plugins/rules", "plugins/faults"},
 	{"plugins/bundled", "plugins/examples/voltage", "plugins/examples/steady", "agent/internal/pluginhost", "agent/internal/server", "agent/internal/report"},
 	{"agent/internal/conformance", "agent/internal/daemon", "agent/internal/verify", "agent/internal/report/html", "agent/internal/report/junit", "agent/internal/report/tap"},
 	{"agent/cmd/stepagent", "agent/cmd/stepctl"},
@@ -39,21 +39,22 @@ var homes = map[string]struct {
 	packages []string
 	why      string
 }{
-	"github.com/spf13/viper":         {[]string{"agent/internal/config"}, "it is not safe for concurrent use after the load"},
-	"github.com/hashicorp/go-plugin": {[]string{"plugins/sdk", "agent/internal/pluginhost"}, "it needs a supervisor around it"},
-	"google.golang.org/grpc":         {[]string{"plugins/sdk", "plugins/sdk/proto/stepagent/validator/v1", "agent/internal/pluginhost"}, "the agent and its validators speak through the contract"},
-	"google.golang.org/protobuf":     {[]string{"plugins/sdk", "plugins/sdk/proto/stepagent/validator/v1", "agent/internal/pluginhost"}, "as grpc"},
-	"github.com/spf13/cobra/doc":     {[]string{"agent/internal/manual"}, "installed commands carry no generator of man pages"},
-	"github.com/expr-lang/expr":      {[]string{"plugins/rules"}, "an expression must be bounded before it is run"},
-	"github.com/coreos/go-systemd":   {[]string{"agent/internal/systemd"}, "the service manager is spoken to in one place"},
-	"github.com/gopacket/gopacket":   {[]string{"agent/internal/capture", "agent/internal/capturetest"}, "nobody else takes packets apart"},
-	"github.com/lmittmann/tint":      {[]string{"agent/internal/logging"}, "how lines look is decided in one place"},
+	"github.com/spf13/viper":          {[]string{"agent/internal/config"}, "it is not safe for concurrent use after the load"},
+	"github.com/hashicorp/go-plugin":  {[]string{"plugins/sdk", "agent/internal/pluginhost"}, "it needs a supervisor around it"},
+	"google.golang.org/grpc":          {[]string{"plugins/sdk", "plugins/sdk/proto/stepagent/validator/v1", "agent/internal/pluginhost"}, "the agent and its validators speak through the contract"},
+	"google.golang.org/protobuf":      {[]string{"plugins/sdk", "plugins/sdk/proto/stepagent/validator/v1", "agent/internal/pluginhost"}, "as grpc"},
+	"github.com/hashicorp/golang-lru": {[]string{"agent/internal/verdictcache"}, "a table that clients can fill is bounded in bytes"},
+	"github.com/spf13/cobra/doc":      {[]string{"agent/internal/manual"}, "installed commands carry no generator of man pages"},
+	"github.com/expr-lang/expr":       {[]string{"plugins/rules"}, "an expression must be bounded before it is run"},
+	"github.com/coreos/go-systemd":    {[]string{"agent/internal/systemd"}, "the service manager is spoken to in one place"},
+	"github.com/gopacket/gopacket":    {[]string{"agent/internal/capture", "agent/internal/capturetest"}, "nobody else takes packets apart"},
+	"github.com/lmittmann/tint":       {[]string{"agent/internal/logging"}, "how lines look is decided in one place"},
 }
 
 // sides never meet but in the protocol and the contract.
 var (
 	clientSide = []string{"agent/client", "agent/internal/load", "agent/internal/record", "agent/internal/runner", "agent/internal/report", "agent/internal/report/html", "agent/internal/report/junit", "agent/internal/report/tap", "agent/internal/stepfile"}
-	daemonSide = []string{"agent/internal/config", "agent/internal/judge", "agent/internal/journal", "agent/internal/session", "agent/internal/pluginhost", "agent/internal/server", "agent/internal/systemd", "agent/internal/daemon"}
+	daemonSide = []string{"agent/internal/config", "agent/internal/judge", "agent/internal/journal", "agent/internal/session", "agent/internal/verdictcache", "agent/internal/pluginhost", "agent/internal/server", "agent/internal/systemd", "agent/internal/daemon"}
 )
 
 func TestImportPlan(t *testing.T) {

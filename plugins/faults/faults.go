@@ -89,6 +89,9 @@ func (f *faults) Validate(_ context.Context, session validator.Session, step val
 	return validator.Verdict{Outcome: validator.Pass, State: state, Fault: fault}, nil
 }
 
+// Reads implements validator.Declarer.
+func (f *faults) Reads() validator.Inputs { return validator.InputStepID }
+
 func (f *faults) at(now event) *validator.Fault {
 	for _, at := range []event{now, {now.stepID, everyTime}} {
 		if fault, planned := f.plan[at]; planned {

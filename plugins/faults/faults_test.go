@@ -167,6 +167,16 @@ func TestModel(t *testing.T) {
 	})
 }
 
+func TestReads(t *testing.T) {
+	t.Parallel()
+	for _, settings := range [][]byte{nil, plan(`{"step_id":1,"fault":"late"}`), largestPlan()} {
+		got, declared := validator.Declared(newFaults(t, settings))
+		if want := validator.InputStepID; !declared || got != want {
+			t.Errorf("%.40s: reads %s, want %s", settings, got, want)
+		}
+	}
+}
+
 func TestContract(t *testing.T) {
 	t.Parallel()
 	for name, settings := range map[string][]byte{

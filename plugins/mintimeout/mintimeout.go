@@ -50,6 +50,9 @@ func (m minTimeout) Validate(_ context.Context, _ validator.Session, step valida
 		fmt.Sprintf("timeout %s s is below the minimum of %s s", seconds(step.Timeout.Duration), seconds(m.minimum)), nil), nil
 }
 
+// Reads implements validator.Declarer.
+func (m minTimeout) Reads() validator.Inputs { return validator.InputTimeout }
+
 // seconds writes a duration, which is not negative, in the fewest decimals that are exact.
 // A float64 would not do: it cannot hold the nanoseconds of a hundred years.
 func seconds(d time.Duration) string {

@@ -130,6 +130,14 @@ func TestSettings(t *testing.T) {
 	}
 }
 
+func TestReads(t *testing.T) {
+	t.Parallel()
+	got, declared := validator.Declared(newMinTimeout(t, ""))
+	if want := validator.InputTimeout; !declared || got != want {
+		t.Errorf("reads %s, want %s", got, want)
+	}
+}
+
 func TestContract(t *testing.T) {
 	t.Parallel()
 	for _, settings := range []string{"", `{"seconds":0}`, `{"seconds":3153600000}`} {

@@ -38,6 +38,9 @@ func (p *pacing) Validate(_ context.Context, session validator.Session, step val
 	return validator.PassWith(state), nil
 }
 
+// Reads implements validator.Declarer.
+func (p *pacing) Reads() validator.Inputs { return validator.InputInterval | validator.InputGap }
+
 // complaint says by how much a gap is not the interval; empty when it is, within tolerance.
 func (p *pacing) complaint(interval, gap time.Duration) string {
 	tolerance := p.tolerance(interval)

@@ -126,6 +126,16 @@ func TestSettings(t *testing.T) {
 	}
 }
 
+func TestReads(t *testing.T) {
+	t.Parallel()
+	for _, settings := range []string{"", `{"judge":"early"}`, `{"judge":"late"}`} {
+		got, declared := validator.Declared(newPacing(t, settings))
+		if want := validator.InputInterval | validator.InputGap; !declared || got != want {
+			t.Errorf("%s: reads %s, want %s", settings, got, want)
+		}
+	}
+}
+
 func TestContract(t *testing.T) {
 	t.Parallel()
 	for _, settings := range []string{"", `{"tolerance_seconds":0,"tolerance_percent":0}`, `{"tolerance_percent":1000,"judge":"early"}`} {

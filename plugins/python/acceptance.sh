@@ -49,6 +49,7 @@ for program in "template.py" "torque.py --settings {\"newton_metres\":12.5} --da
 	# shellcheck disable=SC2086 # the words of one command
 	said=$("$bin/stepagent" validators check "$lib/"$program) || fail "conformance: $said"
 	expect "conformance of ${program%% *}" ': sound$' "$said"
+	expect "what ${program%% *} reads" '^ok +what it reads \((step_id|data); verdicts are kept\)$' "$said"
 done
 chmod 644 "$lib/template.py"
 said=$("$bin/stepagent" validators check "$lib/template.py" 2>&1) && fail "a file that may not be executed passed"
@@ -111,7 +112,10 @@ expect "and with the detail" 'torque 13.5 Nm is not within 0.5 Nm of 12.5 Nm' "$
 pid=$(pgrep -f "$lib/torque.py" | head -n 1) || fail "no Python process serves"
 kill -9 "$pid"
 run good.json >"$dir/out" || fail "after a kill: $(cat "$dir/out")"
-ok "after SIGKILL another process judges"
+ok "after SIGKILL the verdicts that were kept are in force"
+steps other.json 12.41 12.51 12.61
+run other.json >"$dir/out" || fail "after a kill: $(cat "$dir/out")"
+ok "and another process judges what is new"
 pid=$(pgrep -f "$lib/torque.py" | head -n 1) || fail "no Python process serves"
 
 config "$sequence"

@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 """A validator to begin with: copy it, give it a name, and judge."""
 
-from typing import Any, Mapping
+from typing import Any, Iterable, Mapping
 
 from stepagent_validator import (
-    Kind, Plugin, Reason, Session, Settings, Step, Verdict, failed, passed,
-    serve,
+    Input, Kind, Plugin, Reason, Session, Settings, Step, Verdict, failed,
+    passed, serve,
 )
 
 
@@ -14,6 +14,10 @@ class Mine:
 
     def __init__(self, limit: float) -> None:
         self.limit = limit
+
+    def reads(self) -> Iterable[Input]:
+        """Declare what validate looks at: it is given nothing else."""
+        return [Input.STEP_ID]
 
     def validate(self, session: Session, step: Step) -> Verdict:
         if step.id > self.limit:

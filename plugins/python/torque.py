@@ -6,11 +6,11 @@ settings want, and all torques of a session must lie close together.
 """
 
 import struct
-from typing import Any, Mapping, NamedTuple
+from typing import Any, Iterable, Mapping, NamedTuple
 
 from stepagent_validator import (
-    Kind, Plugin, Reason, Session, Settings, Step, Undecided, Verdict, failed,
-    passed, serve,
+    Input, Kind, Plugin, Reason, Session, Settings, Step, Undecided, Verdict,
+    failed, passed, serve,
 )
 
 VERSION = "1.0.0"
@@ -49,6 +49,10 @@ class Torque:
         self.target = target
         self.tolerance = tolerance
         self.spread = spread
+
+    def reads(self) -> Iterable[Input]:
+        """Declare the torque; the state is always given."""
+        return [Input.DATA]
 
     def validate(self, session: Session, step: Step) -> Verdict:
         before = Extremes.read(session.state)

@@ -39,7 +39,7 @@ func (r rules) environment(session validator.Session, step validator.Step) (map[
 		"step":    about,
 		"data":    map[string]any{},
 	}
-	if len(step.Data) == 0 || !r.useData() {
+	if len(step.Data) == 0 || r.Reads()&validator.InputData == 0 {
 		return env, nil
 	}
 	data, err := decode(step.Data)
@@ -50,13 +50,12 @@ func (r rules) environment(session validator.Session, step validator.Step) (map[
 	return env, nil
 }
 
-func (r rules) useData() bool {
+// Reads implements validator.Declarer.
+func (r rules) Reads() (reads validator.Inputs) {
 	for _, rule := range r {
-		if rule.usesData {
-			return true
-		}
+		reads |= rule.reads
 	}
-	return false
+	return reads
 }
 
 func seconds(d time.Duration) float64 { return float64(d) / float64(time.Second) }

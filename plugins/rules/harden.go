@@ -3,25 +3,33 @@ package rules
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/file"
+
+	"github.com/stepagent/stepagent/plugins/validator"
 )
 
 // A look finds what the language allows and a rule does not, and changes nothing.
 type look struct {
-	usesData bool
-	wrong    *file.Error // the first thing found
+	fields map[string]bool // that are named, such as "step.id"
+	tables map[string]int  // how often one is named without a field of it
+	wrong  *file.Error     // the first thing found
 }
+
+func newLook() *look { return &look{fields: map[string]bool{}, tables: map[string]int{}} }
 
 // Visit implements ast.Visitor.
 func (l *look) Visit(node *ast.Node) {
 	switch n := (*node).(type) {
 	case *ast.IdentifierNode:
-		l.usesData = l.usesData || n.Value == "data"
+		l.tables[n.Value]++
 		if n.Value == "$env" {
 			l.refuse(n, "there is no $env here; name session, step or data")
 		}
+	case *ast.MemberNode:
+		l.member(n)
 	case *ast.BinaryNode:
 		if _, written := n.Right.(*ast.StringNode); n.Operator == "matches" && !written {
 			l.refuse(n.Right, "the pattern of matches must be written out as a string")
@@ -42,6 +50,38 @@ func (l *look) Visit(node *ast.Node) {
 	case *ast.BytesNode:
 		l.refuse(n, "a rule has no use for bytes; write a string")
 	}
+}
+
+// member notes a field of a table that is named. The table itself was visited before.
+func (l *look) member(n *ast.MemberNode) {
+	table, isTable := n.Node.(*ast.IdentifierNode)
+	field, written := n.Property.(*ast.StringNode)
+	if isTable && written {
+		l.tables[table.Value]--
+		l.fields[table.Value+"."+field.Value] = true
+	}
+}
+
+// inputs are the inputs behind the names in expressions.
+var inputs = map[string]validator.Inputs{
+	"session.position": validator.InputPosition, "session.steps": validator.InputSteps,
+	"step.id": validator.InputStepID, "step.at": validator.InputAt, "step.timeout": validator.InputTimeout,
+	"step.interval": validator.InputInterval, "step.gap": validator.InputGap,
+}
+
+// reads returns the inputs that the expression needs: the fields that it names, and all of a table
+// that it names as a whole.
+func (l *look) reads() (reads validator.Inputs) {
+	for name, input := range inputs {
+		table, _, _ := strings.Cut(name, ".")
+		if l.fields[name] || l.tables[table] > 0 {
+			reads |= input
+		}
+	}
+	if _, named := l.tables["data"]; named {
+		reads |= validator.InputData
+	}
+	return reads
 }
 
 // literals refuses a list of anything but numbers, strings and the like: lists of lists of

@@ -18,11 +18,11 @@ const maxNodes = 500
 
 // A rule is one table of the settings, ready to be asked.
 type rule struct {
-	name     string
-	program  *vm.Program
-	reason   validator.Reason
-	detail   string // of a step with which the rule does not hold
-	usesData bool
+	name    string
+	program *vm.Program
+	reason  validator.Reason
+	detail  string // of a step with which the rule does not hold
+	reads   validator.Inputs
 }
 
 // allowed are the functions of the language that an expression may use. What is left out
@@ -38,7 +38,7 @@ func allowed() []string {
 
 // compile makes a program of an expression. An error that is a *file.Error says where in the
 // expression something is wrong.
-func compile(expression string) (program *vm.Program, usesData bool, err error) {
+func compile(expression string) (program *vm.Program, reads validator.Inputs, err error) {
 	options := []expr.Option{
 		expr.Env(names()), expr.MaxNodes(maxNodes), expr.Optimize(false),
 		expr.DisableAllBuiltins(), expr.Function("sum", sum, new(func([]any) any)),
@@ -47,17 +47,17 @@ func compile(expression string) (program *vm.Program, usesData bool, err error) 
 		options = append(options, expr.EnableBuiltin(name))
 	}
 	// Once as it was written, for what the language has to say against it.
-	look := &look{}
+	look := newLook()
 	if _, err := expr.Compile(expression, append(options, expr.AsBool(), expr.Patch(look))...); err != nil {
-		return nil, false, err
+		return nil, 0, err
 	}
 	if look.wrong != nil {
-		return nil, false, look.wrong.Bind(file.NewSource(expression))
+		return nil, 0, look.wrong.Bind(file.NewSource(expression))
 	}
 	// And once with what bounds it. There is room for the nodes that this adds.
 	options = append(options, expr.MaxNodes(0), expr.Patch(harden{}))
 	program, err = expr.Compile(expression, append(options, hardening()...)...)
-	return program, look.usesData, err
+	return program, look.reads(), err
 }
 
 // where says what an error of the language is about and where, in one line.

@@ -92,7 +92,7 @@ func readRule(path string, settings []byte) (rule, error) {
 		wrong("expression", "%d bytes, at most %d are allowed", n, MaxExpressionBytes)
 	default:
 		var err error
-		if r.program, r.usesData, err = compile(t.Expression); err != nil {
+		if r.program, r.reads, err = compile(t.Expression); err != nil {
 			wrong("expression", "rule %q, %s", t.Name, where(err))
 		}
 	}

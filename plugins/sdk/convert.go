@@ -23,16 +23,21 @@ type Answer struct {
 }
 
 // EncodeCall returns a step as it goes to a plugin, without its number and its budget. The
-// result refers to states and step.Data. Session.State is not looked at.
+// result refers to states and step.Data. Session.ID and Session.State are not looked at.
 func EncodeCall(session validator.Session, states [][]byte, step validator.Step) *validatorv1.StepCall {
-	// One allocation for what belongs together.
-	m := &struct {
-		call                   validatorv1.StepCall
-		session                validatorv1.Session
-		step                   validatorv1.Step
-		timeout, interval, gap int64
-	}{}
-	m.session.Id = strings.ToValidUTF8(session.ID, "?")
+	return new(CallMessage).Encode(session, states, step)
+}
+
+// A CallMessage is the memory of a StepCall, in one piece. It may be used for one after another.
+type CallMessage struct {
+	call                   validatorv1.StepCall
+	session                validatorv1.Session
+	step                   validatorv1.Step
+	timeout, interval, gap int64
+}
+
+// Encode is EncodeCall. What it returns is good until the next Encode.
+func (m *CallMessage) Encode(session validator.Session, states [][]byte, step validator.Step) *validatorv1.StepCall {
 	m.session.Position = int64(session.Position)
 	m.session.Steps = int64(session.Steps)
 	m.step.Id = step.ID
@@ -49,7 +54,7 @@ func EncodeCall(session validator.Session, states [][]byte, step validator.Step)
 // its own among the states.
 func DecodeCall(c *validatorv1.StepCall) (validator.Session, [][]byte, validator.Step) {
 	s, st := c.GetSession(), c.GetStep()
-	session := validator.Session{ID: s.GetId(), Position: int(s.GetPosition()), Steps: int(s.GetSteps())}
+	session := validator.Session{Position: int(s.GetPosition()), Steps: int(s.GetSteps())}
 	step := validator.Step{
 		ID:       st.GetId(),
 		Timeout:  decodeWait(st.GetTimeoutNs(), st != nil && st.TimeoutNs != nil),
@@ -97,44 +102,79 @@ func EncodeAnswer(a Answer) *validatorv1.Verdict {
 // DecodeAnswer is the opposite of EncodeAnswer. A verdict that is not of the contract's form
 // becomes an answer with an error.
 func DecodeAnswer(v *validatorv1.Verdict) Answer {
-	a := Answer{Expects: v.GetExpects(), Known: v != nil && v.Expects != nil}
-	a.Verdict.Reason, a.Verdict.Detail, a.Verdict.State = validator.Reason(v.GetReason()), v.GetDetail(), v.GetState()
-	var fault *faultRead
-	if f := v.GetFault(); f != nil {
-		fault = &faultRead{kind: int32(f.Kind), delay: f.DelayNs, stepID: f.StepId, code: f.Code}
+	if failure := v.GetError(); failure != "" {
+		return Answer{Err: errors.New(bound(failure))}
 	}
-	a.check(int32(v.GetOutcome()), fault, v.GetError())
-	return a
+	verdict, err := decodeVerdict(v)
+	if err == nil {
+		err = verdict.Check()
+	}
+	if err != nil {
+		return malformed(err)
+	}
+	return Answer{Verdict: verdict, Expects: v.GetExpects(), Known: v != nil && v.Expects != nil}
 }
 
-// check puts in the parts that were read apart, or makes it the answer that says what is wrong.
-func (a *Answer) check(outcome int32, f *faultRead, failure string) {
-	if err := a.complete(outcome, f); failure != "" {
-		*a = Answer{Err: errors.New(bound(failure))}
-	} else if err != nil {
-		*a = malformed(err)
+func decodeVerdict(v *validatorv1.Verdict) (validator.Verdict, error) {
+	verdict := validator.Verdict{Reason: validator.Reason(v.GetReason()), Detail: v.GetDetail()}
+	if outcome := v.GetOutcome(); outcome < 0 || outcome > math.MaxUint8 {
+		return verdict, fmt.Errorf("outcome: %d is neither pass nor fail", outcome)
 	}
+	verdict.Outcome = validator.Outcome(v.GetOutcome())
+	if len(v.GetState()) > 0 {
+		verdict.State = v.GetState()
+	}
+	f := v.GetFault()
+	if f == nil {
+		return verdict, nil
+	}
+	if f.GetKind() < 0 || f.GetKind() > math.MaxUint8 {
+		return verdict, fmt.Errorf("fault: kind %d is not known", f.GetKind())
+	}
+	if int64(int(f.GetCode())) != f.GetCode() {
+		return verdict, fmt.Errorf("fault: code %d is too large for this machine", f.GetCode())
+	}
+	verdict.Fault = &validator.Fault{Kind: validator.FaultKind(f.GetKind()), Delay: time.Duration(f.GetDelayNs()),
+		StepID: f.GetStepId(), Code: int(f.GetCode())}
+	return verdict, nil
 }
 
-func (a *Answer) complete(outcome int32, f *faultRead) error {
-	if outcome < 0 || outcome > math.MaxUint8 {
-		return fmt.Errorf("outcome: %d is neither pass nor fail", outcome)
-	}
-	a.Verdict.Outcome = validator.Outcome(outcome)
-	if len(a.Verdict.State) == 0 {
-		a.Verdict.State = nil
-	}
-	if f != nil {
-		if f.kind < 0 || f.kind > math.MaxUint8 {
-			return fmt.Errorf("fault: kind %d is not known", f.kind)
+// inputs are the inputs of the contract by their number on the wire.
+var inputs = [...]validator.Inputs{
+	validatorv1.Input_INPUT_POSITION: validator.InputPosition,
+	validatorv1.Input_INPUT_STEPS:    validator.InputSteps,
+	validatorv1.Input_INPUT_STEP_ID:  validator.InputStepID,
+	validatorv1.Input_INPUT_TIMEOUT:  validator.InputTimeout,
+	validatorv1.Input_INPUT_INTERVAL: validator.InputInterval,
+	validatorv1.Input_INPUT_AT:       validator.InputAt,
+	validatorv1.Input_INPUT_GAP:      validator.InputGap,
+	validatorv1.Input_INPUT_DATA:     validator.InputData,
+}
+
+// EncodeReads returns a declaration as it goes to the agent.
+func EncodeReads(reads validator.Inputs) *validatorv1.Inputs {
+	m := &validatorv1.Inputs{}
+	for number, input := range inputs {
+		if reads&input != 0 {
+			m.Inputs = append(m.Inputs, validatorv1.Input(number))
 		}
-		if int64(int(f.code)) != f.code {
-			return fmt.Errorf("fault: code %d is too large for this machine", f.code)
-		}
-		a.Verdict.Fault = &validator.Fault{Kind: validator.FaultKind(f.kind), Delay: time.Duration(f.delay),
-			StepID: f.stepID, Code: int(f.code)}
 	}
-	return a.Verdict.Check()
+	return m
+}
+
+// DecodeReads is the opposite of EncodeReads. It returns every input, and false, where there is
+// no declaration or an input in it is not known.
+func DecodeReads(m *validatorv1.Inputs) (reads validator.Inputs, declared bool) {
+	if m == nil {
+		return validator.AllInputs, false
+	}
+	for _, number := range m.GetInputs() {
+		if number <= 0 || int(number) >= len(inputs) {
+			return validator.AllInputs, false
+		}
+		reads |= inputs[number]
+	}
+	return reads, true
 }
 
 func malformed(err error) Answer {

@@ -77,7 +77,6 @@ func overWire[M proto.Message](t interface{ Fatal(...any) }, in, out M) M {
 func TestCallCrossesTheBorderUnchanged(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		session := validator.Session{
-			ID:       rapid.String().Draw(t, "id"),
 			Position: rapid.IntRange(0, math.MaxInt32).Draw(t, "position"),
 			Steps:    rapid.IntRange(1, math.MaxInt32).Draw(t, "steps"),
 		}
@@ -103,6 +102,50 @@ func TestCallCrossesTheBorderUnchanged(t *testing.T) {
 			t.Error(diff)
 		}
 	})
+}
+
+// TestCallIsWhatIsDeclared: what is masked is not on the wire, and takes no byte of it.
+func TestCallIsWhatIsDeclared(t *testing.T) {
+	session := validator.Session{ID: "s", Position: 3, Steps: 10}
+	step := validator.Step{
+		ID: 7, Timeout: validator.Wait{Declared: true}, Interval: validator.Wait{Duration: 1, Declared: true}, At: 2,
+		Gap: validator.Wait{Duration: 3, Declared: true}, Data: []byte("{}"),
+	}
+	var all int
+	for in := validator.InputPosition; in < validator.AllInputs; in <<= 1 {
+		size := proto.Size(EncodeCall(maskedBy(in, session, step)))
+		if empty := proto.Size(EncodeCall(maskedBy(0, session, step))); size <= empty {
+			t.Errorf("%v: %d bytes, %d without it", in, size, empty)
+		}
+		all += size - proto.Size(EncodeCall(maskedBy(0, session, step)))
+	}
+	if size := proto.Size(EncodeCall(session, nil, step)); size != all+proto.Size(EncodeCall(validator.Session{}, nil, validator.Step{})) {
+		t.Errorf("%d bytes for everything, %d for one after the other", size, all)
+	}
+}
+
+func maskedBy(in validator.Inputs, session validator.Session, step validator.Step) (validator.Session, [][]byte, validator.Step) {
+	session, step = in.Mask(session, step)
+	return session, nil, step
+}
+
+func TestReadsCrossTheBorderUnchanged(t *testing.T) {
+	for in := range validator.AllInputs + 1 {
+		got, declared := DecodeReads(overWire(t, EncodeReads(in), &validatorv1.Inputs{}))
+		if got != in || !declared {
+			t.Errorf("%v became %v, %t", in, got, declared)
+		}
+	}
+	for name, m := range map[string]*validatorv1.Inputs{
+		"none":        nil,
+		"unspecified": {Inputs: []validatorv1.Input{validatorv1.Input_INPUT_UNSPECIFIED}},
+		"of tomorrow": {Inputs: []validatorv1.Input{validatorv1.Input_INPUT_STEP_ID, 99}},
+		"negative":    {Inputs: []validatorv1.Input{-1}},
+	} {
+		if got, declared := DecodeReads(m); declared || got != validator.AllInputs {
+			t.Errorf("%s: %v, %t", name, got, declared)
+		}
+	}
 }
 
 func TestAnswerCrossesTheBorderUnchanged(t *testing.T) {

@@ -17,6 +17,8 @@ type instance struct {
 	name      string
 	validator validator.Validator
 	expecter  validator.Expecter // nil when the validator is none
+	reads     validator.Inputs
+	declared  bool // the validator has said what it reads
 	stderr    io.Writer
 }
 
@@ -30,12 +32,15 @@ func newInstance(name string, factory validator.Factory, settings []byte, stderr
 		return in, errors.New("the plugin made no validator of these settings; its factory returned nil")
 	}
 	in.expecter, _ = in.validator.(validator.Expecter)
+	in.reads, in.declared = validator.Declared(in.validator)
 	return in, nil
 }
 
-// judge puts one step to the validator.
+// judge puts one step to the validator, which sees of it what it has declared, whatever its
+// neighbours in the process read.
 func (in *instance) judge(ctx context.Context, session validator.Session, step validator.Step) (a Answer) {
 	defer in.recovered(&a.Err)
+	session, step = in.reads.Mask(session, step)
 	verdict, err := in.validator.Validate(ctx, session, step)
 	if err != nil {
 		// Its text is the author's code as well.
@@ -49,7 +54,9 @@ func (in *instance) judge(ctx context.Context, session validator.Session, step v
 	if in.expecter == nil {
 		return Answer{Verdict: verdict}
 	}
-	session.Position++
+	if in.reads&validator.InputPosition != 0 {
+		session.Position++
+	}
 	session.State = verdict.State
 	id, known := in.expecter.Expects(session)
 	return Answer{Verdict: verdict, Expects: id, Known: known}
@@ -61,6 +68,7 @@ func (in *instance) expects(session validator.Session) (id int64, known bool, er
 		return 0, false, nil
 	}
 	defer in.recovered(&err)
+	session, _ = in.reads.Mask(session, validator.Step{})
 	id, known = in.expecter.Expects(session)
 	return id, known, nil
 }

@@ -23,7 +23,6 @@ type server struct {
 	output    sync.Once
 	configure sync.Mutex
 	instances atomic.Pointer[[]instance] // nil until configured
-	dataPath  atomic.Bool                // it has been asked for
 }
 
 func newServer(p Plugin, stderr *os.File) *server { return &server{plugin: p, stderr: stderr} }
@@ -99,6 +98,9 @@ func (s *server) Configure(_ context.Context, r *validatorv1.ConfigureRequest) (
 				result.Problems = problems(err)
 			} else if known {
 				result.First = &id
+			}
+			if in.declared {
+				result.Reads = EncodeReads(in.reads)
 			}
 		}
 		sound = sound && len(result.Problems) == 0

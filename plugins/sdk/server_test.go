@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -48,7 +49,7 @@ func plugin(validators ...Validator) Plugin {
 }
 
 // dial serves the plugin in this process and returns its client.
-func dial(t *testing.T, p Plugin) validatorv1.ValidatorServiceClient {
+func dial(t testing.TB, p Plugin) validatorv1.ValidatorServiceClient {
 	t.Helper()
 	listener := bufconn.Listen(1 << 20)
 	s := grpc.NewServer()
@@ -65,7 +66,7 @@ func dial(t *testing.T, p Plugin) validatorv1.ValidatorServiceClient {
 	return validatorv1.NewValidatorServiceClient(conn)
 }
 
-func configure(t *testing.T, client validatorv1.ValidatorServiceClient, validators ...string) *validatorv1.ConfigureResponse {
+func configure(t testing.TB, client validatorv1.ValidatorServiceClient, validators ...string) *validatorv1.ConfigureResponse {
 	t.Helper()
 	r := &validatorv1.ConfigureRequest{}
 	for _, v := range validators {
@@ -120,6 +121,31 @@ func TestConfigureSaysFirst(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func TestConfigureSaysWhatIsRead(t *testing.T) {
+	client := dial(t, plugin(
+		Validator{Name: "some", New: made(teller{validator.InputStepID | validator.InputData})},
+		Validator{Name: "none", New: made(teller{})},
+		Validator{Name: "undeclared", New: made(validateFunc(nil))},
+		Validator{Name: "panics", New: made(panickingReads{})}))
+	got := configure(t, client, "some", "none", "undeclared", "panics").GetResults()
+	if want := []validatorv1.Input{validatorv1.Input_INPUT_STEP_ID, validatorv1.Input_INPUT_DATA}; !slices.Equal(got[0].GetReads().GetInputs(), want) {
+		t.Errorf("got %v", got[0])
+	}
+	if got[1].GetReads() == nil || len(got[1].GetReads().GetInputs()) > 0 {
+		t.Errorf("who reads nothing: %v", got[1])
+	}
+	if got[2].GetReads() != nil {
+		t.Errorf("who declares nothing: %v", got[2])
+	}
+	if p := got[3].GetProblems(); len(p) != 1 || p[0].GetProblem() != "panic: oh" {
+		t.Errorf("who panics: %v", got[3])
+	}
+}
+
+type panickingReads struct{ validateFunc }
+
+func (panickingReads) Reads() validator.Inputs { panic("oh") }
 
 func TestConfigureReportsEveryProblem(t *testing.T) {
 	refuses := func(err error) validator.Factory {

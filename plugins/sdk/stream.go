@@ -17,9 +17,8 @@ import (
 // more the plugin reads on only when one of them is done.
 const maxConcurrent = 256
 
-// Judge implements the contract. Each step has a goroutine of its own, so that a slow one
-// does not delay the others; one more goroutine sends the answers, as many in a message as
-// have come together.
+// Judge implements the contract. Steps are judged by workers, so that a slow one does not delay the
+// others; one more goroutine sends the answers, as many in a message as have come together.
 func (s *server) Judge(stream validatorv1.ValidatorService_JudgeServer) error {
 	s.redirectOutput()
 	instances := s.instances.Load()
@@ -40,12 +39,12 @@ func (s *server) Judge(stream validatorv1.ValidatorService_JudgeServer) error {
 	return errors.Join(err, <-sent)
 }
 
-// receive judges what comes in until the agent has no more, and returns when all of it is
+// receive has judged what comes in until the agent has no more, and returns when all of it is
 // judged.
 func receive(ctx context.Context, stream validatorv1.ValidatorService_JudgeServer, instances []instance, out *outbox) error {
-	var judging sync.WaitGroup
-	defer judging.Wait()
-	slots := make(chan struct{}, maxConcurrent)
+	w := &workers{ctx: ctx, calls: make(chan *validatorv1.StepCall), slots: make(chan struct{}, maxConcurrent),
+		judge: func(ctx context.Context, call *validatorv1.StepCall) { out.add(judgeAll(ctx, instances, call)) }}
+	defer w.wait()
 	for {
 		batch, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
@@ -55,19 +54,53 @@ func receive(ctx context.Context, stream validatorv1.ValidatorService_JudgeServe
 			return err
 		}
 		for _, call := range batch.GetCalls() {
-			select {
-			case slots <- struct{}{}:
-			case <-ctx.Done():
-				return ctx.Err()
+			if err := w.put(call); err != nil {
+				return err
 			}
-			judging.Go(func() {
-				defer func() { <-slots }()
-				ctx, cancel := context.WithTimeout(ctx, time.Duration(call.GetBudgetNs()))
-				defer cancel()
-				out.add(judgeAll(ctx, instances, call))
-			})
 		}
 	}
+}
+
+// workers judge steps, each one at a time. There are as many as there were steps at once.
+type workers struct {
+	ctx     context.Context
+	judge   func(context.Context, *validatorv1.StepCall)
+	calls   chan *validatorv1.StepCall // to a worker that is free
+	slots   chan struct{}              // one token for each worker
+	running sync.WaitGroup
+}
+
+// put gives a step to a worker that is free, or to a new one, or waits for one where there are
+// maxConcurrent.
+func (w *workers) put(call *validatorv1.StepCall) error {
+	select {
+	case w.calls <- call:
+		return nil
+	default:
+	}
+	select {
+	case w.slots <- struct{}{}:
+		w.running.Go(func() { w.work(call) })
+	case w.calls <- call:
+	case <-w.ctx.Done():
+		return w.ctx.Err()
+	}
+	return nil
+}
+
+// work judges a step, and those that are put, until there will be no more.
+func (w *workers) work(call *validatorv1.StepCall) {
+	for ok := true; ok; call, ok = <-w.calls {
+		ctx, cancel := context.WithTimeout(w.ctx, time.Duration(call.GetBudgetNs()))
+		w.judge(ctx, call)
+		cancel()
+	}
+}
+
+// wait returns when all steps are judged. No further one may be put.
+func (w *workers) wait() {
+	close(w.calls)
+	w.running.Wait()
 }
 
 // An outbox collects answers while the last message is being sent.

@@ -3,6 +3,7 @@ package sdk
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -101,6 +102,41 @@ func TestExpectsIsAskedOneStepOn(t *testing.T) {
 	c.send(time.Minute, nil, 1)
 	if a := c.answer(1); a.Expects != 3 || !a.Known {
 		t.Errorf("expects %d (%v) after the judgement at position 2, want that of position 3", a.Expects, a.Known)
+	}
+}
+
+// A teller says what it was given, and declares what it reads.
+type teller struct{ reads validator.Inputs }
+
+func (t teller) Validate(_ context.Context, s validator.Session, step validator.Step) (validator.Verdict, error) {
+	return validator.PassWith(fmt.Append(nil, s.ID, s.Position, s.Steps, step)), nil
+}
+
+func (t teller) Reads() validator.Inputs { return t.reads }
+
+func (t teller) Expects(s validator.Session) (int64, bool) {
+	return int64(100*s.Position + s.Steps), true
+}
+
+// TestEachSeesWhatItDeclares, though the process is sent what any of its validators reads.
+func TestEachSeesWhatItDeclares(t *testing.T) {
+	var all []Validator
+	reads := []validator.Inputs{0, validator.InputPosition, validator.InputStepID | validator.InputSteps, validator.AllInputs}
+	for i, in := range reads {
+		all = append(all, Validator{Name: fmt.Sprint(i), New: made(teller{in})})
+	}
+	c := judging(t, all...)
+	c.send(time.Minute, nil, 7) // at position 2 of 10
+	for i, a := range c.all(7) {
+		session, step := reads[i].Mask(validator.Session{Position: 2, Steps: 10}, validator.Step{ID: 7})
+		want := fmt.Sprint(session.ID, session.Position, session.Steps, step)
+		expects := int64(session.Steps)
+		if reads[i]&validator.InputPosition != 0 {
+			expects += 300
+		}
+		if string(a.Verdict.State) != want || a.Expects != expects {
+			t.Errorf("%v: told %s, want %s; expects %d, want %d", reads[i], a.Verdict.State, want, a.Expects, expects)
+		}
 	}
 }
 

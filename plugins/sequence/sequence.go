@@ -27,7 +27,7 @@ type sequence struct {
 }
 
 // New makes the validator from its settings. It is a [validator.Factory], and what it makes
-// is a [validator.Expecter] as well.
+// is a [validator.Expecter] and a [validator.Declarer] as well.
 func New(settings []byte) (validator.Validator, error) {
 	s := struct {
 		First        int64  `json:"first"`
@@ -67,6 +67,9 @@ func (s *sequence) Validate(_ context.Context, session validator.Session, step v
 	next := s.afterBad(want, step.ID)
 	return validator.FailWith(validator.OutOfOrder, s.detail(want, step.ID), s.stateAfter(session.Position, next)), nil
 }
+
+// Reads implements validator.Declarer.
+func (s *sequence) Reads() validator.Inputs { return validator.InputPosition | validator.InputStepID }
 
 // Expects returns the step that must come now; none when no step would be in order.
 func (s *sequence) Expects(session validator.Session) (stepID int64, known bool) {

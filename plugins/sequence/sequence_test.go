@@ -138,6 +138,17 @@ func TestSettings(t *testing.T) {
 	}
 }
 
+// TestReads: the position says which step must come, whatever comes after a bad one.
+func TestReads(t *testing.T) {
+	t.Parallel()
+	for _, mode := range modes {
+		got, declared := validator.Declared(newSequence(t, settings(1, 10, mode)))
+		if want := validator.InputPosition | validator.InputStepID; !declared || got != want {
+			t.Errorf("%s: reads %s, want %s", mode, got, want)
+		}
+	}
+}
+
 func TestContract(t *testing.T) {
 	t.Parallel()
 	for _, mode := range modes {

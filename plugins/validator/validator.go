@@ -48,7 +48,8 @@ type Expecter interface {
 
 // A Session is what the agent knows of a run before the step at hand.
 type Session struct {
-	// ID names the session in the agent's logs. Nothing may depend on it.
+	// ID names the session where a validator is asked in the caller's own process. The agent
+	// sends it to no plugin: nothing may depend on it.
 	ID string
 	// Position is the number of steps of this session that have been judged; 0 at the
 	// first.

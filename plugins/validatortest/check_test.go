@@ -59,10 +59,15 @@ func counting(s validator.Session, _ validator.Step) (validator.Verdict, error) 
 func TestCheckIsContent(t *testing.T) {
 	t.Parallel()
 	good := map[string]validator.Validator{
-		"pure and stateless": judgement(inOrder),
-		"counting":           judgement(counting),
-		"expecting":          expecting{inOrder, nextID},
-		"expecting nothing":  expecting{inOrder, func(validator.Session) (int64, bool) { return 0, false }},
+		"pure and stateless":  judgement(inOrder),
+		"counting":            judgement(counting),
+		"expecting":           expecting{inOrder, nextID},
+		"expecting nothing":   expecting{inOrder, func(validator.Session) (int64, bool) { return 0, false }},
+		"declaring":           declaring{inOrder, reading(validator.InputPosition | validator.InputStepID)},
+		"declaring its state": declaring{counting, reading(0)},
+		"declaring all":       declaring{inOrder, reading(validator.AllInputs)},
+		"declaring and expecting": expectingDeclarer{
+			declaring{inOrder, reading(validator.InputPosition | validator.InputStepID)}, nextID},
 		"ended context": contextual(func(ctx context.Context) (validator.Verdict, error) {
 			return validator.PassWith(nil), ctx.Err()
 		}),

@@ -32,6 +32,7 @@ func (k *kit) judge(v, other validator.Validator, q question) question {
 	k.same(ctx, "session ID", v, q.named("another"), "with another session ID")
 	k.same(ctx, "empty is nil", v, q.emptied(), "with empty State and Data for nil, or the other way round")
 	k.unknown(v, q)
+	k.inputs(v, other, q)
 	k.inTime(v, q)
 	k.expected(v, q)
 	return q
@@ -76,6 +77,61 @@ func (k *kit) unknown(v validator.Validator, q question) {
 	if (got.err != nil) != (q.want.err != nil) || is.Outcome != was.Outcome || is.Reason != was.Reason || !sameFault(is.Fault, was.Fault) {
 		k.report("unknown fields", more, "with a field in the data that it does not know it judges otherwise\n\tfirst: %v\n\tthen:  %v", q.want, got)
 	}
+}
+
+// inputs asks a Declarer once more with nothing but what it declares, as the agent does, which may
+// also answer with the verdict of another step that had the same inputs.
+func (k *kit) inputs(v, other validator.Validator, q question) {
+	d, ok := k.declares(v, q)
+	if other != nil {
+		if also, okToo := k.declares(other, q); ok && okToo && also != d {
+			k.report("inputs", q, "one says that it reads %s, and another with the same settings %s", d, also)
+		}
+	}
+	if !ok || !d.declared {
+		return
+	}
+	masked := q.masked(d.reads)
+	if got, ok := k.ask(context.Background(), v, masked); ok && !alike(got, q.want) {
+		k.report("inputs", q, "it says that it reads %s, and judges otherwise without the rest\n\tfirst: %v\n\tthen:  %v",
+			d, q.want, got)
+	}
+	if e, ok := v.(validator.Expecter); ok {
+		id, known := k.expects(e, q)
+		if again, knownAgain := k.expects(e, masked); again != id || knownAgain != known {
+			k.report("inputs", q, "it says that it reads %s, and Expects says (%d, %t), and without the rest (%d, %t)",
+				d, id, known, again, knownAgain)
+		}
+	}
+}
+
+// A declaration is what a validator says of what it reads.
+type declaration struct {
+	reads    validator.Inputs
+	declared bool
+}
+
+func (d declaration) String() string {
+	if !d.declared {
+		return "everything, as it is no Declarer"
+	}
+	return d.reads.String()
+}
+
+// declares asks what a validator reads. Twice, since it always says the same.
+func (k *kit) declares(v validator.Validator, q question) (declaration, bool) {
+	var said [2]declaration
+	if !k.call(q, func() {
+		for i := range said {
+			said[i].reads, said[i].declared = validator.Declared(v)
+		}
+	}) {
+		return declaration{}, false
+	}
+	if said[0] != said[1] {
+		k.report("inputs", q, "it says that it reads %s, and then %s", said[0], said[1])
+	}
+	return said[0], true
 }
 
 func (k *kit) inTime(v validator.Validator, q question) {
@@ -138,6 +194,14 @@ func (k *kit) concurrently(v validator.Validator, asked []question) {
 }
 
 func (q question) named(id string) question {
+	q.session.ID = id
+	return q
+}
+
+// masked is the question without what is not declared. The session's ID has a law of its own.
+func (q question) masked(reads validator.Inputs) question {
+	id := q.session.ID
+	q.session, q.step = reads.Mask(q.session, q.step)
 	q.session.ID = id
 	return q
 }

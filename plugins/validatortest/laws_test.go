@@ -137,6 +137,43 @@ func TestCheckFinds(t *testing.T) {
 			}
 			return pass()
 		}), "unknown fields: "},
+		"reads more than it says": {func() validator.Validator {
+			return declaring{inOrder, reading(validator.InputStepID)}
+		}, "inputs: it says that it reads step_id, and judges otherwise without the rest"},
+		"tells of what it does not declare": {func() validator.Validator {
+			return declaring{func(_ validator.Session, st validator.Step) (validator.Verdict, error) {
+				return validator.FailWith(validator.RuleBroken, st.Gap.Duration.String(), nil), nil
+			}, reading(validator.AllInputs &^ validator.InputGap)}
+		}, "inputs: it says that it reads position, steps, step_id, timeout, interval, at, data, and judges"},
+		"keeps what it does not declare": {func() validator.Validator {
+			return declaring{func(_ validator.Session, st validator.Step) (validator.Verdict, error) {
+				return validator.PassWith(bytes.Clone(st.Data[:min(len(st.Data), 9)])), nil
+			}, reading(0)}
+		}, "inputs: it says that it reads nothing, and judges"},
+		"undecided without the rest": {func() validator.Validator {
+			return declaring{func(s validator.Session, _ validator.Step) (validator.Verdict, error) {
+				if s.Steps == 0 {
+					return validator.Verdict{}, errors.New("a session of no steps")
+				}
+				return pass()
+			}, reading(validator.InputPosition)}
+		}, "inputs: it says that it reads position, and judges"},
+		"expects by more than it says": {func() validator.Validator {
+			return expectingDeclarer{declaring{counting, reading(0)}, nextID}
+		}, "inputs: it says that it reads nothing, and Expects says (2, true), and without the rest (1, true)"},
+		"declares something else each time": {func() validator.Validator {
+			var n atomic.Uint32
+			return declaring{counting, func() validator.Inputs { return validator.Inputs(n.Add(1)) }}
+		}, "inputs: it says that it reads position, and then steps"},
+		"declares something else each time it is made": {sometimes(
+			declaring{counting, reading(0)}, declaring{counting, reading(validator.InputAt)},
+		), "inputs: one says that it reads nothing, and another with the same settings at"},
+		"is sometimes no Declarer": {sometimes(
+			declaring{counting, reading(0)}, judgement(counting),
+		), "inputs: one says that it reads nothing, and another with the same settings everything, as"},
+		"panic in Reads": {func() validator.Validator {
+			return declaring{counting, func() validator.Inputs { panic("no settings") }}
+		}, "answer: panic: no settings\n"},
 		"ended context": {func() validator.Validator {
 			return contextual(func(ctx context.Context) (validator.Verdict, error) {
 				if ctx.Err() != nil {
@@ -172,6 +209,34 @@ func TestCheckFinds(t *testing.T) {
 			}
 			t.Errorf("got %q, want one that begins with %q", got, test.want)
 		})
+	}
+}
+
+// A declaring validator is one with a Declarer of its own.
+type declaring struct {
+	judgement
+	reads func() validator.Inputs
+}
+
+func (d declaring) Reads() validator.Inputs { return d.reads() }
+
+type expectingDeclarer struct {
+	declaring
+	expects func(validator.Session) (int64, bool)
+}
+
+func (e expectingDeclarer) Expects(s validator.Session) (int64, bool) { return e.expects(s) }
+
+func reading(in validator.Inputs) func() validator.Inputs {
+	return func() validator.Inputs { return in }
+}
+
+// sometimes makes one validator and another in turn.
+func sometimes(all ...validator.Validator) func() validator.Validator {
+	n := -1
+	return func() validator.Validator {
+		n++
+		return all[n%len(all)]
 	}
 }
 

@@ -9,8 +9,8 @@ type Law struct {
 }
 
 // Laws returns the laws that Check and Examine put a validator to. An empty state and a nil one
-// are the same, because the border between processes does not tell them apart. Concurrency is
-// put to the test only when all the rest holds.
+// are the same, because the border between processes does not tell them apart. A validator that is
+// no Declarer is not put to "inputs". Concurrency is put to the test only when all the rest holds.
 func Laws() []Law {
 	return []Law{
 		{"answer", "no call panics or hangs, whatever the step, its data and the state"},
@@ -22,6 +22,7 @@ func Laws() []Law {
 		{"session ID", "nothing depends on it"},
 		{"empty is nil", "state and data without bytes mean the same as none"},
 		{"unknown fields", "a field in the data that it does not know changes no verdict"},
+		{"inputs", "only what it declares to read changes a verdict, and it always declares the same"},
 		{"expectation", "a step that an Expecter expects is not out of order"},
 		{"use", "some question gets a verdict; otherwise it needs samples of steps and data"},
 		{"concurrency", "many at once get the verdicts that one gets"},

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/config"
 	"github.com/stepagent/stepagent/agent/internal/daemon"
 	"github.com/stepagent/stepagent/agent/internal/journal"
+	"github.com/stepagent/stepagent/agent/internal/pluginhost"
 )
 
 // askTimeout bounds how long a running agent may take to answer; a reload starts processes.
@@ -160,14 +163,14 @@ func lastReload(r daemon.LastReload) string {
 
 func printValidators(w io.Writer, s daemon.Status) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(t, "VALIDATORS\tSTATE\tGENERATION\tPROCESS\tUP\tRESTARTS\tSTEPS\tERRORS\tP50\tP99\tMAX") // Flush tells
+	_, _ = fmt.Fprintln(t, "VALIDATORS\tSTATE\tGENERATION\tPROCESS\tUP\tRESTARTS\tSTEPS\tKEPT\tERRORS\tP50\tP99\tMAX") // Flush tells
 	for _, v := range s.Validators {
 		process, up := "-", "-"
 		if v.PID != 0 {
 			process, up = fmt.Sprint(v.PID), time.Since(v.Started).Round(time.Second).String()
 		}
-		_, _ = fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%d\t%d\t%d\t%s\t%s\t%s\n", strings.Join(v.Validators, ", "),
-			v.State, v.Generation, process, up, v.Restarts, v.Steps, v.Errors,
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t%s\t%s\n", strings.Join(v.Validators, ", "),
+			v.State, v.Generation, process, up, v.Restarts, v.Steps, v.Kept.Hits, v.Errors,
 			took(v.Latency.P50), took(v.Latency.P99), took(v.Latency.Max))
 	}
 	if err := t.Flush(); err != nil {
@@ -178,6 +181,7 @@ func printValidators(w io.Writer, s daemon.Status) error {
 		if v.Checksum != "" {
 			lines += "  " + v.Checksum + "\n"
 		}
+		lines += "  " + keptState(v.Status) + "\n"
 		if trouble := v.Trouble(); trouble != "" {
 			lines += "  " + trouble + "\n"
 		} else if v.LastError != "" {
@@ -188,6 +192,22 @@ func printValidators(w io.Writer, s daemon.Status) error {
 		}
 	}
 	return nil
+}
+
+// keptState says which of the verdicts of a process are kept.
+func keptState(v pluginhost.Status) string {
+	reads := strings.Join(v.Reads, ", ")
+	switch {
+	case v.Reads == nil:
+		return "asked about every step: it does not declare what it reads"
+	case slices.Contains(v.Reads, "at") || slices.Contains(v.Reads, "gap"):
+		return "asked about every step: it reads " + reads
+	case v.Kept.Keeping:
+		return fmt.Sprintf("verdicts kept by %s: %d hits, %d misses, %d entries, %d KiB",
+			cmp.Or(reads, "state alone"), v.Kept.Hits, v.Kept.Misses, v.Kept.Entries, (v.Kept.Bytes+1023)>>10)
+	default:
+		return "asked about every step: no verdicts are kept"
+	}
 }
 
 // took writes a latency to three digits.

@@ -33,8 +33,9 @@ func newCheckValidator() *cobra.Command {
 		Short: "check a validator of your own, in any language",
 		Long: `check starts the program at PATH as an agent would and puts it to the contract: that it starts,
 answers, keeps its time and its bounds, is pure and safe for many at once, bears any input, and
-ends when it is told to. It needs no running agent. When anything is wrong it says what and ends
-with 1.
+ends when it is told to. It says what each validator declares to read, and whether the agent would
+keep its verdicts or ask it about every step. It needs no running agent. When anything is wrong it
+says what and ends with 1.
 
 A validator that looks at the data which clients send needs samples of it: --data.`,
 		Example: `  stepagent validators check ./torque --settings '{"newton_metres":12.5}' --data '{"torque":12.4}'

@@ -96,6 +96,12 @@ type Limits struct {
 type Judging struct {
 	Floor time.Duration `config:"floor"`
 	Cap   time.Duration `config:"cap"`
+	// KeptMiB is the memory, in MiB, for verdicts that are kept, so that a validator which has
+	// declared what it reads is not asked the same twice; 0 keeps none.
+	KeptMiB int `config:"kept_mib"`
+	// RecheckEvery has one in so many kept verdicts judged again behind the reply, to find
+	// validators that do not always say the same; 0 for none.
+	RecheckEvery int `config:"recheck_every"`
 }
 
 // Plugins says how the processes of validators are run. The first three bound what one of
@@ -108,8 +114,8 @@ type Plugins struct {
 	Processes int `config:"processes"`
 	// OpenFiles is how many files one process may have open (RLIMIT_NOFILE).
 	OpenFiles int `config:"open_files"`
-	// ShadowEvery has one step in so many judged twice, to find validators that do not
-	// always say the same; 0 for none, 1 for all.
+	// ShadowEvery has one in so many steps that a validator was asked about judged twice, to find
+	// validators that do not always say the same; 0 for none, 1 for all.
 	ShadowEvery int `config:"shadow_every"`
 }
 
@@ -193,7 +199,7 @@ func Default() Config {
 			SessionsPerAddress:    8192,
 			RememberedBytes:       64 << 20,
 		},
-		Judging: Judging{Floor: time.Second, Cap: 30 * time.Second},
+		Judging: Judging{Floor: time.Second, Cap: 30 * time.Second, KeptMiB: 4, RecheckEvery: 1024},
 		Plugins: Plugins{MemoryMiB: 512, Processes: 128, OpenFiles: 1024},
 		Stop:    Stop{Grace: 5 * time.Second},
 		Log:     Log{Format: "auto", Level: "info"},

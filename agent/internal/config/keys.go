@@ -45,6 +45,8 @@ func keys() []key {
 
 		{"judging.floor", duration{time.Millisecond, time.Hour}},
 		{"judging.cap", duration{time.Millisecond, time.Hour}},
+		{"judging.kept_mib", integer{0, 1 << 10}},
+		{"judging.recheck_every", integer{0, 1 << 20}},
 		{"plugins.memory_mib", integer{0, 1 << 20}},
 		{"plugins.processes", integer{0, 1 << 20}},
 		{"plugins.open_files", integer{0, 1 << 20}},

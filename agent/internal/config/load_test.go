@@ -74,7 +74,7 @@ func TestEveryVariable(t *testing.T) {
 		"limits.connections": "13", "limits.connections_per_address": "12", "limits.message_bytes": "65",
 		"limits.message_time": "4s", "limits.reply_time": "6s", "limits.pipelined_messages": "14",
 		"limits.sessions": "15", "limits.sessions_per_address": "10", "limits.remembered_bytes": "65536",
-		"judging.floor": "1.5s", "judging.cap": "7s", "stop.grace": "8s",
+		"judging.floor": "1.5s", "judging.cap": "7s", "judging.kept_mib": "21", "judging.recheck_every": "22", "stop.grace": "8s",
 		"plugins.memory_mib": "16", "plugins.processes": "17", "plugins.open_files": "18", "plugins.shadow_every": "19",
 		"log.format": "json", "log.level": "debug", "admin.socket": "/run/x.sock",
 		"record.enabled": "true", "record.dir": "/tmp/record", "record.file_mib": "2", "record.file_age": "2h",
@@ -88,7 +88,7 @@ func TestEveryVariable(t *testing.T) {
 	want.Limits = config.Limits{Connections: 13, ConnectionsPerAddress: 12, MessageBytes: 65,
 		MessageTime: 4 * time.Second, ReplyTime: 6 * time.Second, PipelinedMessages: 14, Sessions: 15,
 		SessionsPerAddress: 10, RememberedBytes: 65536}
-	want.Judging = config.Judging{Floor: 1500 * time.Millisecond, Cap: 7 * time.Second}
+	want.Judging = config.Judging{Floor: 1500 * time.Millisecond, Cap: 7 * time.Second, KeptMiB: 21, RecheckEvery: 22}
 	want.Stop.Grace = 8 * time.Second
 	want.Plugins = config.Plugins{MemoryMiB: 16, Processes: 17, OpenFiles: 18, ShadowEvery: 19}
 	want.Log = config.Log{Format: "json", Level: "debug"}

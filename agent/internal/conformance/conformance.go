@@ -90,7 +90,7 @@ type run struct {
 }
 
 func (r *run) spec(name string) pluginhost.Spec {
-	return pluginhost.Spec{Name: cmp.Or(name, "checked"), Validator: name, Path: r.subject.Path, Args: r.subject.Args, Settings: r.subject.Settings}
+	return pluginhost.Spec{Name: cmp.Or(name, "checked"), Validator: name, Path: r.subject.Path, Args: r.subject.Args, Settings: r.subject.Settings, SendAll: true}
 }
 
 func (r *run) line(check, found string, err error) {
@@ -130,12 +130,9 @@ func (r *run) validator(ctx context.Context, about pluginhost.Offer) {
 	for _, c := range checks {
 		r.line(c.Name, "", c.Err)
 	}
-	failures, asked, err := r.laws(ctx, spec)
-	if err != nil {
+	if err := r.laws(ctx, spec); err != nil {
 		r.line("it starts again and judges a first step", "", err)
-		return
 	}
-	r.results(failures, asked)
 }
 
 // tries is how often the wire may show something wrong before that is the plugin's doing and
@@ -168,7 +165,7 @@ func (r *run) hint(err error) error {
 
 // laws puts the validator to the laws, in two processes: one that is asked about sessions
 // from their first step on, and one that joins in later.
-func (r *run) laws(ctx context.Context, spec pluginhost.Spec) (failures []validatortest.Failure, asked uint64, err error) {
+func (r *run) laws(ctx context.Context, spec pluginhost.Spec) error {
 	var sets []*pluginhost.Set
 	defer func() {
 		for _, set := range sets {
@@ -178,28 +175,54 @@ func (r *run) laws(ctx context.Context, spec pluginhost.Spec) (failures []valida
 	for range 2 {
 		set, err := r.host.Start(ctx, []pluginhost.Spec{spec})
 		if err != nil {
-			return nil, 0, err
+			return err
 		}
 		sets = append(sets, set)
 	}
+	declaration := sets[0].Status()[0].Reads
+	r.line("what it reads", reading(declaration), nil)
 	next := sets[0]
-	failures, err = validatortest.Examine(func() (validator.Validator, error) {
+	failures, err := validatortest.Examine(func() (validator.Validator, error) {
 		v := newRemote(next)
 		next = sets[1]
 		return v, ctx.Err()
 	}, validatortest.Options{StepIDs: r.subject.StepIDs, Data: r.subject.Data,
 		Progress: func(done, of int) { r.to.Progress("sessions, bad input, many at once", done, of) }})
+	if err != nil {
+		return err
+	}
+	asked := uint64(0)
 	for _, set := range sets {
 		asked += set.Status()[0].Steps
 	}
-	return failures, asked, err
+	r.results(failures, asked, declaration != nil)
+	return nil
+}
+
+// reading says what a validator with this declaration is sent, and when it is asked.
+func reading(declaration []string) string {
+	reads := inputs(declaration)
+	ever := reads & (validator.InputAt | validator.InputGap)
+	switch {
+	case declaration == nil:
+		return "it declares nothing: it is sent everything and asked about every step"
+	case reads == 0:
+		return "its state alone; verdicts are kept"
+	case ever == 0:
+		return reads.String() + "; verdicts are kept"
+	default:
+		return fmt.Sprintf("%s; it is asked about every step, as no two have the same %s",
+			reads, strings.Join(ever.Names(), " and "))
+	}
 }
 
 // inside are the laws that do not show from outside a process.
 func inside(law string) bool { return law == "ownership" || law == "expectation" }
 
-// results says of each law what came of it.
-func (r *run) results(failures []validatortest.Failure, asked uint64) {
+// results says of each law what came of it. Only a validator that declares what it reads is put to
+// the law of inputs; as the host sends it nothing else, what shows is that all its processes declare
+// the same.
+func (r *run) results(failures []validatortest.Failure, asked uint64, declared bool) {
 	broken := map[string]string{}
 	for _, f := range failures {
 		broken[f.Law] = f.Text
@@ -213,6 +236,7 @@ func (r *run) results(failures []validatortest.Failure, asked uint64) {
 		case inside(law.Name):
 		case isBroken:
 			r.line(check, "", errors.New(text))
+		case law.Name == "inputs" && !declared:
 		case law.Name == "concurrency" && len(broken) > 0:
 			r.to.Line(Line{State: NotChecked, Check: check, Detail: "first mend the rest"})
 		case silent || slow:

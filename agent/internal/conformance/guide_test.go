@@ -5,10 +5,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stepagent/stepagent/agent/internal/conformance"
+	"github.com/stepagent/stepagent/plugins/validator"
 )
 
 const example = "../../../plugins/examples/voltage"
@@ -49,6 +51,26 @@ func TestGuide(t *testing.T) {
 	}
 }
 
+// TestGuideInputs: the guide has every input with its names.
+func TestGuideInputs(t *testing.T) {
+	t.Parallel()
+	guide, err := os.ReadFile("../../../docs/plugins.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := regexp.MustCompile("(?m)^\\| ([a-z_]+) \\| `Input(\\w+)` \\| `([A-Z_]+)` \\| `(Session|Step)\\.\\w+`").FindAllStringSubmatch(string(guide), -1)
+	var names []string
+	for _, row := range rows {
+		names = append(names, row[1])
+		if row[3] != strings.ToUpper(row[1]) || !strings.EqualFold(row[2], strings.ReplaceAll(row[1], "_", "")) {
+			t.Errorf("the names in %q are not of one input", row[0])
+		}
+	}
+	if want := validator.AllInputs.Names(); !slices.Equal(names, want) {
+		t.Errorf("the guide has the inputs %q, want %q", names, want)
+	}
+}
+
 // TestGuideProgram: what the guide says of its program holds.
 func TestGuideProgram(t *testing.T) {
 	t.Parallel()
@@ -57,7 +79,7 @@ func TestGuideProgram(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	l, sound := check(t, "", conformance.Subject{Path: path, Settings: []byte(`{"volts":28}`), Data: [][]byte{[]byte(`{"voltage":27.5}`)}})
-	if !sound {
+	if !sound || !strings.Contains(l.String(), "ok: what it reads: data; verdicts are kept\n") || !strings.Contains(l.String(), "ok: inputs: ") {
 		t.Errorf("not sound:\n%s", l)
 	}
 }

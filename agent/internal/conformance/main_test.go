@@ -35,6 +35,23 @@ func (v validate) Validate(ctx context.Context, s validator.Session, st validato
 	return v(ctx, s, st)
 }
 
+// A declaring validator says what it reads.
+type declaring struct {
+	validate
+	reads validator.Inputs
+}
+
+func (d declaring) Reads() validator.Inputs { return d.reads }
+
+// declarations are those of the kinds that declare something; each judges as "sound" does.
+func declarations() map[string]validator.Inputs {
+	return map[string]validator.Inputs{
+		"declares":       validator.InputPosition | validator.InputStepID,
+		"declares times": validator.InputData | validator.InputAt | validator.InputGap,
+		"declares none":  0,
+	}
+}
+
 var pass = validator.PassWith(nil)
 
 // kinds are validators that keep the contract or break it in one way.
@@ -117,7 +134,11 @@ func serve(kind string) {
 				return nil, errors.Join(&validator.SettingError{Key: "low", Problem: "is above high"},
 					&validator.SettingError{Key: "high", Problem: "is odd"})
 			}
-			return kinds()[kind], validator.DecodeSettings(settings, &s)
+			err := validator.DecodeSettings(settings, &s)
+			if reads, ok := declarations()[kind]; ok {
+				return declaring{kinds()["sound"], reads}, err
+			}
+			return kinds()[kind], err
 		}}
 	}
 	sdk.Serve(sdk.Plugin{Name: "test", Version: "1.2.3", Validators: []sdk.Validator{offer("a"), offer("b")}})
@@ -127,9 +148,16 @@ func serve(kind string) {
 type log struct {
 	lines    []conformance.Line
 	progress int
+	until    string // ends the check when it is in a line
+	end      context.CancelFunc
 }
 
-func (l *log) Line(line conformance.Line) { l.lines = append(l.lines, line) }
+func (l *log) Line(line conformance.Line) {
+	l.lines = append(l.lines, line)
+	if l.until != "" && strings.Contains(l.String(), l.until) {
+		l.end()
+	}
+}
 
 func (l *log) Progress(string, int, int) { l.progress++ }
 
@@ -143,6 +171,13 @@ func (l *log) String() string {
 
 // check runs the conformance check on this test binary as a plugin of the kind.
 func check(t *testing.T, kind string, subject conformance.Subject) (*log, bool) {
+	t.Helper()
+	return checkUntil(t, kind, subject, "")
+}
+
+// checkUntil is check, which ends soon after what is wanted stands in a line: to put a validator to
+// all the laws takes ten thousand questions.
+func checkUntil(t *testing.T, kind string, subject conformance.Subject, want string) (*log, bool) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "cf")
 	if err != nil {
@@ -160,6 +195,8 @@ func check(t *testing.T, kind string, subject conformance.Subject) (*log, bool) 
 		}
 		subject.Args = []string{kind}
 	}
-	l := &log{}
-	return l, conformance.Run(t.Context(), host, subject, l)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	l := &log{until: want, end: cancel}
+	return l, conformance.Run(ctx, host, subject, l)
 }

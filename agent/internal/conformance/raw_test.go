@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
@@ -31,7 +32,35 @@ func (r raw) Describe(context.Context, *validatorv1.DescribeRequest) (*validator
 }
 
 func (r raw) Configure(_ context.Context, in *validatorv1.ConfigureRequest) (*validatorv1.ConfigureResponse, error) {
-	return &validatorv1.ConfigureResponse{Results: make([]*validatorv1.InstanceResult, len(in.GetInstances()))}, nil
+	response := &validatorv1.ConfigureResponse{}
+	for range in.GetInstances() {
+		reads, err := r.reads()
+		if err != nil {
+			return nil, err
+		}
+		response.Results = append(response.Results, &validatorv1.InstanceResult{Reads: reads})
+	}
+	return response, nil
+}
+
+// reads is what the plugin declares. By turns, each process says something else than the last: a
+// file, which is named in the kind, grows by a byte each time.
+func (r raw) reads() (*validatorv1.Inputs, error) {
+	name, byTurns := strings.CutPrefix(r.kind, "raw by turns ")
+	switch {
+	case r.kind == "raw declares", r.kind == "raw reads more":
+		return &validatorv1.Inputs{Inputs: []validatorv1.Input{validatorv1.Input_INPUT_DATA, validatorv1.Input_INPUT_STEP_ID}}, nil
+	case r.kind == "raw unknown input":
+		return &validatorv1.Inputs{Inputs: []validatorv1.Input{validatorv1.Input_INPUT_DATA, 99}}, nil
+	case !byTurns:
+		return nil, nil
+	}
+	before, err := os.ReadFile(name)
+	if err != nil && !os.IsNotExist(err) {
+		return nil, err
+	}
+	declared := []validatorv1.Input{validatorv1.Input_INPUT_POSITION, validatorv1.Input_INPUT_STEPS}[len(before)%2]
+	return &validatorv1.Inputs{Inputs: []validatorv1.Input{declared}}, os.WriteFile(name, append(before, '.'), 0o600)
 }
 
 func (r raw) Judge(stream validatorv1.ValidatorService_JudgeServer) error {
@@ -45,6 +74,8 @@ func (r raw) Judge(stream validatorv1.ValidatorService_JudgeServer) error {
 			answer := &validatorv1.StepVerdicts{Call: call.GetCall(),
 				Verdicts: []*validatorv1.Verdict{{Outcome: validatorv1.Outcome_OUTCOME_PASS}}}
 			switch r.kind {
+			case "raw reads more":
+				answer.Verdicts[0].State = fmt.Append(nil, call.GetStep().GetTimeoutNs())
 			case "raw none":
 				answer.Verdicts = nil
 			case "raw twice":

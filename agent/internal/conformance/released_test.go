@@ -160,6 +160,7 @@ func serveReleased(path string) error {
 // TestPluginOfTheReleasedContract: a plugin built against the contract as it was released
 // loads into this agent and keeps the law.
 func TestPluginOfTheReleasedContract(t *testing.T) {
+	t.Parallel()
 	image, err := filepath.Abs(releasedContract)
 	if err != nil {
 		t.Fatal(err)
@@ -173,6 +174,7 @@ func TestPluginOfTheReleasedContract(t *testing.T) {
 // TestAgentOfTomorrow: a plugin of today starts under an agent that offers further versions
 // of the contract, and says which it took.
 func TestAgentOfTomorrow(t *testing.T) {
+	t.Parallel()
 	for offered, want := range map[string]string{"1": "1|1|unix|", "1,2": "1|1|unix|", "3,2,1": "1|1|unix|"} {
 		dir, err := os.MkdirTemp("", "cf")
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/stepagent/stepagent/agent/internal/judge"
@@ -18,7 +19,34 @@ type remote struct {
 	group judge.Group
 }
 
-func newRemote(set *pluginhost.Set) *remote { return &remote{set: set, group: set.Groups()[0]} }
+// newRemote returns the validator of a set; a validator.Declarer where the plugin has declared what
+// it reads.
+func newRemote(set *pluginhost.Set) validator.Validator {
+	r := &remote{set: set, group: set.Groups()[0]}
+	if declaration := set.Status()[0].Reads; declaration != nil {
+		return &declarer{r, inputs(declaration)}
+	}
+	return r
+}
+
+// A declarer is a remote that has declared what it reads.
+type declarer struct {
+	*remote
+	reads validator.Inputs
+}
+
+// Reads implements validator.Declarer.
+func (d *declarer) Reads() validator.Inputs { return d.reads }
+
+// inputs returns the inputs of these names.
+func inputs(names []string) (reads validator.Inputs) {
+	for input := validator.Inputs(1); input < validator.AllInputs; input <<= 1 {
+		if slices.Contains(names, input.String()) {
+			reads |= input
+		}
+	}
+	return reads
+}
 
 // Validate asks the process, and says which law is broken where only this side can tell.
 func (r *remote) Validate(ctx context.Context, session validator.Session, step validator.Step) (validator.Verdict, error) {

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -139,13 +140,20 @@ func (a *Agent) start(ctx context.Context) error {
 	for _, listener := range a.listeners {
 		go func() { a.failed <- a.server.Serve(listener) }()
 	}
-	a.options.Service.Ready(a.summary())
+	a.ready()
 	watching, unwatch := context.WithCancel(context.Background())
 	a.unwatch = unwatch
 	if a.options.Service.Expects() > 0 {
 		go a.watch(watching)
 	}
 	return nil
+}
+
+// ready tells the service manager that the config is in force. What a start needs and the work does
+// not, which is most of the memory, goes back to the system.
+func (a *Agent) ready() {
+	a.options.Service.Ready(a.summary())
+	go debug.FreeOSMemory()
 }
 
 // Addr is the address that the agent listens on; the first one where systemd has opened

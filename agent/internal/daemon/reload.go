@@ -56,7 +56,7 @@ func (a *Agent) Reload(ctx context.Context) error {
 	a.mu.Lock()
 	a.reload = last
 	a.mu.Unlock()
-	a.options.Service.Ready(a.summary())
+	a.ready()
 	return err
 }
 

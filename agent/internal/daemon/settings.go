@@ -12,6 +12,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/pluginhost"
 	"github.com/stepagent/stepagent/agent/internal/server"
 	"github.com/stepagent/stepagent/agent/internal/session"
+	"github.com/stepagent/stepagent/agent/internal/verdictcache"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
@@ -91,7 +92,7 @@ func startValidators(ctx context.Context, host *pluginhost.Host, c *config.Loade
 	specs := make([]pluginhost.Spec, len(c.Validators))
 	for i, v := range c.Validators {
 		specs[i] = pluginhost.Spec{Name: v.As, Validator: v.Name, Path: v.Path, Checksum: v.Checksum,
-			Args: v.Args, Settings: v.Settings, Limits: pluginLimits(c), ShadowEvery: c.Plugins.ShadowEvery}
+			Args: v.Args, Settings: v.Settings, Limits: pluginLimits(c), Cache: keeping(c)}
 	}
 	start := host.Start
 	if old != nil {
@@ -104,6 +105,11 @@ func startValidators(ctx context.Context, host *pluginhost.Host, c *config.Loade
 		return nil, placed(c, err)
 	}
 	return set, nil
+}
+
+// keeping says which verdicts a config has kept and judged again.
+func keeping(c *config.Loaded) verdictcache.Options {
+	return verdictcache.Options{Bytes: c.Judging.KeptMiB << 20, RecheckEvery: c.Judging.RecheckEvery, ShadowEvery: c.Plugins.ShadowEvery}
 }
 
 // placed turns the complaints of validators into problems of the config.

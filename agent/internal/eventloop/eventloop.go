@@ -22,7 +22,9 @@ func LimitProcessors() {
 }
 
 // Usual is how many loops a process needs: they read, and others write the replies.
-func Usual() int { return (runtime.GOMAXPROCS(0) + 1) / 2 }
+func Usual() int {
+	return (runtime.GOMAXPROCS(0) + 1) / 2
+}
 
 // ErrUnsupported is returned by New where there is no epoll.
 var ErrUnsupported = errors.New("event loops need Linux")
@@ -36,39 +38,59 @@ type Handler interface {
 	// behind what is there to be read, or that there is urgent data, tcp(7), before which a read
 	// stops: only with neither has a read that does not fill its buffer read all.
 	//
-	// What has come is told once. A handler that does not read all of it calls Loops.Again
-	// when it is ready for more.
+	// What has come is told once: a handler reads all of it, or removes the socket.
 	Ready(round *Round, ended bool)
 }
 
-// A Round is the time in which a loop calls the handlers of all sockets that were ready.
+// A Round is the time in which a loop calls the handlers of some sockets that are ready, and then
+// writes their replies. So the other end is woken for several replies, and not for each of them.
 type Round struct {
 	// Buffer is for what is read, of BufferBytes bytes. It is the handler's until that returns.
-	Buffer []byte
-	flush  []Flusher
+	Buffer  []byte
+	out     []byte
+	replies []reply
 }
 
-// A Flusher is told when a round ends. It must be comparable, and recover as a Handler does.
-type Flusher interface{ Flush() }
-
-// BufferBytes is the length of a Round's Buffer.
-const BufferBytes = 64 << 10
-
-// Finally has Flush called, once, when the round ends.
-func (r *Round) Finally(f Flusher) {
-	for _, other := range r.flush {
-		if other == f {
-			return
-		}
-	}
-	r.flush = append(r.flush, f)
+// A reply is so many bytes of a round's out for a socket.
+type reply struct {
+	fd, end int
+	to      Sender
 }
 
-// end ends the round.
+// A Sender is told what has become of its reply. It must not wait, and recovers as a Handler does.
+type Sender interface {
+	// Sent says that the first n bytes of the reply were written.
+	Sent(reply []byte, n int)
+}
+
+const (
+	// BufferBytes is the length of a Round's Buffer.
+	BufferBytes = 64 << 10
+	// maxReplies and maxReplyBytes end a round.
+	maxReplies    = 32
+	maxReplyBytes = 64 << 10
+)
+
+// Out returns the memory to append a reply to.
+func (r *Round) Out() []byte { return r.out[len(r.out):] }
+
+// Send has what was appended to Out written to the socket when the round ends. The socket must stay
+// open until the sender has been told.
+func (r *Round) Send(fd int, out []byte, to Sender) {
+	r.out = append(r.out, out...) // which moves nothing where it is there already
+	r.replies = append(r.replies, reply{fd, len(r.out), to})
+}
+
+func (r *Round) isFull() bool { return len(r.replies) == maxReplies || len(r.out) >= maxReplyBytes }
+
+// end writes the replies.
 func (r *Round) end() {
-	for i, f := range r.flush {
-		f.Flush()
-		r.flush[i] = nil
+	from := 0
+	for i, reply := range r.replies {
+		out := r.out[from:reply.end]
+		n, _ := Write(reply.fd, out)
+		reply.to.Sent(out, n)
+		from, r.replies[i].to = reply.end, nil
 	}
-	r.flush = r.flush[:0]
+	r.out, r.replies = r.out[:0], r.replies[:0]
 }

@@ -39,8 +39,8 @@ func New(n int) (*Loops, error) {
 }
 
 // Close ends the loops, and waits for the handlers that are being called. Sockets that are
-// left are not touched. After it no handler is called, and Add and Again return an error. A
-// further Close does nothing.
+// left are not touched. After it no handler is called, and Add returns an error. A further Close
+// does nothing.
 func (l *Loops) Close() {
 	l.closing.Do(func() {
 		for _, one := range l.all {
@@ -57,9 +57,6 @@ func (l *Loops) of(fd int) *loop { return l.all[fd%len(l.all)] }
 
 // Add has the handler called when the socket, which must not block, has something to read.
 func (l *Loops) Add(fd int, h Handler) error { return l.of(fd).add(fd, h) }
-
-// Again has the handler called once more if there is something to read.
-func (l *Loops) Again(fd int) error { return l.of(fd).again(fd) }
 
 // Remove has the handler not called any more, but for a call that has begun or is about to. It
 // comes before the socket is closed.
@@ -150,6 +147,9 @@ func (l *loop) run() {
 				h.Ready(&l.round, l.events[i].Events&ended != 0)
 				l.due[i] = nil
 			}
+			if l.round.isFull() {
+				l.round.end()
+			}
 		}
 		l.round.end()
 	}
@@ -179,15 +179,6 @@ func (l *loop) add(fd int, h Handler) error {
 		l.places[fd] = next
 	}
 	return err
-}
-
-func (l *loop) again(fd int) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if fd >= len(l.places) {
-		return unix.ENOENT
-	}
-	return l.control(unix.EPOLL_CTL_MOD, fd, l.places[fd])
 }
 
 func (l *loop) remove(fd int) {

@@ -19,9 +19,6 @@ func (*Loops) Close() {}
 // Add returns ErrUnsupported.
 func (*Loops) Add(int, Handler) error { return ErrUnsupported }
 
-// Again returns ErrUnsupported.
-func (*Loops) Again(int) error { return ErrUnsupported }
-
 // Remove does nothing.
 func (*Loops) Remove(int) {}
 

@@ -1,8 +1,11 @@
 package eventloop_test
 
 import (
+	"fmt"
 	"io"
+	"net"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -42,9 +45,6 @@ func TestManySockets(t *testing.T) {
 					t.Error(err)
 				}
 				_, _ = far.Write([]byte{1}) // whoever is told of it
-				if err := loops.Again(fd); err != nil {
-					t.Error(err)
-				}
 				loops.Remove(fd)
 			}
 		})
@@ -61,13 +61,12 @@ func (fd echo) Ready(round *eventloop.Round, _ bool) {
 	}
 }
 
-// TestFinally: each flusher once in each round, in the order in which they were given, when
-// all handlers have been called.
-func TestFinally(t *testing.T) {
+// TestRepliesAreSentAtTheEndOfARound: the loop calls every handler first, and then sends the replies
+// in the same order, each whole and to its own socket.
+func TestRepliesAreSentAtTheEndOfARound(t *testing.T) {
 	loops := start(t, 1)
 	const sockets = 5
 	var log []string // the loop's goroutine's
-	first, second := &flusher{&log, "first"}, &flusher{&log, "second"}
 	gate, far := pair(t)
 	held, goOn := make(chan struct{}), make(chan struct{})
 	var once sync.Once
@@ -81,56 +80,81 @@ func TestFinally(t *testing.T) {
 	}
 	send(t, far, "x")
 	await(t, held) // and what comes now is for the next round
-	for range sockets {
-		fd, far := pair(t)
-		send(t, far, "x")
+	fars := make([]*net.TCPConn, sockets)
+	for i := range sockets {
+		var fd int
+		fd, fars[i] = pair(t)
+		send(t, fars[i], "x")
 		waitForData(t, fd)
 		if err := loops.Add(fd, handlerFunc(func(round *eventloop.Round, _ bool) {
 			log = append(log, "called")
-			round.Finally(first)
-			round.Finally(second)
-			round.Finally(first)
+			round.Send(fd, fmt.Append(round.Out(), "reply ", i), &sender{log: &log})
 		})); err != nil {
 			t.Fatal(err)
 		}
 	}
 	close(goOn)
-	rounds(t, loops).turn(t)
+	for i, far := range fars {
+		if got, want := receive(t, far, len("reply 0")), fmt.Sprint("reply ", i); got != want {
+			t.Errorf("socket %d got %q, want %q", i, got, want)
+		}
+	}
 	loops.Close()
-	want := append(slices.Repeat([]string{"called"}, sockets), "first", "second")
+	want := slices.Repeat([]string{"called"}, sockets)
+	for i := range sockets {
+		want = append(want, fmt.Sprintf("reply %d, 7 sent", i))
+	}
 	if !slices.Equal(log, want) {
 		t.Errorf("got %v, want %v", log, want)
 	}
 }
 
-// TestFinallyEachRound: a flusher of one round is not one of the next.
-func TestFinallyEachRound(t *testing.T) {
+// TestRepliesOfAnySize: a reply that is longer than what a round holds is sent like any other, and
+// the sender is told what the socket did not take.
+func TestRepliesOfAnySize(t *testing.T) {
 	loops := start(t, 1)
-	fd, far := pair(t)
-	var log []string
-	told := make(chan struct{}, 100)
-	if err := loops.Add(fd, handlerFunc(func(round *eventloop.Round, _ bool) {
-		var one [1]byte
-		if n, _ := eventloop.Read(fd, one[:]); n == 1 {
-			round.Finally(&flusher{&log, string(one[:])})
-			told <- struct{}{}
+	for _, size := range []int{0, 1, 1 << 10, 1 << 17, 1 << 24} {
+		fd, far := pair(t)
+		var log []string
+		told := make(chan struct{})
+		if err := loops.Add(fd, handlerFunc(func(round *eventloop.Round, _ bool) {
+			if n, _ := eventloop.Read(fd, round.Buffer); n > 0 {
+				round.Send(fd, append(round.Out(), make([]byte, size)...), &sender{&log, told})
+			}
+		})); err != nil {
+			t.Fatal(err)
 		}
-	})); err != nil {
+		send(t, far, "x")
+		await(t, told)
+		var sent int
+		if _, err := fmt.Sscanf(log[0], strings.Repeat("\x00", size)+", %d sent", &sent); err != nil {
+			t.Fatal(err)
+		}
+		if size < 1<<17 && sent != size || size == 1<<24 && sent == size {
+			t.Errorf("%d of %d bytes were sent", sent, size)
+		}
+		receive(t, far, sent)
+	}
+}
+
+func receive(t *testing.T, far *net.TCPConn, n int) string {
+	t.Helper()
+	got := make([]byte, n)
+	if _, err := io.ReadFull(far, got); err != nil {
 		t.Fatal(err)
 	}
-	for _, text := range []string{"a", "b", "c"} {
-		send(t, far, text)
-		await(t, told)
-	}
-	loops.Close()
-	if want := []string{"a", "b", "c"}; !slices.Equal(log, want) {
-		t.Errorf("got %v, want %v", log, want)
-	}
+	return string(got)
 }
 
-type flusher struct {
+// A sender writes down what it is told.
+type sender struct {
 	log  *[]string
-	name string
+	told chan struct{}
 }
 
-func (f *flusher) Flush() { *f.log = append(*f.log, f.name) }
+func (s *sender) Sent(reply []byte, n int) {
+	*s.log = append(*s.log, fmt.Sprintf("%s, %d sent", reply, n))
+	if s.told != nil {
+		close(s.told)
+	}
+}

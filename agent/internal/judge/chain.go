@@ -12,24 +12,32 @@ import (
 )
 
 // A Group is neighbouring validators of one plugin, which answer together in one round
-// trip.
+// trip. Its methods may be called by many goroutines at once.
 type Group interface {
 	// Names returns the validators' names in the config's order. Each is unique in a chain.
 	Names() []string
 	// First returns, for each validator, the step that must begin a session.
 	First() []Expectation
 	// Judge returns one answer for each validator. It returns when the context ends at the
-	// latest. It may be called by many goroutines at once.
+	// latest.
 	Judge(ctx context.Context, call Call) []Answer
+	// Try returns the answers where they are at hand. It does not wait, and counts nothing: they
+	// may still be asked for by Judge. The slice is shared, and not to be written to.
+	Try(call Call) (answers []Answer, ok bool)
+	// Tried notes that a step was judged by answers of Try.
+	Tried(call Call, answers []Answer)
 }
 
 // A Call is one step put to a group.
 type Call struct {
-	// Session is without State: each validator has its own.
+	// Session is without ID and State: no verdict depends on the one, and each validator has
+	// its own of the other.
 	Session validator.Session
 	// States holds one State for each validator of the group.
 	States [][]byte
 	Step   validator.Step
+	// Fresh wants answers that are made for this step, and none that are kept.
+	Fresh bool
 }
 
 // An Answer is what one validator says of one step.
@@ -41,6 +49,8 @@ type Answer struct {
 	Err error
 	// Queued is how long the step waited in the agent before it was sent to the validator.
 	Queued time.Duration
+	// Kept says that the answer was given before, for the same inputs.
+	Kept bool
 }
 
 // A Chain is the validators in force, in the config's order. It does not change once made
@@ -48,10 +58,10 @@ type Answer struct {
 type Chain struct {
 	options Options
 	groups  []Group
-	// starters are the groups again; nil where a group can only be waited for.
-	starters []Starter
-	users    atomic.Int64 // steps being judged, and 1 while in force; 0 is for ever
-	drained  chan struct{}
+	first   Expectation
+	users   atomic.Int64 // steps being judged, and 1 while in force; 0 is for ever
+	drained chan struct{}
+	trials  sync.Pool // of *trial
 }
 
 // Options are what a chain needs to know beside its validators.
@@ -67,8 +77,9 @@ type Options struct {
 
 // NewChain returns a chain of the groups.
 func NewChain(options Options, groups ...Group) *Chain {
-	c := &Chain{options: options, groups: groups, starters: starters(groups), drained: make(chan struct{})}
+	c := &Chain{options: options, groups: groups, first: first(groups), drained: make(chan struct{})}
 	c.users.Store(1)
+	c.trials.New = func() any { return new(trial) }
 	return c
 }
 
@@ -80,8 +91,10 @@ func (c *Chain) Groups() []Group { return c.groups }
 
 // First returns the step that must begin a session: the word of the first validator that
 // knows one.
-func (c *Chain) First() Expectation {
-	for _, g := range c.groups {
+func (c *Chain) First() Expectation { return c.first }
+
+func first(groups []Group) Expectation {
+	for _, g := range groups {
 		for _, e := range g.First() {
 			if e.Known {
 				return e
@@ -112,14 +125,18 @@ func (c *Chain) release() {
 	}
 }
 
+// judge puts the step to every group and waits for the answers.
 func (c *Chain) judge(ctx context.Context, session Session, step Step) Judgement {
-	now := time.Now()
-	limit := c.options.Limits.Budget(step.Timeout, now.Sub(step.Arrived))
-	bounded := Bound{Parent: ctx, Deadline: now.Add(limit), Limit: limit}.Context()
-	defer bounded.Release()
+	limit := c.options.Limits.Budget(step.Timeout, time.Since(step.Arrived))
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, lateError(limit))
+	defer cancel()
 
 	answers := make([][]Answer, len(c.groups))
-	ask := func(i int) { answers[i] = ask(bounded, c.groups[i], session, step) }
+	ask := func(i int) {
+		call := newCall(session, step)
+		call.States = session.Memory.states(c.groups[i].Names())
+		answers[i] = ask(ctx, c.groups[i], call)
+	}
 	var times []GroupTime
 	if c.options.Timed {
 		times = make([]GroupTime, len(c.groups))
@@ -144,25 +161,84 @@ func (c *Chain) judge(ctx context.Context, session Session, step Step) Judgement
 	return j
 }
 
+// A lateError is the cause of a context that has ended because the time for a step is over.
+type lateError time.Duration
+
+func (e lateError) Error() string {
+	return fmt.Sprintf("no verdict within %v", time.Duration(e).Round(time.Millisecond))
+}
+
+// try judges the step if every group has its answers at hand.
+func (c *Chain) try(session Session, step Step) (j Judgement, ok bool) {
+	t := c.trials.Get().(*trial)
+	defer t.release(c)
+	call := newCall(session, step)
+	for _, g := range c.groups {
+		a, ok := g.Try(t.call(call, g, session.Memory))
+		if !ok {
+			return Judgement{}, false
+		}
+		t.answers = append(t.answers, a)
+	}
+	t.states = t.states[:0]
+	for i, g := range c.groups {
+		g.Tried(t.call(call, g, session.Memory), t.answers[i])
+	}
+	j = c.merge(session.Memory, t.answers)
+	if c.options.Timed {
+		j.Groups = make([]GroupTime, len(c.groups))
+		for i, g := range c.groups {
+			j.Groups[i] = groupTime(g, 0, t.answers[i])
+		}
+	}
+	return j, true
+}
+
+// A trial is the memory for trying one step after another.
+type trial struct {
+	answers [][]Answer
+	states  [][]byte
+}
+
+// release gives the memory back, without what it refers to.
+func (t *trial) release(c *Chain) {
+	clear(t.answers)
+	clear(t.states)
+	t.answers, t.states = t.answers[:0], t.states[:0]
+	c.trials.Put(t)
+}
+
+// call completes a call for a group.
+func (t *trial) call(call Call, g Group, memory Memory) Call {
+	from := len(t.states)
+	t.states = memory.appendStates(t.states, g.Names())
+	call.States = slices.Clip(t.states[from:])
+	return call
+}
+
+func newCall(session Session, step Step) Call {
+	return Call{
+		Session: validator.Session{Position: session.Position, Steps: session.Steps},
+		Step:    step.Step,
+		Fresh:   step.Fresh,
+	}
+}
+
 func groupTime(g Group, took time.Duration, answers []Answer) GroupTime {
 	t := GroupTime{Names: g.Names(), Took: took}
 	for _, a := range answers {
-		t.Queue = max(t.Queue, a.Queued)
+		t.Queue, t.Kept = max(t.Queue, a.Queued), t.Kept || a.Kept
 	}
 	return t
 }
 
 // ask puts the step to one group. A panic costs the step its verdict and not the agent its
-// life: mostly a group is asked on a goroutine of its own, where nobody else would recover.
-func ask(ctx context.Context, g Group, session Session, step Step) (answers []Answer) {
+// life: mostly a group is asked on a goroutine of its own, where nothing else would recover.
+func ask(ctx context.Context, g Group, call Call) (answers []Answer) {
 	defer func() {
 		if p := recover(); p != nil {
 			answers = slices.Repeat([]Answer{{Err: fmt.Errorf("panic: %v", p)}}, len(g.Names()))
 		}
 	}()
-	return g.Judge(ctx, Call{
-		Session: validator.Session{ID: session.ID, Position: session.Position, Steps: session.Steps},
-		States:  session.Memory.states(g.Names()),
-		Step:    step.Step,
-	})
+	return g.Judge(ctx, call)
 }

@@ -1,6 +1,7 @@
 package judge_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"reflect"
@@ -12,57 +13,74 @@ import (
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
-// A validate is a validator.
-type validate func(ctx context.Context, s validator.Session, step validator.Step) (validator.Verdict, error)
-
-func (v validate) Validate(ctx context.Context, s validator.Session, step validator.Step) (validator.Verdict, error) {
-	return v(ctx, s, step)
-}
-
-// TestInlineIsLocal, and judges within Start.
-func TestInlineIsLocal(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		members := []judge.Member{
-			{Name: "pass", Validator: validate(func(_ context.Context, s validator.Session, _ validator.Step) (validator.Verdict, error) {
-				return validator.PassWith(append(s.State, 'p')), nil
+// inlineMembers are one that passes, one that panics at step 2, one that errs at step 3 and fails
+// the others, and one that waits for its context's end at step 4.
+func inlineMembers() []judge.Member {
+	return []judge.Member{
+		{Name: "pass", Validator: judgement(
+			func(s validator.Session, _ validator.Step) (validator.Verdict, error) {
+				return validator.PassWith(append(bytes.Clone(s.State), 'p')), nil
 			})},
-			{Name: "panic", Validator: validate(func(_ context.Context, _ validator.Session, step validator.Step) (validator.Verdict, error) {
+		{Name: "panic", Validator: judgement(
+			func(_ validator.Session, step validator.Step) (validator.Verdict, error) {
 				if step.ID == 2 {
 					panic("oh")
 				}
 				return validator.PassWith(nil), nil
 			})},
-			{Name: "error", Validator: validate(func(_ context.Context, _ validator.Session, step validator.Step) (validator.Verdict, error) {
+		{Name: "error", Validator: judgement(
+			func(_ validator.Session, step validator.Step) (validator.Verdict, error) {
 				if step.ID == 3 {
 					return validator.Verdict{}, errors.New("no")
 				}
 				return validator.FailWith(validator.RuleBroken, "why", nil), nil
 			})},
-			{Name: "late", Validator: validate(func(ctx context.Context, _ validator.Session, step validator.Step) (validator.Verdict, error) {
-				if step.ID == 4 {
-					<-ctx.Done()
-					return validator.Verdict{}, context.Cause(ctx)
-				}
-				return validator.PassWith(nil), nil
-			})},
+		{Name: "late", Validator: late(4)},
+	}
+}
+
+// late is a validator that waits for its context's end at one step.
+type late int64
+
+func (l late) Validate(
+	ctx context.Context, _ validator.Session, step validator.Step,
+) (validator.Verdict, error) {
+	if step.ID == int64(l) {
+		<-ctx.Done()
+		return validator.Verdict{}, context.Cause(ctx)
+	}
+	return validator.PassWith(nil), nil
+}
+
+// TestInlineIsLocal, and judges within Try as well.
+func TestInlineIsLocal(t *testing.T) {
+	t.Parallel()
+	type way = func(*testing.T, *judge.Judge, judge.Session, judge.Step) judge.Judgement
+	synctest.Test(t, func(t *testing.T) {
+		judgeOf := func(g judge.Group) *judge.Judge {
+			return judge.New(judge.NewChain(judge.Options{Limits: limits}, g))
 		}
-		local := judge.New(judge.NewChain(judge.Options{Limits: limits}, judge.Local(members...)))
-		inline := judge.New(judge.NewChain(judge.Options{Limits: limits}, judge.Inline(members...)))
-		client, pending := make(judgements, 1), new(judge.Pending)
+		local, inline := judgeOf(judge.Local(inlineMembers()...)), judgeOf(judge.Inline(inlineMembers()...))
 		var memory judge.Memory
 		for id := range int64(6) {
 			session := judge.Session{ID: "s", Position: int(id), Steps: 10, Memory: memory}
-			began := time.Now()
-			step := judge.Step{Arrived: began, Step: validator.Step{ID: id}}
-			inline.Start(t.Context(), pending, session, step, client).Flush()
-			took := time.Since(began)
-			got := client.one(t)
-			step.Arrived = time.Now()
-			if want := local.Judge(t.Context(), session, step); !reflect.DeepEqual(got, want) || took != time.Since(step.Arrived) {
-				t.Errorf("step %d:\nInline: %+v after %v\nLocal:  %+v after %v", id, got, took, want, time.Since(step.Arrived))
+			timed := func(ask way, j *judge.Judge) (judge.Judgement, time.Duration) {
+				step := judge.Step{Arrived: time.Now(), Step: validator.Step{ID: id}}
+				got := ask(t, j, session, step)
+				return got, time.Since(step.Arrived)
 			}
-			memory = got.Memory
+			want, wantTook := timed(waiting, local)
+			ways := map[string]way{"Judge": waiting, "Try": trying}
+			if id == 4 {
+				delete(ways, "Try") // Inline is for validators that take no time
+			}
+			for name, ask := range ways {
+				if got, took := timed(ask, inline); !reflect.DeepEqual(got, want) || took != wantTook {
+					t.Errorf("step %d:\nInline, %s: %+v after %v\nLocal: %+v after %v",
+						id, name, got, took, want, wantTook)
+				}
+			}
+			memory = want.Memory
 		}
 		if memory.Bytes() != 5 { // of "pass": all but the third step were decided, if only by a fail
 			t.Errorf("%d bytes remembered", memory.Bytes())
@@ -73,14 +91,11 @@ func TestInlineIsLocal(t *testing.T) {
 func TestInlineEndsWithItsCaller(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancelCause(t.Context())
-	cancel(errors.New("nobody wants to know"))
-	j := judge.New(judge.NewChain(judge.Options{Limits: limits}, judge.Inline(judge.Member{Name: "a", Validator: validate(
-		func(ctx context.Context, _ validator.Session, _ validator.Step) (validator.Verdict, error) {
-			return validator.Verdict{}, context.Cause(ctx)
-		})})))
-	client := make(judgements, 1)
-	j.Start(ctx, new(judge.Pending), judge.Session{}, judge.Step{Arrived: time.Now()}, client)
-	if got, want := client.one(t), "validator a gave no verdict: nobody wants to know"; got.Detail != want {
+	cancel(errors.New("the caller is gone"))
+	j := judge.New(judge.NewChain(judge.Options{Limits: limits},
+		judge.Inline(judge.Member{Name: "a", Validator: late(0)})))
+	got := j.Judge(ctx, judge.Session{}, judge.Step{Arrived: time.Now()})
+	if want := "validator a gave no verdict: the caller is gone"; got.Detail != want {
 		t.Errorf("got %q, want %q", got.Detail, want)
 	}
 }

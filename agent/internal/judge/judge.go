@@ -16,6 +16,7 @@ import (
 
 // A Session is what is judged against: the session before the step at hand.
 type Session struct {
+	// ID names the session. No validator is told it.
 	ID       string
 	Position int
 	Steps    int
@@ -28,6 +29,8 @@ type Step struct {
 	validator.Step
 	// Arrived is when the step's message was read.
 	Arrived time.Time
+	// Fresh has every validator asked, whatever verdicts are kept.
+	Fresh bool
 }
 
 // A Judgement is what the validators together say of one step.
@@ -60,6 +63,9 @@ type GroupTime struct {
 	// Queue is how long the step waited in the agent before it was sent to the validators;
 	// Took is how long the group took in all, the queue included.
 	Queue, Took time.Duration
+	// Kept says that the validators were not asked: they had given these verdicts before, for
+	// the same inputs.
+	Kept bool
 }
 
 // An Expectation is the step id that must come next, if any one must.
@@ -125,6 +131,18 @@ func (j *Judge) Judge(ctx context.Context, session Session, step Step) Judgement
 			return chain.judge(ctx, session, step)
 		}
 		// Swapped out between the load and here; the next load finds its successor.
+	}
+}
+
+// Try is Judge where the answers of every validator are at hand: it does not wait. False means
+// that the validators must be asked, and that nothing has been done.
+func (j *Judge) Try(session Session, step Step) (Judgement, bool) {
+	for {
+		chain := j.chain.Load()
+		if chain.acquire() {
+			defer chain.release()
+			return chain.try(session, step)
+		}
 	}
 }
 

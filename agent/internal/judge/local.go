@@ -32,7 +32,9 @@ func (l local) Names() []string {
 func (l local) First() []Expectation {
 	first := make([]Expectation, len(l))
 	for i, m := range l {
-		first[i] = expects(m.Validator, validator.Session{Steps: 1})
+		reads, _ := validator.Declared(m.Validator)
+		session, _ := reads.Mask(validator.Session{Steps: 1}, validator.Step{})
+		first[i] = expects(m.Validator, session)
 	}
 	return first
 }
@@ -47,19 +49,18 @@ func (l local) Judge(ctx context.Context, call Call) []Answer {
 	return answers
 }
 
-// Inline is Local for validators that are known to take no time: a step is judged within
-// Start.
-func Inline(members ...Member) Starter { return inline{members} }
+// Try implements Group: nothing is at hand.
+func (l local) Try(Call) ([]Answer, bool) { return nil, false }
+
+// Tried implements Group.
+func (l local) Tried(Call, []Answer) {}
+
+// Inline is Local for validators that are known to take no time: they are asked within Try.
+func Inline(members ...Member) Group { return inline{members} }
 
 type inline struct{ local }
 
-func (l inline) Start(bound Bound, call Call, to Receiver, index int) {
-	ctx := bound.Context()
-	defer ctx.Release()
-	to.Receive(index, l.Judge(ctx, call))
-}
-
-func (l inline) Flush() {}
+func (l inline) Try(call Call) ([]Answer, bool) { return l.Judge(context.Background(), call), true }
 
 func answer(ctx context.Context, v validator.Validator, session validator.Session, step validator.Step) (a Answer) {
 	defer func() {
@@ -67,11 +68,15 @@ func answer(ctx context.Context, v validator.Validator, session validator.Sessio
 			a = Answer{Err: fmt.Errorf("panic: %v", p)}
 		}
 	}()
+	reads, _ := validator.Declared(v) // as in a process of its own it is given nothing else
+	session, step = reads.Mask(session, step)
 	verdict, err := v.Validate(ctx, session, step)
 	if err != nil {
 		return Answer{Err: err}
 	}
-	session.Position++
+	if reads&validator.InputPosition != 0 {
+		session.Position++
+	}
 	session.State = verdict.State
 	return Answer{Verdict: verdict, Expects: expects(v, session)}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -53,8 +54,8 @@ func TestLocalAsksEachMember(t *testing.T) {
 		Step:    validator.Step{ID: 5},
 	})
 	want := []judge.Answer{
-		pass(`s 4/10 "x" step 5`),
-		expecting(pass(`s 4/10 "" step 5`), 100+5+16), // asked as the session stands after the step
+		pass(` 4/10 "x" step 5`),                     // no session ID
+		expecting(pass(` 4/10 "" step 5`), 100+5+15), // asked as the session stands after the step
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("want - got +\n%s", diff)
@@ -85,6 +86,20 @@ func TestLocalContainsPanics(t *testing.T) {
 	}
 	if diff := cmp.Diff(make([]judge.Expectation, 4), group.First()); diff != "" {
 		t.Errorf("want - got +\n%s", diff)
+	}
+}
+
+// TestLocalHasNothingAtHand: the agent's own goroutine is not for validators.
+func TestLocalHasNothingAtHand(t *testing.T) {
+	t.Parallel()
+	j := judge.New(judge.NewChain(judge.Options{Limits: limits}, judge.Local(judge.Member{
+		Name: "a", Validator: judgement(func(validator.Session, validator.Step) (validator.Verdict, error) {
+			t.Error("it was asked")
+			return validator.PassWith(nil), nil
+		}),
+	})))
+	if got, ok := j.Try(judge.Session{}, judge.Step{}); ok || !reflect.DeepEqual(got, judge.Judgement{}) {
+		t.Errorf("got %+v, %t", got, ok)
 	}
 }
 

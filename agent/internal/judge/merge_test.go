@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -236,21 +237,43 @@ func TestFirstIsTheWordOfTheFirstWhoKnows(t *testing.T) {
 	}
 }
 
-// TestEachIsGivenItsOwn looks at what a group is asked.
+// TestEachIsGivenItsOwn looks at what a group is asked, either way: neither the session's ID nor
+// a State of another, and the wish for fresh answers.
 func TestEachIsGivenItsOwn(t *testing.T) {
 	t.Parallel()
 	memory := judgeBy(t, judge.Options{}, nil, saying([]string{"c", "a"}, pass("c0"), pass("a0"))).Memory
-	s := &stub{names: []string{"a", "b", "c"}, answers: func(_ context.Context, call judge.Call) []judge.Answer {
+	for _, fresh := range []bool{false, true} {
 		want := judge.Call{
-			Session: validator.Session{ID: "s", Position: 3, Steps: 10},
+			Session: validator.Session{Position: 3, Steps: 10},
 			States:  [][]byte{[]byte("a0"), nil, []byte("c0")},
+			Step:    validator.Step{ID: 4, At: time.Minute, Data: []byte("{}")},
+			Fresh:   fresh,
 		}
-		if diff := cmp.Diff(want, call); diff != "" {
+		var asked []string
+		saw := func(how string, call judge.Call) []judge.Answer {
+			asked = append(asked, how)
+			if diff := cmp.Diff(want, call); diff != "" {
+				t.Errorf("%s, want - got +\n%s", how, diff)
+			}
+			return []judge.Answer{pass(""), pass(""), pass("")}
+		}
+		s := &stub{
+			names:   []string{"a", "b", "c"},
+			answers: func(_ context.Context, call judge.Call) []judge.Answer { return saw("Judge", call) },
+			try:     func(call judge.Call) ([]judge.Answer, bool) { return saw("Try", call), true },
+			tried:   func(call judge.Call, _ []judge.Answer) { saw("Tried", call) },
+		}
+		j := judge.New(judge.NewChain(judge.Options{}, s))
+		session := judge.Session{ID: "s", Position: 3, Steps: 10, Memory: memory}
+		step := judge.Step{Step: want.Step, Arrived: time.Now(), Fresh: fresh}
+		j.Judge(t.Context(), session, step)
+		if _, ok := j.Try(session, step); !ok {
+			t.Error("Try says no")
+		}
+		if diff := cmp.Diff([]string{"Judge", "Try", "Tried"}, asked); diff != "" {
 			t.Errorf("want - got +\n%s", diff)
 		}
-		return []judge.Answer{pass(""), pass(""), pass("")}
-	}}
-	judgeBy(t, judge.Options{}, memory, s)
+	}
 }
 
 // TestReasonsAgree: what a validator may say has a word of its own on the wire, so that one

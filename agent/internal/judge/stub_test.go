@@ -14,6 +14,9 @@ type stub struct {
 	names   []string
 	first   []judge.Expectation
 	answers func(ctx context.Context, call judge.Call) []judge.Answer
+	// try is Try, tried is Tried; with nil there never is an answer at hand.
+	try   func(call judge.Call) ([]judge.Answer, bool)
+	tried func(call judge.Call, answers []judge.Answer)
 }
 
 func (s *stub) Names() []string            { return s.names }
@@ -22,9 +25,29 @@ func (s *stub) Judge(ctx context.Context, call judge.Call) []judge.Answer {
 	return s.answers(ctx, call)
 }
 
+func (s *stub) Try(call judge.Call) ([]judge.Answer, bool) {
+	if s.try == nil {
+		return nil, false
+	}
+	return s.try(call)
+}
+
+func (s *stub) Tried(call judge.Call, answers []judge.Answer) {
+	if s.tried != nil {
+		s.tried(call, answers)
+	}
+}
+
 // saying is a stub with one name for each answer.
 func saying(names []string, answers ...judge.Answer) *stub {
 	return &stub{names: names, answers: func(context.Context, judge.Call) []judge.Answer { return answers }}
+}
+
+// atHand is saying with the answers at hand.
+func atHand(names []string, answers ...judge.Answer) *stub {
+	s := saying(names, answers...)
+	s.try = func(judge.Call) ([]judge.Answer, bool) { return answers, true }
+	return s
 }
 
 func pass(state string) judge.Answer {

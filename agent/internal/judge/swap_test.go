@@ -22,6 +22,20 @@ func isDrained(c *judge.Chain) bool {
 	}
 }
 
+// waiting has a step judged by Judge, trying by Try.
+func waiting(t *testing.T, j *judge.Judge, session judge.Session, step judge.Step) judge.Judgement {
+	return j.Judge(t.Context(), session, step)
+}
+
+func trying(t *testing.T, j *judge.Judge, session judge.Session, step judge.Step) judge.Judgement {
+	t.Helper()
+	judgement, ok := j.Try(session, step)
+	if !ok {
+		t.Error("Try says no")
+	}
+	return judgement
+}
+
 func TestSwap(t *testing.T) {
 	t.Parallel()
 	asked, answer := make(chan struct{}), make(chan struct{})
@@ -56,8 +70,49 @@ func TestSwap(t *testing.T) {
 	}
 }
 
-// TestSwapUnderLoad swaps chains while many goroutines judge. A chain that is drained is
-// closed at once, as its process would be, and must not be asked again.
+// TestSwapWithinTry: the step finishes on the chain on which it began, which is held until then.
+// The next one is judged by its successor.
+func TestSwapWithinTry(t *testing.T) {
+	t.Parallel()
+	second := judge.NewChain(judge.Options{Generation: 2}, atHand([]string{"a"}, pass("")))
+	var j *judge.Judge
+	var first *judge.Chain
+	held := func(when string) {
+		if isDrained(first) {
+			t.Errorf("drained %s", when)
+		}
+	}
+	swaps, notes := atHand([]string{"a"}, pass("")), atHand([]string{"b"}, pass(""))
+	swaps.try = func(judge.Call) ([]judge.Answer, bool) {
+		j.Swap(second)
+		held("while a group is tried")
+		return []judge.Answer{pass("")}, true
+	}
+	told := 0
+	notes.tried = func(judge.Call, []judge.Answer) {
+		held("before each group has been told")
+		told++
+	}
+	first = judge.NewChain(judge.Options{Generation: 1}, swaps, notes)
+	j = judge.New(first)
+	for _, want := range []uint64{1, 2} {
+		if got := trying(t, j, judge.Session{}, judge.Step{}); got.Generation != want {
+			t.Errorf("judged by generation %d, want %d", got.Generation, want)
+		}
+		if !isDrained(first) {
+			t.Error("not drained though its last step has been judged")
+		}
+	}
+	if told != 1 {
+		t.Errorf("told of %d steps, want 1", told)
+	}
+	if isDrained(second) {
+		t.Error("drained while in force")
+	}
+}
+
+// TestSwapUnderLoad swaps chains while many goroutines judge, half of them by Try. A chain
+// that is drained is closed at once, as its process would be, and must not be asked again.
 func TestSwapUnderLoad(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	const clients, stepsEach, swaps = 32, 300, 200
@@ -65,13 +120,23 @@ func TestSwapUnderLoad(t *testing.T) {
 	link := func(generation uint64) (*judge.Chain, *atomic.Bool) {
 		closed := new(atomic.Bool)
 		part := func(name string) *stub {
-			return &stub{names: []string{name}, answers: func(context.Context, judge.Call) []judge.Answer {
+			answer := func() []judge.Answer {
 				if closed.Load() {
 					t.Errorf("generation %d was asked after it had drained", generation)
 				}
 				answered.Add(1)
 				return []judge.Answer{pass("")}
-			}}
+			}
+			return &stub{
+				names:   []string{name},
+				answers: func(context.Context, judge.Call) []judge.Answer { return answer() },
+				try:     func(judge.Call) ([]judge.Answer, bool) { return answer(), true },
+				tried: func(judge.Call, []judge.Answer) {
+					if closed.Load() {
+						t.Errorf("generation %d was told of a step after it had drained", generation)
+					}
+				},
+			}
 		}
 		return judge.NewChain(judge.Options{Generation: generation, Limits: limits}, part("a"), part("b")), closed
 	}
@@ -81,9 +146,13 @@ func TestSwapUnderLoad(t *testing.T) {
 	var judging sync.WaitGroup
 	judgedBy := make([][]uint64, clients)
 	for c := range clients {
+		way := waiting
+		if c%2 == 0 {
+			way = trying
+		}
 		judging.Go(func() {
 			for range stepsEach {
-				got := j.Judge(t.Context(), judge.Session{}, judge.Step{})
+				got := way(t, j, judge.Session{}, judge.Step{})
 				if got.Outcome != validator.Pass {
 					t.Errorf("got %v: %s", got.Outcome, got.Detail)
 				}

@@ -21,7 +21,8 @@ type client struct {
 	run       *run
 	tally     *tally
 	number    int
-	sessions  int // begun
+	sessions  int    // begun
+	session   string // the name of the last; empty where connections name them
 	exchanges []Exchange
 	place     int // of the next exchange
 	finishing bool
@@ -52,13 +53,16 @@ func newClient(r *run, number int) *client {
 
 // begin makes the client's next exchange the first of a new session.
 func (c *client) begin() {
-	c.place = 0
 	c.sessions++
-	session := ""
 	if c.run.options.Reconnect == EachStep {
-		session = fmt.Sprintf("%s-%d-%d", c.run.name, c.number, c.sessions)
+		c.session = fmt.Sprintf("%s-%d-%d", c.run.name, c.number, c.sessions)
 	}
-	c.exchanges = c.run.options.Plan.Exchanges(session)
+	c.again()
+}
+
+// again makes the client's next exchange the first of the procedure, in a session of the same name.
+func (c *client) again() {
+	c.place, c.exchanges = 0, c.run.options.Plan.Exchanges(c.session)
 }
 
 // perform has a loop or a goroutine send steps until the load is over.

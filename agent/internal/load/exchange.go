@@ -92,7 +92,7 @@ func (c *client) advance(due time.Time) {
 		c.tally.right(due, c.pace.now, whole)
 	}
 	if whole {
-		c.place = 0
+		c.again()
 	}
 	switch c.run.options.Reconnect {
 	case EachStep:

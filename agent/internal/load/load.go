@@ -15,9 +15,6 @@
 // At the end each session is taken to its last step, outside of the measurement, so that the
 // agent keeps none open for a client that will not come back.
 //
-// In a closed loop the generator gives way to an agent on the same machine (sched): it has time until
-// the agent has done what it can.
-//
 // What a client does when something goes wrong is the same everywhere. A step that the agent
 // could not judge is sent again. After anything else the client gives up its connection,
 // makes another and begins the procedure anew in a new session, since it cannot know how much
@@ -35,7 +32,6 @@ import (
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/eventloop"
-	"github.com/stepagent/stepagent/agent/internal/sched"
 )
 
 // loopFiles is how many files an event loop has open itself.
@@ -79,9 +75,6 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	if err := r.startLoops(); err != nil {
 		r.hangUp()
 		return Result{}, err
-	}
-	if o.Rate <= 0 { // at a rate, requests have their times
-		defer sched.GiveWayAll()()
 	}
 	r.begins = time.Now()
 	r.ends = r.begins.Add(o.Duration)

@@ -7,16 +7,25 @@ import (
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/judge"
+	"github.com/stepagent/stepagent/agent/internal/verdictcache"
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
-// The cost of one step through a plugin process, for a client alone and for many.
+// The cost of one step through a plugin process, and of one whose verdict is kept, for a client alone
+// and for many.
 func BenchmarkJudge(b *testing.B) {
+	for _, name := range []string{"counter", "counter-declared"} {
+		b.Run("validator="+name, func(b *testing.B) { benchmarkJudge(b, name) })
+	}
+}
+
+func benchmarkJudge(b *testing.B, name string) {
 	h, _ := newTestHost(b, nil)
-	g := startSet(b, h, Spec{Name: "a", Validator: "counter"}).Groups()[0]
+	spec := Spec{Name: "a", Validator: name, Cache: verdictcache.Options{Bytes: keptBytes}}
+	g := startSet(b, h, spec).Groups()[0]
 	ctx, cancel := context.WithTimeout(b.Context(), time.Hour)
 	defer cancel()
-	call := judge.Call{Session: validator.Session{ID: "bench", Position: 3, Steps: 10},
+	call := judge.Call{Session: validator.Session{Position: 3, Steps: 10},
 		States: [][]byte{[]byte("...")}, Step: validator.Step{ID: 4,
 			Timeout: validator.Wait{Duration: 5 * time.Second, Declared: true}}}
 	one := func(b *testing.B) {

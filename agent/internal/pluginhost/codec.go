@@ -11,16 +11,15 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// maxParts is how many messages one message of a plugin may consist of. A part takes two bytes on
-// the wire and some hundred in memory: what fits into the longest message would take a small
-// board's memory many times over.
-const maxParts = 1 << 16
+const (
+	// maxParts is how many messages one message of a plugin may consist of. A part takes
+	// minPartBytes on the wire and some hundred in memory: what fits into the longest message
+	// would take a small board's memory many times over.
+	maxParts     = 1 << 16
+	minPartBytes = 2 // a tag and a length
+)
 
-// A rawResponse is a JudgeResponse as it came, to be read like those of a data path.
-type rawResponse struct{ bytes []byte }
-
-// A codec is gRPC's for protobuf. It leaves a rawResponse as it is, and refuses messages of too many
-// parts.
+// A codec is gRPC's for protobuf. It refuses messages of too many parts.
 type codec struct {
 	encoding.CodecV2
 	meter *meter // is told of each message
@@ -31,15 +30,7 @@ func newCodec(m *meter) codec { return codec{encoding.GetCodecV2(grpcproto.Name)
 // Unmarshal implements encoding.CodecV2.
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	c.meter.message(data.Len())
-	switch m := v.(type) {
-	case *rawResponse:
-		if n := data.Len(); n > cap(m.bytes) {
-			m.bytes = make([]byte, n)
-		}
-		m.bytes = m.bytes[:data.Len()]
-		data.CopyTo(m.bytes)
-		return nil
-	case proto.Message:
+	if m, ok := v.(proto.Message); ok && data.Len() > minPartBytes*maxParts {
 		whole := data.MaterializeToBuffer(mem.DefaultBufferPool())
 		defer whole.Free()
 		if n := parts(whole.ReadOnlyData(), m.ProtoReflect().Descriptor()); n > maxParts {

@@ -19,6 +19,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/judge"
 	"github.com/stepagent/stepagent/plugins/sdk"
 	validatorv1 "github.com/stepagent/stepagent/plugins/sdk/proto/stepagent/validator/v1"
+	"github.com/stepagent/stepagent/plugins/validator"
 )
 
 // What a plugin serves beside the contract; see the head of validator.proto.
@@ -84,11 +85,14 @@ func (l *launching) describe(ctx context.Context) error {
 	if n := len(response.GetResults()); n != len(l.members) {
 		return fmt.Errorf("the plugin answered Configure with %d results for %d validators", n, len(l.members))
 	}
+	l.reads, l.declared = 0, true
 	for i, r := range response.GetResults() {
 		for _, p := range r.GetProblems()[:min(len(r.GetProblems()), maxToldProblems)] {
 			wrong = append(wrong, l.members[i].wrong(settingsKey(p.GetKey()), "%s", brief(p.GetProblem(), sdk.MaxErrorBytes)))
 		}
 		l.first = append(l.first, judge.Expectation{StepID: r.GetFirst(), Known: r.First != nil})
+		reads, declared := sdk.DecodeReads(r.GetReads())
+		l.reads, l.declared = l.reads|reads, l.declared && declared
 	}
 	return errors.Join(wrong...)
 }
@@ -143,7 +147,11 @@ func brief(text string, most int) string {
 
 // open opens the way for steps.
 func (l *launching) open(ctx context.Context, o Options) error {
-	link, err := newLink(ctx, l.conn, l.dir, len(l.members), o)
+	sent := l.reads
+	if l.members[0].SendAll {
+		sent = validator.AllInputs
+	}
+	link, err := newLink(ctx, l.conn, len(l.members), sent, o)
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -18,20 +17,17 @@ const maxBudget = 30 * time.Second
 // errClosed is what steps get from a set that is closed.
 var errClosed = errors.New("the validators are stopped")
 
-// A group is a judge.Group: neighbouring validators in one process at a time.
+// A group is neighbouring validators, in one process at a time. It is a verdictcache.Group.
 type group struct {
 	names []string
 	first []judge.Expectation
 
 	phase  atomic.Pointer[phase]
-	steps  atomic.Uint64
-	errors atomic.Uint64
-	judged atomic.Uint64 // steps that a process answered
+	steps  atomic.Uint64 // steps that were put to it
+	errors atomic.Uint64 // those for which some validator gave no verdict
+	judged atomic.Uint64 // those that a process answered
 	took   latencies     // of those
 
-	logger      *slog.Logger
-	shadowEvery uint64
-	shadows     shadows
 }
 
 // A phase is a time in which the group has one process, or none. It does not change; the
@@ -44,7 +40,7 @@ type phase struct {
 }
 
 func newGroup(members []member, first []judge.Expectation) *group {
-	g := &group{first: first, shadowEvery: uint64(members[0].ShadowEvery)}
+	g := &group{first: first}
 	for _, m := range members {
 		g.names = append(g.names, m.Name)
 	}
@@ -59,29 +55,36 @@ func (g *group) enter(next *phase) {
 	}
 }
 
-// Names implements judge.Group.
+// Names implements verdictcache.Group.
 func (g *group) Names() []string { return g.names }
 
-// First implements judge.Group.
+// First implements verdictcache.Group.
 func (g *group) First() []judge.Expectation { return g.first }
 
-// Judge implements judge.Group. It reads call.States, which nobody may change later.
+// Judge implements verdictcache.Group.
 func (g *group) Judge(ctx context.Context, call judge.Call) []judge.Answer {
+	g.steps.Add(1)
+	began := time.Now()
+	answers, err := g.Again(ctx, call)
+	if err == nil {
+		g.judged.Add(1)
+		g.took.add(time.Since(began))
+	}
+	if slices.ContainsFunc(answers, func(a judge.Answer) bool { return a.Err != nil }) {
+		g.errors.Add(1)
+	}
+	return answers
+}
+
+// Again implements verdictcache.Group: it returns one answer for each validator, and why no
+// process gave any.
+func (g *group) Again(ctx context.Context, call judge.Call) ([]judge.Answer, error) {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, maxBudget)
 		defer cancel()
 	}
-	number, began := g.steps.Add(1), time.Now()
-	deadline, _ := ctx.Deadline()
-	answers, err := g.answers(ctx, call)
-	g.note(noted{number, deadline.Sub(began), time.Since(began)}, call, answers, err)
-	return answers
-}
-
-// answers returns one answer for each validator, and why no process gave any.
-func (g *group) answers(ctx context.Context, call judge.Call) ([]judge.Answer, error) {
-	answers, err := g.ask(ctx, call, nil, nil)
+	answers, err := g.ask(ctx, call)
 	if err != nil {
 		answers = g.undecided(err)
 	}
@@ -92,54 +95,27 @@ func (g *group) undecided(err error) []judge.Answer {
 	return slices.Repeat([]judge.Answer{{Err: err}}, len(g.names))
 }
 
-// noted is what a group keeps of a step: the how manieth it was, how long its answers could take and
-// how long they took.
-type noted struct {
-	number      uint64
-	limit, took time.Duration
-}
-
-// note counts what has become of a step, and has it judged by the shadow where it is the turn of
-// its number.
-func (g *group) note(step noted, call judge.Call, answers []judge.Answer, err error) {
-	if err == nil {
-		g.judged.Add(1)
-		g.took.add(step.took)
-	}
-	if slices.ContainsFunc(answers, func(a judge.Answer) bool { return a.Err != nil }) {
-		g.errors.Add(1)
-	}
-	if g.shadowEvery > 0 && step.number%g.shadowEvery == 0 {
-		g.shadow(step.limit, call, answers)
-	}
-}
-
-// ask puts the step to the process, and once more to the next one when that is lost: whoever
-// lost it, it was not the client. A step that is there at the end of two processes may be
-// the cause and gets no third. Lost is not nil when p, a phase, was the first of them.
-func (g *group) ask(ctx context.Context, call judge.Call, p *phase, lost *lostError) ([]judge.Answer, error) {
-	for {
-		if lost != nil {
-			select {
-			case <-p.over:
-			case <-ctx.Done():
-				return nil, context.Cause(ctx)
-			}
-		}
-		var err error
-		if p, err = g.serving(ctx); err != nil {
+// ask puts the step to the process, and once more to the next one when that is lost: whatever
+// lost it, it was not the client. A step that is there at the end of two processes may be the
+// cause and gets no third.
+func (g *group) ask(ctx context.Context, call judge.Call) ([]judge.Answer, error) {
+	for again := false; ; again = true {
+		p, err := g.serving(ctx)
+		if err != nil {
 			return nil, err
 		}
 		answers, err := p.link.judge(ctx, call)
-		if err == nil {
-			return answers, nil
-		}
-		again := lost != nil
+		var lost *lostError
 		if !errors.As(err, &lost) {
-			return nil, err
+			return answers, err
 		}
 		if again {
 			return nil, fmt.Errorf("two processes were lost over this step: %w", lost)
+		}
+		select {
+		case <-p.over:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
 		}
 	}
 }

@@ -60,8 +60,6 @@ type Options struct {
 	// PingTimeout is how long it may take to answer before it is killed; 400 ms by default.
 	// A process that keeps a step waiting is asked without waiting for the interval.
 	PingTimeout time.Duration
-
-	streamOnly bool // for tests: never ask for a data path
 }
 
 func (o Options) withDefaults() Options {
@@ -122,7 +120,7 @@ func (h *Host) Start(ctx context.Context, specs []Spec) (*Set, error) {
 	problems := make([]error, len(all))
 	var starting sync.WaitGroup
 	for i, members := range all {
-		starting.Go(func() { started[i], problems[i] = supervise(ctx, h, members) })
+		starting.Go(func() { started[i], problems[i] = supervise(ctx, h, members, members[0].Cache.Bytes/len(all)) })
 	}
 	starting.Wait()
 	set := &Set{}

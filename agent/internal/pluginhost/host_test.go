@@ -87,11 +87,11 @@ func TestNeighboursOfOnePluginShareAProcess(t *testing.T) {
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Error(diff)
 			}
-			if len(pids) != len(test.want) || len(children(t)) != len(test.want) {
+			if len(pids) != len(test.want) || len(children()) != len(test.want) {
 				t.Errorf("%d processes, want %d", len(pids), len(test.want))
 			}
 			set.Close(t.Context())
-			if left := children(t); len(left) > 0 {
+			if left := children(); len(left) > 0 {
 				t.Errorf("still there after Close: %v", left)
 			}
 		})
@@ -111,8 +111,8 @@ func TestStartReportsEverythingThatIsWrong(t *testing.T) {
 	want := []SpecError{
 		{Index: 1, Key: "settings.stp", Problem: "unknown key; the keys here are step"},
 		{Index: 2, Key: "path", Problem: "there is no file /no/such/file; correct the path or install the plugin"},
-		{Index: 3, Key: "validator", Problem: `plugin bundled has no validator "typo"; it has echo, mirror, counter, crash, crash-loudly, bomb, ` +
-			`hang, slow, panic, print, flood, orphans, gush, meddle, flaky, second-hangs, second-dawdles, dawdles, writes-1, writes-2, environment`},
+		{Index: 3, Key: "validator", Problem: `plugin bundled has no validator "typo"; it has echo, tells, mirror, counter-declared, counter, crash, crash-loudly, bomb, ` +
+			`hang, slow, panic, print, flood, orphans, gush, meddle, flaky, flaky-declared, second-hangs, second-dawdles, dawdles, writes-1, writes-2, environment`},
 		{Index: 4, Key: "path", Problem: self(t) + " ended before it was ready (exit status 7); " +
 			"it said: no licence found; is it a stepagent plugin?"},
 		{Index: 5, Key: "settings.stap", Problem: "unknown key; the keys here are step"},
@@ -120,7 +120,7 @@ func TestStartReportsEverythingThatIsWrong(t *testing.T) {
 	if diff := cmp.Diff(want, specErrors(t, err)); diff != "" {
 		t.Error(diff)
 	}
-	if left := children(t); len(left) > 0 {
+	if left := children(); len(left) > 0 {
 		t.Errorf("still there after a failed start: %v", left)
 	}
 }
@@ -164,6 +164,7 @@ func TestSpecsThatCannotBe(t *testing.T) {
 }
 
 func TestStartEndsWithItsContext(t *testing.T) {
+	besideOthers(t)
 	h, _ := newTestHost(t, nil)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	time.AfterFunc(50*time.Millisecond, func() { cancel(errors.New("the agent is stopping")) })

@@ -153,7 +153,7 @@ func (l *launching) batch(ctx context.Context) error {
 	for _, number := range []uint64{7, 1 << 40, 8} {
 		open[number] = true
 		call := &validatorv1.StepCall{Call: number, BudgetNs: int64(batchLimit), States: [][]byte{nil},
-			Session: &validatorv1.Session{Id: "check", Steps: 10}, Step: &validatorv1.Step{Id: 1}}
+			Session: &validatorv1.Session{Steps: 10}, Step: &validatorv1.Step{Id: 1}}
 		for _, m := range []proto.Message{call, call.Session, call.Step} {
 			m.ProtoReflect().SetUnknown(unknownField)
 		}

@@ -38,6 +38,9 @@ func launch(ctx context.Context, h *Host, members []member, p *program) (*instan
 	}
 	l := newLaunching(h, members, p)
 	file := p.open() // before it is executed: it may be another one after that
+	if file != nil {
+		l.file, _ = identify(file) // zero with an error
+	}
 	address, err := l.start(ctx, h)
 	if err == nil {
 		err = l.dial(address)

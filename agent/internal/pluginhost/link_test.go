@@ -40,7 +40,7 @@ func TestLook(t *testing.T) {
 		"at its deadline, nothing yet": {heard: 2 * time.Second, sent: time.Second, left: 0, silent: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := &link{heard: ago(test.heard), sent: map[uint64]*waiter{
+			l := &link{heard: ago(test.heard), sent: map[uint64]*call{
 				1: {sentAt: ago(test.sent), deadline: now.Add(test.left)}}}
 			silent, err := l.look(now)
 			if silent != test.silent || (err != nil) != (test.want != "") || err != nil && !strings.Contains(err.Error(), test.want) {
@@ -56,13 +56,16 @@ func TestLook(t *testing.T) {
 // Callers that give up leave nothing behind: what they sent may be overwritten, and there is
 // room for as many again and again.
 func TestGivingUpLeavesNothingBehind(t *testing.T) {
+	besideOthers(t)
 	h, _ := newTestHost(t, nil)
 	g := startSet(t, h, Spec{Name: "a", Validator: "echo"}).Groups()[0]
-	var callers sync.WaitGroup
-	for range 8 {
-		callers.Go(func() {
+	const callers = 8
+	each := repetitions(t, maxInFlight, 2*maxInFlight/callers) // twice the room there is
+	var calling sync.WaitGroup
+	for range callers {
+		calling.Go(func() {
 			data := []byte("{}")
-			for i := range maxInFlight {
+			for i := range each {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i%100)*time.Microsecond)
 				g.Judge(ctx, judge.Call{States: make([][]byte, 1), Step: validator.Step{ID: 1, Data: data}})
 				cancel()
@@ -70,42 +73,46 @@ func TestGivingUpLeavesNothingBehind(t *testing.T) {
 			}
 		})
 	}
-	callers.Wait()
+	calling.Wait()
 	passes(t, g, 1)
 }
 
-// A slowParent has ended before those who were made of it are told.
-type slowParent struct {
-	context.Context
-	done chan struct{}
-}
-
-func (p slowParent) Done() <-chan struct{} { return p.done }
-
-func (p slowParent) Err() error {
-	select {
-	case <-p.done:
-		return context.Canceled
-	default:
-		return nil
-	}
-}
-
-// AfterFunc is for package context, which calls it for children.
-func (slowParent) AfterFunc(func()) (stop func() bool) { return func() bool { return true } }
-
-// A step whose parent has ended gets an answer that says so, even where its own context does not yet.
-func TestTheParentEndsFirst(t *testing.T) {
+// A step that is not answered ends at its deadline, and when its context ends for another reason, with
+// the cause.
+func TestAStepEndsWithItsContext(t *testing.T) {
+	besideOthers(t)
 	h, _ := newTestHost(t, nil)
-	g := startSet(t, h, Spec{Name: "a", Validator: "slow", Settings: []byte(`{"step":3}`)}).Groups()[0]
-	parent := slowParent{t.Context(), make(chan struct{})}
-	ctx := judge.Bound{Parent: parent, Deadline: time.Now().Add(patience), Limit: patience}.Context()
-	defer ctx.Release()
-	ctx.Done() // as somebody does who waits for a process
-	time.AfterFunc(time.Millisecond, func() { close(parent.done) })
-	a := g.Judge(ctx, judge.Call{States: make([][]byte, 1), Step: validator.Step{ID: 3}})
-	if len(a) != 1 || !errors.Is(a[0].Err, context.Canceled) {
-		t.Errorf("got %+v", a)
+	late, gone := errors.New("too late"), errors.New("gone")
+	const limit = 20 * time.Millisecond
+	for name, test := range map[string]struct {
+		context func(t *testing.T) (context.Context, context.CancelFunc)
+		want    error
+		atLeast time.Duration
+	}{
+		"at the deadline": {func(t *testing.T) (context.Context, context.CancelFunc) {
+			return context.WithTimeoutCause(t.Context(), limit, late)
+		}, late, limit},
+		"when its parent ends": {func(t *testing.T) (context.Context, context.CancelFunc) {
+			parent, end := context.WithCancelCause(t.Context())
+			time.AfterFunc(limit, func() { end(gone) })
+			return context.WithTimeout(parent, time.Hour)
+		}, gone, limit},
+		"when it has ended before": {func(t *testing.T) (context.Context, context.CancelFunc) {
+			ctx, end := context.WithCancelCause(t.Context())
+			end(gone)
+			return ctx, func() {}
+		}, gone, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := startSet(t, h, Spec{Name: "a", Validator: "hang", Settings: []byte(`{"step":3}`)}).Groups()[0]
+			began := time.Now()
+			ctx, cancel := test.context(t)
+			defer cancel()
+			a := g.Judge(ctx, judge.Call{States: make([][]byte, 1), Step: validator.Step{ID: 3}})
+			if took := time.Since(began); !errors.Is(a[0].Err, test.want) || took < test.atLeast || took > patience {
+				t.Errorf("after %v: %+v, want %v", took, a, test.want)
+			}
+		})
 	}
 }
 
@@ -115,15 +122,15 @@ func TestNextBatches(t *testing.T) {
 		sizes := rapid.SliceOfN(rapid.IntRange(0, sdk.MaxBatchBytes/3), 0, 20).Draw(t, "sizes")
 		sizes = append(sizes, make([]int, rapid.SampledFrom([]int{0, 3 * sdk.MaxBatchCalls}).Draw(t, "many"))...)
 		late := rapid.IntRange(0, 3).Draw(t, "late")
-		l := &link{slots: make(chan struct{}, maxInFlight), wake: make(chan struct{}, 1), sent: map[uint64]*waiter{}}
+		l := &link{slots: make(chan struct{}, maxInFlight), wake: make(chan struct{}, 1), sent: map[uint64]*call{}}
 		for i := range len(sizes) + late {
-			w := &waiter{call: &validatorv1.StepCall{}, deadline: time.Now()}
+			c := &call{message: &validatorv1.StepCall{}, deadline: time.Now()}
 			if i < len(sizes) {
-				w.deadline = w.deadline.Add(time.Hour)
-				w.call = sdk.EncodeCall(validator.Session{}, nil, validator.Step{ID: int64(i), Data: make([]byte, sizes[i])})
+				c.deadline = c.deadline.Add(time.Hour)
+				c.message = sdk.EncodeCall(validator.Session{}, nil, validator.Step{ID: int64(i), Data: make([]byte, sizes[i])})
 			}
 			l.slots <- struct{}{}
-			l.enqueue(w)
+			l.enqueue(c)
 		}
 		step := int64(0)
 		for batch := l.next(); len(batch) > 0; batch = l.next() {
@@ -188,13 +195,13 @@ func TestAFullLinkSaysSo(t *testing.T) {
 	l := &link{slots: make(chan struct{}), lost: make(chan struct{})}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := l.slot(ctx); err == nil || err.Error() != fmt.Sprintf("%d steps wait for the plugin: context canceled", maxInFlight) {
+	if err := l.slot(ctx); err == nil || err.Error() != fmt.Sprintf("%d steps wait for the plugin: context canceled", maxInFlight) {
 		t.Errorf("got %v", err)
 	}
 	l.err = errStopped
 	close(l.lost)
 	var lost *lostError
-	if _, err := l.slot(t.Context()); !errors.As(err, &lost) {
+	if err := l.slot(t.Context()); !errors.As(err, &lost) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -3,6 +3,8 @@ package pluginhost
 import (
 	"bytes"
 	"context"
+	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -12,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -35,8 +38,82 @@ func TestMain(m *testing.M) {
 	case len(os.Args) > 2 && os.Args[1] == "agent":
 		runAgent(os.Args[2], os.Args[3:])
 	default:
-		os.Exit(m.Run())
+		os.Exit(runTests(m))
 	}
+}
+
+// atATime is how many tests run in parallel. They mostly wait, so it does not depend on the number of
+// processors.
+const atATime = 6
+
+// runTests runs the tests. Open files, goroutines and child processes cannot be attributed to one of
+// several parallel tests, so it looks for leaks once more after all of them.
+func runTests(m *testing.M) int {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		if err := flag.Set("test.parallel", strconv.Itoa(atATime)); err != nil {
+			panic(err)
+		}
+	}
+	if r, w, err := os.Pipe(); err == nil { // what the runtime opens for the first of its kind stays
+		_, _ = r.Close(), w.Close()
+	}
+	before, err := openFiles()
+	code := m.Run()
+	if code != 0 {
+		return code
+	}
+	after, afterErr := openFiles()
+	if after > before {
+		err = fmt.Errorf("%d files are open, there were %d", after, before)
+	}
+	if left := children(); len(left) > 0 {
+		err = errors.Join(err, fmt.Errorf("processes are left: %v", left))
+	}
+	if err = errors.Join(err, afterErr, goleak.Find()); err != nil {
+		fmt.Fprintf(os.Stderr, "FAIL: after all tests: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+// crowded holds the names of the parallel tests.
+var crowded sync.Map
+
+// besideOthers makes a test parallel: it runs with others that call this, after all serial tests. Such
+// a test may neither count the children of the process nor set Options.Adopt.
+func besideOthers(t *testing.T) {
+	t.Helper()
+	crowded.Store(t.Name(), true)
+	t.Parallel()
+}
+
+// isBesideOthers reports whether the test, or the one that it is a part of, has called besideOthers.
+func isBesideOthers(t testing.TB) bool {
+	name, _, _ := strings.Cut(t.Name(), "/")
+	_, ok := crowded.Load(name)
+	return ok
+}
+
+// soakVariable is the percentage of the full number of repetitions that soak tests make; without it
+// they make enough to show the fault.
+const soakVariable = "SOAK_PERCENT"
+
+// repetitions returns the number of repetitions of a soak test: the percentage of the full number, and
+// the usual number at least.
+func repetitions(t testing.TB, full, usual int) int {
+	t.Helper()
+	text := os.Getenv(soakVariable)
+	if text == "" {
+		return usual
+	}
+	percent, err := strconv.Atoi(text)
+	if err != nil || percent < 1 {
+		t.Fatalf("%s=%s: want a percentage from 1", soakVariable, text)
+	}
+	return max(usual, full*percent/100)
 }
 
 // self returns the path of the test program.
@@ -68,14 +145,18 @@ func (j *journal) String() string {
 }
 
 // newTestHost returns a host and its log. When the test ends, nothing that the host started
-// or made may be left.
+// or made may be left. A sound process on a busy machine may take long to answer a ping, so only
+// tests of those that do not answer bound it.
 func newTestHost(t testing.TB, change func(*Options)) (*Host, *journal) {
 	t.Helper()
-	fds, before := openFiles(t), goleak.IgnoreCurrent()
+	nothingLeft := func() {}
+	if !isBesideOthers(t) {
+		nothingLeft = nothingNew(t)
+	}
 	dir := socketsAt(t)
 	log := &journal{}
 	o := Options{Self: self(t), SelfArgv0: argv0, SocketDir: dir,
-		Logger: slog.New(slog.NewTextHandler(log, nil))}
+		Logger: slog.New(slog.NewTextHandler(log, nil)), PingTimeout: patience}
 	if change != nil {
 		change(&o)
 	}
@@ -83,23 +164,76 @@ func newTestHost(t testing.TB, change func(*Options)) (*Host, *journal) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	selfSum(t).know(h)
 	t.Cleanup(func() {
 		h.Close()
-		goleak.VerifyNone(t, before)
-		if left := children(t); len(left) > 0 {
+		nothingLeft()
+		if left := processesOf(h); len(left) > 0 {
 			t.Errorf("processes are left: %v", left)
 		}
 		if left, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(left) > 0 {
 			t.Errorf("sockets are left: %v, %v", left, err)
-		}
-		if n := openFiles(t); n > fds {
-			t.Errorf("%d files are open, there were %d", n, fds)
 		}
 		if t.Failed() {
 			t.Logf("the log:\n%s", log)
 		}
 	})
 	return h, log
+}
+
+// A fileSum is the checksum of a file.
+type fileSum struct {
+	who identity
+	sum string
+}
+
+// know has a host know the checksum, which otherwise each finds out anew.
+func (f fileSum) know(h *Host) { h.sums.known.Store(f.who, f.sum) }
+
+// selfSum returns that of the test program.
+func selfSum(t testing.TB) fileSum {
+	t.Helper()
+	one, err := onceSelfSum()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return one
+}
+
+var onceSelfSum = sync.OnceValues(func() (one fileSum, err error) {
+	path, err := os.Executable()
+	if err != nil {
+		return one, err
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return one, err
+	}
+	defer func() { _ = file.Close() }() // read only
+	if one.who, err = identify(file); err == nil {
+		one.sum, err = sumFile(context.Background(), file)
+	}
+	return one, err
+})
+
+// nothingNew returns a function that fails the test when this process has more goroutines, children
+// or open files than now.
+func nothingNew(t testing.TB) func() {
+	t.Helper()
+	running := goleak.IgnoreCurrent()
+	before, err := openFiles()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		goleak.VerifyNone(t, running)
+		if left := children(); len(left) > 0 {
+			t.Errorf("processes are left: %v", left)
+		}
+		if n, err := openFiles(); err != nil || n > before {
+			t.Errorf("%d files are open, there were %d; %v", n, before, err)
+		}
+	}
 }
 
 // socketsAt returns a directory with a path short enough for sockets.
@@ -128,23 +262,15 @@ func startSet(t testing.TB, h *Host, specs ...Spec) *Set {
 	return set
 }
 
-func openFiles(t testing.TB) int {
-	t.Helper()
+func openFiles() (int, error) {
 	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(entries)
+	return len(entries), err
 }
 
 // children returns the processes whose parent is the test, dead ones that are not reaped
 // among them.
-func children(t testing.TB) []string {
-	t.Helper()
-	stats, err := filepath.Glob("/proc/[0-9]*/stat")
-	if err != nil {
-		t.Fatal(err)
-	}
+func children() []string {
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is sound
 	var all []string
 	for _, path := range stats {
 		b, err := os.ReadFile(path)
@@ -158,6 +284,32 @@ func children(t testing.TB) []string {
 		}
 	}
 	return all
+}
+
+// processesOf returns the living processes that have the directory of the host's sockets in their
+// environment: its plugins and what these have started.
+func processesOf(h *Host) []string {
+	paths, _ := filepath.Glob("/proc/[0-9]*/environ") // the pattern is sound
+	var all []string
+	for _, path := range paths {
+		b, err := os.ReadFile(path)
+		if err == nil && bytes.Contains(b, []byte(socketDirVariable+"="+h.sockets.path)) {
+			all = append(all, path)
+		}
+	}
+	return all
+}
+
+// writeProgram writes an executable file. A parallel test that forks meanwhile would hold the file open
+// until it executes its own program, and the kernel executes no file that is open for writing
+// (golang/go#22315); so no test forks while the file is open.
+func writeProgram(t testing.TB, path string, content []byte) {
+	t.Helper()
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	if err := os.WriteFile(path, content, 0o755); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // eventually waits for something that other processes bring about.

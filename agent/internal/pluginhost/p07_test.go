@@ -29,13 +29,12 @@ func copyOf(t testing.TB, behind string) string {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "plugin")
-	if err := os.WriteFile(path, append(b, behind...), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	writeProgram(t, path, append(b, behind...))
 	return path
 }
 
 func TestP07AnotherChecksumIsRefused(t *testing.T) {
+	besideOthers(t)
 	h, _ := newTestHost(t, nil)
 	path := copyOf(t, "")
 	spec := Spec{Name: "a", Validator: "echo", Path: path, Args: []string{"plugin", "good"}, Checksum: sumOf(t, path)}
@@ -57,14 +56,13 @@ func TestP07AnotherChecksumIsRefused(t *testing.T) {
 // The file is written over and renamed away as fast as can be while plugins are started from
 // it: a start fails, or runs the very bytes that were asked for.
 func TestP07SwappedBetweenCheckAndExec(t *testing.T) {
+	besideOthers(t)
 	h, _ := newTestHost(t, nil)
 	dir := t.TempDir()
 	path, other := filepath.Join(dir, "plugin"), filepath.Join(dir, "other")
 	sound := fmt.Appendf(nil, "#!/bin/sh\nexec %s plugin good\n", self(t))
 	evil := fmt.Appendf(nil, "#!/bin/sh\n>%s/evil; exec %s plugin good\n", dir, self(t))
-	if err := os.WriteFile(path, sound, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	writeProgram(t, path, sound)
 	sum := sumOf(t, path)
 	stop := make(chan struct{})
 	var swapping sync.WaitGroup
@@ -109,6 +107,7 @@ func TestP07SwappedBetweenCheckAndExec(t *testing.T) {
 // What replaces a crashed process is the program that was checked, whatever has become of
 // its file since.
 func TestP07RestartsRunTheCheckedProgram(t *testing.T) {
+	besideOthers(t)
 	h, _ := newTestHost(t, atOnce)
 	path := copyOf(t, "checked")
 	set := startSet(t, h, Spec{Name: "a", Validator: "crash", Settings: []byte(`{"step":3}`), Path: path,
@@ -125,7 +124,9 @@ func TestP07RestartsRunTheCheckedProgram(t *testing.T) {
 
 // Without a checksum in the config the status shows that of the file, for people to compare.
 func TestP07TheChecksumIsShown(t *testing.T) {
+	besideOthers(t)
 	h, _ := newTestHost(t, nil)
+	h.sums.known.Clear()
 	path := copyOf(t, "")
 	set := startSet(t, h, Spec{Name: "a", Validator: "echo"},
 		Spec{Name: "b", Validator: "echo", Path: path, Args: []string{"plugin", "good"}})

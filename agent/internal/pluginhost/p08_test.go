@@ -12,13 +12,13 @@ import (
 // A plugin that exits as soon as it is started is started less and less often, and steps are
 // refused at once and do not wait for it.
 func TestP08CrashLoop(t *testing.T) {
-	h, _ := newTestHost(t, func(o *Options) { o.BackoffMin, o.BackoffMax = 20*time.Millisecond, time.Minute })
+	besideOthers(t)
+	const backoffMin = 5 * time.Millisecond
+	h, _ := newTestHost(t, func(o *Options) { o.BackoffMin, o.BackoffMax = backoffMin, time.Minute })
 	dir := t.TempDir()
 	path, broken, starts := filepath.Join(dir, "plugin"), filepath.Join(dir, "broken"), filepath.Join(dir, "starts")
 	script := fmt.Sprintf("#!/bin/sh\necho x >>%s\n[ -e %s ] && exit 1\nexec %s plugin good\n", starts, broken, self(t))
-	if err := os.WriteFile(path, []byte(script), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	writeProgram(t, path, []byte(script))
 	set := startSet(t, h, Spec{Name: "a", Validator: "crash", Settings: []byte(`{"step":3}`), Path: path})
 	g := set.Groups()[0]
 	passes(t, g, 1)
@@ -26,7 +26,7 @@ func TestP08CrashLoop(t *testing.T) {
 		t.Fatal(err)
 	}
 	began := time.Now()
-	within(t, 50*time.Millisecond, g, 3)
+	within(t, patience, g, 3) // until it is refused
 	eventually(t, "the breaker opens", func() bool { return set.Status()[0].Refusing })
 	refused := time.Now()
 	a := within(t, patience, g, 1)[0]
@@ -42,14 +42,14 @@ func TestP08CrashLoop(t *testing.T) {
 		t.Errorf("status = %+v: %s", st, st.Trouble())
 	}
 	eventually(t, "a few more starts", func() bool { return set.Status()[0].Failures >= breakAfter+3 })
-	// After n failures at least 20 ms * (2^(n-1) - 1) have passed.
+	// After n failures at least backoffMin * (2^(n-1) - 1) have passed.
 	b, err := os.ReadFile(starts)
 	if err != nil {
 		t.Fatal(err)
 	}
 	n, least := len(b)/2-1, time.Duration(0) // less the first, which was sound
 	for i := range n - 2 {
-		least += 20 * time.Millisecond << i
+		least += backoffMin << i
 	}
 	if took := time.Since(began); took < least {
 		t.Errorf("%d starts in %v, want %v at least", n, took, least)

@@ -24,9 +24,9 @@ import (
 // bombProcesses is what the plugin with the bomb may add to its user's processes.
 const bombProcesses = 64
 
-// strangerUID is a user who has no processes before the test, where root can be anybody: the
-// kernel does not hold root to the limit.
-const strangerUID = 54321
+// strangerUID is a user who has no processes before the test, not even those of another run of it,
+// where root can be anybody: the kernel does not hold root to the limit.
+var strangerUID = uint32(54321 + os.Getpid()%10_000)
 
 // bomb starts processes until it cannot, or has started far too many.
 func bomb(context.Context) {
@@ -45,7 +45,7 @@ func TestP09ForkBomb(t *testing.T) {
 	agent := exec.Command("/proc/self/exe", "agent", dir, "bombed")
 	agent.Stderr = os.Stderr
 	if os.Geteuid() == 0 {
-		if err := os.Chown(dir, strangerUID, strangerUID); err != nil {
+		if err := os.Chown(dir, int(strangerUID), int(strangerUID)); err != nil {
 			t.Fatal(err)
 		}
 		agent.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: strangerUID, Gid: strangerUID}}
@@ -185,6 +185,7 @@ func TestP09ForkBombOfRootThatScatters(t *testing.T) {
 // The processes that others had, and have no more, are not the plugin's to have: it starts as many
 // as have ended elsewhere, and the machine as a whole has no more than before.
 func TestP09ForkBombOfRootWhileOthersEnd(t *testing.T) {
+	besideOthers(t)
 	const many = 4 * bombProcesses
 	others := exec.Command("/bin/sh", "-c", fmt.Sprintf("trap : TERM; for i in $(seq %d); do sleep 3601 & done; echo there; wait; wait", many))
 	others.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -230,12 +231,11 @@ func TestP09ForkBombOfRootWhileOthersEnd(t *testing.T) {
 // The limits hold from before the first instruction: a script of one line, which the kernel
 // has hardly begun to run, already finds them.
 func TestP09LimitsAreThereFromTheStart(t *testing.T) {
+	besideOthers(t)
 	h, log := newTestHost(t, nil)
 	path := filepath.Join(t.TempDir(), "plugin")
 	script := fmt.Sprintf("#!/bin/sh\necho open files: $(ulimit -n) >&2\nexec %s plugin good\n", self(t))
-	if err := os.WriteFile(path, []byte(script), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	writeProgram(t, path, []byte(script))
 	const starts = 5
 	for range starts {
 		set := startSet(t, h, Spec{Name: "a", Validator: "echo", Path: path, Limits: Limits{OpenFiles: 333}})

@@ -44,12 +44,13 @@ func main() {
 // A plugin that takes memory without end dies of its limit; the step that made it do so is
 // undecided, and the next process judges on.
 func TestP10MemoryHog(t *testing.T) {
+	besideOthers(t)
 	dir := t.TempDir()
 	source, program := filepath.Join(dir, "hog.go"), filepath.Join(dir, "hog")
 	if err := os.WriteFile(source, []byte(hog), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	build := exec.Command("go", "build", "-o", program, source)
+	build := exec.Command("go", "build", "-ldflags=-s -w", "-o", program, source)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)

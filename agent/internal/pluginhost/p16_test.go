@@ -12,10 +12,11 @@ import (
 // What follows the validators in force is tried whole beside them; when it fails, they have
 // seen nothing of it.
 func TestP16TheNewOneFailsAndTheOldServes(t *testing.T) {
+	besideOthers(t)
 	h, _ := newTestHost(t, func(o *Options) { o.StartTimeout = patience })
 	old := startSet(t, h, Spec{Name: "a", Validator: "writes-1"},
 		Spec{Name: "b", Validator: "counter", Path: self(t), Args: []string{"plugin", "good"}})
-	c := newCrowd(t, old.Groups()[1], 8)
+	c := newCrowd(t, old.Groups()[1], 8, pausing(5*time.Millisecond))
 	for name, test := range map[string]struct {
 		spec Spec
 		want string
@@ -34,7 +35,7 @@ func TestP16TheNewOneFailsAndTheOldServes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			limit := patience
 			if test.spec.Validator == "hang" {
-				limit = 2 * time.Second // of which it takes all
+				limit = time.Second // of which it takes all
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), limit)
 			defer cancel()
@@ -53,6 +54,7 @@ func TestP16TheNewOneFailsAndTheOldServes(t *testing.T) {
 
 // What takes the state goes on where the old one was, and is of another process.
 func TestP16TheNewOneGoesOn(t *testing.T) {
+	besideOthers(t)
 	h, _ := newTestHost(t, nil)
 	old := startSet(t, h, Spec{Name: "a", Validator: "counter"}, Spec{Name: "b", Validator: "writes-1"})
 	next, err := h.Follow(t.Context(), old, []Spec{{Name: "a", Validator: "counter"}, {Name: "c", Validator: "writes-2"}})
@@ -71,7 +73,8 @@ func TestP16TheNewOneGoesOn(t *testing.T) {
 
 // Validators in force that are down do not keep others from following them.
 func TestP16TheOldOneIsDown(t *testing.T) {
-	h, _ := newTestHost(t, nil)
+	besideOthers(t)
+	h, _ := newTestHost(t, func(o *Options) { o.PingTimeout = pingTimeout })
 	old := startSet(t, h, Spec{Name: "a", Validator: "counter"})
 	freeze(t, old)
 	next, err := h.Follow(t.Context(), old, []Spec{{Name: "a", Validator: "counter"}})
@@ -84,6 +87,7 @@ func TestP16TheOldOneIsDown(t *testing.T) {
 
 // Nor does one that never answers: it is what people want to replace.
 func TestP16TheOldOneHangs(t *testing.T) {
+	besideOthers(t)
 	h, _ := newTestHost(t, nil)
 	old := startSet(t, h, Spec{Name: "a", Validator: "second-hangs"},
 		Spec{Name: "b", Validator: "counter", Path: self(t), Args: []string{"plugin", "good"}})
@@ -97,6 +101,7 @@ func TestP16TheOldOneHangs(t *testing.T) {
 
 // Who is slow may follow, and be followed by, somebody as slow; it is not taken to hang.
 func TestP16BothAreSlow(t *testing.T) {
+	besideOthers(t)
 	h, _ := newTestHost(t, nil)
 	slow := Spec{Name: "a", Validator: "dawdles"}
 	old := startSet(t, h, slow)

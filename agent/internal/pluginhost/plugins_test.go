@@ -19,6 +19,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/judge"
 	"github.com/stepagent/stepagent/plugins/sdk"
 	"github.com/stepagent/stepagent/plugins/validator"
 )
@@ -46,6 +47,11 @@ func echo(context.Context, validator.Session, validator.Step) (validator.Verdict
 	return validator.PassWith(nil), nil
 }
 
+// mirror says in its verdict what data and what state it got.
+func mirror(_ context.Context, s validator.Session, step validator.Step) (validator.Verdict, error) {
+	return validator.Verdict{Outcome: validator.Pass, Detail: fmt.Sprintf("%s after %x", step.Data, s.State)}, nil
+}
+
 // at returns a validator that does something at one step, named by its settings, and passes
 // the others.
 func at(do func(ctx context.Context)) validator.Factory {
@@ -65,11 +71,21 @@ func at(do func(ctx context.Context)) validator.Factory {
 	}
 }
 
+// isProbe reports whether a step is of a self-test or a rehearsal. In these tests no other step has
+// its timeout.
+func isProbe(step validator.Step) bool {
+	_, one := probe(0, judge.Expectation{})
+	return step.Timeout == one.Timeout
+}
+
 // flaky passes a step when it sees it first, and fails it from then on.
 func flaky() rule {
 	var seen sync.Map
-	return func(_ context.Context, s validator.Session, step validator.Step) (validator.Verdict, error) {
-		if _, again := seen.LoadOrStore(step.ID, true); again && s.ID != probeSession {
+	return func(_ context.Context, _ validator.Session, step validator.Step) (validator.Verdict, error) {
+		if isProbe(step) {
+			return validator.PassWith(nil), nil
+		}
+		if _, again := seen.LoadOrStore(step.ID, true); again {
 			return validator.FailWith(validator.RuleBroken, "now and then", nil), nil
 		}
 		return validator.PassWith(nil), nil
@@ -92,10 +108,19 @@ func secondDawdles() rule {
 	var asked atomic.Int64
 	return func(ctx context.Context, s validator.Session, step validator.Step) (validator.Verdict, error) {
 		if asked.Add(1) > 2 {
-			time.Sleep(shadowTime + 2*hungTime)
+			time.Sleep(2*hungTime + lateTime)
 		}
 		return echo(ctx, s, step)
 	}
+}
+
+// dawdles is slow at the second and the third step of a session, so that the rehearsal of the old
+// validators takes longer than rehearsalTime. The self-test is the first step.
+func dawdles(ctx context.Context, s validator.Session, step validator.Step) (validator.Verdict, error) {
+	if s.Position == 1 || s.Position == 2 {
+		time.Sleep(rehearsalTime * 11 / 20)
+	}
+	return echo(ctx, s, step)
 }
 
 // writes passes and leaves a state of a version, and is undecided on one of another.
@@ -148,7 +173,9 @@ func bundled() sdk.Plugin {
 	forever := make(chan struct{})
 	return sdk.Plugin{Name: "bundled", Version: "1.2.3", Validators: []sdk.Validator{
 		{Name: "echo", Version: "1", Summary: "passes", New: always(rule(echo))},
+		{Name: "tells", New: newTells},
 		{Name: "mirror", New: always(rule(mirror))},
+		{Name: "counter-declared", New: always(declaredCounter{})},
 		{Name: "counter", Version: "1", Summary: "counts", New: always(counter{})},
 		{Name: "crash", New: at(func(context.Context) { os.Exit(3) })},
 		{Name: "crash-loudly", New: at(func(context.Context) {
@@ -176,12 +203,10 @@ func bundled() sdk.Plugin {
 		{Name: "gush", New: always(&gush{})},
 		{Name: "meddle", New: always(rule(meddle))},
 		{Name: "flaky", New: always(flaky())},
+		{Name: "flaky-declared", New: always(declared{flaky(), validator.InputStepID | validator.InputTimeout})},
 		{Name: "second-hangs", New: always(secondHangs(forever))},
 		{Name: "second-dawdles", New: always(secondDawdles())},
-		{Name: "dawdles", New: always(rule(func(ctx context.Context, s validator.Session, step validator.Step) (validator.Verdict, error) {
-			time.Sleep(rehearsalTime / 2)
-			return echo(ctx, s, step)
-		}))},
+		{Name: "dawdles", New: always(rule(dawdles))},
 		{Name: "writes-1", New: always(writes("1"))},
 		{Name: "writes-2", New: always(writes("2"))},
 		{Name: "environment", New: always(rule(func(context.Context, validator.Session, validator.Step) (validator.Verdict, error) {
@@ -251,7 +276,7 @@ func misbehave(kind string) {
 		}
 		serveBundled()
 	case "scatters", "scatters-orphans":
-		for range 4 * bombProcesses {
+		for range 2 * bombProcesses {
 			child := exec.Command("/bin/sleep", nap(os.Getppid()))
 			if kind == "scatters-orphans" {
 				child = exec.Command("/bin/sh", "-c", "/bin/sleep "+nap(os.Getppid())+" &")

@@ -12,8 +12,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/stepagent/stepagent/agent/internal/sched"
 )
 
 // drainTime is how long the output of a process that has ended is still read. What it wrote
@@ -78,8 +76,8 @@ func (p *process) start() error {
 // live runs the program from its start to its end, on a thread of its own. To the kernel the
 // parent is the thread and not the agent: Pdeathsig strikes when the thread that started the
 // process ends, which the runtime lets idle threads do (golang/go#27505). So this thread does
-// nothing else for as long as the process lives. It is confined with it, gives way with it, and ends
-// with this goroutine, as it is not unlocked.
+// nothing else for as long as the process lives. It is confined with it, and ends with this goroutine,
+// as it is not unlocked.
 func (p *process) live(started chan<- error) {
 	runtime.LockOSThread()
 	if unix.Gettid() == os.Getpid() {
@@ -94,7 +92,6 @@ func (p *process) live(started chan<- error) {
 		return
 	}
 	p.confined = confine() == nil
-	sched.GiveWay() // what the agent has written is not all that it will write
 	reading, err := p.execute()
 	started <- err
 	if err == nil {

@@ -131,7 +131,7 @@ func (p *program) close() {
 // sumFile returns the checksum of what the file holds. It gives up when the context ends.
 func sumFile(ctx context.Context, file io.Reader) (string, error) {
 	hash := sha256.New()
-	for chunk := make([]byte, 1<<20); ; {
+	for chunk := make([]byte, 64<<10); ; {
 		n, err := file.Read(chunk)
 		_, _ = hash.Write(chunk[:n]) // never fails
 		if errors.Is(err, io.EOF) {

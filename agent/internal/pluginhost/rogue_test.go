@@ -66,13 +66,11 @@ type roguePlugin struct {
 	goplugin.NetRPCUnsupportedPlugin
 	validatorv1.UnimplementedValidatorServiceServer
 	rogue rogue
-	data  bool          // it has a data path
 	conns chan net.Conn // holds the gRPC connection
 }
 
 func newRogue(r rogue) *roguePlugin {
-	kind, data := strings.CutPrefix(string(r), onDataPath)
-	return &roguePlugin{rogue: rogue(kind), data: data, conns: make(chan net.Conn, 1)}
+	return &roguePlugin{rogue: r, conns: make(chan net.Conn, 1)}
 }
 
 func (p *roguePlugin) GRPCServer(_ *goplugin.GRPCBroker, s *grpc.Server) error {
@@ -113,7 +111,26 @@ func (p *roguePlugin) Configure(_ context.Context, r *validatorv1.ConfigureReque
 	case "exits-in-configure":
 		os.Exit(4)
 	}
-	return &validatorv1.ConfigureResponse{Results: make([]*validatorv1.InstanceResult, len(r.GetInstances()))}, nil
+	results := make([]*validatorv1.InstanceResult, len(r.GetInstances()))
+	for i, in := range r.GetInstances() {
+		results[i] = p.declare(in)
+	}
+	return &validatorv1.ConfigureResponse{Results: results}, nil
+}
+
+// declare says what a validator reads, in the rogue that records what it is sent.
+func (p *roguePlugin) declare(in *validatorv1.Instance) *validatorv1.InstanceResult {
+	if p.rogue != "records" {
+		return &validatorv1.InstanceResult{}
+	}
+	reads, declares, err := decodeReads(in.GetSettingsJson())
+	if err != nil {
+		return &validatorv1.InstanceResult{Problems: []*validatorv1.Problem{{Problem: err.Error()}}}
+	}
+	if !declares {
+		return &validatorv1.InstanceResult{}
+	}
+	return &validatorv1.InstanceResult{Reads: sdk.EncodeReads(reads)}
 }
 
 func (p *roguePlugin) Judge(stream validatorv1.ValidatorService_JudgeServer) error {
@@ -129,7 +146,7 @@ func (p *roguePlugin) Judge(stream validatorv1.ValidatorService_JudgeServer) err
 		}
 		probed := false
 		for _, call := range r.GetCalls() {
-			probed = call.GetSession().GetId() == probeSession
+			probed = isProbeCall(call)
 			if p.rogue == "ends-with-a-novel" && !probed {
 				return status.Error(codes.Unavailable, strings.Repeat("once \x1b[31m upon ", 10_000))
 			}
@@ -150,6 +167,12 @@ func (p *roguePlugin) Judge(stream validatorv1.ValidatorService_JudgeServer) err
 	}
 }
 
+// isProbeCall is isProbe for a step on its way.
+func isProbeCall(call *validatorv1.StepCall) bool {
+	_, _, step := sdk.DecodeCall(call)
+	return isProbe(step)
+}
+
 func (p *roguePlugin) answers(call *validatorv1.StepCall) []*validatorv1.StepVerdicts {
 	pass := &validatorv1.Verdict{Outcome: validatorv1.Outcome_OUTCOME_PASS}
 	verdicts := make([]*validatorv1.Verdict, len(call.GetStates()))
@@ -157,7 +180,7 @@ func (p *roguePlugin) answers(call *validatorv1.StepCall) []*validatorv1.StepVer
 		verdicts[i] = pass
 	}
 	answer := &validatorv1.StepVerdicts{Call: call.GetCall(), Verdicts: verdicts}
-	if call.GetSession().GetId() == probeSession {
+	if isProbeCall(call) {
 		if p.rogue == "fails-the-self-test" {
 			pass.Outcome = 7
 		}
@@ -182,6 +205,8 @@ func (p *roguePlugin) answers(call *validatorv1.StepCall) []*validatorv1.StepVer
 		pass.Outcome = 7
 	case "huge-state":
 		pass.State = make([]byte, validator.MaxStateBytes+1)
+	case "records":
+		pass.Detail = recorded(call)
 	case "late":
 		time.Sleep(time.Until(time.Now().Add(time.Duration(call.GetBudgetNs()) + 50*time.Millisecond)))
 	}

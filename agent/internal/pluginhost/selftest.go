@@ -13,10 +13,6 @@ import (
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
-// probeSession names the sessions of self-tests in what plugins print. No verdict depends on
-// the name of a session.
-const probeSession = "self-test"
-
 const (
 	// selfTestTime is how long a verdict may take in a self-test or a rehearsal.
 	selfTestTime = 5 * time.Second
@@ -44,7 +40,7 @@ func probe(position int, expects judge.Expectation) (validator.Session, validato
 	if position > 0 {
 		step.Gap = validator.Wait{Duration: second, Declared: true}
 	}
-	return validator.Session{ID: probeSession, Position: position, Steps: 10}, step
+	return validator.Session{Position: position, Steps: 10}, step
 }
 
 // selfTest has one step judged. What the verdict is does not matter, and a validator may be
@@ -136,7 +132,7 @@ func (s *Set) scenes(ctx context.Context) []scene {
 func (s *supervisor) try(ctx context.Context, sc scene) ([]judge.Answer, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, selfTestTime, errNoVerdict)
 	defer cancel()
-	return s.group.answers(ctx, judge.Call{Session: sc.session, States: inherited(s.group, sc.states), Step: sc.step})
+	return s.group.Again(ctx, judge.Call{Session: sc.session, States: inherited(s.group, sc.states), Step: sc.step})
 }
 
 // inherits puts the step to the validators of one process with what they inherit. Whoever is

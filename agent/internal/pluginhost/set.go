@@ -19,7 +19,7 @@ type Set struct {
 func (s *Set) Groups() []judge.Group {
 	groups := make([]judge.Group, len(s.supervisors))
 	for i, v := range s.supervisors {
-		groups[i] = v.group
+		groups[i] = v.cache
 	}
 	return groups
 }

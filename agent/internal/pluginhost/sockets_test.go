@@ -11,6 +11,7 @@ import (
 )
 
 func TestAgentsShareTheSocketDir(t *testing.T) {
+	besideOthers(t)
 	dir := filepath.Join(socketsAt(t), "made")
 	const rounds = 50 // starting at the same moment takes luck
 	for range rounds {
@@ -145,15 +146,17 @@ func TestRemoveTree(t *testing.T) {
 // However many directories stand in each other, the removal of them ends in time, and what is left
 // the next one finds.
 func TestRemoveDeepTree(t *testing.T) {
+	besideOthers(t)
 	dir := filepath.Join(t.TempDir(), "dir")
 	if err := os.MkdirAll(filepath.Join(dir, "1"), 0o700); err != nil { // a name that the removal gives as well
 		t.Fatal(err)
 	}
-	const levels = 3000 // more than a path can name
-	next := filepath.Join(dir, "next")
-	for range levels {
+	const levels = 600 // more than a path can name
+	next, names := filepath.Join(dir, "next"), []string{"1", strings.Repeat("x", 32)}
+	for n := range levels {
 		err := errors.Join(os.Mkdir(next, 0o700), os.WriteFile(filepath.Join(next, "2"), nil, 0o600),
-			os.Rename(filepath.Join(dir, "1"), filepath.Join(next, "1")), os.Rename(next, filepath.Join(dir, "1")))
+			os.Rename(filepath.Join(dir, "1"), filepath.Join(next, names[n%len(names)])),
+			os.Rename(next, filepath.Join(dir, "1")))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/stepagent/stepagent/agent/internal/verdictcache"
 	"github.com/stepagent/stepagent/plugins/sdk"
 )
 
@@ -26,9 +27,12 @@ type Spec struct {
 	Settings []byte
 	// Limits bound the process. Neighbours that are to share one must have the same.
 	Limits Limits
-	// ShadowEvery has one step in so many judged twice, to find validators that do not always
-	// say the same; 0 for none. Of neighbours that share a process the first's counts.
-	ShadowEvery int
+	// Cache says which verdicts are kept and judged again. Of neighbours that share a process the
+	// first's counts; the bytes are those of the whole set.
+	Cache verdictcache.Options
+	// SendAll sends inputs that are not declared too, to see whether they make a difference. It is
+	// for a plugin that is examined.
+	SendAll bool
 }
 
 // A SpecError says what is wrong with one Spec.

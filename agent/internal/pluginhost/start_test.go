@@ -14,13 +14,12 @@ import (
 
 // Whatever is wrong with a plugin's program, one line says so and what to do.
 func TestP06NoPluginIsDiagnosed(t *testing.T) {
+	besideOthers(t)
 	h, _ := newTestHost(t, func(o *Options) { o.StartTimeout = patience })
 	dir := t.TempDir()
 	write := func(name, content string) string {
 		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(content), 0o755); err != nil {
-			t.Fatal(err)
-		}
+		writeProgram(t, path, []byte(content))
 		return path
 	}
 	for name, test := range map[string]struct {
@@ -85,9 +84,7 @@ func TestP06TheFileIsAnotherOneAfterTheStart(t *testing.T) {
 	h, _ := newTestHost(t, nil)
 	path := filepath.Join(t.TempDir(), "plugin")
 	script := fmt.Sprintf("#!/bin/sh\nrm %[1]s\nmkfifo %[1]s\nexec %s plugin good\n", path, self(t))
-	if err := os.WriteFile(path, []byte(script), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	writeProgram(t, path, []byte(script))
 	want := sumOf(t, path)
 	set := startSet(t, h, Spec{Name: "a", Validator: "echo", Path: path})
 	passes(t, set.Groups()[0], 1)
@@ -116,6 +113,7 @@ func TestP06NoFileIsLeftToOpen(t *testing.T) {
 }
 
 func TestP06NeverReady(t *testing.T) {
+	besideOthers(t)
 	h, _ := newTestHost(t, func(o *Options) { o.StartTimeout = 300 * time.Millisecond })
 	for _, kind := range []string{"silent", "hangs-in-configure"} {
 		_, err := h.Start(t.Context(), []Spec{{Name: "a", Validator: "v", Path: self(t), Args: []string{"plugin", kind}}})
@@ -123,7 +121,7 @@ func TestP06NeverReady(t *testing.T) {
 			"was not ready in time: more than 300ms have passed") {
 			t.Errorf("%s: got %+v", kind, all)
 		}
-		if left := children(t); len(left) > 0 {
+		if left := processesOf(h); len(left) > 0 {
 			t.Errorf("%s: still there: %v", kind, left)
 		}
 	}
@@ -135,9 +133,7 @@ func TestP06Permissions(t *testing.T) {
 		if err := os.Mkdir(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(path, nil, 0o755); err != nil {
-			t.Fatal(err)
-		}
+		writeProgram(t, path, nil)
 		return path
 	}
 	must := func(t *testing.T, err error) {

@@ -3,6 +3,8 @@ package pluginhost
 import (
 	"fmt"
 	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/verdictcache"
 )
 
 // State says what a process is doing.
@@ -45,13 +47,17 @@ type Status struct {
 	Retry    time.Time `json:"retry,omitzero"`
 	// Refusing says that the breaker is open: steps are refused at once.
 	Refusing bool `json:"refusing"`
-	// Steps is how many steps were put to the validators, and Errors how many of them some
-	// validator gave no verdict for.
+	// Steps is how many steps the validators judged, by a verdict that was kept or by a call, and
+	// Errors how many of them some validator gave no verdict for.
 	Steps  uint64 `json:"steps"`
 	Errors uint64 `json:"errors"`
-	// Differing is how many steps got two different verdicts when they were judged twice.
-	Differing uint64  `json:"differing"`
-	Latency   Latency `json:"latency"`
+	// Reads are the names of the inputs that the validators are sent; nil where one of them has
+	// not declared what it reads, and all are sent.
+	Reads []string `json:"reads"`
+	// Kept says which verdicts are kept.
+	Kept verdictcache.Status `json:"kept"`
+	// Latency is that of the calls.
+	Latency Latency `json:"latency"`
 	// LastError says why the last process was lost; empty when none was.
 	LastError string `json:"last_error,omitempty"`
 }
@@ -64,8 +70,8 @@ func (s Status) Trouble() string {
 			s.Failures, s.Retry.Format(time.TimeOnly), s.LastError)
 	case s.State == BackingOff || s.State == Starting:
 		return fmt.Sprintf("steps wait for the next process: the last one: %s", s.LastError)
-	case s.Differing > 0:
-		return fmt.Sprintf("%d steps got two different verdicts when they were judged twice", s.Differing)
+	case s.Kept.Differing > 0:
+		return fmt.Sprintf("%d steps got two different verdicts when they were judged twice; no verdicts are kept", s.Kept.Differing)
 	default:
 		return ""
 	}
@@ -91,10 +97,13 @@ func (s *supervisor) status() Status {
 		Validators: s.group.names, Checksum: checksum,
 		Plugin: s.instance.name, Version: s.instance.version,
 		Path: s.instance.path, Started: s.instance.started,
-		Restarts: s.restarts, Steps: s.group.steps.Load(), Errors: s.group.errors.Load(),
-		Differing: s.group.shadows.differ.Load(), Latency: s.group.took.summary(),
+		Restarts: s.restarts, Errors: s.group.errors.Load(), Kept: s.cache.Status(), Latency: s.group.took.summary(),
 		State: s.state, LastError: s.lastErr, Failures: s.failures,
 		Refusing: s.group.phase.Load().refusal != nil,
+	}
+	st.Steps = st.Kept.Hits + s.group.steps.Load()
+	if s.instance.declared {
+		st.Reads = append([]string{}, s.instance.reads.Names()...)
 	}
 	switch s.state {
 	case Serving:

@@ -42,7 +42,7 @@ func TestP11StopIsBounded(t *testing.T) {
 			Args: []string{"plugin", "grandchild"}}, do: oneStep},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h, _ := newTestHost(t, nil)
+			h, _ := newTestHost(t, func(o *Options) { o.StopTimeout = 100 * time.Millisecond })
 			test.spec.Name = "a"
 			if test.spec.Args != nil {
 				test.spec.Path = self(t)
@@ -57,7 +57,7 @@ func TestP11StopIsBounded(t *testing.T) {
 			if ctx.Err() != nil {
 				t.Error("Close did not return by itself")
 			}
-			if left := children(t); len(left) > 0 {
+			if left := children(); len(left) > 0 {
 				t.Errorf("still there: %v", left)
 			}
 			if left := dirEntries(t, h.sockets.path); len(left) > 0 {
@@ -108,6 +108,7 @@ func TestCloseAnswersStepsThatWait(t *testing.T) {
 // A signal to the whole group, such as a service manager sends, does not take the validators
 // away while the agent lives.
 func TestSignalsToThePluginAreTheAgentsBusiness(t *testing.T) {
+	besideOthers(t)
 	h, _ := newTestHost(t, nil)
 	set := startSet(t, h, Spec{Name: "a", Validator: "echo"})
 	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {

@@ -56,7 +56,9 @@ func (s *sum) stop() {
 
 func identify(file *os.File) (identity, error) {
 	var st unix.Stat_t
-	err := unix.Fstat(int(file.Fd()), &st)
+	if err := unix.Fstat(int(file.Fd()), &st); err != nil {
+		return identity{}, err
+	}
 	//nolint:unconvert // the types differ between architectures
-	return identity{uint64(st.Dev), uint64(st.Ino), uint64(st.Size), st.Mtim, st.Ctim}, err
+	return identity{uint64(st.Dev), uint64(st.Ino), uint64(st.Size), st.Mtim, st.Ctim}, nil
 }

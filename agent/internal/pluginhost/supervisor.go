@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/verdictcache"
 )
 
 // A supervisor keeps one process running for a group. Only it starts and stops processes,
@@ -17,22 +19,24 @@ type supervisor struct {
 	members []member
 	program *program
 	group   *group
-	ctx     context.Context // ends when the set is closed
+	cache   *verdictcache.Cache // in front of the group
+	ctx     context.Context     // ends when the set is closed
 	cancel  context.CancelFunc
 	done    chan struct{}  // closed when nothing is left
 	ended   sync.WaitGroup // processes that are being taken down
 
 	mu       sync.Mutex // for what Status shows
 	state    State
-	instance *instance // the last one
+	instance *instance // the last one; written by the goroutine that starts processes alone
 	restarts uint64
 	lastErr  string
 	failures int       // processes in a row that were no good
 	retryAt  time.Time // when the next is started, in BackingOff
 }
 
-// supervise starts the process of a group and returns its supervisor.
-func supervise(ctx context.Context, h *Host, members []member) (*supervisor, error) {
+// supervise starts the process of a group and returns its supervisor. So many bytes of verdicts may
+// be kept.
+func supervise(ctx context.Context, h *Host, members []member, keptBytes int) (*supervisor, error) {
 	program, err := load(h, members)
 	if err != nil {
 		return nil, err
@@ -43,7 +47,9 @@ func supervise(ctx context.Context, h *Host, members []member) (*supervisor, err
 		return nil, err
 	}
 	s := &supervisor{host: h, members: members, program: program, group: newGroup(members, in.first), done: make(chan struct{})}
-	s.group.logger = s.logger()
+	o := members[0].Cache
+	o.Bytes, o.Logger = keptBytes, s.logger()
+	s.cache = verdictcache.New(s.group, o)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.serve(in)
 	go s.run(in)
@@ -64,7 +70,7 @@ func (s *supervisor) run(in *instance) {
 		case <-s.ctx.Done():
 			s.group.enter(&phase{closed: true})
 			in.stop(o.StopTimeout)
-			s.group.shadows.close()
+			s.cache.Close()
 			return
 		case <-in.process.exited:
 		case <-in.link.lost:
@@ -79,7 +85,7 @@ func (s *supervisor) run(in *instance) {
 		in = s.replace(&wait, last, cause)
 	}
 	s.group.enter(&phase{closed: true})
-	s.group.shadows.close()
+	s.cache.Close()
 }
 
 // replace starts processes until one serves. It returns nil when the set is closed first.
@@ -127,6 +133,9 @@ func (s *supervisor) backOff(wait *backoff, delay time.Duration, cause error) {
 
 // serve puts a process that is ready in force.
 func (s *supervisor) serve(in *instance) {
+	if last := s.instance; last == nil || !in.saysAs(last) {
+		s.cache.Reset(in.key())
+	}
 	s.mu.Lock()
 	if s.instance != nil {
 		s.restarts++

@@ -35,7 +35,7 @@ func (c *conn) account(o *Options, req protocol.Request, answer session.Answer, 
 		step.Fault = answer.Fault.Kind.String()
 	}
 	for _, g := range answer.Trace.Groups {
-		step.Groups = append(step.Groups, trail.Group{Validators: g.Names, Queue: trail.Seconds(g.Queue), Took: trail.Seconds(g.Took)})
+		step.Groups = append(step.Groups, trail.Group{Validators: g.Names, Queue: trail.Seconds(g.Queue), Took: trail.Seconds(g.Took), Kept: g.Kept})
 	}
 	return &account{to: o.Recorder, arrived: arrived, step: step}
 }

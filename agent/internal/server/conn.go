@@ -28,7 +28,8 @@ type conn struct {
 	// These are the goroutine's.
 	reader *protocol.Reader
 	unread []byte // came before the reader was made
-	wary   bool   // parks only when the client has been quiet for a while
+	wary   bool   // parks only when the client is quiet, or has been calm for calmSteps
+	calm   int    // steps in a row that a loop could have answered
 	stays  bool   // never parks
 
 	mu         sync.Mutex
@@ -62,7 +63,7 @@ const (
 	idle                 // its goroutine waits for the first byte of a message
 	reading              // its goroutine waits for the rest of one
 	parked               // a loop waits for a message
-	asked                // it is parked, and a message is being judged
+	looping              // it is parked, and the loop answers a message
 )
 
 // drainTime is how long the rest of a message may take to arrive once the agent is stopping,
@@ -156,7 +157,7 @@ func (c *conn) awaitMessage() awaited {
 		return ending
 	case c.reader.Buffered():
 		return arriving
-	case !c.wary && c.park():
+	case (!c.wary || c.calm >= calmSteps) && c.park():
 		return leaving
 	case !c.enter(idle, c.server.options.Load().IdleTimeout+c.quiet, 0):
 		c.refuseRest()
@@ -215,7 +216,7 @@ func (c *conn) drain() {
 		_ = c.nc.SetReadDeadline(time.Now().Add(drainTime))
 	case parked:
 		c.unpark(nil, nil)
-	case busy, asked:
+	case busy, looping:
 	}
 }
 
@@ -244,19 +245,33 @@ func (c *conn) handleMessage() bool {
 		noted.settle(sent)
 		return sent
 	}
+	return c.judge(req, arrived)
+}
+
+// judge has a request judged, which may take a while, and answers it; false ends the connection.
+func (c *conn) judge(req protocol.Request, arrived time.Time) bool {
 	c.quiet = min(req.Interval.Duration, session.MaxQuiet)
-	answer := c.sessions.Do(c.steps, req, arrived)
+	answer, ok := c.sessions.Try(req, arrived)
+	if c.calm++; !ok {
+		answer, c.calm = c.sessions.Do(c.steps, req, arrived), 0
+	}
+	noted := c.finish(&answer, req, arrived)
+	if answer.Fault != nil && !c.probing {
+		return c.misbehave(answer, req, arrived, noted)
+	}
+	sent := c.send(answer.Reply)
+	noted.settle(sent)
+	return sent
+}
+
+// finish completes an answer, counts it and opens its account.
+func (c *conn) finish(answer *session.Answer, req protocol.Request, arrived time.Time) *account {
+	o := c.server.options.Load()
 	if req.Client != "" {
 		answer.Reply.Agent = o.Agent
 	}
-	c.countUnjudged(answer)
-	noted := c.account(o, req, answer, arrived)
-	if answer.Fault == nil || c.probing {
-		sent := c.send(answer.Reply)
-		noted.settle(sent)
-		return sent
-	}
-	return c.misbehave(answer, req, arrived, noted)
+	c.countUnjudged(*answer)
+	return c.account(o, req, *answer, arrived)
 }
 
 func refusal(req protocol.Request, o *Options, detail string) protocol.Reply {
@@ -324,7 +339,7 @@ func (c *conn) cut() {
 	if c.closed {
 		return
 	}
-	if c.phase == asked {
+	if c.phase == looping {
 		c.hangUp()
 		return
 	}

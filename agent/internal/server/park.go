@@ -15,14 +15,19 @@ import (
 )
 
 // A connection that has nothing to do is parked: it has no goroutine, and an event loop waits
-// for its socket. The loop reads a message that comes whole and alone and has it judged without waiting,
-// and whoever has the answer writes it. For everything else the connection gets its goroutine
-// back: half a message or two, a message that is wrong, the end of the stream, a reply that
-// the socket does not take at once, a fault, a shutdown.
+// for its socket. The loop reads a message that comes whole and alone, has it judged if the
+// verdicts are at hand, and writes the reply. For everything else the connection gets its
+// goroutine back: half a message or two, a message that is wrong, the end of the stream, a step
+// that a validator must be asked about, a reply that the socket does not take at once, a fault, a
+// shutdown.
 
-// calmAfter is how long the client of a connection that was given back its goroutine must be
-// quiet before it is parked again: who sends in an unusual way once does so again.
-const calmAfter = 20 * time.Millisecond
+// A connection that was given back its goroutine is parked again once its client has been quiet for
+// calmAfter, or has made calmSteps steps in a row that a loop could have answered: what was unusual
+// once is so again, and parking costs as much as a step.
+const (
+	calmAfter = 20 * time.Millisecond
+	calmSteps = 32
+)
 
 // readBytes is how much a loop reads from one connection at once: a message that is longer is
 // not usual.
@@ -31,11 +36,14 @@ const readBytes = 4 << 10
 // errQuiet is what a Read returns when the client has been quiet for so long.
 var errQuiet = errors.New("the client is quiet")
 
-// A berth is what a parked connection has in the place of a goroutine.
+// A berth holds what a parked connection needs and one with a goroutine does not.
 type berth struct {
 	fd    int         // the socket; -1 when the connection is not parked
 	timer *time.Timer // goes off at reads, or before
-	again bool        // more came while a message was being judged
+	// These are the loop's, while it sends a reply.
+	arrived time.Time     // the message
+	next    time.Duration // quiet, once the reply is sent
+	noted   *account
 }
 
 // Read reads what the reader of messages wants, within what enter allows.
@@ -99,7 +107,7 @@ func (c *conn) park() bool {
 	c.nc, c.reader, c.out = nil, nil, nil
 	c.fd, c.phase = fd, parked
 	c.reads, c.writes = deadline{}, deadline{}
-	c.awaitIdle()
+	c.awaitIdle(time.Now())
 	if err := c.server.loops.Add(fd, c); err != nil {
 		c.stays = true // or it would be tried each time that its client is quiet
 		c.unpark(nil, nil)
@@ -108,9 +116,10 @@ func (c *conn) park() bool {
 	return true
 }
 
-// awaitIdle sets when the client has been idle for too long. The caller holds mu.
-func (c *conn) awaitIdle() {
-	at := time.Now().Add(c.server.options.Load().IdleTimeout + c.quiet)
+// awaitIdle sets when the client, which was not idle now, has been so for too long. The caller holds
+// mu.
+func (c *conn) awaitIdle(now time.Time) {
+	at := now.Add(c.server.options.Load().IdleTimeout + c.quiet)
 	c.reads.put(at, at, c.wakeAt)
 }
 
@@ -128,11 +137,11 @@ func (c *conn) wakeAt(t time.Time) error {
 func (c *conn) overdue() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.phase != parked && c.phase != asked || c.reads.told.IsZero() {
+	if c.phase != parked && c.phase != looping || c.reads.told.IsZero() {
 		return
 	}
 	now := time.Now()
-	if c.phase == asked {
+	if c.phase == looping {
 		c.reads.at = now.Add(c.server.options.Load().IdleTimeout) // counts from the reply, and is put then
 	}
 	if c.reads.early(now, c.reads.at, c.wakeAt) != nil {
@@ -146,112 +155,103 @@ func (c *conn) unpark(read []byte, first func() bool) {
 	c.server.loops.Remove(c.fd)
 	c.timer.Stop()
 	c.nc = newSocket(c.fd)
-	c.fd, c.phase, c.again = -1, busy, false
+	c.fd, c.phase = -1, busy
 	c.reads, c.writes = deadline{}, deadline{}
-	c.unread, c.wary = bytes.Clone(read), true
+	c.unread, c.wary, c.calm = bytes.Clone(read), true, 0
 	go c.goOn(first)
 }
 
-// Ready implements eventloop.Handler.
+// Ready implements eventloop.Handler: it reads a request, has it judged if that need not wait, and
+// has the reply sent.
 func (c *conn) Ready(round *eventloop.Round, ended bool) {
 	defer c.recovered()
-	req, ok := c.receive(round.Buffer[:readBytes], ended)
+	message, ok := c.receive(round.Buffer[:readBytes], ended)
 	if !ok {
+		return
+	}
+	req, ok := protocol.DecodeWhole(message, c.server.options.Load().MessageBytes)
+	if !ok {
+		c.giveBack(message, nil)
 		return
 	}
 	arrived := time.Now()
-	flush, ok := c.sessions.Start(c.steps, req, arrived, c)
+	answer, ok := c.sessions.Try(req, arrived)
 	if !ok {
-		go c.wait(req, arrived)
-	} else if flush != nil {
-		round.Finally(flush)
+		c.giveToGoroutine(req, arrived)
+		return
 	}
+	noted := c.finish(&answer, req, arrived)
+	if answer.Fault != nil {
+		c.giveFault(answer, req, arrived, noted)
+		return
+	}
+	c.next, c.arrived, c.noted = min(req.Interval.Duration, session.MaxQuiet), arrived, noted
+	round.Send(c.fd, protocol.AppendReply(round.Out(), answer.Reply), c)
 }
 
-// receive reads a request; false when there is none for the loop to see to.
-func (c *conn) receive(buffer []byte, ended bool) (req protocol.Request, ok bool) {
+// giveToGoroutine leaves a request that has to wait to the connection's goroutine.
+func (c *conn) giveToGoroutine(req protocol.Request, arrived time.Time) {
+	c.giveBack(nil, func() bool { return c.judge(req, arrived) })
+}
+
+// giveFault leaves a reply that a fault spoils to the connection's goroutine.
+func (c *conn) giveFault(answer session.Answer, req protocol.Request, arrived time.Time, noted *account) {
+	c.giveBack(nil, func() bool { return c.misbehave(answer, req, arrived, noted) })
+}
+
+// receive reads what has come; false when that is nothing, or not for the loop to see to.
+func (c *conn) receive(buffer []byte, ended bool) (message []byte, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.phase != parked {
-		c.again = true
-		return req, false
+		return nil, false
 	}
 	n, err := eventloop.Read(c.fd, buffer)
 	if err == syscall.EAGAIN {
-		return req, false
+		return nil, false
 	}
-	read := buffer[:n] // nothing at the end of the stream, and after an error
-	if n > 0 && n < len(buffer) && !ended {
-		req, ok = protocol.DecodeWhole(read, c.server.options.Load().MessageBytes)
+	if n <= 0 || n == len(buffer) || ended { // the end of the stream, an error, or there may be more
+		c.unpark(buffer[:max(n, 0)], nil)
+		return nil, false
 	}
-	if !ok {
-		c.unpark(read, nil)
-		return req, false
-	}
-	c.phase, c.quiet = asked, min(req.Interval.Duration, session.MaxQuiet)
-	return req, true
+	c.phase = looping
+	return buffer[:n], true
 }
 
-// wait has a request judged that has to wait for something, on a goroutine of its own.
-func (c *conn) wait(req protocol.Request, arrived time.Time) {
-	defer c.recovered()
-	c.Answered(req, arrived, c.sessions.Do(c.steps, req, arrived))
-}
-
-// Answered implements session.Client.
-func (c *conn) Answered(req protocol.Request, arrived time.Time, answer session.Answer) {
-	defer c.recovered()
-	o := c.server.options.Load()
-	if req.Client != "" {
-		answer.Reply.Agent = o.Agent
-	}
-	c.countUnjudged(answer)
-	noted := c.account(o, req, answer, arrived)
-	if answer.Fault != nil {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.unpark(nil, func() bool { return c.misbehave(answer, req, arrived, noted) })
-		return
-	}
-	var room [256]byte
-	if c.reply(protocol.AppendReply(room[:0], answer.Reply), noted) {
-		noted.settle(true)
-	}
-}
-
-// reply writes a reply, and waits for the next message; false when it has left the rest of the
-// reply to a goroutine.
-func (c *conn) reply(out []byte, noted *account) bool {
+// giveBack gives the connection its goroutine back from within the loop.
+func (c *conn) giveBack(read []byte, first func() bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n, _ := eventloop.Write(c.fd, out)
-	if n < len(out) {
-		rest := bytes.Clone(out[n:])
+	c.unpark(read, first)
+}
+
+// Sent implements eventloop.Sender: the connection waits for the next message. What the socket did
+// not take is left to a goroutine.
+func (c *conn) Sent(reply []byte, n int) {
+	defer c.recovered()
+	noted := c.noted
+	c.noted = nil
+	if n == len(reply) {
+		noted.settle(true)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.quiet = c.next
+	if n < len(reply) {
+		rest := bytes.Clone(reply[n:])
 		c.unpark(nil, func() bool {
 			sent := c.sendRest(rest)
 			noted.settle(sent)
 			return sent
 		})
-		return false
+		return
 	}
 	if c.server.draining.Load() {
 		c.unpark(nil, nil)
-		return true
+		return
 	}
 	c.phase = parked
-	c.awaitIdle()
-	if c.again {
-		c.lookAgain()
-	}
-	return true
-}
-
-// lookAgain has the loop look for what came meanwhile. The caller holds mu.
-func (c *conn) lookAgain() {
-	c.again = false
-	if c.server.loops.Again(c.fd) != nil {
-		c.unpark(nil, nil)
-	}
+	c.awaitIdle(c.arrived)
 }
 
 // sendRest writes the rest of a reply.
@@ -261,25 +261,23 @@ func (c *conn) sendRest(rest []byte) bool {
 	return c.write(rest)
 }
 
-// Failed implements session.Client.
-func (c *conn) Failed(panicked any, stack []byte) {
+// recovered, deferred, keeps a panic within the loop to the connection that it came from.
+func (c *conn) recovered() {
+	p := recover()
+	if p == nil {
+		return
+	}
+	stack := debug.Stack()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.phase != parked && c.phase != asked {
-		c.logPanic(panicked, stack)
+	if c.phase != parked && c.phase != looping {
+		c.logPanic(p, stack)
 		return
 	}
 	c.unpark(nil, func() bool {
-		c.failed(panicked, stack)
+		c.failed(p, stack)
 		return false
 	})
-}
-
-// recovered, deferred, keeps a panic to the connection that it came from.
-func (c *conn) recovered() {
-	if p := recover(); p != nil {
-		c.Failed(p, debug.Stack())
-	}
 }
 
 // peerGone reports whether the other end has closed and everything that it sent has been read.
@@ -295,6 +293,5 @@ func (c *conn) peerGone() bool {
 	return streamGone(c.nc)
 }
 
-// hangUp ends a parked connection both ways; the answer that is still to come finds it so. The
-// caller holds mu.
+// hangUp ends a parked connection both ways, which its loop finds out. The caller holds mu.
 func (c *conn) hangUp() { shutDown(c.fd) }

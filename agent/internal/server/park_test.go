@@ -84,6 +84,27 @@ func TestParked(t *testing.T) {
 	}
 }
 
+// TestParkedAgainWithoutAPause: a client that never pauses is parked again once its steps have been
+// at hand for a while, and a step that is not at hand takes the connection back out of the loop.
+func TestParkedAgainWithoutAPause(t *testing.T) {
+	h := start(t, defaults())
+	p := h.parked(t)
+	exchange := func(id int) {
+		p.send(fmt.Sprintf(`{"step_id":%d,"session":"s"}`, id))
+		p.expect(fmt.Sprintf(`{"step_id":%d,`, id))
+	}
+	exchange(2) // is not at hand
+	for n := 0; h.Parked() == 0; n++ {
+		if n > 1000 { // each a fraction of the time after which a quiet client is parked
+			t.Fatal("the connection is not parked again")
+		}
+		exchange(1)
+	}
+	exchange(1)
+	exchange(2)
+	exchange(3)
+}
+
 // TestNotToBeParked: a connection for which a loop has no place keeps its goroutine, and nobody
 // tries for ever.
 func TestNotToBeParked(t *testing.T) {
@@ -247,20 +268,20 @@ func TestShutdownOfParkedByForce(t *testing.T) {
 	p.expectClosed()
 }
 
-// A startling judge panics at the step with id 2, without anybody waiting for it.
+// A startling judge panics at the step with id 2, within the loop.
 type startling struct{ defective }
 
-func (s startling) Start(ctx context.Context, p *judge.Pending, in judge.Session, step judge.Step, to judge.Client) *judge.Chain {
+func (s startling) Try(in judge.Session, step judge.Step) (judge.Judgement, bool) {
 	if step.ID == 2 {
 		panic("defect")
 	}
-	return s.sound.Start(ctx, p, in, step, to)
+	return s.sound.Try(in, step)
 }
 
 // TestPanicEndsOneParkedConnection, on a loop and beside it, and leaves its session to be taken up.
 func TestPanicEndsOneParkedConnection(t *testing.T) {
 	for name, by := range map[string]session.Judge{
-		"waiting": defective{judge.New(chain(t))}, "started": startling{defective{judge.New(chain(t))}},
+		"waiting": defective{judge.New(chain(t))}, "at hand": startling{defective{judge.New(chain(t))}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := startJudged(t, defaults(), io.Discard, by)

@@ -153,6 +153,10 @@ func (d defective) Judge(ctx context.Context, s judge.Session, step judge.Step) 
 	return d.sound.Judge(ctx, s, step)
 }
 
+func (d defective) Try(s judge.Session, step judge.Step) (judge.Judgement, bool) {
+	return d.sound.Try(s, step)
+}
+
 func (d defective) First() judge.Expectation { return d.sound.First() }
 
 // TestPanicEndsOneConnection: a defect behind one connection closes that one and no other,

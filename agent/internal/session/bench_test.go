@@ -30,6 +30,10 @@ func (counting) Judge(_ context.Context, s judge.Session, step judge.Step) judge
 	return j
 }
 
+func (c counting) Try(s judge.Session, step judge.Step) (judge.Judgement, bool) {
+	return c.Judge(context.Background(), s, step), true
+}
+
 // many is how many sessions a busy agent has.
 const many = 8000
 
@@ -100,53 +104,56 @@ func heap() uint64 {
 	return stats.HeapAlloc
 }
 
-// BenchmarkDo is one step of a session whose connection is open, by one goroutine and by
-// many, each with a session of its own.
-func BenchmarkDo(b *testing.B) {
-	for _, kind := range []string{"named", "nameless"} {
-		req := step(1)
-		name := func(n int64) {
-			if kind == "named" {
-				req.Session = fmt.Sprint("bench-", n)
+// BenchmarkStep is one step of a session whose connection is open, by one goroutine and by
+// many, each with a session of its own: by Try, as where the answers are at hand, and by Do.
+func BenchmarkStep(b *testing.B) {
+	for way, send := range map[string]way{"Try": do, "Do": doWaiting} {
+		for _, kind := range []string{"named", "nameless"} {
+			session := func(n int64) string {
+				if kind == "named" {
+					return fmt.Sprint("bench-", n)
+				}
+				return ""
+			}
+			b.Run(way+"/"+kind+"/one", func(b *testing.B) { benchOne(b, session(0), send) })
+			b.Run(way+"/"+kind+"/many", func(b *testing.B) { benchMany(b, session, send) })
+		}
+	}
+}
+
+func benchOne(b *testing.B, name string, send way) {
+	m := newBench(10, 0)
+	defer m.Close()
+	c := m.Connect(peer(0, false))
+	defer c.Close()
+	req := named(name, 1)
+	b.ReportAllocs()
+	for n := int64(0); b.Loop(); n++ {
+		req.StepID = n%10 + 1
+		if !send(c, req).Reply.OK() {
+			b.Fatal("out of order")
+		}
+	}
+}
+
+func benchMany(b *testing.B, name func(int64) string, send way) {
+	m := newBench(10, 0)
+	defer m.Close()
+	var count atomic.Int64
+	b.ReportAllocs()
+	b.SetParallelism(32)
+	b.RunParallel(func(pb *testing.PB) {
+		id := count.Add(1)
+		c := m.Connect(peer(int(id), false))
+		defer c.Close()
+		req := named(name(id), 1)
+		for n := int64(0); pb.Next(); n++ {
+			req.StepID = n%10 + 1
+			if !send(c, req).Reply.OK() {
+				b.Error("out of order")
 			}
 		}
-		b.Run(kind+"/one", func(b *testing.B) {
-			m := newBench(10, 0)
-			defer m.Close()
-			c := m.Connect(peer(0, false))
-			defer c.Close()
-			name(0)
-			b.ReportAllocs()
-			for n := int64(0); b.Loop(); n++ {
-				req.StepID = n%10 + 1
-				if !do(c, req).Reply.OK() {
-					b.Fatal("out of order")
-				}
-			}
-		})
-		b.Run(kind+"/many", func(b *testing.B) {
-			m := newBench(10, 0)
-			defer m.Close()
-			var count atomic.Int64
-			b.ReportAllocs()
-			b.SetParallelism(32)
-			b.RunParallel(func(pb *testing.PB) {
-				id := count.Add(1)
-				c := m.Connect(peer(int(id), false))
-				defer c.Close()
-				req := step(1)
-				if kind == "named" {
-					req.Session = fmt.Sprint("bench-", id)
-				}
-				for n := int64(0); pb.Next(); n++ {
-					req.StepID = n%10 + 1
-					if !do(c, req).Reply.OK() {
-						b.Error("out of order")
-					}
-				}
-			})
-		})
-	}
+	})
 }
 
 // BenchmarkTakeover is one step over a connection of its own, with 8000 sessions that others

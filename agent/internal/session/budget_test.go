@@ -52,6 +52,10 @@ func (w wordy) Judge(context.Context, judge.Session, judge.Step) judge.Judgement
 	return judge.Judgement{Outcome: validator.Fail, By: "wordy", Reason: validator.RuleBroken, Detail: strings.Repeat("d", int(w))}
 }
 
+func (w wordy) Try(s judge.Session, step judge.Step) (judge.Judgement, bool) {
+	return w.Judge(context.Background(), s, step), true
+}
+
 // TestMemoryOfRepliesIsBounded: the names at rest give theirs up first, the one that rests
 // longest before the others; then each name its own oldest, and never its last.
 func TestMemoryOfRepliesIsBounded(t *testing.T) {

@@ -64,7 +64,7 @@ func (m *Manager) Connect(peer Peer) *Conn {
 // first, the step has not been judged and the answer says that the agent shuts down.
 func (c *Conn) Do(ctx context.Context, req protocol.Request, arrived time.Time) Answer {
 	for {
-		s := c.seat(ctx, req, arrived)
+		s := c.seat(ctx, req, arrived, c.mayResume(req.StepID))
 		if !s.take(ctx) {
 			c.manager.release(s)
 			return c.refuse(req, protocol.ShuttingDown, "the agent stops")
@@ -76,6 +76,30 @@ func (c *Conn) Do(ctx context.Context, req protocol.Request, arrived time.Time) 
 			return answer
 		}
 	}
+}
+
+// Try is Do for a request that need not wait for anything: neither for its turn, nor for an
+// earlier connection to close, nor for a validator. False says that nothing has been done: use Do.
+func (c *Conn) Try(req protocol.Request, arrived time.Time) (answer Answer, ok bool) {
+	if req.Session == "" && c.mayResume(req.StepID) { // which may have to wait
+		return Answer{}, false
+	}
+	ctx := context.Background() // which nothing here waits for
+	s := c.seat(ctx, req, arrived, false)
+	if !s.tryTake() {
+		c.manager.release(s)
+		return Answer{}, false
+	}
+	defer c.exit(s)
+	answer, next := c.enter(ctx, s, req, arrived)
+	if next != toJudge {
+		return answer, next == answered
+	}
+	j, ok := c.manager.judge.Try(s.session.state(), s.session.step(req, arrived))
+	if !ok {
+		return Answer{}, false
+	}
+	return c.settle(ctx, s, req, arrived, arrived, j), true // no time has passed
 }
 
 // Close tells the sessions that the connection has closed.
@@ -92,14 +116,15 @@ func (c *Conn) Close() {
 	c.seats, c.own = nil, nil
 }
 
-// seat returns the seat in which the request is to be judged.
-func (c *Conn) seat(ctx context.Context, req protocol.Request, arrived time.Time) *seat {
+// seat returns the seat in which the request is to be judged. Where it may resume a session that an
+// earlier connection has left, this may have to wait.
+func (c *Conn) seat(ctx context.Context, req protocol.Request, arrived time.Time, mayResume bool) *seat {
 	m := c.manager
 	if req.Session != "" {
 		return m.seatNamed(c, req.Session)
 	}
 	if c.own == nil || !m.occupy(c.own) {
-		c.own = m.seatNameless(ctx, c, req.StepID, arrived)
+		c.own = m.seatNameless(ctx, c, req.StepID, arrived, mayResume)
 	}
 	return c.own
 }
@@ -134,7 +159,8 @@ func (c *Conn) at(ctx context.Context, s *seat, req protocol.Request, arrived ti
 		return answer, next == answered
 	}
 	now := s.session
-	return c.settle(ctx, s, req, arrived, c.manager.judge.Judge(ctx, now.state(), now.step(req, arrived))), true
+	j := c.manager.judge.Judge(ctx, now.state(), now.step(req, arrived))
+	return c.settle(ctx, s, req, arrived, c.manager.clock.Now(), j), true
 }
 
 // next is what is to be done with a request that has its turn.
@@ -181,9 +207,9 @@ func (c *Conn) exit(s *seat) {
 	}
 }
 
-// settle stores a judgement in the seat's session and makes the answer. The caller has the
-// seat's turn.
-func (c *Conn) settle(ctx context.Context, s *seat, req protocol.Request, arrived time.Time, j judge.Judgement) Answer {
+// settle stores a judgement, made at the time judged, in the seat's session and makes the answer.
+// The caller has the seat's turn.
+func (c *Conn) settle(ctx context.Context, s *seat, req protocol.Request, arrived, judged time.Time, j judge.Judgement) Answer {
 	m, now := c.manager, s.session
 	if j.Outcome == validator.Undecided {
 		now.tally.undecided++
@@ -196,7 +222,7 @@ func (c *Conn) settle(ctx context.Context, s *seat, req protocol.Request, arrive
 		answer.Trace = Trace{Session: now.id, Position: now.position, Generation: j.Generation, Groups: j.Groups}
 		return answer
 	}
-	now.commit(j, req, arrived, m.clock.Now())
+	now.commit(j, req, arrived, judged)
 	trace := Trace{Session: now.id, Position: now.position, Generation: j.Generation, Groups: j.Groups}
 	reply := c.reply(req, protocol.Reason(j.Reason), j.Detail)
 	reply.End = now.over()

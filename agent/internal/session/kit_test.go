@@ -1,7 +1,6 @@
 package session_test
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -39,22 +38,18 @@ type agent struct {
 	first atomic.Pointer[func()] // runs once when a session is about to begin
 }
 
-// newAgent returns an agent whose validator sequence has the mode. Nobody need wait for its
-// judge.
+// newAgent returns an agent whose validator sequence has the mode, and which has some answers at
+// hand.
 func newAgent(t rapid.TB, mode string, o session.Options) *agent {
 	t.Helper()
-	return newAgentWith(t, mode, o, true)
+	return newAgentWith(t, mode, o, something)
 }
 
-// newAgentWith is newAgent with a judge that starts steps, or can only be waited for.
-func newAgentWith(t rapid.TB, mode string, o session.Options, starts bool) *agent {
+// newAgentWith is newAgent with other answers at hand.
+func newAgentWith(t rapid.TB, mode string, o session.Options, at hand) *agent {
 	t.Helper()
-	a := &agent{TB: t, judge: judge.New(chain(t, mode, 1)), log: &lines{}}
-	var j session.Judge = meddling{a}
-	if starts {
-		j = starting{meddling{a}}
-	}
-	a.Manager = session.NewManager(j, o, slog.New(a.log))
+	a := &agent{TB: t, judge: judge.New(chain(t, mode, 1, at)), log: &lines{}}
+	a.Manager = session.NewManager(meddling{a}, o, slog.New(a.log))
 	a.ports.Store(40000)
 	return a
 }
@@ -102,29 +97,6 @@ func named(name string, id int64) protocol.Request {
 func every(interval time.Duration, req protocol.Request) protocol.Request {
 	req.Interval = protocol.Seconds(interval)
 	return req
-}
-
-// do has a request judged without waiting where that can be, which is for tests of what must
-// hold either way.
-func do(c *session.Conn, req protocol.Request) session.Answer {
-	return doWithin(context.Background(), c, req, time.Now())
-}
-
-func doWithin(ctx context.Context, c *session.Conn, req protocol.Request, arrived time.Time) session.Answer {
-	to := newAnswered(req, arrived)
-	flush, started := c.Start(ctx, req, arrived, to)
-	if !started {
-		return c.Do(ctx, req, arrived)
-	}
-	if flush != nil {
-		flush.Flush()
-	}
-	return to.wait()
-}
-
-// doWaiting has a request judged by waiting.
-func doWaiting(c *session.Conn, req protocol.Request) session.Answer {
-	return c.Do(context.Background(), req, time.Now())
 }
 
 // once sends the step over a connection of its own.

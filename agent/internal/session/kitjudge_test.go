@@ -57,7 +57,7 @@ func (obedient) Validate(ctx context.Context, _ validator.Session, step validato
 }
 
 // chain makes the validators of the tests: sequence, min_timeout and obedient, in two groups.
-func chain(t rapid.TB, mode string, generation uint64) *judge.Chain {
+func chain(t rapid.TB, mode string, generation uint64, at hand) *judge.Chain {
 	t.Helper()
 	order, err := sequence.New(fmt.Appendf(nil, `{"after_bad_step":%q}`, mode))
 	if err != nil {
@@ -73,8 +73,11 @@ func chain(t rapid.TB, mode string, generation uint64) *judge.Chain {
 			Limits:      judge.Limits{Floor: time.Second, Cap: 30 * time.Second},
 			AllowFaults: true,
 		},
-		started{judge.Local(judge.Member{Name: "sequence", Validator: order})},
-		started{judge.Local(judge.Member{Name: "min_timeout", Validator: timeout}, judge.Member{Name: "obedient", Validator: obedient{}})},
+		tried{judge.Local(judge.Member{Name: "sequence", Validator: order}), 0, at},
+		tried{judge.Local(
+			judge.Member{Name: "min_timeout", Validator: timeout},
+			judge.Member{Name: "obedient", Validator: obedient{}},
+		), 1, at},
 	)
 }
 
@@ -94,17 +97,13 @@ func (m meddling) Judge(ctx context.Context, s judge.Session, step judge.Step) j
 	return m.judge.Judge(ctx, s, step)
 }
 
-func meddle(step judge.Step) {
-	var o order
-	if step.Data != nil && json.Unmarshal(step.Data, &o) == nil && o.Panic != "" {
-		panic(o.Panic)
-	}
+func (m meddling) Try(s judge.Session, step judge.Step) (judge.Judgement, bool) {
+	meddle(step)
+	return m.judge.Try(s, step)
 }
 
-// A starting Judge is one that need not be waited for.
-type starting struct{ meddling }
-
-func (m starting) Start(ctx context.Context, p *judge.Pending, s judge.Session, step judge.Step, to judge.Client) *judge.Chain {
-	meddle(step)
-	return m.judge.Start(ctx, p, s, step, to)
+func meddle(step judge.Step) {
+	if o := orderOf(step.Step); o.Panic != "" {
+		panic(o.Panic)
+	}
 }

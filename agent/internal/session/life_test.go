@@ -57,35 +57,42 @@ func TestCloseEndsAll(t *testing.T) {
 	})
 }
 
-// TestPanicReleasesTheTurn: the panic is the connection's to deal with. The session goes on,
-// or has not begun if this was its first step.
+// TestPanicReleasesTheTurn: the panic of the judge, be it within Try or within Do, is the
+// connection's to deal with. The session goes on, or has not begun if this was its first step.
 func TestPanicReleasesTheTurn(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"", "bench-7"} {
 		for _, before := range []int64{0, 1} {
-			inBubble(t, func(a *agent) {
-				c := a.connect(here)
-				for id := range before {
-					a.want(ok(id+1), do(c, named(name, id+1)))
-				}
-				broken := named(name, before+1)
-				broken.Data = order{Panic: "a defect"}.data()
-				func() {
-					defer func() {
-						if p := recover(); p != "a defect" {
-							t.Errorf("recovered %v, want what the judge panicked with", p)
-						}
-					}()
-					do(c, broken)
-				}()
-				if got := a.Stats().Open; int64(got) != before {
-					t.Errorf("%d sessions open after the panic, want %d", got, before)
-				}
-				c.Close()
-				a.want(ok(before+1), a.once(here, named(name, before+1)))
-			})
+			for _, send := range []way{do, doWaiting} {
+				inBubble(t, func(a *agent) { a.panics(name, before, send) })
+			}
 		}
 	}
+}
+
+// panics has the judge panic after the steps before, and the session go on over another connection.
+func (a *agent) panics(name string, before int64, send way) {
+	a.Helper()
+	c := a.connect(here)
+	for id := range before {
+		a.want(ok(id+1), do(c, named(name, id+1)))
+	}
+	broken := named(name, before+1)
+	broken.Data = order{Panic: "a defect"}.data()
+	func() {
+		defer func() {
+			if p := recover(); p != "a defect" {
+				a.Errorf("recovered %v, want what the judge panicked with", p)
+			}
+		}()
+		send(c, broken)
+	}()
+	if got := a.Stats().Open; int64(got) != before {
+		a.Errorf("%d sessions open after the panic, want %d", got, before)
+	}
+	a.check()
+	c.Close()
+	a.want(ok(before+1), a.once(here, named(name, before+1)))
 }
 
 // TestFaultIsAskedForOnce: with the answer, and not when the reply is given again.

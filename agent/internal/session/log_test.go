@@ -59,7 +59,7 @@ func TestOneLineForEachSession(t *testing.T) {
 		}
 		send("unsure", 1, order{})
 		send("unsure", 2, order{Undecided: true})
-		a.judge.Swap(chain(t, "advance", 2))
+		a.judge.Swap(chain(t, "advance", 2, something))
 		send("unsure", 2, order{})
 		send("unsure", 3, order{})
 		send("delayed", 1, order{Delay: time.Second})

@@ -29,17 +29,27 @@ func (w *watch) Judge(_ context.Context, _ judge.Session, step judge.Step) judge
 	return w.next
 }
 
+// Try answers what takes no time.
+func (w *watch) Try(s judge.Session, step judge.Step) (judge.Judgement, bool) {
+	if w.takes > 0 {
+		return judge.Judgement{}, false
+	}
+	return w.Judge(context.Background(), s, step), true
+}
+
 // A pacer sends steps over connections of its own.
 type pacer struct {
 	*session.Manager
 	*watch
 	conn    *session.Conn
 	perStep bool
+	way     way
 }
 
-func newPacer(perStep bool) *pacer {
+func newPacer(perStep bool, send way) *pacer {
 	w := &watch{next: judge.Judgement{Outcome: validator.Pass}}
-	return &pacer{Manager: session.NewManager(w, options, slog.New(slog.DiscardHandler)), watch: w, perStep: perStep}
+	m := session.NewManager(w, options, slog.New(slog.DiscardHandler))
+	return &pacer{Manager: m, watch: w, perStep: perStep, way: send}
 }
 
 // send performs a step and returns how long the client had let pass before it.
@@ -49,7 +59,7 @@ func (p *pacer) send(req protocol.Request) validator.Wait {
 		p.conn = p.Connect(session.Peer{Addr: netip.MustParseAddrPort(here + ":40000")})
 	}
 	p.gap = validator.Wait{Duration: -1}
-	p.conn.Do(context.Background(), req, time.Now())
+	p.way(p.conn, req)
 	return p.gap
 }
 
@@ -116,9 +126,13 @@ func TestGap(t *testing.T) {
 		"a fault does not reach over": {[]func(*pacer){fault(validator.FaultWrongID), send(1), sound, send(2), wait(second), send(3)}, second},
 	}
 	for name, test := range tests {
-		for _, perStep := range []bool{false, true} {
+		for n := range 4 {
+			perStep, tries := n%2 > 0, n/2 > 0
 			synctest.Test(t, func(t *testing.T) {
-				p := newPacer(perStep)
+				p := newPacer(perStep, doWaiting)
+				if tries {
+					p.way = do
+				}
 				for _, act := range test.acts {
 					act(p)
 				}
@@ -127,7 +141,8 @@ func TestGap(t *testing.T) {
 					want = validator.Wait{}
 				}
 				if p.gap != want {
-					t.Errorf("%s, a connection for each step %t: gap %v, want %v", name, perStep, p.gap, want)
+					t.Errorf("%s, a connection for each step %t, by Try %t: gap %v, want %v",
+						name, perStep, tries, p.gap, want)
 				}
 				p.hangUp()
 				p.Close()
@@ -139,26 +154,28 @@ func TestGap(t *testing.T) {
 // TestGapAfterRepeatedRequest: a client that asks again has its reply only then.
 func TestGapAfterRepeatedRequest(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		p := newPacer(false)
-		first := named("a", 1)
-		first.Req = protocol.NumReq(1)
-		p.send(first)
-		time.Sleep(6 * time.Second)
-		p.send(first) // answered from memory
-		time.Sleep(time.Second)
-		second := named("a", 2)
-		second.Req = protocol.NumReq(2)
-		if got := p.send(second); got != (validator.Wait{Duration: time.Second, Declared: true}) {
-			t.Errorf("after the last request came again: gap %v, want 1 s", got)
-		}
-		time.Sleep(time.Second)
-		p.send(first) // an older one changes nothing
-		time.Sleep(time.Second)
-		if got := p.send(named("a", 3)); got != (validator.Wait{Duration: 2 * time.Second, Declared: true}) {
-			t.Errorf("after an older request came again: gap %v, want 2 s", got)
-		}
-		p.hangUp()
-		p.Close()
-	})
+	for _, send := range []way{doWaiting, do} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newPacer(false, send)
+			first := named("a", 1)
+			first.Req = protocol.NumReq(1)
+			p.send(first)
+			time.Sleep(6 * time.Second)
+			p.send(first) // answered from memory
+			time.Sleep(time.Second)
+			second := named("a", 2)
+			second.Req = protocol.NumReq(2)
+			if got := p.send(second); got != (validator.Wait{Duration: time.Second, Declared: true}) {
+				t.Errorf("after the last request came again: gap %v, want 1 s", got)
+			}
+			time.Sleep(time.Second)
+			p.send(first) // an older one changes nothing
+			time.Sleep(time.Second)
+			if got := p.send(named("a", 3)); got != (validator.Wait{Duration: 2 * time.Second, Declared: true}) {
+				t.Errorf("after an older request came again: gap %v, want 2 s", got)
+			}
+			p.hangUp()
+			p.Close()
+		})
+	}
 }

@@ -22,10 +22,8 @@ const (
 // A Manager holds all sessions of an agent. It is safe for concurrent use.
 type Manager struct {
 	judge Judge
-	// starter is the judge again; nil when it can only be waited for.
-	starter Starter
-	clock   Clock
-	log     *slog.Logger
+	clock Clock
+	log   *slog.Logger
 	// These bound the lines that clients can cause.
 	badSteps, ends, crowded *logging.Limiter
 
@@ -77,7 +75,6 @@ func NewManagerAt(clock Clock, judge Judge, options Options, log *slog.Logger) *
 		hosts:    map[netip.Addr]*host{},
 		begun:    map[netip.Addr]int{},
 	}
-	m.starter, _ = judge.(Starter)
 	m.SetOptions(options)
 	return m
 }

@@ -93,7 +93,8 @@ func (w *world) resumeIn(id string) {
 	next := w.connectFrom(p.addr)
 	arrived := time.Now()
 	answered := make(chan session.Answer, 1)
-	go func() { answered <- do(w.conns[next].Conn, req) }()
+	send := w.way()
+	go func() { answered <- send(w.conns[next].Conn, req) }()
 	if earlier != 0 {
 		time.Sleep(seen)
 		if seen == 0 {

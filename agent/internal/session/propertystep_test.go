@@ -104,8 +104,8 @@ func (w *world) send(c int, req protocol.Request, o order, patience time.Duratio
 }
 
 // way draws how a request is sent.
-func (w *world) way() func(*session.Conn, protocol.Request) session.Answer {
-	if rapid.Bool().Draw(w.T, "waiting") {
+func (w *world) way() way {
+	if rapid.Bool().Draw(w.T, "by Do alone") {
 		return doWaiting
 	}
 	return do

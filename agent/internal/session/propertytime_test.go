@@ -150,5 +150,5 @@ func (w *world) swap() {
 	for _, m := range w.models {
 		m.generation++
 	}
-	<-w.agent.judge.Swap(chain(w.T, w.first().mode, w.first().generation)).Drained()
+	<-w.agent.judge.Swap(chain(w.T, w.first().mode, w.first().generation, something)).Drained()
 }

@@ -111,7 +111,7 @@ func TestStoppedBeforeItsTurn(t *testing.T) {
 			t.Errorf("took %v, want until the context ended", took)
 		}
 		for range 20 { // ended already, though the turn is free
-			a.want("1 shutting_down", doWithin(ctx, d, named("never", 1), time.Now()))
+			a.want("1 shutting_down", d.Do(ctx, named("never", 1), time.Now()))
 		}
 		a.want("1 ok", <-first)
 		a.want("2 ok", do(c, request("a", 2, 2)))

@@ -16,13 +16,14 @@ const (
 )
 
 // inBubble runs the test on virtual time, with an agent whose validator sequence advances: once
-// with a judge that must be waited for, and once with one that need not.
+// where the validators must be asked about every step, and then with some and with all answers at
+// hand.
 // When it ends, the agent's tables must be sound and, once all has expired, empty.
 func inBubble(t *testing.T, test func(a *agent)) {
 	t.Helper()
-	for _, starts := range []bool{false, true} {
+	for _, at := range []hand{nothing, something, everything} {
 		synctest.Test(t, func(t *testing.T) {
-			a := newAgentWith(t, "advance", options, starts)
+			a := newAgentWith(t, "advance", options, at)
 			test(a)
 			a.check()
 			a.expire()

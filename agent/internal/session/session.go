@@ -26,6 +26,8 @@ import (
 // A Judge judges one step of a session. *judge.Judge is one.
 type Judge interface {
 	Judge(ctx context.Context, session judge.Session, step judge.Step) judge.Judgement
+	// Try is Judge where nothing has to be waited for; false where it has.
+	Try(session judge.Session, step judge.Step) (judge.Judgement, bool)
 	// First is the step that must begin a session. It is asked for often.
 	First() judge.Expectation
 }

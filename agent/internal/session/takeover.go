@@ -16,13 +16,9 @@ const firstStep = 1
 const firstPause = time.Millisecond
 
 // seatNameless returns the seat of a connection that names no session: the one that an
-// earlier connection from the same address has left and that fits the step, or a new one.
-func (m *Manager) seatNameless(ctx context.Context, c *Conn, stepID int64, now time.Time) *seat {
-	first := m.judge.First()
-	if !first.Known {
-		first.StepID = firstStep
-	}
-	mayResume := !c.begun && stepID != first.StepID
+// earlier connection from the same address has left and that fits the step, if it may resume that,
+// or a new one.
+func (m *Manager) seatNameless(ctx context.Context, c *Conn, stepID int64, now time.Time, mayResume bool) *seat {
 	c.begun = true
 
 	m.mu.Lock()
@@ -38,6 +34,16 @@ func (m *Manager) seatNameless(ctx context.Context, c *Conn, stepID int64, now t
 	}
 	s.card.busy++
 	return s
+}
+
+// mayResume reports whether a step without a name may go on with a session that an earlier
+// connection has left: it is the connection's first, and not that of a procedure.
+func (c *Conn) mayResume(stepID int64) bool {
+	if c.begun {
+		return false
+	}
+	first := c.manager.judge.First()
+	return first.Known && stepID != first.StepID || !first.Known && stepID != firstStep
 }
 
 // resume finds the seat to take up and attaches the connection to it; nil when there is none.

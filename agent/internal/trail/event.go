@@ -96,6 +96,8 @@ type Group struct {
 	// answer took in all, the queue included.
 	Queue Seconds `json:"queue"`
 	Took  Seconds `json:"took"`
+	// Kept says that the plugin was not asked: the agent had these verdicts from an earlier step.
+	Kept bool `json:"kept,omitempty"`
 }
 
 // A Session is a session that has ended.

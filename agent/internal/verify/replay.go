@@ -131,6 +131,11 @@ func (b *bench) Judge(ctx context.Context, s judge.Session, step judge.Step) jud
 	return e.now
 }
 
+// Try has nothing at hand.
+func (b *bench) Try(judge.Session, judge.Step) (judge.Judgement, bool) {
+	return judge.Judgement{}, false
+}
+
 func (b *bench) First() judge.Expectation { return b.judge.First() }
 
 // again gives a repeated request the session of the one that it repeats.

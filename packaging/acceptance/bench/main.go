@@ -41,6 +41,9 @@ func newToken([]byte) (validator.Validator, error) {
 	return token{[]byte(strings.TrimSpace(string(text)))}, nil
 }
 
+// Reads implements validator.Declarer.
+func (t token) Reads() validator.Inputs { return validator.InputData }
+
 func (t token) Validate(_ context.Context, _ validator.Session, step validator.Step) (validator.Verdict, error) {
 	var data struct{ Token string }
 	sent := json.Unmarshal(step.Data, &data) == nil
@@ -50,7 +53,7 @@ func (t token) Validate(_ context.Context, _ validator.Session, step validator.S
 	return validator.PassWith(nil), nil
 }
 
-// A slow validator keeps a step in flight.
+// A slow validator keeps a step in flight. It declares nothing, so that each step is asked.
 type slow struct{}
 
 func (slow) Validate(ctx context.Context, _ validator.Session, _ validator.Step) (validator.Verdict, error) {
@@ -64,6 +67,9 @@ func (slow) Validate(ctx context.Context, _ validator.Session, _ validator.Step)
 
 // A hungry validator uses more memory than there is for the service.
 type hungry struct{}
+
+// Reads implements validator.Declarer.
+func (hungry) Reads() validator.Inputs { return validator.InputStepID }
 
 func (hungry) Validate(_ context.Context, _ validator.Session, step validator.Step) (validator.Verdict, error) {
 	if step.ID == 3 {

@@ -14,7 +14,6 @@ check "it has said that it is ready" says '^Status: "serving \[::\]:8080; .*sequ
 	inside sh -c 'systemctl status stepagent | sed "s/^ *//"'
 check "it runs as its own user" same "$(inside ps -o user= -p "$(main_pid)")" stepagent
 check "it has no capabilities" says '^Cap(Prm|Eff|Bnd|Amb):.0+$' inside grep -E '^Cap(Prm|Eff|Bnd|Amb)' "/proc/$(main_pid)/status"
-check "its plugins give way to it, see CLS in ps(1)" same "$(inside ps -o cls= -p "$(main_pid),$(plugin_pid)" | sort | xargs)" "B TS"
 check "its folders" same "$(inside stat -c '%n %a %U' /run/stepagent /var/lib/stepagent | tr '\n' ' ')" \
 	"/run/stepagent 750 stepagent /var/lib/stepagent 750 stepagent "
 check "systemd-analyze security is at most 1.5" exposure_at_most 1.5

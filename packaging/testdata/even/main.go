@@ -11,6 +11,9 @@ import (
 
 type even struct{}
 
+// Reads implements validator.Declarer.
+func (even) Reads() validator.Inputs { return validator.InputStepID }
+
 func (even) Validate(_ context.Context, _ validator.Session, step validator.Step) (validator.Verdict, error) {
 	if step.ID%2 != 0 {
 		return validator.FailWith(validator.RuleBroken, "the step id is odd", nil), nil

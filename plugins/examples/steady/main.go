@@ -29,6 +29,9 @@ func newSteady(settings []byte) (validator.Validator, error) {
 	return s, nil
 }
 
+// Reads implements validator.Declarer. The state is always given.
+func (s *steady) Reads() validator.Inputs { return validator.InputData }
+
 func (s *steady) Validate(_ context.Context, session validator.Session, step validator.Step) (validator.Verdict, error) {
 	last, known, err := read(session.State)
 	if err != nil {

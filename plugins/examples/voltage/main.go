@@ -4,7 +4,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-
 	"github.com/stepagent/stepagent/plugins/sdk"
 	"github.com/stepagent/stepagent/plugins/validator"
 )
@@ -20,6 +19,7 @@ func (l *limit) Validate(_ context.Context, _ validator.Session, step validator.
 	}
 	return validator.FailWith(validator.RuleBroken, "the voltage is missing or too high", nil), nil
 }
+func (l *limit) Reads() validator.Inputs { return validator.InputData }
 
 func main() {
 	sdk.Serve(sdk.Plugin{Name: "voltage", Version: "1.0.0", Validators: []sdk.Validator{{

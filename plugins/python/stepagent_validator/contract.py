@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import json
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Iterable, NamedTuple, Protocol
 
 MAX_STATE_BYTES = 4096
 """The largest state that is kept for one session, in bytes."""
@@ -33,6 +33,27 @@ class FaultKind(enum.IntEnum):
     SPLIT = 6
     WRONG_ID = 7
     WRONG_CODE = 8
+
+
+class Input(enum.IntEnum):
+    """What a validator can declare to read, beside its state."""
+
+    POSITION = 1
+    """Session.position."""
+    STEPS = 2
+    """Session.steps."""
+    STEP_ID = 3
+    """Step.id."""
+    TIMEOUT = 4
+    """Step.timeout."""
+    INTERVAL = 5
+    """Step.interval."""
+    AT = 6
+    """Step.at. No two steps have the same: every step is asked."""
+    GAP = 7
+    """Step.gap. Every step is asked, as with AT."""
+    DATA = 8
+    """Step.data."""
 
 
 class Fault(NamedTuple):
@@ -71,7 +92,7 @@ class Session(NamedTuple):
     """What the agent knows of a run before the step at hand."""
 
     id: str
-    """Names the session in logs. Nothing may depend on it."""
+    """Always empty: the agent sends the name of a session to no plugin."""
     position: int
     """How many steps of the session have been judged; 0 at the first."""
     steps: int
@@ -161,6 +182,33 @@ def failed(reason: Reason, detail: str, state: bytes = b"",
     return Verdict(reason, detail, state, fault)
 
 
+ALL_INPUTS = frozenset(Input)
+"""What a validator is sent that does not declare what it reads."""
+
+
+def declared(validator: Any) -> frozenset[Input] | None:
+    """Return what a validator declares to read; None for no declaration.
+
+    Raises TypeError where it returns something else than inputs.
+    """
+    reads = getattr(validator, "reads", None)
+    if reads is None:
+        return None
+    if not callable(reads):
+        raise TypeError(f"want a method, got {reads!r:.80}")
+    inputs: Iterable[Input] = reads()
+    try:
+        listed = list(inputs)
+    except TypeError as error:
+        raise TypeError("want an iterable of Input, "
+                        f"got {inputs!r:.80}") from error
+    for one in listed:
+        if not isinstance(one, Input):
+            raise TypeError(f"want an iterable of Input, got {one!r:.80} "
+                            "in it")
+    return frozenset(listed)
+
+
 class Validator(Protocol):
     """Judges steps.
 
@@ -173,6 +221,14 @@ class Validator(Protocol):
     A validator may also have a method expects(session) that returns the
     step id that must come next, or None. The agent uses it to find the
     session of a client that opens a connection for each step.
+
+    And it may have a method reads() that returns the inputs that validate
+    and expects look at, such as [Input.STEP_ID, Input.DATA]. It is asked
+    once, when the validator has been made. The agent then sends no others,
+    and for the same inputs it may use a verdict again that it was given
+    before, so that most steps cost no call at all. An input that was not
+    declared is absent: 0, None or b"". Without reads, everything is sent
+    and every step is asked.
     """
 
     def validate(self, session: Session, step: Step) -> Verdict:

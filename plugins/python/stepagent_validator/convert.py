@@ -8,7 +8,9 @@ from typing import Any
 
 from . import validator_pb2 as pb
 from .contract import (
+    ALL_INPUTS,
     BadData,
+    Input,
     Malformed,
     Reason,
     Session,
@@ -35,22 +37,42 @@ def call_parts(call: Any, state: bytes) -> tuple[Session, Step]:
     """Return the session and the step of a call."""
     s, t = call.session, call.step
     return (
-        Session(s.id, s.position, s.steps, state),
+        Session("", s.position, s.steps, state),
         Step(t.id, _seconds(t, "timeout_ns"), _seconds(t, "interval_ns"),
              t.at_ns / _NS, _seconds(t, "gap_ns"), t.data))
 
 
-def answer(name: str, validator: Validator, session: Session,
-           step: Step) -> Any:
+def mask(reads: frozenset[Input], session: Session,
+         step: Step) -> tuple[Session, Step]:
+    """Return what a validator is given that has declared to read so much.
+
+    The agent sends what any validator of the process reads.
+    """
+    def given(one: Input, value: Any, absent: Any) -> Any:
+        return value if one in reads else absent
+
+    return (
+        Session("", given(Input.POSITION, session.position, 0),
+                given(Input.STEPS, session.steps, 0), session.state),
+        Step(given(Input.STEP_ID, step.id, 0),
+             given(Input.TIMEOUT, step.timeout, None),
+             given(Input.INTERVAL, step.interval, None),
+             given(Input.AT, step.at, 0.0),
+             given(Input.GAP, step.gap, None),
+             given(Input.DATA, step.data, b"")))
+
+
+def answer(name: str, validator: Validator, session: Session, step: Step,
+           reads: frozenset[Input] = ALL_INPUTS) -> Any:
     """Put one step to a validator; whatever it does stays in here."""
+    session, step = mask(reads, session, step)
     try:
         verdict = _judged(validator, session, step)
         verdict.check()
         message = _encode(verdict)
         expects = getattr(validator, "expects", None)
         if expects is not None:
-            step_id = expects(Session(session.id, session.position + 1,
-                                      session.steps, verdict.state))
+            step_id = expects(_after(reads, session, verdict))
             if step_id is not None:
                 message.expects = step_id
         return message
@@ -62,6 +84,14 @@ def answer(name: str, validator: Validator, session: Session,
         print(f"validator {name}:", file=sys.stderr)
         traceback.print_exc(file=sys.stderr)
         return _undecided(f"panic: {type(error).__name__}: {error}")
+
+
+def _after(reads: frozenset[Input], session: Session,
+           verdict: Verdict) -> Session:
+    """Return the session as expects sees it once the step is judged."""
+    judged = 1 if Input.POSITION in reads else 0
+    return session._replace(position=session.position + judged,
+                            state=verdict.state)
 
 
 def _judged(validator: Validator, session: Session, step: Step) -> Verdict:

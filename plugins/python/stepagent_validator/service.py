@@ -13,8 +13,15 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator
 import grpc
 
 from . import validator_pb2 as pb
-from .contract import Session, Validator
-from .convert import answer, call_parts
+from .contract import (
+    ALL_INPUTS,
+    Input,
+    Session,
+    Step,
+    Validator,
+    declared,
+)
+from .convert import answer, call_parts, mask
 from .settings import SettingError, SettingErrors
 
 if TYPE_CHECKING:
@@ -39,10 +46,12 @@ class Instance:
     def __init__(self, name: str, validator: Validator) -> None:
         self.name = name
         self.validator = validator
+        self.reads: frozenset[Input] = ALL_INPUTS
 
     def judge(self, session: Any, step: Any) -> Any:
         """Put one step to the validator."""
-        return answer(self.name, self.validator, session, step)
+        return answer(self.name, self.validator, session, step,
+                      self.reads)
 
 
 class Service:
@@ -110,9 +119,10 @@ class Service:
                 if instance is None:
                     continue
                 instances.append(instance)
+                self._reads(instance, result)
                 first = getattr(instance.validator, "expects", None)
                 if first is not None:
-                    self._first(first, result)
+                    self._first(instance, first, result)
             if not any(result.problems for result in response.results):
                 self._instances = instances
         return response
@@ -143,9 +153,24 @@ class Service:
         raise SettingError("", f"plugin {self._plugin.name} has no "
                                f"validator {wanted.validator!r}")
 
-    def _first(self, expects: Callable[..., Any], result: Any) -> None:
+    def _reads(self, instance: Instance, result: Any) -> None:
+        """Note and say what a validator declares to read."""
         try:
-            first = expects(Session("", 0, 1))
+            reads = declared(instance.validator)
+        except Exception as error:  # whatever an author's code does
+            result.problems.add(problem=f"reads: {error}")
+            return
+        if reads is None:
+            return
+        instance.reads = reads
+        result.reads.SetInParent()  # also with nothing in it
+        result.reads.inputs.extend(sorted(reads))
+
+    def _first(self, instance: Instance, expects: Callable[..., Any],
+               result: Any) -> None:
+        session, _ = mask(instance.reads, Session("", 0, 1), Step(0))
+        try:
+            first = expects(session)
         except Exception as error:  # whatever an author's code does
             result.problems.add(problem=f"expects: {error}")
             return

@@ -13,7 +13,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0fvalidator.proto\x12\x16stepagent.validator.v1\"\x11\n\x0f\x44\x65scribeRequest\"l\n\x10\x44\x65scribeResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x39\n\nvalidators\x18\x03 \x03(\x0b\x32%.stepagent.validator.v1.ValidatorInfo\"?\n\rValidatorInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0f\n\x07summary\x18\x03 \x01(\t\"G\n\x10\x43onfigureRequest\x12\x33\n\tinstances\x18\x01 \x03(\x0b\x32 .stepagent.validator.v1.Instance\"B\n\x08Instance\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tvalidator\x18\x02 \x01(\t\x12\x15\n\rsettings_json\x18\x03 \x01(\x0c\"L\n\x11\x43onfigureResponse\x12\x37\n\x07results\x18\x01 \x03(\x0b\x32&.stepagent.validator.v1.InstanceResult\"a\n\x0eInstanceResult\x12\x31\n\x08problems\x18\x01 \x03(\x0b\x32\x1f.stepagent.validator.v1.Problem\x12\x12\n\x05\x66irst\x18\x02 \x01(\x03H\x00\x88\x01\x01\x42\x08\n\x06_first\"\'\n\x07Problem\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0f\n\x07problem\x18\x02 \x01(\t\"\x15\n\x13OpenDataPathRequest\"5\n\x14OpenDataPathResponse\x12\x0e\n\x06socket\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\x0c\"?\n\x0cJudgeRequest\x12/\n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32 .stepagent.validator.v1.StepCall\"\x99\x01\n\x08StepCall\x12\x0c\n\x04\x63\x61ll\x18\x01 \x01(\x04\x12\x30\n\x07session\x18\x02 \x01(\x0b\x32\x1f.stepagent.validator.v1.Session\x12\x0e\n\x06states\x18\x03 \x03(\x0c\x12*\n\x04step\x18\x04 \x01(\x0b\x32\x1c.stepagent.validator.v1.Step\x12\x11\n\tbudget_ns\x18\x05 \x01(\x03\"6\n\x07Session\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08position\x18\x02 \x01(\x03\x12\r\n\x05steps\x18\x03 \x01(\x03\"\xaf\x01\n\x04Step\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x17\n\ntimeout_ns\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x18\n\x0binterval_ns\x18\x03 \x01(\x03H\x01\x88\x01\x01\x12\r\n\x05\x61t_ns\x18\x04 \x01(\x03\x12\x13\n\x06gap_ns\x18\x05 \x01(\x03H\x02\x88\x01\x01\x12\x11\n\x04\x64\x61ta\x18\x06 \x01(\x0cH\x03\x88\x01\x01\x42\r\n\x0b_timeout_nsB\x0e\n\x0c_interval_nsB\t\n\x07_gap_nsB\x07\n\x05_data\"F\n\rJudgeResponse\x12\x35\n\x07\x61nswers\x18\x01 \x03(\x0b\x32$.stepagent.validator.v1.StepVerdicts\"O\n\x0cStepVerdicts\x12\x0c\n\x04\x63\x61ll\x18\x01 \x01(\x04\x12\x31\n\x08verdicts\x18\x02 \x03(\x0b\x32\x1f.stepagent.validator.v1.Verdict\"\xc9\x01\n\x07Verdict\x12\x30\n\x07outcome\x18\x01 \x01(\x0e\x32\x1f.stepagent.validator.v1.Outcome\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\x0c\x12,\n\x05\x66\x61ult\x18\x05 \x01(\x0b\x32\x1d.stepagent.validator.v1.Fault\x12\r\n\x05\x65rror\x18\x06 \x01(\t\x12\x14\n\x07\x65xpects\x18\x07 \x01(\x03H\x00\x88\x01\x01\x42\n\n\x08_expects\"i\n\x05\x46\x61ult\x12/\n\x04kind\x18\x01 \x01(\x0e\x32!.stepagent.validator.v1.FaultKind\x12\x10\n\x08\x64\x65lay_ns\x18\x02 \x01(\x03\x12\x0f\n\x07step_id\x18\x03 \x01(\x03\x12\x0c\n\x04\x63ode\x18\x04 \x01(\x03*F\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x10\n\x0cOUTCOME_PASS\x10\x01\x12\x10\n\x0cOUTCOME_FAIL\x10\x02*\xe5\x01\n\tFaultKind\x12\x1a\n\x16\x46\x41ULT_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10\x46\x41ULT_KIND_DELAY\x10\x01\x12\x17\n\x13\x46\x41ULT_KIND_WITHHOLD\x10\x02\x12\x13\n\x0f\x46\x41ULT_KIND_LATE\x10\x03\x12\x14\n\x10\x46\x41ULT_KIND_RESET\x10\x04\x12\x18\n\x14\x46\x41ULT_KIND_DUPLICATE\x10\x05\x12\x14\n\x10\x46\x41ULT_KIND_SPLIT\x10\x06\x12\x17\n\x13\x46\x41ULT_KIND_WRONG_ID\x10\x07\x12\x19\n\x15\x46\x41ULT_KIND_WRONG_CODE\x10\x08\x32\x98\x03\n\x10ValidatorService\x12]\n\x08\x44\x65scribe\x12\'.stepagent.validator.v1.DescribeRequest\x1a(.stepagent.validator.v1.DescribeResponse\x12`\n\tConfigure\x12(.stepagent.validator.v1.ConfigureRequest\x1a).stepagent.validator.v1.ConfigureResponse\x12X\n\x05Judge\x12$.stepagent.validator.v1.JudgeRequest\x1a%.stepagent.validator.v1.JudgeResponse(\x01\x30\x01\x12i\n\x0cOpenDataPath\x12+.stepagent.validator.v1.OpenDataPathRequest\x1a,.stepagent.validator.v1.OpenDataPathResponseBUZSgithub.com/stepagent/stepagent/plugins/sdk/proto/stepagent/validator/v1;validatorv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0fvalidator.proto\x12\x16stepagent.validator.v1\"\x11\n\x0f\x44\x65scribeRequest\"l\n\x10\x44\x65scribeResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x39\n\nvalidators\x18\x03 \x03(\x0b\x32%.stepagent.validator.v1.ValidatorInfo\"?\n\rValidatorInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0f\n\x07summary\x18\x03 \x01(\t\"G\n\x10\x43onfigureRequest\x12\x33\n\tinstances\x18\x01 \x03(\x0b\x32 .stepagent.validator.v1.Instance\"B\n\x08Instance\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tvalidator\x18\x02 \x01(\t\x12\x15\n\rsettings_json\x18\x03 \x01(\x0c\"L\n\x11\x43onfigureResponse\x12\x37\n\x07results\x18\x01 \x03(\x0b\x32&.stepagent.validator.v1.InstanceResult\"\x90\x01\n\x0eInstanceResult\x12\x31\n\x08problems\x18\x01 \x03(\x0b\x32\x1f.stepagent.validator.v1.Problem\x12\x12\n\x05\x66irst\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12-\n\x05reads\x18\x03 \x01(\x0b\x32\x1e.stepagent.validator.v1.InputsB\x08\n\x06_first\"7\n\x06Inputs\x12-\n\x06inputs\x18\x01 \x03(\x0e\x32\x1d.stepagent.validator.v1.Input\"\'\n\x07Problem\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0f\n\x07problem\x18\x02 \x01(\t\"?\n\x0cJudgeRequest\x12/\n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32 .stepagent.validator.v1.StepCall\"\x99\x01\n\x08StepCall\x12\x0c\n\x04\x63\x61ll\x18\x01 \x01(\x04\x12\x30\n\x07session\x18\x02 \x01(\x0b\x32\x1f.stepagent.validator.v1.Session\x12\x0e\n\x06states\x18\x03 \x03(\x0c\x12*\n\x04step\x18\x04 \x01(\x0b\x32\x1c.stepagent.validator.v1.Step\x12\x11\n\tbudget_ns\x18\x05 \x01(\x03\":\n\x07Session\x12\x0e\n\x02id\x18\x01 \x01(\tB\x02\x18\x01\x12\x10\n\x08position\x18\x02 \x01(\x03\x12\r\n\x05steps\x18\x03 \x01(\x03\"\xaf\x01\n\x04Step\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x17\n\ntimeout_ns\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x18\n\x0binterval_ns\x18\x03 \x01(\x03H\x01\x88\x01\x01\x12\r\n\x05\x61t_ns\x18\x04 \x01(\x03\x12\x13\n\x06gap_ns\x18\x05 \x01(\x03H\x02\x88\x01\x01\x12\x11\n\x04\x64\x61ta\x18\x06 \x01(\x0cH\x03\x88\x01\x01\x42\r\n\x0b_timeout_nsB\x0e\n\x0c_interval_nsB\t\n\x07_gap_nsB\x07\n\x05_data\"F\n\rJudgeResponse\x12\x35\n\x07\x61nswers\x18\x01 \x03(\x0b\x32$.stepagent.validator.v1.StepVerdicts\"O\n\x0cStepVerdicts\x12\x0c\n\x04\x63\x61ll\x18\x01 \x01(\x04\x12\x31\n\x08verdicts\x18\x02 \x03(\x0b\x32\x1f.stepagent.validator.v1.Verdict\"\xc9\x01\n\x07Verdict\x12\x30\n\x07outcome\x18\x01 \x01(\x0e\x32\x1f.stepagent.validator.v1.Outcome\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\x0c\x12,\n\x05\x66\x61ult\x18\x05 \x01(\x0b\x32\x1d.stepagent.validator.v1.Fault\x12\r\n\x05\x65rror\x18\x06 \x01(\t\x12\x14\n\x07\x65xpects\x18\x07 \x01(\x03H\x00\x88\x01\x01\x42\n\n\x08_expects\"i\n\x05\x46\x61ult\x12/\n\x04kind\x18\x01 \x01(\x0e\x32!.stepagent.validator.v1.FaultKind\x12\x10\n\x08\x64\x65lay_ns\x18\x02 \x01(\x03\x12\x0f\n\x07step_id\x18\x03 \x01(\x03\x12\x0c\n\x04\x63ode\x18\x04 \x01(\x03*\xaa\x01\n\x05Input\x12\x15\n\x11INPUT_UNSPECIFIED\x10\x00\x12\x12\n\x0eINPUT_POSITION\x10\x01\x12\x0f\n\x0bINPUT_STEPS\x10\x02\x12\x11\n\rINPUT_STEP_ID\x10\x03\x12\x11\n\rINPUT_TIMEOUT\x10\x04\x12\x12\n\x0eINPUT_INTERVAL\x10\x05\x12\x0c\n\x08INPUT_AT\x10\x06\x12\r\n\tINPUT_GAP\x10\x07\x12\x0e\n\nINPUT_DATA\x10\x08*F\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x10\n\x0cOUTCOME_PASS\x10\x01\x12\x10\n\x0cOUTCOME_FAIL\x10\x02*\xe5\x01\n\tFaultKind\x12\x1a\n\x16\x46\x41ULT_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10\x46\x41ULT_KIND_DELAY\x10\x01\x12\x17\n\x13\x46\x41ULT_KIND_WITHHOLD\x10\x02\x12\x13\n\x0f\x46\x41ULT_KIND_LATE\x10\x03\x12\x14\n\x10\x46\x41ULT_KIND_RESET\x10\x04\x12\x18\n\x14\x46\x41ULT_KIND_DUPLICATE\x10\x05\x12\x14\n\x10\x46\x41ULT_KIND_SPLIT\x10\x06\x12\x17\n\x13\x46\x41ULT_KIND_WRONG_ID\x10\x07\x12\x19\n\x15\x46\x41ULT_KIND_WRONG_CODE\x10\x08\x32\xad\x02\n\x10ValidatorService\x12]\n\x08\x44\x65scribe\x12\'.stepagent.validator.v1.DescribeRequest\x1a(.stepagent.validator.v1.DescribeResponse\x12`\n\tConfigure\x12(.stepagent.validator.v1.ConfigureRequest\x1a).stepagent.validator.v1.ConfigureResponse\x12X\n\x05Judge\x12$.stepagent.validator.v1.JudgeRequest\x1a%.stepagent.validator.v1.JudgeResponse(\x01\x30\x01\x42UZSgithub.com/stepagent/stepagent/plugins/sdk/proto/stepagent/validator/v1;validatorv1b\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'validator_pb2', globals())
@@ -21,10 +21,14 @@ if _descriptor._USE_C_DESCRIPTORS == False:
 
   DESCRIPTOR._options = None
   DESCRIPTOR._serialized_options = b'ZSgithub.com/stepagent/stepagent/plugins/sdk/proto/stepagent/validator/v1;validatorv1'
-  _OUTCOME._serialized_start=1593
-  _OUTCOME._serialized_end=1663
-  _FAULTKIND._serialized_start=1666
-  _FAULTKIND._serialized_end=1895
+  _SESSION.fields_by_name['id']._options = None
+  _SESSION.fields_by_name['id']._serialized_options = b'\030\001'
+  _INPUT._serialized_start=1625
+  _INPUT._serialized_end=1795
+  _OUTCOME._serialized_start=1797
+  _OUTCOME._serialized_end=1867
+  _FAULTKIND._serialized_start=1870
+  _FAULTKIND._serialized_end=2099
   _DESCRIBEREQUEST._serialized_start=43
   _DESCRIBEREQUEST._serialized_end=60
   _DESCRIBERESPONSE._serialized_start=62
@@ -37,30 +41,28 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _INSTANCE._serialized_end=376
   _CONFIGURERESPONSE._serialized_start=378
   _CONFIGURERESPONSE._serialized_end=454
-  _INSTANCERESULT._serialized_start=456
-  _INSTANCERESULT._serialized_end=553
-  _PROBLEM._serialized_start=555
-  _PROBLEM._serialized_end=594
-  _OPENDATAPATHREQUEST._serialized_start=596
-  _OPENDATAPATHREQUEST._serialized_end=617
-  _OPENDATAPATHRESPONSE._serialized_start=619
-  _OPENDATAPATHRESPONSE._serialized_end=672
-  _JUDGEREQUEST._serialized_start=674
-  _JUDGEREQUEST._serialized_end=737
-  _STEPCALL._serialized_start=740
-  _STEPCALL._serialized_end=893
-  _SESSION._serialized_start=895
-  _SESSION._serialized_end=949
-  _STEP._serialized_start=952
-  _STEP._serialized_end=1127
-  _JUDGERESPONSE._serialized_start=1129
-  _JUDGERESPONSE._serialized_end=1199
-  _STEPVERDICTS._serialized_start=1201
-  _STEPVERDICTS._serialized_end=1280
-  _VERDICT._serialized_start=1283
-  _VERDICT._serialized_end=1484
-  _FAULT._serialized_start=1486
-  _FAULT._serialized_end=1591
-  _VALIDATORSERVICE._serialized_start=1898
-  _VALIDATORSERVICE._serialized_end=2306
+  _INSTANCERESULT._serialized_start=457
+  _INSTANCERESULT._serialized_end=601
+  _INPUTS._serialized_start=603
+  _INPUTS._serialized_end=658
+  _PROBLEM._serialized_start=660
+  _PROBLEM._serialized_end=699
+  _JUDGEREQUEST._serialized_start=701
+  _JUDGEREQUEST._serialized_end=764
+  _STEPCALL._serialized_start=767
+  _STEPCALL._serialized_end=920
+  _SESSION._serialized_start=922
+  _SESSION._serialized_end=980
+  _STEP._serialized_start=983
+  _STEP._serialized_end=1158
+  _JUDGERESPONSE._serialized_start=1160
+  _JUDGERESPONSE._serialized_end=1230
+  _STEPVERDICTS._serialized_start=1232
+  _STEPVERDICTS._serialized_end=1311
+  _VERDICT._serialized_start=1314
+  _VERDICT._serialized_end=1515
+  _FAULT._serialized_start=1517
+  _FAULT._serialized_end=1622
+  _VALIDATORSERVICE._serialized_start=2102
+  _VALIDATORSERVICE._serialized_end=2403
 # @@protoc_insertion_point(module_scope)

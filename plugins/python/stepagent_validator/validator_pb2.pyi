@@ -14,6 +14,15 @@ FAULT_KIND_UNSPECIFIED: FaultKind
 FAULT_KIND_WITHHOLD: FaultKind
 FAULT_KIND_WRONG_CODE: FaultKind
 FAULT_KIND_WRONG_ID: FaultKind
+INPUT_AT: Input
+INPUT_DATA: Input
+INPUT_GAP: Input
+INPUT_INTERVAL: Input
+INPUT_POSITION: Input
+INPUT_STEPS: Input
+INPUT_STEP_ID: Input
+INPUT_TIMEOUT: Input
+INPUT_UNSPECIFIED: Input
 OUTCOME_FAIL: Outcome
 OUTCOME_PASS: Outcome
 OUTCOME_UNSPECIFIED: Outcome
@@ -56,6 +65,12 @@ class Fault(_message.Message):
     step_id: int
     def __init__(self, kind: _Optional[_Union[FaultKind, str]] = ..., delay_ns: _Optional[int] = ..., step_id: _Optional[int] = ..., code: _Optional[int] = ...) -> None: ...
 
+class Inputs(_message.Message):
+    __slots__ = ["inputs"]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    inputs: _containers.RepeatedScalarFieldContainer[Input]
+    def __init__(self, inputs: _Optional[_Iterable[_Union[Input, str]]] = ...) -> None: ...
+
 class Instance(_message.Message):
     __slots__ = ["name", "settings_json", "validator"]
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -67,12 +82,14 @@ class Instance(_message.Message):
     def __init__(self, name: _Optional[str] = ..., validator: _Optional[str] = ..., settings_json: _Optional[bytes] = ...) -> None: ...
 
 class InstanceResult(_message.Message):
-    __slots__ = ["first", "problems"]
+    __slots__ = ["first", "problems", "reads"]
     FIRST_FIELD_NUMBER: _ClassVar[int]
     PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    READS_FIELD_NUMBER: _ClassVar[int]
     first: int
     problems: _containers.RepeatedCompositeFieldContainer[Problem]
-    def __init__(self, problems: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ..., first: _Optional[int] = ...) -> None: ...
+    reads: Inputs
+    def __init__(self, problems: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ..., first: _Optional[int] = ..., reads: _Optional[_Union[Inputs, _Mapping]] = ...) -> None: ...
 
 class JudgeRequest(_message.Message):
     __slots__ = ["calls"]
@@ -85,18 +102,6 @@ class JudgeResponse(_message.Message):
     ANSWERS_FIELD_NUMBER: _ClassVar[int]
     answers: _containers.RepeatedCompositeFieldContainer[StepVerdicts]
     def __init__(self, answers: _Optional[_Iterable[_Union[StepVerdicts, _Mapping]]] = ...) -> None: ...
-
-class OpenDataPathRequest(_message.Message):
-    __slots__ = []
-    def __init__(self) -> None: ...
-
-class OpenDataPathResponse(_message.Message):
-    __slots__ = ["socket", "token"]
-    SOCKET_FIELD_NUMBER: _ClassVar[int]
-    TOKEN_FIELD_NUMBER: _ClassVar[int]
-    socket: str
-    token: bytes
-    def __init__(self, socket: _Optional[str] = ..., token: _Optional[bytes] = ...) -> None: ...
 
 class Problem(_message.Message):
     __slots__ = ["key", "problem"]
@@ -181,6 +186,9 @@ class Verdict(_message.Message):
     reason: str
     state: bytes
     def __init__(self, outcome: _Optional[_Union[Outcome, str]] = ..., reason: _Optional[str] = ..., detail: _Optional[str] = ..., state: _Optional[bytes] = ..., fault: _Optional[_Union[Fault, _Mapping]] = ..., error: _Optional[str] = ..., expects: _Optional[int] = ...) -> None: ...
+
+class Input(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = []
 
 class Outcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = []

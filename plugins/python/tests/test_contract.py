@@ -3,11 +3,12 @@
 import unittest
 
 from stepagent_validator import (
-    BadData, Fault, FaultKind, Reason, Session, SettingErrors, Settings,
-    Step, Undecided, Verdict, failed, passed,
+    BadData, Fault, FaultKind, Input, Kind, Plugin, Reason, Session,
+    SettingErrors, Settings, Step, Undecided, Verdict, failed, passed,
 )
 from stepagent_validator import validator_pb2 as pb
 from stepagent_validator.convert import MAX_ERROR_BYTES, answer, call_parts
+from stepagent_validator.service import Service
 
 
 class Does:
@@ -46,7 +47,7 @@ class TestStep(unittest.TestCase):
         call.session.steps = 10
         call.step.id, call.step.at_ns = -7, 1_500_000_000
         session, step = call_parts(call, b"x")
-        self.assertEqual(session, Session("s", 3, 10, b"x"))
+        self.assertEqual(session, Session("", 3, 10, b"x"))
         self.assertEqual(step, Step(-7, None, None, 1.5, None, b""))
         call.step.timeout_ns, call.step.interval_ns = 0, 250_000_000
         call.step.gap_ns, call.step.data = -5, b"{}"
@@ -120,6 +121,138 @@ class TestAnswer(unittest.TestCase):
         validator = Expecting(passed)
         got = answer("test", validator, Session("s", 4, 10), Step(1))
         self.assertFalse(got.HasField("expects"))
+
+
+class Declares:
+    """A validator that notes what it is given."""
+
+    def __init__(self, reads):
+        self.declared = reads
+        self.given = []
+
+    def reads(self):
+        return self.declared() if callable(self.declared) else self.declared
+
+    def validate(self, session, step):
+        self.given.append((session, step))
+        return passed(b"new")
+
+    def expects(self, session):
+        self.given.append(session)
+        return session.position
+
+
+class TestReads(unittest.TestCase):
+    SESSION = Session("", 4, 10, b"old")
+    STEP = Step(7, 5.0, 0.5, 1.5, 0.25, b'{"a":1}')
+    ABSENT = (Session("", 0, 0, b"old"), Step(0))
+
+    def configured(self, *validators):
+        """Return a service with the validators, and what it said."""
+        left = list(validators)
+        kind = Kind("mine", "1", "", lambda settings: left.pop(0))
+        service = Service(Plugin("p", "1", [kind]), lambda: None)
+        self.addCleanup(service._pool.shutdown)
+        response = service.configure(pb.ConfigureRequest(instances=[
+            pb.Instance(name=str(n), validator="mine")
+            for n in range(len(validators))]), None)
+        return service, response.results
+
+    def test_numbers_are_those_of_the_contract(self):
+        self.assertEqual(
+            [(f"INPUT_{i.name}", i.value) for i in Input],
+            [(name, n) for name, n in pb.Input.items() if n > 0])
+
+    def test_declaration(self):
+        reads = [Input.DATA, Input.STEP_ID, Input.DATA]
+        _, results = self.configured(
+            Declares(reads), Declares([]), Declares(lambda: iter(reads)),
+            Declares(set(Input)), Does(passed))
+        self.assertFalse(any(r.problems for r in results))
+        self.assertEqual(
+            [list(r.reads.inputs) for r in results],
+            [[3, 8], [], [3, 8], [1, 2, 3, 4, 5, 6, 7, 8], []])
+        self.assertEqual([r.HasField("reads") for r in results],
+                         [True, True, True, True, False])
+
+    def test_mistakes_are_problems(self):
+        def fails():
+            raise KeyError("limit")
+
+        def later():
+            yield Input.DATA
+            raise ValueError("no idea")
+
+        no_method = Does(passed)
+        no_method.reads = [Input.DATA]
+        for validator, want in (
+                (Declares(None), "want an iterable of Input, got None"),
+                (Declares(5), "want an iterable of Input, got 5"),
+                (Declares(Input.DATA), "want an iterable of Input, got <Inp"),
+                (Declares([8]), "want an iterable of Input, got 8 in it"),
+                (Declares("data"), "want an iterable of Input, got 'd' in"),
+                (Declares([Input.DATA, None]), "got None in it"),
+                (Declares(fails), "'limit'"),
+                (Declares(later), "no idea"),
+                (no_method, "want a method, got [<Input.DATA")):
+            service, results = self.configured(validator)
+            said = [p.problem for p in results[0].problems]
+            self.assertEqual(len(said), 1, want)
+            self.assertTrue(said[0].startswith("reads: "), said)
+            self.assertIn(want, said[0])
+            self.assertFalse(results[0].HasField("reads"))
+            self.assertIsNone(service._instances)
+
+    def test_only_what_is_declared_is_given(self):
+        session, step = self.SESSION, self.STEP
+        for one in Input:
+            validator = Declares([one])
+            answer("test", validator, session, step, frozenset([one]))
+            name = one.name.lower()
+            want = {
+                Input.POSITION: (self.ABSENT[0]._replace(position=4),
+                                 self.ABSENT[1]),
+                Input.STEPS: (self.ABSENT[0]._replace(steps=10),
+                              self.ABSENT[1]),
+                Input.STEP_ID: (self.ABSENT[0], Step(7)),
+            }.get(one) or (
+                self.ABSENT[0],
+                self.ABSENT[1]._replace(**{name: getattr(step, name)}))
+            self.assertEqual(validator.given[0], want)
+
+    def test_expects_is_given_no_more(self):
+        for reads, first, then in (
+                ([], Session("", 0, 0), Session("", 0, 0, b"new")),
+                ([Input.POSITION], Session("", 0, 0),
+                 Session("", 5, 0, b"new")),
+                ([Input.STEPS], Session("", 0, 1),
+                 Session("", 0, 10, b"new"))):
+            validator = Declares(reads)
+            service, _ = self.configured(validator)
+            self.assertEqual(validator.given, [first])
+            got = service._instances[0].judge(self.SESSION, self.STEP)
+            self.assertEqual(validator.given[2], then)
+            self.assertEqual(got.expects, then.position)
+
+    def test_neighbours_have_their_own(self):
+        narrow, wide = Declares([Input.STEP_ID]), Does(passed)
+        wide.validate = lambda session, step: passed(step.data)
+        service, _ = self.configured(narrow, wide)
+        out = []
+        call = pb.StepCall(call=1, states=[b"old", b""])
+        call.session.id, call.step.id, call.step.data = "secret", 7, b"{}"
+        service._answer(call, type("Out", (), {"put": out.append}))
+        self.assertEqual(narrow.given[1],
+                         (Session("", 0, 0, b"old"), Step(7)))
+        self.assertEqual(out[0].verdicts[1].state, b"{}")
+
+    def test_nothing_declared_is_everything(self):
+        given = []
+        validator = Does(passed)
+        validator.validate = lambda *parts: given.append(parts) or passed()
+        service, _ = self.configured(validator)
+        service._instances[0].judge(self.SESSION, self.STEP)
+        self.assertEqual(given, [(self.SESSION, self.STEP)])
 
 
 class TestSettings(unittest.TestCase):

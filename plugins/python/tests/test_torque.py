@@ -6,7 +6,7 @@ import unittest
 import template
 import torque
 from stepagent_validator import (
-    Reason, Session, SettingErrors, Step, Undecided,
+    Input, Reason, Session, SettingErrors, Step, Undecided,
 )
 
 
@@ -55,6 +55,9 @@ class TestTorque(unittest.TestCase):
             with self.assertRaises(Undecided):
                 self.torque.validate(Session("s", 1, 10, state), Step(1))
 
+    def test_reads(self):
+        self.assertEqual(list(self.torque.reads()), [Input.DATA])
+
     def test_settings(self):
         with self.assertRaises(SettingErrors):
             torque.make({})
@@ -65,6 +68,7 @@ class TestTorque(unittest.TestCase):
 class TestTemplate(unittest.TestCase):
     def test_template(self):
         mine = template.make({"limit": 3})
+        self.assertEqual(list(mine.reads()), [Input.STEP_ID])
         session = Session("s", 0, 10)
         self.assertIsNone(mine.validate(session, Step(3)).reason)
         self.assertEqual(mine.validate(session, Step(4)).detail,

@@ -13,6 +13,7 @@ import (
 
 // The roles in which the benchmark starts its own executable: the first argument.
 const (
+	limitRole     = "peer-limit"
 	echoRole      = "peer-echo"
 	inProcessRole = "peer-in-process"
 	pluginRole    = "peer-plugin"
@@ -21,6 +22,8 @@ const (
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
+		case limitRole:
+			exit(serveLimit(os.Args[2]))
 		case echoRole:
 			exit(serveEcho(os.Args[2]))
 		case inProcessRole:

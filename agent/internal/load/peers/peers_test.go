@@ -7,7 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -18,6 +20,7 @@ import (
 var (
 	rounds = flag.Int("rounds", 5, "how often each measurement is made, in turns; the medians count")
 	slice  = flag.Duration("slice", 2*time.Second, "how long each measurement takes")
+	only   = flag.String("only", "", "a regular expression: the peers that are measured; no targets are looked at then")
 	limits = flag.String("limits", "none", "what makes the benchmark fail: none; target, a target that is missed; loose, one missed by far")
 )
 
@@ -49,28 +52,30 @@ func run(b *testing.B) {
 	}
 	agent := s.startAgent("agent", "")
 	m.rest(agent) // while nobody else shares its pages
-	inProcess := s.startSelf("in-process", inProcessRole, steps(b))
-	echo := s.startSelf("echo", echoRole, echoes(b))
-	redis := s.startRedis()
-
-	peers := []*peer{agent, inProcess, echo}
-	if redis != nil {
+	peers := []*peer{agent,
+		s.startSelf(limitName, limitRole, echoes(b)),
+		s.startSelf("echo", echoRole, echoes(b)),
+		s.startSelf("in-process", inProcessRole, steps(b)),
+		s.startAgentFor(missName, measuredRules, measured(b)),
+		s.startAgent(noKeptName, "[judging]\nkept_mib = 0\n")}
+	crowded := peers[:4]
+	if redis := s.startRedis(); redis != nil {
 		peers = append(peers, redis)
 	}
 	peers = append(peers, s.own()...)
 	for range *rounds {
-		for _, p := range peers {
-			m.load(p, many)
+		for _, clients := range []int{many, 1} {
+			for _, p := range peers {
+				m.load(p, clients)
+			}
 		}
-		for _, p := range peers {
-			m.load(p, 1)
-		}
-		for _, p := range []*peer{agent, inProcess, echo} {
+		for _, p := range crowded {
 			m.load(p, crowd)
 		}
 	}
+	m.kills(s.startAgent("kills", ""))
 	m.sessions(s.startAgent("sessions", ""))
-	report(b, m, redis != nil)
+	report(b, m)
 }
 
 // own starts agents with validators such as users write: one in Go, and the template in Python
@@ -99,8 +104,25 @@ func (s *starter) own() []*peer {
 	return append(peers, s.startAgent(ownPython, fmt.Sprintf("[[validators]]\nname = \"mine\"\npath = %q\n", template)))
 }
 
-// The names of the agents with validators such as users write.
+// measuredRules are the default validators and a rule over what clients have measured.
+const measuredRules = `
+[[validators]]
+name = "sequence"
+[[validators]]
+name = "min_timeout"
+[[validators]]
+name = "rules"
+[[validators.settings.rule]]
+name = "supply"
+expression = "data.volt >= 9 && data.volt <= 16"
+`
+
+// The names of peers.
 const (
+	limitName  = "limit"
+	missName   = "every step a miss"
+	noKeptName = "nothing kept"
+	// Agents with validators such as users write.
 	ownGo     = "own Go validator"
 	ownPython = "own Python validator"
 )
@@ -108,6 +130,9 @@ const (
 // load puts a peer under the load of so many clients and keeps what it came to.
 func (m *measurements) load(p *peer, clients int) {
 	m.b.Helper()
+	if !wanted(p.name) {
+		return
+	}
 	o := load.Options{Address: p.address, Clients: clients, Plan: p.plan, Duration: *slice, Wait: patience}
 	if clients == crowd {
 		o.Duration *= crowdSlices
@@ -134,6 +159,9 @@ func (m *measurements) load(p *peer, clients int) {
 	m.add(at+"p99", result.Latency(99).Seconds())
 }
 
+// wanted reports whether a peer is to be measured.
+func wanted(name string) bool { return *only == "" || regexp.MustCompile(*only).MatchString(name) }
+
 // rest measures an agent that has nothing to do.
 func (m *measurements) rest(p *peer) {
 	time.Sleep(settling)
@@ -143,7 +171,59 @@ func (m *measurements) rest(p *peer) {
 	}
 	m.add("rest/rss", float64(at.rss))
 	m.add("rest/pss", float64(at.pss))
+	m.add("rest/private", float64(at.private))
 }
+
+// killEvery is how often the plugin of an agent is killed under load.
+const killEvery = 200 * time.Millisecond
+
+// kills puts an agent under load whose plugin is killed all the time. The verdicts are kept by then,
+// so that no client may notice.
+func (m *measurements) kills(p *peer) {
+	m.b.Helper()
+	if !wanted("kills") {
+		return
+	}
+	o := load.Options{Address: p.address, Clients: many, Plan: p.plan, Duration: *slice, Wait: patience}
+	if _, err := load.Run(m.b.Context(), o); err != nil {
+		m.b.Fatal(err)
+	}
+	over, kills := make(chan struct{}), 0
+	var killing sync.WaitGroup
+	killing.Go(func() {
+		for {
+			select {
+			case <-over:
+				return
+			case <-time.After(killEvery):
+			}
+			plugins, err := children(p.pids[0])
+			if err != nil {
+				m.b.Error(err)
+			}
+			for _, pid := range plugins {
+				if err := syscall.Kill(pid, syscall.SIGKILL); err == nil {
+					kills++
+				}
+			}
+		}
+	})
+	o.Duration *= killSlices
+	result, err := load.Run(m.b.Context(), o)
+	close(over)
+	killing.Wait()
+	if err != nil {
+		m.b.Fatal(err)
+	}
+	if troubles := result.Troubles(); len(troubles) > 0 {
+		m.b.Errorf("under %d kills of the plugin: %+v", kills, troubles)
+	}
+	m.add("kills/number", float64(kills))
+	m.add("kills/throughput", result.Throughput())
+}
+
+// killSlices is how many slices the plugin is killed for.
+const killSlices = 5
 
 // sessions measures what an agent's sessions take that have done a step and go on.
 func (m *measurements) sessions(p *peer) {

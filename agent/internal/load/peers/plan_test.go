@@ -1,6 +1,10 @@
 package peers
 
 import (
+	"bytes"
+	"slices"
+	"strconv"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stepagent/stepagent/agent/internal/load"
@@ -34,6 +38,26 @@ func echoes(b *testing.B) load.Plan {
 		plan = append(plan, load.Exchange{Request: e.Request, Reply: e.Request})
 	}
 	return plan
+}
+
+// A measuring plan is that of clients that send along what they have measured, which is never the
+// same twice.
+type measuring struct {
+	steps []load.Exchange
+	sent  atomic.Int64
+}
+
+func measured(b *testing.B) *measuring { return &measuring{steps: steps(b).Exchanges("")} }
+
+// Exchanges implements load.Plan.
+func (m *measuring) Exchanges(string) []load.Exchange {
+	all := slices.Clone(m.steps)
+	for i, e := range all {
+		request := append(slices.Clip(bytes.TrimSuffix(e.Request, []byte("}\n"))), `,"data":{"volt":`...)
+		request = strconv.AppendFloat(request, 12+float64(m.sent.Add(1))*1e-9, 'f', 9, 64)
+		all[i].Request = append(request, "}}\n"...)
+	}
+	return all
 }
 
 // pings is the plan of clients of Redis.

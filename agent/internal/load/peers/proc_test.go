@@ -37,8 +37,9 @@ func cpuTime(pids []int) (time.Duration, error) {
 
 // memory is what processes hold in memory, in bytes.
 type memory struct {
-	// rss counts a page that several processes map once for each of them, pss once in all.
-	rss, pss int
+	// rss counts a page that several processes map once for each of them, pss once in all, and
+	// private not at all.
+	rss, pss, private int
 }
 
 // memoryOf reads proc_pid_smaps_rollup(5).
@@ -51,7 +52,7 @@ func memoryOf(pids []int) (memory, error) {
 		}
 		for line := range strings.Lines(string(text)) {
 			key, value, _ := strings.Cut(line, ":")
-			into := map[string]*int{"Rss": &m.rss, "Pss": &m.pss}[key]
+			into := map[string]*int{"Rss": &m.rss, "Pss": &m.pss, "Private_Clean": &m.private, "Private_Dirty": &m.private}[key]
 			if into == nil {
 				continue
 			}

@@ -137,6 +137,10 @@ func exchange(conn net.Conn, e load.Exchange) error {
 // startAgent runs stepagent with the validators of the config, by default with the default
 // ones.
 func (s *starter) startAgent(name, config string) *peer {
+	return s.startAgentFor(name, config, steps(s.b))
+}
+
+func (s *starter) startAgentFor(name, config string, plan load.Plan) *peer {
 	file := filepath.Join(s.dir, name+".toml")
 	if err := os.WriteFile(file, []byte("host = \"127.0.0.1\"\n"+config), 0o600); err != nil {
 		s.b.Fatal(err)
@@ -147,7 +151,7 @@ func (s *starter) startAgent(name, config string) *peer {
 		s.b.Fatal(err)
 	}
 	s.b.Cleanup(func() { _ = os.RemoveAll(runtime) })
-	return s.start(name, steps(s.b), []string{"RUNTIME_DIRECTORY=" + runtime}, func(port int) *exec.Cmd {
+	return s.start(name, plan, []string{"RUNTIME_DIRECTORY=" + runtime}, func(port int) *exec.Cmd {
 		return exec.Command(s.agent, "serve", "--config", file, "--port", strconv.Itoa(port), "--log-level", "error")
 	})
 }

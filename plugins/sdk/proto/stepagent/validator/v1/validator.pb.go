@@ -25,10 +25,10 @@
 // plugin.GRPCController with the one method Shutdown (an empty message in, an empty message
 // out), after which the process ends. A process that lacks Shutdown is killed instead.
 //
-// What a plugin process may rely on. The agent calls Describe, then Configure once, then
-// OpenDataPath once. Where that is not served, which is as good, it calls Judge once and keeps
-// that stream open; a plugin sees one of the two. Validators are pure functions: the agent may
-// kill the process at any moment, start another and ask again.
+// What a plugin process may rely on. The agent calls Describe, then Configure once, then Judge
+// once, and keeps that stream open. Validators are pure functions: the agent may kill the
+// process at any moment, start another and ask again. It may also keep verdicts and not ask at
+// all where every instance of the process has declared what it reads and the inputs are the same.
 //
 // What the agent relies on. It kills a process that does not answer the health service within
 // 400 ms, that leaves a step unanswered for 2 s after its budget or says nothing at all since
@@ -58,6 +58,84 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+// Input is something that an instance can read of a session or a step. What is not sent is
+// absent, or 0 where the field cannot be absent.
+type Input int32
+
+const (
+	// No input; not valid in a set.
+	Input_INPUT_UNSPECIFIED Input = 0
+	// Session.position.
+	Input_INPUT_POSITION Input = 1
+	// Session.steps.
+	Input_INPUT_STEPS Input = 2
+	// Step.id.
+	Input_INPUT_STEP_ID Input = 3
+	// Step.timeout_ns.
+	Input_INPUT_TIMEOUT Input = 4
+	// Step.interval_ns.
+	Input_INPUT_INTERVAL Input = 5
+	// Step.at_ns: no two steps have the same, so that every step is asked.
+	Input_INPUT_AT Input = 6
+	// Step.gap_ns: every step is asked, as with INPUT_AT.
+	Input_INPUT_GAP Input = 7
+	// Step.data.
+	Input_INPUT_DATA Input = 8
+)
+
+// Enum value maps for Input.
+var (
+	Input_name = map[int32]string{
+		0: "INPUT_UNSPECIFIED",
+		1: "INPUT_POSITION",
+		2: "INPUT_STEPS",
+		3: "INPUT_STEP_ID",
+		4: "INPUT_TIMEOUT",
+		5: "INPUT_INTERVAL",
+		6: "INPUT_AT",
+		7: "INPUT_GAP",
+		8: "INPUT_DATA",
+	}
+	Input_value = map[string]int32{
+		"INPUT_UNSPECIFIED": 0,
+		"INPUT_POSITION":    1,
+		"INPUT_STEPS":       2,
+		"INPUT_STEP_ID":     3,
+		"INPUT_TIMEOUT":     4,
+		"INPUT_INTERVAL":    5,
+		"INPUT_AT":          6,
+		"INPUT_GAP":         7,
+		"INPUT_DATA":        8,
+	}
+)
+
+func (x Input) Enum() *Input {
+	p := new(Input)
+	*p = x
+	return p
+}
+
+func (x Input) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Input) Descriptor() protoreflect.EnumDescriptor {
+	return file_stepagent_validator_v1_validator_proto_enumTypes[0].Descriptor()
+}
+
+func (Input) Type() protoreflect.EnumType {
+	return &file_stepagent_validator_v1_validator_proto_enumTypes[0]
+}
+
+func (x Input) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Input.Descriptor instead.
+func (Input) EnumDescriptor() ([]byte, []int) {
+	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{0}
+}
 
 // Outcome is what a validator decided.
 type Outcome int32
@@ -97,11 +175,11 @@ func (x Outcome) String() string {
 }
 
 func (Outcome) Descriptor() protoreflect.EnumDescriptor {
-	return file_stepagent_validator_v1_validator_proto_enumTypes[0].Descriptor()
+	return file_stepagent_validator_v1_validator_proto_enumTypes[1].Descriptor()
 }
 
 func (Outcome) Type() protoreflect.EnumType {
-	return &file_stepagent_validator_v1_validator_proto_enumTypes[0]
+	return &file_stepagent_validator_v1_validator_proto_enumTypes[1]
 }
 
 func (x Outcome) Number() protoreflect.EnumNumber {
@@ -110,7 +188,7 @@ func (x Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Outcome.Descriptor instead.
 func (Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{0}
+	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{1}
 }
 
 // FaultKind says what to do to the reply of a step.
@@ -174,11 +252,11 @@ func (x FaultKind) String() string {
 }
 
 func (FaultKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_stepagent_validator_v1_validator_proto_enumTypes[1].Descriptor()
+	return file_stepagent_validator_v1_validator_proto_enumTypes[2].Descriptor()
 }
 
 func (FaultKind) Type() protoreflect.EnumType {
-	return &file_stepagent_validator_v1_validator_proto_enumTypes[1]
+	return &file_stepagent_validator_v1_validator_proto_enumTypes[2]
 }
 
 func (x FaultKind) Number() protoreflect.EnumNumber {
@@ -187,7 +265,7 @@ func (x FaultKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use FaultKind.Descriptor instead.
 func (FaultKind) EnumDescriptor() ([]byte, []int) {
-	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{1}
+	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{2}
 }
 
 // DescribeRequest asks what the plugin is.
@@ -520,7 +598,11 @@ type InstanceResult struct {
 	Problems []*Problem `protobuf:"bytes,1,rep,name=problems,proto3" json:"problems,omitempty"`
 	// The step_id that must begin a session; absent when the validator knows none. The agent
 	// uses it to tell a new run from one that goes on.
-	First         *int64 `protobuf:"varint,2,opt,name=first,proto3,oneof" json:"first,omitempty"`
+	First *int64 `protobuf:"varint,2,opt,name=first,proto3,oneof" json:"first,omitempty"`
+	// What the instance reads beside its state. Absent: it is sent everything, and asked about
+	// every step. Present, even with nothing in it: the agent sends the process only what one of
+	// its instances reads, and may keep verdicts by exactly those inputs.
+	Reads         *Inputs `protobuf:"bytes,3,opt,name=reads,proto3" json:"reads,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -569,6 +651,59 @@ func (x *InstanceResult) GetFirst() int64 {
 	return 0
 }
 
+func (x *InstanceResult) GetReads() *Inputs {
+	if x != nil {
+		return x.Reads
+	}
+	return nil
+}
+
+// Inputs is a set of inputs.
+type Inputs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The inputs. One that the agent does not know makes it send everything and keep nothing.
+	Inputs        []Input `protobuf:"varint,1,rep,packed,name=inputs,proto3,enum=stepagent.validator.v1.Input" json:"inputs,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Inputs) Reset() {
+	*x = Inputs{}
+	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Inputs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Inputs) ProtoMessage() {}
+
+func (x *Inputs) ProtoReflect() protoreflect.Message {
+	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Inputs.ProtoReflect.Descriptor instead.
+func (*Inputs) Descriptor() ([]byte, []int) {
+	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Inputs) GetInputs() []Input {
+	if x != nil {
+		return x.Inputs
+	}
+	return nil
+}
+
 // Problem is one thing that is wrong with the settings of an instance.
 type Problem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -583,7 +718,7 @@ type Problem struct {
 
 func (x *Problem) Reset() {
 	*x = Problem{}
-	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[7]
+	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -595,7 +730,7 @@ func (x *Problem) String() string {
 func (*Problem) ProtoMessage() {}
 
 func (x *Problem) ProtoReflect() protoreflect.Message {
-	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[7]
+	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -608,7 +743,7 @@ func (x *Problem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Problem.ProtoReflect.Descriptor instead.
 func (*Problem) Descriptor() ([]byte, []int) {
-	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{7}
+	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Problem) GetKey() string {
@@ -625,99 +760,6 @@ func (x *Problem) GetProblem() string {
 	return ""
 }
 
-// OpenDataPathRequest asks for a data path.
-type OpenDataPathRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *OpenDataPathRequest) Reset() {
-	*x = OpenDataPathRequest{}
-	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[8]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *OpenDataPathRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*OpenDataPathRequest) ProtoMessage() {}
-
-func (x *OpenDataPathRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[8]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use OpenDataPathRequest.ProtoReflect.Descriptor instead.
-func (*OpenDataPathRequest) Descriptor() ([]byte, []int) {
-	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{8}
-}
-
-// OpenDataPathResponse says where the data path is.
-type OpenDataPathResponse struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The path of the unix socket, in PLUGIN_UNIX_SOCKET_DIR. Both ends must belong to the same
-	// user; see SO_PEERCRED in unix(7).
-	Socket string `protobuf:"bytes,1,opt,name=socket,proto3" json:"socket,omitempty"`
-	// What the agent sends first, so that the plugin knows it: 32 random bytes.
-	Token         []byte `protobuf:"bytes,2,opt,name=token,proto3" json:"token,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *OpenDataPathResponse) Reset() {
-	*x = OpenDataPathResponse{}
-	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[9]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *OpenDataPathResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*OpenDataPathResponse) ProtoMessage() {}
-
-func (x *OpenDataPathResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[9]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use OpenDataPathResponse.ProtoReflect.Descriptor instead.
-func (*OpenDataPathResponse) Descriptor() ([]byte, []int) {
-	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{9}
-}
-
-func (x *OpenDataPathResponse) GetSocket() string {
-	if x != nil {
-		return x.Socket
-	}
-	return ""
-}
-
-func (x *OpenDataPathResponse) GetToken() []byte {
-	if x != nil {
-		return x.Token
-	}
-	return nil
-}
-
 // JudgeRequest is a batch of steps to judge.
 type JudgeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -729,7 +771,7 @@ type JudgeRequest struct {
 
 func (x *JudgeRequest) Reset() {
 	*x = JudgeRequest{}
-	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[10]
+	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -741,7 +783,7 @@ func (x *JudgeRequest) String() string {
 func (*JudgeRequest) ProtoMessage() {}
 
 func (x *JudgeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[10]
+	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -754,7 +796,7 @@ func (x *JudgeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JudgeRequest.ProtoReflect.Descriptor instead.
 func (*JudgeRequest) Descriptor() ([]byte, []int) {
-	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{10}
+	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *JudgeRequest) GetCalls() []*StepCall {
@@ -785,7 +827,7 @@ type StepCall struct {
 
 func (x *StepCall) Reset() {
 	*x = StepCall{}
-	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[11]
+	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -797,7 +839,7 @@ func (x *StepCall) String() string {
 func (*StepCall) ProtoMessage() {}
 
 func (x *StepCall) ProtoReflect() protoreflect.Message {
-	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[11]
+	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -810,7 +852,7 @@ func (x *StepCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StepCall.ProtoReflect.Descriptor instead.
 func (*StepCall) Descriptor() ([]byte, []int) {
-	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{11}
+	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *StepCall) GetCall() uint64 {
@@ -851,7 +893,9 @@ func (x *StepCall) GetBudgetNs() int64 {
 // Session is what the agent knows of a run before the step at hand.
 type Session struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Names the session in the agent's logs. Nothing may depend on it.
+	// Not sent: no verdict may depend on the name of a session.
+	//
+	// Deprecated: Marked as deprecated in stepagent/validator/v1/validator.proto.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// The number of steps of this session that have been judged; 0 at the first.
 	Position int64 `protobuf:"varint,2,opt,name=position,proto3" json:"position,omitempty"`
@@ -863,7 +907,7 @@ type Session struct {
 
 func (x *Session) Reset() {
 	*x = Session{}
-	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[12]
+	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -875,7 +919,7 @@ func (x *Session) String() string {
 func (*Session) ProtoMessage() {}
 
 func (x *Session) ProtoReflect() protoreflect.Message {
-	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[12]
+	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -888,9 +932,10 @@ func (x *Session) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Session.ProtoReflect.Descriptor instead.
 func (*Session) Descriptor() ([]byte, []int) {
-	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{12}
+	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{11}
 }
 
+// Deprecated: Marked as deprecated in stepagent/validator/v1/validator.proto.
 func (x *Session) GetId() string {
 	if x != nil {
 		return x.Id
@@ -940,7 +985,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[13]
+	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -952,7 +997,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[13]
+	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -965,7 +1010,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{13}
+	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Step) GetId() int64 {
@@ -1021,7 +1066,7 @@ type JudgeResponse struct {
 
 func (x *JudgeResponse) Reset() {
 	*x = JudgeResponse{}
-	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[14]
+	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1033,7 +1078,7 @@ func (x *JudgeResponse) String() string {
 func (*JudgeResponse) ProtoMessage() {}
 
 func (x *JudgeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[14]
+	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1046,7 +1091,7 @@ func (x *JudgeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JudgeResponse.ProtoReflect.Descriptor instead.
 func (*JudgeResponse) Descriptor() ([]byte, []int) {
-	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{14}
+	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *JudgeResponse) GetAnswers() []*StepVerdicts {
@@ -1069,7 +1114,7 @@ type StepVerdicts struct {
 
 func (x *StepVerdicts) Reset() {
 	*x = StepVerdicts{}
-	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[15]
+	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1081,7 +1126,7 @@ func (x *StepVerdicts) String() string {
 func (*StepVerdicts) ProtoMessage() {}
 
 func (x *StepVerdicts) ProtoReflect() protoreflect.Message {
-	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[15]
+	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1094,7 +1139,7 @@ func (x *StepVerdicts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StepVerdicts.ProtoReflect.Descriptor instead.
 func (*StepVerdicts) Descriptor() ([]byte, []int) {
-	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{15}
+	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *StepVerdicts) GetCall() uint64 {
@@ -1139,7 +1184,7 @@ type Verdict struct {
 
 func (x *Verdict) Reset() {
 	*x = Verdict{}
-	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[16]
+	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1151,7 +1196,7 @@ func (x *Verdict) String() string {
 func (*Verdict) ProtoMessage() {}
 
 func (x *Verdict) ProtoReflect() protoreflect.Message {
-	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[16]
+	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1164,7 +1209,7 @@ func (x *Verdict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Verdict.ProtoReflect.Descriptor instead.
 func (*Verdict) Descriptor() ([]byte, []int) {
-	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{16}
+	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Verdict) GetOutcome() Outcome {
@@ -1235,7 +1280,7 @@ type Fault struct {
 
 func (x *Fault) Reset() {
 	*x = Fault{}
-	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[17]
+	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1247,7 +1292,7 @@ func (x *Fault) String() string {
 func (*Fault) ProtoMessage() {}
 
 func (x *Fault) ProtoReflect() protoreflect.Message {
-	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[17]
+	mi := &file_stepagent_validator_v1_validator_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1260,7 +1305,7 @@ func (x *Fault) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fault.ProtoReflect.Descriptor instead.
 func (*Fault) Descriptor() ([]byte, []int) {
-	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{17}
+	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Fault) GetKind() FaultKind {
@@ -1314,18 +1359,17 @@ const file_stepagent_validator_v1_validator_proto_rawDesc = "" +
 	"\tvalidator\x18\x02 \x01(\tR\tvalidator\x12#\n" +
 	"\rsettings_json\x18\x03 \x01(\fR\fsettingsJson\"U\n" +
 	"\x11ConfigureResponse\x12@\n" +
-	"\aresults\x18\x01 \x03(\v2&.stepagent.validator.v1.InstanceResultR\aresults\"r\n" +
+	"\aresults\x18\x01 \x03(\v2&.stepagent.validator.v1.InstanceResultR\aresults\"\xa8\x01\n" +
 	"\x0eInstanceResult\x12;\n" +
 	"\bproblems\x18\x01 \x03(\v2\x1f.stepagent.validator.v1.ProblemR\bproblems\x12\x19\n" +
-	"\x05first\x18\x02 \x01(\x03H\x00R\x05first\x88\x01\x01B\b\n" +
-	"\x06_first\"5\n" +
+	"\x05first\x18\x02 \x01(\x03H\x00R\x05first\x88\x01\x01\x124\n" +
+	"\x05reads\x18\x03 \x01(\v2\x1e.stepagent.validator.v1.InputsR\x05readsB\b\n" +
+	"\x06_first\"?\n" +
+	"\x06Inputs\x125\n" +
+	"\x06inputs\x18\x01 \x03(\x0e2\x1d.stepagent.validator.v1.InputR\x06inputs\"5\n" +
 	"\aProblem\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x18\n" +
-	"\aproblem\x18\x02 \x01(\tR\aproblem\"\x15\n" +
-	"\x13OpenDataPathRequest\"D\n" +
-	"\x14OpenDataPathResponse\x12\x16\n" +
-	"\x06socket\x18\x01 \x01(\tR\x06socket\x12\x14\n" +
-	"\x05token\x18\x02 \x01(\fR\x05token\"F\n" +
+	"\aproblem\x18\x02 \x01(\tR\aproblem\"F\n" +
 	"\fJudgeRequest\x126\n" +
 	"\x05calls\x18\x01 \x03(\v2 .stepagent.validator.v1.StepCallR\x05calls\"\xc0\x01\n" +
 	"\bStepCall\x12\x12\n" +
@@ -1333,9 +1377,9 @@ const file_stepagent_validator_v1_validator_proto_rawDesc = "" +
 	"\asession\x18\x02 \x01(\v2\x1f.stepagent.validator.v1.SessionR\asession\x12\x16\n" +
 	"\x06states\x18\x03 \x03(\fR\x06states\x120\n" +
 	"\x04step\x18\x04 \x01(\v2\x1c.stepagent.validator.v1.StepR\x04step\x12\x1b\n" +
-	"\tbudget_ns\x18\x05 \x01(\x03R\bbudgetNs\"K\n" +
-	"\aSession\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
+	"\tbudget_ns\x18\x05 \x01(\x03R\bbudgetNs\"O\n" +
+	"\aSession\x12\x12\n" +
+	"\x02id\x18\x01 \x01(\tB\x02\x18\x01R\x02id\x12\x1a\n" +
 	"\bposition\x18\x02 \x01(\x03R\bposition\x12\x14\n" +
 	"\x05steps\x18\x03 \x01(\x03R\x05steps\"\xdd\x01\n" +
 	"\x04Step\x12\x0e\n" +
@@ -1370,7 +1414,18 @@ const file_stepagent_validator_v1_validator_proto_rawDesc = "" +
 	"\x04kind\x18\x01 \x01(\x0e2!.stepagent.validator.v1.FaultKindR\x04kind\x12\x19\n" +
 	"\bdelay_ns\x18\x02 \x01(\x03R\adelayNs\x12\x17\n" +
 	"\astep_id\x18\x03 \x01(\x03R\x06stepId\x12\x12\n" +
-	"\x04code\x18\x04 \x01(\x03R\x04code*F\n" +
+	"\x04code\x18\x04 \x01(\x03R\x04code*\xaa\x01\n" +
+	"\x05Input\x12\x15\n" +
+	"\x11INPUT_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eINPUT_POSITION\x10\x01\x12\x0f\n" +
+	"\vINPUT_STEPS\x10\x02\x12\x11\n" +
+	"\rINPUT_STEP_ID\x10\x03\x12\x11\n" +
+	"\rINPUT_TIMEOUT\x10\x04\x12\x12\n" +
+	"\x0eINPUT_INTERVAL\x10\x05\x12\f\n" +
+	"\bINPUT_AT\x10\x06\x12\r\n" +
+	"\tINPUT_GAP\x10\a\x12\x0e\n" +
+	"\n" +
+	"INPUT_DATA\x10\b*F\n" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fOUTCOME_PASS\x10\x01\x12\x10\n" +
@@ -1384,12 +1439,11 @@ const file_stepagent_validator_v1_validator_proto_rawDesc = "" +
 	"\x14FAULT_KIND_DUPLICATE\x10\x05\x12\x14\n" +
 	"\x10FAULT_KIND_SPLIT\x10\x06\x12\x17\n" +
 	"\x13FAULT_KIND_WRONG_ID\x10\a\x12\x19\n" +
-	"\x15FAULT_KIND_WRONG_CODE\x10\b2\x98\x03\n" +
+	"\x15FAULT_KIND_WRONG_CODE\x10\b2\xad\x02\n" +
 	"\x10ValidatorService\x12]\n" +
 	"\bDescribe\x12'.stepagent.validator.v1.DescribeRequest\x1a(.stepagent.validator.v1.DescribeResponse\x12`\n" +
 	"\tConfigure\x12(.stepagent.validator.v1.ConfigureRequest\x1a).stepagent.validator.v1.ConfigureResponse\x12X\n" +
-	"\x05Judge\x12$.stepagent.validator.v1.JudgeRequest\x1a%.stepagent.validator.v1.JudgeResponse(\x010\x01\x12i\n" +
-	"\fOpenDataPath\x12+.stepagent.validator.v1.OpenDataPathRequest\x1a,.stepagent.validator.v1.OpenDataPathResponseBUZSgithub.com/stepagent/stepagent/plugins/sdk/proto/stepagent/validator/v1;validatorv1b\x06proto3"
+	"\x05Judge\x12$.stepagent.validator.v1.JudgeRequest\x1a%.stepagent.validator.v1.JudgeResponse(\x010\x01BUZSgithub.com/stepagent/stepagent/plugins/sdk/proto/stepagent/validator/v1;validatorv1b\x06proto3"
 
 var (
 	file_stepagent_validator_v1_validator_proto_rawDescOnce sync.Once
@@ -1403,56 +1457,56 @@ func file_stepagent_validator_v1_validator_proto_rawDescGZIP() []byte {
 	return file_stepagent_validator_v1_validator_proto_rawDescData
 }
 
-var file_stepagent_validator_v1_validator_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_stepagent_validator_v1_validator_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_stepagent_validator_v1_validator_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_stepagent_validator_v1_validator_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_stepagent_validator_v1_validator_proto_goTypes = []any{
-	(Outcome)(0),                 // 0: stepagent.validator.v1.Outcome
-	(FaultKind)(0),               // 1: stepagent.validator.v1.FaultKind
-	(*DescribeRequest)(nil),      // 2: stepagent.validator.v1.DescribeRequest
-	(*DescribeResponse)(nil),     // 3: stepagent.validator.v1.DescribeResponse
-	(*ValidatorInfo)(nil),        // 4: stepagent.validator.v1.ValidatorInfo
-	(*ConfigureRequest)(nil),     // 5: stepagent.validator.v1.ConfigureRequest
-	(*Instance)(nil),             // 6: stepagent.validator.v1.Instance
-	(*ConfigureResponse)(nil),    // 7: stepagent.validator.v1.ConfigureResponse
-	(*InstanceResult)(nil),       // 8: stepagent.validator.v1.InstanceResult
-	(*Problem)(nil),              // 9: stepagent.validator.v1.Problem
-	(*OpenDataPathRequest)(nil),  // 10: stepagent.validator.v1.OpenDataPathRequest
-	(*OpenDataPathResponse)(nil), // 11: stepagent.validator.v1.OpenDataPathResponse
-	(*JudgeRequest)(nil),         // 12: stepagent.validator.v1.JudgeRequest
-	(*StepCall)(nil),             // 13: stepagent.validator.v1.StepCall
-	(*Session)(nil),              // 14: stepagent.validator.v1.Session
-	(*Step)(nil),                 // 15: stepagent.validator.v1.Step
-	(*JudgeResponse)(nil),        // 16: stepagent.validator.v1.JudgeResponse
-	(*StepVerdicts)(nil),         // 17: stepagent.validator.v1.StepVerdicts
-	(*Verdict)(nil),              // 18: stepagent.validator.v1.Verdict
-	(*Fault)(nil),                // 19: stepagent.validator.v1.Fault
+	(Input)(0),                // 0: stepagent.validator.v1.Input
+	(Outcome)(0),              // 1: stepagent.validator.v1.Outcome
+	(FaultKind)(0),            // 2: stepagent.validator.v1.FaultKind
+	(*DescribeRequest)(nil),   // 3: stepagent.validator.v1.DescribeRequest
+	(*DescribeResponse)(nil),  // 4: stepagent.validator.v1.DescribeResponse
+	(*ValidatorInfo)(nil),     // 5: stepagent.validator.v1.ValidatorInfo
+	(*ConfigureRequest)(nil),  // 6: stepagent.validator.v1.ConfigureRequest
+	(*Instance)(nil),          // 7: stepagent.validator.v1.Instance
+	(*ConfigureResponse)(nil), // 8: stepagent.validator.v1.ConfigureResponse
+	(*InstanceResult)(nil),    // 9: stepagent.validator.v1.InstanceResult
+	(*Inputs)(nil),            // 10: stepagent.validator.v1.Inputs
+	(*Problem)(nil),           // 11: stepagent.validator.v1.Problem
+	(*JudgeRequest)(nil),      // 12: stepagent.validator.v1.JudgeRequest
+	(*StepCall)(nil),          // 13: stepagent.validator.v1.StepCall
+	(*Session)(nil),           // 14: stepagent.validator.v1.Session
+	(*Step)(nil),              // 15: stepagent.validator.v1.Step
+	(*JudgeResponse)(nil),     // 16: stepagent.validator.v1.JudgeResponse
+	(*StepVerdicts)(nil),      // 17: stepagent.validator.v1.StepVerdicts
+	(*Verdict)(nil),           // 18: stepagent.validator.v1.Verdict
+	(*Fault)(nil),             // 19: stepagent.validator.v1.Fault
 }
 var file_stepagent_validator_v1_validator_proto_depIdxs = []int32{
-	4,  // 0: stepagent.validator.v1.DescribeResponse.validators:type_name -> stepagent.validator.v1.ValidatorInfo
-	6,  // 1: stepagent.validator.v1.ConfigureRequest.instances:type_name -> stepagent.validator.v1.Instance
-	8,  // 2: stepagent.validator.v1.ConfigureResponse.results:type_name -> stepagent.validator.v1.InstanceResult
-	9,  // 3: stepagent.validator.v1.InstanceResult.problems:type_name -> stepagent.validator.v1.Problem
-	13, // 4: stepagent.validator.v1.JudgeRequest.calls:type_name -> stepagent.validator.v1.StepCall
-	14, // 5: stepagent.validator.v1.StepCall.session:type_name -> stepagent.validator.v1.Session
-	15, // 6: stepagent.validator.v1.StepCall.step:type_name -> stepagent.validator.v1.Step
-	17, // 7: stepagent.validator.v1.JudgeResponse.answers:type_name -> stepagent.validator.v1.StepVerdicts
-	18, // 8: stepagent.validator.v1.StepVerdicts.verdicts:type_name -> stepagent.validator.v1.Verdict
-	0,  // 9: stepagent.validator.v1.Verdict.outcome:type_name -> stepagent.validator.v1.Outcome
-	19, // 10: stepagent.validator.v1.Verdict.fault:type_name -> stepagent.validator.v1.Fault
-	1,  // 11: stepagent.validator.v1.Fault.kind:type_name -> stepagent.validator.v1.FaultKind
-	2,  // 12: stepagent.validator.v1.ValidatorService.Describe:input_type -> stepagent.validator.v1.DescribeRequest
-	5,  // 13: stepagent.validator.v1.ValidatorService.Configure:input_type -> stepagent.validator.v1.ConfigureRequest
-	12, // 14: stepagent.validator.v1.ValidatorService.Judge:input_type -> stepagent.validator.v1.JudgeRequest
-	10, // 15: stepagent.validator.v1.ValidatorService.OpenDataPath:input_type -> stepagent.validator.v1.OpenDataPathRequest
-	3,  // 16: stepagent.validator.v1.ValidatorService.Describe:output_type -> stepagent.validator.v1.DescribeResponse
-	7,  // 17: stepagent.validator.v1.ValidatorService.Configure:output_type -> stepagent.validator.v1.ConfigureResponse
-	16, // 18: stepagent.validator.v1.ValidatorService.Judge:output_type -> stepagent.validator.v1.JudgeResponse
-	11, // 19: stepagent.validator.v1.ValidatorService.OpenDataPath:output_type -> stepagent.validator.v1.OpenDataPathResponse
-	16, // [16:20] is the sub-list for method output_type
-	12, // [12:16] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	5,  // 0: stepagent.validator.v1.DescribeResponse.validators:type_name -> stepagent.validator.v1.ValidatorInfo
+	7,  // 1: stepagent.validator.v1.ConfigureRequest.instances:type_name -> stepagent.validator.v1.Instance
+	9,  // 2: stepagent.validator.v1.ConfigureResponse.results:type_name -> stepagent.validator.v1.InstanceResult
+	11, // 3: stepagent.validator.v1.InstanceResult.problems:type_name -> stepagent.validator.v1.Problem
+	10, // 4: stepagent.validator.v1.InstanceResult.reads:type_name -> stepagent.validator.v1.Inputs
+	0,  // 5: stepagent.validator.v1.Inputs.inputs:type_name -> stepagent.validator.v1.Input
+	13, // 6: stepagent.validator.v1.JudgeRequest.calls:type_name -> stepagent.validator.v1.StepCall
+	14, // 7: stepagent.validator.v1.StepCall.session:type_name -> stepagent.validator.v1.Session
+	15, // 8: stepagent.validator.v1.StepCall.step:type_name -> stepagent.validator.v1.Step
+	17, // 9: stepagent.validator.v1.JudgeResponse.answers:type_name -> stepagent.validator.v1.StepVerdicts
+	18, // 10: stepagent.validator.v1.StepVerdicts.verdicts:type_name -> stepagent.validator.v1.Verdict
+	1,  // 11: stepagent.validator.v1.Verdict.outcome:type_name -> stepagent.validator.v1.Outcome
+	19, // 12: stepagent.validator.v1.Verdict.fault:type_name -> stepagent.validator.v1.Fault
+	2,  // 13: stepagent.validator.v1.Fault.kind:type_name -> stepagent.validator.v1.FaultKind
+	3,  // 14: stepagent.validator.v1.ValidatorService.Describe:input_type -> stepagent.validator.v1.DescribeRequest
+	6,  // 15: stepagent.validator.v1.ValidatorService.Configure:input_type -> stepagent.validator.v1.ConfigureRequest
+	12, // 16: stepagent.validator.v1.ValidatorService.Judge:input_type -> stepagent.validator.v1.JudgeRequest
+	4,  // 17: stepagent.validator.v1.ValidatorService.Describe:output_type -> stepagent.validator.v1.DescribeResponse
+	8,  // 18: stepagent.validator.v1.ValidatorService.Configure:output_type -> stepagent.validator.v1.ConfigureResponse
+	16, // 19: stepagent.validator.v1.ValidatorService.Judge:output_type -> stepagent.validator.v1.JudgeResponse
+	17, // [17:20] is the sub-list for method output_type
+	14, // [14:17] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_stepagent_validator_v1_validator_proto_init() }
@@ -1461,15 +1515,15 @@ func file_stepagent_validator_v1_validator_proto_init() {
 		return
 	}
 	file_stepagent_validator_v1_validator_proto_msgTypes[6].OneofWrappers = []any{}
-	file_stepagent_validator_v1_validator_proto_msgTypes[13].OneofWrappers = []any{}
-	file_stepagent_validator_v1_validator_proto_msgTypes[16].OneofWrappers = []any{}
+	file_stepagent_validator_v1_validator_proto_msgTypes[12].OneofWrappers = []any{}
+	file_stepagent_validator_v1_validator_proto_msgTypes[15].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stepagent_validator_v1_validator_proto_rawDesc), len(file_stepagent_validator_v1_validator_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   18,
+			NumEnums:      3,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

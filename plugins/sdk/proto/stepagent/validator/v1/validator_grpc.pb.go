@@ -25,10 +25,10 @@
 // plugin.GRPCController with the one method Shutdown (an empty message in, an empty message
 // out), after which the process ends. A process that lacks Shutdown is killed instead.
 //
-// What a plugin process may rely on. The agent calls Describe, then Configure once, then
-// OpenDataPath once. Where that is not served, which is as good, it calls Judge once and keeps
-// that stream open; a plugin sees one of the two. Validators are pure functions: the agent may
-// kill the process at any moment, start another and ask again.
+// What a plugin process may rely on. The agent calls Describe, then Configure once, then Judge
+// once, and keeps that stream open. Validators are pure functions: the agent may kill the
+// process at any moment, start another and ask again. It may also keep verdicts and not ask at
+// all where every instance of the process has declared what it reads and the inputs are the same.
 //
 // What the agent relies on. It kills a process that does not answer the health service within
 // 400 ms, that leaves a step unanswered for 2 s after its budget or says nothing at all since
@@ -57,10 +57,9 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	ValidatorService_Describe_FullMethodName     = "/stepagent.validator.v1.ValidatorService/Describe"
-	ValidatorService_Configure_FullMethodName    = "/stepagent.validator.v1.ValidatorService/Configure"
-	ValidatorService_Judge_FullMethodName        = "/stepagent.validator.v1.ValidatorService/Judge"
-	ValidatorService_OpenDataPath_FullMethodName = "/stepagent.validator.v1.ValidatorService/OpenDataPath"
+	ValidatorService_Describe_FullMethodName  = "/stepagent.validator.v1.ValidatorService/Describe"
+	ValidatorService_Configure_FullMethodName = "/stepagent.validator.v1.ValidatorService/Configure"
+	ValidatorService_Judge_FullMethodName     = "/stepagent.validator.v1.ValidatorService/Judge"
 )
 
 // ValidatorServiceClient is the client API for ValidatorService service.
@@ -81,16 +80,6 @@ type ValidatorServiceClient interface {
 	// takes long must not hold back the verdicts of others. No message may be longer than
 	// 4 MiB.
 	Judge(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[JudgeRequest, JudgeResponse], error)
-	// OpenDataPath offers a faster way for the same messages in the place of Judge. It is
-	// optional: a plugin that does not serve it is asked through Judge.
-	//
-	// The plugin listens on a further unix socket in PLUGIN_UNIX_SOCKET_DIR and answers with its
-	// path and a token. The agent connects once, and the plugin then removes the socket. The
-	// agent sends the token as it is. From then on each side sends frames: the length of a
-	// message in four bytes, the most significant first, and the message, which is a
-	// JudgeRequest from the agent and a JudgeResponse from the plugin. What is said of the
-	// messages of Judge holds for these. The end of the connection is the end of the stream.
-	OpenDataPath(ctx context.Context, in *OpenDataPathRequest, opts ...grpc.CallOption) (*OpenDataPathResponse, error)
 }
 
 type validatorServiceClient struct {
@@ -134,16 +123,6 @@ func (c *validatorServiceClient) Judge(ctx context.Context, opts ...grpc.CallOpt
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type ValidatorService_JudgeClient = grpc.BidiStreamingClient[JudgeRequest, JudgeResponse]
 
-func (c *validatorServiceClient) OpenDataPath(ctx context.Context, in *OpenDataPathRequest, opts ...grpc.CallOption) (*OpenDataPathResponse, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(OpenDataPathResponse)
-	err := c.cc.Invoke(ctx, ValidatorService_OpenDataPath_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
 // ValidatorServiceServer is the server API for ValidatorService service.
 // All implementations must embed UnimplementedValidatorServiceServer
 // for forward compatibility.
@@ -162,16 +141,6 @@ type ValidatorServiceServer interface {
 	// takes long must not hold back the verdicts of others. No message may be longer than
 	// 4 MiB.
 	Judge(grpc.BidiStreamingServer[JudgeRequest, JudgeResponse]) error
-	// OpenDataPath offers a faster way for the same messages in the place of Judge. It is
-	// optional: a plugin that does not serve it is asked through Judge.
-	//
-	// The plugin listens on a further unix socket in PLUGIN_UNIX_SOCKET_DIR and answers with its
-	// path and a token. The agent connects once, and the plugin then removes the socket. The
-	// agent sends the token as it is. From then on each side sends frames: the length of a
-	// message in four bytes, the most significant first, and the message, which is a
-	// JudgeRequest from the agent and a JudgeResponse from the plugin. What is said of the
-	// messages of Judge holds for these. The end of the connection is the end of the stream.
-	OpenDataPath(context.Context, *OpenDataPathRequest) (*OpenDataPathResponse, error)
 	mustEmbedUnimplementedValidatorServiceServer()
 }
 
@@ -190,9 +159,6 @@ func (UnimplementedValidatorServiceServer) Configure(context.Context, *Configure
 }
 func (UnimplementedValidatorServiceServer) Judge(grpc.BidiStreamingServer[JudgeRequest, JudgeResponse]) error {
 	return status.Error(codes.Unimplemented, "method Judge not implemented")
-}
-func (UnimplementedValidatorServiceServer) OpenDataPath(context.Context, *OpenDataPathRequest) (*OpenDataPathResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method OpenDataPath not implemented")
 }
 func (UnimplementedValidatorServiceServer) mustEmbedUnimplementedValidatorServiceServer() {}
 func (UnimplementedValidatorServiceServer) testEmbeddedByValue()                          {}
@@ -258,24 +224,6 @@ func _ValidatorService_Judge_Handler(srv interface{}, stream grpc.ServerStream) 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type ValidatorService_JudgeServer = grpc.BidiStreamingServer[JudgeRequest, JudgeResponse]
 
-func _ValidatorService_OpenDataPath_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(OpenDataPathRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(ValidatorServiceServer).OpenDataPath(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: ValidatorService_OpenDataPath_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(ValidatorServiceServer).OpenDataPath(ctx, req.(*OpenDataPathRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
 // ValidatorService_ServiceDesc is the grpc.ServiceDesc for ValidatorService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -290,10 +238,6 @@ var ValidatorService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Configure",
 			Handler:    _ValidatorService_Configure_Handler,
-		},
-		{
-			MethodName: "OpenDataPath",
-			Handler:    _ValidatorService_OpenDataPath_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
