@@ -26,28 +26,41 @@ func names() types.Map {
 	}
 }
 
-// environment returns the values of the names for one step.
+// environment returns the values of the names that the expressions use, for one step.
 func (r rules) environment(session validator.Session, step validator.Step) (map[string]any, error) {
-	about := map[string]any{"id": number(step.ID), "at": seconds(step.At)}
-	for name, wait := range map[string]validator.Wait{"timeout": step.Timeout, "interval": step.Interval, "gap": step.Gap} {
-		if wait.Declared {
-			about[name] = seconds(wait.Duration)
-		}
+	reads, env := r.Reads(), make(map[string]any, 4)
+	if reads&(validator.InputPosition|validator.InputSteps) != 0 {
+		env["session"] = map[string]any{"position": min(session.Position, maxWhole), "steps": min(session.Steps, maxWhole)}
 	}
-	env := map[string]any{
-		"session": map[string]any{"position": min(session.Position, maxWhole), "steps": min(session.Steps, maxWhole)},
-		"step":    about,
-		"data":    map[string]any{},
+	if reads&stepInputs != 0 {
+		about := map[string]any{"id": number(step.ID), "at": seconds(step.At)}
+		putWait(about, "timeout", step.Timeout)
+		putWait(about, "interval", step.Interval)
+		putWait(about, "gap", step.Gap)
+		env["step"] = about
 	}
-	if len(step.Data) == 0 || r.Reads()&validator.InputData == 0 {
+	if reads&validator.InputData == 0 {
 		return env, nil
 	}
-	data, err := decode(step.Data)
-	if err != nil {
-		return nil, err
+	data := map[string]any{}
+	if len(step.Data) > 0 {
+		var err error
+		if data, err = decode(step.Data); err != nil {
+			return nil, err
+		}
 	}
 	env["data"] = data
 	return env, nil
+}
+
+// stepInputs are the fields of the table step.
+const stepInputs = validator.InputStepID | validator.InputAt | validator.InputTimeout | validator.InputInterval | validator.InputGap
+
+// putWait puts a length of time into a table, unless it is absent.
+func putWait(table map[string]any, name string, wait validator.Wait) {
+	if wait.Declared {
+		table[name] = seconds(wait.Duration)
+	}
 }
 
 // Reads implements validator.Declarer.

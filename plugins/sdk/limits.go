@@ -27,7 +27,7 @@ const fieldBytes = 128
 
 // CallBytes returns an upper bound for the length of a call on the wire.
 func CallBytes(c *validatorv1.StepCall) int {
-	n := 3*fieldBytes + len(c.GetSession().GetId()) + len(c.GetStep().GetData())
+	n := 3*fieldBytes + len(c.GetStep().GetData())
 	for _, state := range c.GetStates() {
 		n += 8 + len(state)
 	}

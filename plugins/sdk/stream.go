@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime"
 	"sync"
 	"time"
 
@@ -73,10 +74,13 @@ type workers struct {
 // put gives a step to a worker that is free, or to a new one, or waits for one where there are
 // maxConcurrent.
 func (w *workers) put(call *validatorv1.StepCall) error {
-	select {
-	case w.calls <- call:
-		return nil
-	default:
+	for range 2 {
+		select {
+		case w.calls <- call:
+			return nil
+		default:
+			runtime.Gosched() // a worker whose validators take no time is free after that
+		}
 	}
 	select {
 	case w.slots <- struct{}{}:
@@ -145,6 +149,7 @@ func (o *outbox) take() (answers []*validatorv1.StepVerdicts, closed bool) {
 // run sends what was added, in batches, until the outbox is closed or send fails.
 func (o *outbox) run(send func(*validatorv1.JudgeResponse) error) error {
 	for range o.ready {
+		runtime.Gosched() // workers that are about to have an answer add it first
 		answers, closed := o.take()
 		for len(answers) > 0 {
 			n := batchLen(answers)

@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stepagent/stepagent/agent/internal/daemon"
+	"github.com/stepagent/stepagent/agent/internal/eventloop"
 	"github.com/stepagent/stepagent/agent/internal/version"
 	"github.com/stepagent/stepagent/plugins/bundled"
 	"github.com/stepagent/stepagent/plugins/sdk"
@@ -13,7 +14,10 @@ import (
 func newPlugin() *cobra.Command {
 	return &cobra.Command{
 		Use: "plugin", Short: "serve the bundled validators to an agent", Hidden: true, Args: noArgs,
-		Run: func(*cobra.Command, []string) { sdk.Serve(bundled.Plugin(version.Number())) },
+		Run: func(*cobra.Command, []string) {
+			eventloop.LimitProcessors()
+			sdk.Serve(bundled.Plugin(version.Number()))
+		},
 	}
 }
 

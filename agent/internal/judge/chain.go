@@ -131,34 +131,40 @@ func (c *Chain) judge(ctx context.Context, session Session, step Step) Judgement
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, lateError(limit))
 	defer cancel()
 
-	answers := make([][]Answer, len(c.groups))
-	ask := func(i int) {
-		call := newCall(session, step)
-		call.States = session.Memory.states(c.groups[i].Names())
-		answers[i] = ask(ctx, c.groups[i], call)
-	}
-	var times []GroupTime
+	a := asking{answers: make([][]Answer, len(c.groups))}
 	if c.options.Timed {
-		times = make([]GroupTime, len(c.groups))
-		untimed := ask
-		ask = func(i int) {
-			began := time.Now()
-			untimed(i)
-			times[i] = groupTime(c.groups[i], time.Since(began), answers[i])
-		}
+		a.times = make([]GroupTime, len(c.groups))
 	}
 	// The last group, mostly the only one, needs no goroutine of its own.
-	var others sync.WaitGroup
-	for i := range len(c.groups) - 1 {
-		others.Go(func() { ask(i) })
+	last := len(c.groups) - 1
+	for i := range last {
+		a.others.Go(func() { a.ask(ctx, i, c.groups[i], session, step) })
 	}
-	if len(c.groups) > 0 {
-		ask(len(c.groups) - 1)
+	if last >= 0 {
+		a.ask(ctx, last, c.groups[last], session, step)
 	}
-	others.Wait()
-	j := c.merge(session.Memory, answers)
-	j.Groups = times
+	a.others.Wait()
+	j := c.merge(session.Memory, a.answers)
+	j.Groups = a.times
 	return j
+}
+
+// An asking is a step that is being put to every group of a chain.
+type asking struct {
+	answers [][]Answer
+	times   []GroupTime // nil unless Options.Timed
+	others  sync.WaitGroup
+}
+
+// ask puts the step to the i-th group.
+func (a *asking) ask(ctx context.Context, i int, g Group, session Session, step Step) {
+	began := time.Now()
+	call := newCall(session, step)
+	call.States = session.Memory.states(g.Names())
+	a.answers[i] = ask(ctx, g, call)
+	if a.times != nil {
+		a.times[i] = groupTime(g, time.Since(began), a.answers[i])
+	}
 }
 
 // A lateError is the cause of a context that has ended because the time for a step is over.

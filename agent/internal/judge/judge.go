@@ -52,6 +52,8 @@ type Judgement struct {
 	Expects Expectation
 	// Generation is that of the chain that judged.
 	Generation uint64
+	// Kept says that no validator was asked: every answer was given before.
+	Kept bool
 	// Groups say how long each group took, in the chain's order; nil unless Options.Timed.
 	Groups []GroupTime
 }

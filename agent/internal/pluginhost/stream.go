@@ -3,6 +3,7 @@ package pluginhost
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 
 	"google.golang.org/grpc/status"
@@ -26,6 +27,7 @@ func (l *link) send() {
 		case <-l.lost:
 			return
 		}
+		runtime.Gosched() // callers that are about to put a step do so first
 		for batch := l.next(); len(batch) > 0; batch = l.next() {
 			if err := l.stream.Send(&validatorv1.JudgeRequest{Calls: batch}); err != nil {
 				// The receiver learns the cause.

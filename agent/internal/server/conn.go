@@ -251,9 +251,9 @@ func (c *conn) handleMessage() bool {
 // judge has a request judged, which may take a while, and answers it; false ends the connection.
 func (c *conn) judge(req protocol.Request, arrived time.Time) bool {
 	c.quiet = min(req.Interval.Duration, session.MaxQuiet)
-	answer, ok := c.sessions.Try(req, arrived)
-	if c.calm++; !ok {
-		answer, c.calm = c.sessions.Do(c.steps, req, arrived), 0
+	answer := c.sessions.Do(c.steps, req, arrived)
+	if c.calm++; !answer.Trace.Kept {
+		c.calm = 0
 	}
 	noted := c.finish(&answer, req, arrived)
 	if answer.Fault != nil && !c.probing {

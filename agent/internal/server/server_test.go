@@ -68,6 +68,14 @@ func (o odd) Try(call judge.Call) ([]judge.Answer, bool) {
 	return o.Judge(context.Background(), call), true
 }
 
+func (o odd) Judge(ctx context.Context, call judge.Call) []judge.Answer {
+	answers := o.Group.Judge(ctx, call)
+	for i := range answers {
+		answers[i].Kept = call.Step.ID%2 != 0
+	}
+	return answers
+}
+
 // A harness is a server on a loopback port.
 type harness struct {
 	*server.Server

@@ -47,6 +47,8 @@ type Trace struct {
 	// judged with this one.
 	Session  string
 	Position int
+	// Kept says that no validator was asked, so that Try would have answered as well.
+	Kept bool
 	// Turn is how long the request waited for its turn in the session, since its arrival.
 	Turn time.Duration
 	// Generation and Groups are those of the judgement; zero when there was none.
@@ -181,7 +183,7 @@ func (c *Conn) enter(ctx context.Context, s *seat, req protocol.Request, arrived
 		if s.session != nil {
 			s.session.repeat(req.Req, m.clock.Now())
 		}
-		return Answer{Reply: reply, Replayed: true, Trace: Trace{Session: s.name}}, answered
+		return Answer{Reply: reply, Replayed: true, Trace: Trace{Session: s.name, Kept: true}}, answered
 	}
 	if s.session != nil {
 		return Answer{}, toJudge
@@ -223,7 +225,7 @@ func (c *Conn) settle(ctx context.Context, s *seat, req protocol.Request, arrive
 		return answer
 	}
 	now.commit(j, req, arrived, judged)
-	trace := Trace{Session: now.id, Position: now.position, Generation: j.Generation, Groups: j.Groups}
+	trace := Trace{Session: now.id, Position: now.position, Kept: j.Kept, Generation: j.Generation, Groups: j.Groups}
 	reply := c.reply(req, protocol.Reason(j.Reason), j.Detail)
 	reply.End = now.over()
 	s.remember(req.Req, reply, m.options.Load().RememberedReplies)

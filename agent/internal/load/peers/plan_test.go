@@ -55,7 +55,8 @@ func (m *measuring) Exchanges(string) []load.Exchange {
 	for i, e := range all {
 		request := append(slices.Clip(bytes.TrimSuffix(e.Request, []byte("}\n"))), `,"data":{"volt":`...)
 		request = strconv.AppendFloat(request, 12+float64(m.sent.Add(1))*1e-9, 'f', 9, 64)
-		all[i].Request = append(request, "}}\n"...)
+		request = append(request, "}}\n"...)
+		all[i].Request = request
 	}
 	return all
 }
