@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"path/filepath"
 	"runtime/debug"
@@ -69,6 +70,7 @@ type Agent struct {
 	server    *server.Server
 	admin     *admin
 	unwatch   context.CancelFunc // ends the feeding of systemd's watchdog
+	settled   *time.Timer        // gives memory back to the system
 
 	// reloading has one place, taken during a reload and a stop. A stop does not wait for it
 	// long: it ends the context stopping, and with that a reload in progress.
@@ -90,7 +92,8 @@ type Agent struct {
 // Start starts an agent and returns when it accepts connections. The context bounds the
 // start only.
 func Start(ctx context.Context, options Options) (*Agent, error) {
-	a := &Agent{options: options, started: time.Now(), reloading: make(chan struct{}, 1), stopped: make(chan struct{})}
+	a := &Agent{options: options, started: time.Now(), reloading: make(chan struct{}, 1), stopped: make(chan struct{}),
+		settled: time.AfterFunc(math.MaxInt64, debug.FreeOSMemory)}
 	a.stopping, a.beginStop = context.WithCancelCause(context.Background())
 	if err := a.start(ctx); err != nil {
 		a.takeDown(ctx)
@@ -149,11 +152,15 @@ func (a *Agent) start(ctx context.Context) error {
 	return nil
 }
 
+// settledTime is how long after a start or a reload what either has begun beside the work, such as
+// the checksums of programs, is done.
+const settledTime = 200 * time.Millisecond
+
 // ready tells the service manager that the config is in force. What a start needs and the work does
-// not, which is most of the memory, goes back to the system.
+// not, which is most of the memory, goes back to the system a moment later.
 func (a *Agent) ready() {
 	a.options.Service.Ready(a.summary())
-	go debug.FreeOSMemory()
+	a.settled.Reset(settledTime)
 }
 
 // Addr is the address that the agent listens on; the first one where systemd has opened
@@ -212,6 +219,7 @@ const stopMargin = 10 * time.Second
 
 // takeDown releases whatever a start has got hold of.
 func (a *Agent) takeDown(ctx context.Context) {
+	a.settled.Stop()
 	if a.admin != nil {
 		a.admin.close()
 	}

@@ -1,9 +1,9 @@
-// Package eventloop waits for many sockets with one goroutine in the place of one for each.
+// Package eventloop waits for many sockets with one goroutine instead of one for each.
 //
 // A goroutine that waits for a quiet client takes memory, and is woken for each message by way
 // of the scheduler. A loop asks the kernel which of its sockets have something to be read,
-// epoll(7), and calls their handlers one after the other. Handlers must not wait: whoever has
-// to takes his socket out of the loop first.
+// epoll(7), calls their handlers one after the other, and sends the replies. A handler must not wait:
+// it takes its socket out of the loop first.
 package eventloop
 
 import (
@@ -12,19 +12,17 @@ import (
 	"runtime"
 )
 
-// LimitProcessors has the process use half of the cores, where nobody has set GOMAXPROCS: the
-// other half is for the plugins, to which each step goes and from which it comes back. Goroutines
-// that are woken on one core after another take longer for less.
+// LimitProcessors makes the process use half of the cores, unless GOMAXPROCS is set. The other half is
+// for the process at the other end of what it does: the agent's plugins for the agent, the agent for
+// its bundled plugin. Goroutines that are woken on one core after another take more time for less work.
 func LimitProcessors() {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS((runtime.GOMAXPROCS(0) + 1) / 2)
 	}
 }
 
-// Usual is how many loops a process needs: they read, and others write the replies.
-func Usual() int {
-	return (runtime.GOMAXPROCS(0) + 1) / 2
-}
+// Usual returns how many loops the agent runs: one for two processors that it uses.
+func Usual() int { return (runtime.GOMAXPROCS(0) + 1) / 2 }
 
 // ErrUnsupported is returned by New where there is no epoll.
 var ErrUnsupported = errors.New("event loops need Linux")
