@@ -47,7 +47,7 @@ var homes = map[string]struct {
 	"github.com/spf13/cobra/doc":      {[]string{"agent/internal/manual"}, "installed commands carry no generator of man pages"},
 	"github.com/expr-lang/expr":       {[]string{"plugins/rules"}, "an expression must be bounded before it is run"},
 	"github.com/coreos/go-systemd":    {[]string{"agent/internal/systemd"}, "the service manager is spoken to in one place"},
-	"github.com/gopacket/gopacket":    {[]string{"agent/internal/capture", "agent/internal/capturetest"}, "nobody else takes packets apart"},
+	"github.com/gopacket/gopacket":    {[]string{"agent/internal/capture", "agent/internal/capturetest"}, "packets are taken apart in one place"},
 	"github.com/lmittmann/tint":       {[]string{"agent/internal/logging"}, "how lines look is decided in one place"},
 }
 

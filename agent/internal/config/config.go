@@ -99,7 +99,7 @@ type Judging struct {
 	// KeptMiB is the memory, in MiB, for verdicts that are kept, so that a validator which has
 	// declared what it reads is not asked the same twice; 0 keeps none.
 	KeptMiB int `config:"kept_mib"`
-	// RecheckEvery has one in so many kept verdicts judged again behind the reply, to find
+	// RecheckEvery is n where every n-th kept verdict is judged again behind the reply, to find
 	// validators that do not always say the same; 0 for none.
 	RecheckEvery int `config:"recheck_every"`
 }
@@ -114,7 +114,7 @@ type Plugins struct {
 	Processes int `config:"processes"`
 	// OpenFiles is how many files one process may have open (RLIMIT_NOFILE).
 	OpenFiles int `config:"open_files"`
-	// ShadowEvery has one in so many steps that a validator was asked about judged twice, to find
+	// ShadowEvery is n where every n-th step that a validator is asked about is judged twice, to find
 	// validators that do not always say the same; 0 for none, 1 for all.
 	ShadowEvery int `config:"shadow_every"`
 }

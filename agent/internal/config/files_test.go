@@ -26,7 +26,7 @@ func TestYesterdaysFile(t *testing.T) {
 		Limits: config.Limits{Connections: 1000, ConnectionsPerAddress: 500, MessageBytes: 8192,
 			MessageTime: 3 * time.Second, ReplyTime: 4 * time.Second, PipelinedMessages: 16, Sessions: 2000,
 			SessionsPerAddress: 2000, RememberedBytes: 64 << 20},
-		Judging: config.Judging{Floor: 2 * time.Second, Cap: 20 * time.Second},
+		Judging: config.Judging{Floor: 2 * time.Second, Cap: 20 * time.Second, KeptMiB: 4, RecheckEvery: 1024},
 		Plugins: config.Default().Plugins,
 		Stop:    config.Stop{Grace: 7 * time.Second},
 		Log:     config.Log{Format: "json", Level: "warn"},

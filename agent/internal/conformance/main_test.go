@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/conformance"
 	"github.com/stepagent/stepagent/agent/internal/pluginhost"
@@ -184,7 +185,7 @@ func checkUntil(t *testing.T, kind string, subject conformance.Subject, want str
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	host, err := pluginhost.New(pluginhost.Options{SocketDir: dir + "/p"})
+	host, err := pluginhost.New(pluginhost.Options{SocketDir: dir + "/p", PingTimeout: patientPing})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,3 +201,6 @@ func checkUntil(t *testing.T, kind string, subject conformance.Subject, want str
 	l := &log{until: want, end: cancel}
 	return l, conformance.Run(ctx, host, subject, l)
 }
+
+// patientPing is how long a process may take to answer a ping while many are checked at once.
+const patientPing = 10 * time.Second

@@ -49,7 +49,7 @@ type Round struct {
 	replies []reply
 }
 
-// A reply is so many bytes of a round's out for a socket.
+// A reply is a part of a round's out, up to end, for a socket.
 type reply struct {
 	fd, end int
 	to      Sender

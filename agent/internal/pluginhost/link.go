@@ -74,8 +74,8 @@ type reply struct {
 	err      error
 }
 
-// newLink opens the stream before the context starting ends, to a process whose validators, so
-// many, read so much. The link itself lasts until it is lost.
+// newLink opens the stream before the context starting ends. instances is the number of validators
+// in the process, reads what they are sent. The link itself lasts until it is lost.
 func newLink(starting context.Context, conn *grpc.ClientConn, instances int, reads validator.Inputs, o Options) (*link, error) {
 	l := newIdleLink(conn, instances, reads)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -131,7 +131,7 @@ func (l *link) judge(ctx context.Context, step judge.Call) ([]judge.Answer, erro
 	}
 }
 
-// encodeCall returns a step as it goes to a process whose validators read so much.
+// encodeCall returns a step as it goes to a process whose validators are sent reads.
 func encodeCall(reads validator.Inputs, step judge.Call) *validatorv1.StepCall {
 	session, masked := reads.Mask(step.Session, step.Step)
 	return sdk.EncodeCall(session, step.States, masked)

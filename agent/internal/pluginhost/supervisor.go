@@ -34,8 +34,8 @@ type supervisor struct {
 	retryAt  time.Time // when the next is started, in BackingOff
 }
 
-// supervise starts the process of a group and returns its supervisor. So many bytes of verdicts may
-// be kept.
+// supervise starts the process of a group and returns its supervisor. keptBytes bounds the verdicts
+// that are kept of it.
 func supervise(ctx context.Context, h *Host, members []member, keptBytes int) (*supervisor, error) {
 	program, err := load(h, members)
 	if err != nil {

@@ -31,8 +31,8 @@ type Group interface {
 type Options struct {
 	// Bytes bounds what is kept; 0 keeps nothing.
 	Bytes int
-	// RecheckEvery has one in so many answers that were kept judged again, ShadowEvery one in so
-	// many that were not; 0 for none.
+	// RecheckEvery is n where every n-th step that was answered from kept verdicts is judged again,
+	// ShadowEvery the same for the other steps; 0 for none.
 	RecheckEvery int
 	ShadowEvery  int
 	Logger       *slog.Logger
@@ -134,7 +134,7 @@ func (c *Cache) Judge(ctx context.Context, call judge.Call) []judge.Answer {
 	return answers
 }
 
-// ask asks the validators, and has one in so many steps judged again.
+// ask asks the validators, and has every n-th step judged again, n being ShadowEvery.
 func (c *Cache) ask(ctx context.Context, g *generation, call judge.Call) []judge.Answer {
 	answers := c.group.Judge(ctx, call)
 	n := c.asked.Add(1)
