@@ -158,13 +158,15 @@ type asking struct {
 
 // ask puts the step to the i-th group.
 func (a *asking) ask(ctx context.Context, i int, g Group, session Session, step Step) {
-	began := time.Now()
 	call := newCall(session, step)
 	call.States = session.Memory.states(g.Names())
-	a.answers[i] = ask(ctx, g, call)
-	if a.times != nil {
-		a.times[i] = groupTime(g, time.Since(began), a.answers[i])
+	if a.times == nil {
+		a.answers[i] = ask(ctx, g, call)
+		return
 	}
+	began := time.Now()
+	a.answers[i] = ask(ctx, g, call)
+	a.times[i] = groupTime(g, time.Since(began), a.answers[i])
 }
 
 // A lateError is the cause of a context that has ended because the time for a step is over.

@@ -416,7 +416,7 @@ func TestCloseWaits(t *testing.T) {
 }
 
 // TestAsTheGroup: with any steps in any order, from many goroutines, the answers are those of the
-// group, whatever is kept, dropped and replaced meanwhile.
+// group, while verdicts are kept, dropped and replaced.
 func TestAsTheGroup(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		g := &group{says: func(call judge.Call) []judge.Answer {

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// maxRechecks is how many steps may be judged again at the same time; with so many, further
-	// ones are not.
+	// maxRechecks bounds the steps that are being judged again. While the bound is reached, no
+	// further step is.
 	maxRechecks = 64
 	// recheckTime is how long a step that is judged again may take: as long as any step may.
 	recheckTime = 30 * time.Second

@@ -14,7 +14,7 @@ import (
 const (
 	// entryBytes is more than what the table takes for an entry beside its key and answers.
 	entryBytes = 256
-	// largestShare is the part of a table that one entry may take: 1 in so many.
+	// largestShare bounds an entry: it may take the bytes of the table divided by largestShare.
 	largestShare = 16
 	// seenKeys is how many keys that were seen once are remembered.
 	seenKeys = 4096
@@ -32,7 +32,7 @@ type table struct {
 	mu      sync.Mutex
 	entries *simplelru.LRU[string, []judge.Answer]
 	bytes   int
-	seen    *[seenKeys]uint64 // hashes of keys that were not admitted, each in the place of an earlier one
+	seen    *[seenKeys]uint64 // hashes of keys that were not admitted; a later one overwrites an earlier one
 }
 
 func newTable(bytes int) *table {
