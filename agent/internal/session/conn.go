@@ -1,6 +1,7 @@
 package session
 
 import (
+	"container/list"
 	"context"
 	"fmt"
 	"log/slog"
@@ -26,8 +27,8 @@ type Conn struct {
 	peer    Peer
 	own     *seat // for requests that name no session
 	begun   bool  // a request that names no session has come
-	// seats that this connection has used, by name. Guarded by Manager.mu.
-	seats map[string]*seat
+	// named holds the named seats that this connection owns. Guarded by Manager.mu.
+	named list.List
 }
 
 // An Answer is what a request gets.
@@ -68,7 +69,7 @@ func (c *Conn) Do(ctx context.Context, req protocol.Request, arrived time.Time) 
 	for {
 		s := c.seat(ctx, req, arrived, c.mayResume(req.StepID))
 		if !s.take(ctx) {
-			c.manager.release(s)
+			s.release()
 			return c.refuse(req, protocol.ShuttingDown, "the agent stops")
 		}
 		turn := c.manager.clock.Now().Sub(arrived)
@@ -89,7 +90,7 @@ func (c *Conn) Try(req protocol.Request, arrived time.Time) (answer Answer, ok b
 	ctx := context.Background() // which nothing here waits for
 	s := c.seat(ctx, req, arrived, false)
 	if !s.tryTake() {
-		c.manager.release(s)
+		s.release()
 		return Answer{}, false
 	}
 	defer c.exit(s)
@@ -104,18 +105,25 @@ func (c *Conn) Try(req protocol.Request, arrived time.Time) (answer Answer, ok b
 	return c.settle(ctx, s, req, arrived, arrived, j), true // no time has passed
 }
 
+// leaveAtOnce is how many seats are left without letting other connections go on meanwhile.
+const leaveAtOnce = 256
+
 // Close tells the sessions that the connection has closed.
 func (c *Conn) Close() {
 	m := c.manager
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, s := range c.seats {
-		m.leave(s, c)
-	}
 	if c.own != nil {
 		m.leave(c.own, c)
+		c.own = nil
 	}
-	c.seats, c.own = nil, nil
+	for n := 1; c.named.Len() > 0; n++ {
+		m.leave(c.named.Front().Value.(*seat), c)
+		if n%leaveAtOnce == 0 {
+			m.mu.Unlock()
+			m.mu.Lock()
+		}
+	}
 }
 
 // seat returns the seat in which the request is to be judged. Where it may resume a session that an
@@ -125,31 +133,27 @@ func (c *Conn) seat(ctx context.Context, req protocol.Request, arrived time.Time
 	if req.Session != "" {
 		return m.seatNamed(c, req.Session)
 	}
-	if c.own == nil || !m.occupy(c.own) {
+	if c.own == nil || !c.own.occupy() {
 		c.own = m.seatNameless(ctx, c, req.StepID, arrived, mayResume)
 	}
 	return c.own
 }
 
 // occupy notes that a step of the nameless seat is in flight; false when the seat is gone.
-func (m *Manager) occupy(s *seat) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if s.dead {
+func (s *seat) occupy() bool {
+	s.inFlight.Add(1)
+	if s.dead.Load() {
+		s.release()
 		return false
 	}
-	s.card.busy++
 	return true
 }
 
 // release notes that a step which was in flight in the seat is no longer.
-func (m *Manager) release(s *seat) {
-	if s.name != "" {
-		return
+func (s *seat) release() {
+	if s.name == "" {
+		s.inFlight.Add(-1)
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	s.card.busy--
 }
 
 // at judges the request in a seat whose turn it has and gives the turn back. It returns
@@ -203,7 +207,7 @@ func (c *Conn) enter(ctx context.Context, s *seat, req protocol.Request, arrived
 // exit gives the turn back.
 func (c *Conn) exit(s *seat) {
 	defer s.pass()
-	defer c.manager.release(s)
+	defer s.release()
 	if now := s.session; now != nil && now.position == 0 {
 		c.manager.abandon(s)
 	}

@@ -22,8 +22,10 @@ func (m *Manager) Check() error {
 	}
 	open, named, nameless, resting, kept := 0, 0, 0, 0, 0
 	begun := map[netip.Addr]int{}
+	type counted struct{ seats, kept, resting int }
+	shares := map[netip.Addr]counted{}
 	for s := range m.seats {
-		must(!s.dead, s, "dead and not forgotten")
+		must(!s.dead.Load(), s, "dead and not forgotten")
 		must(s.card.open == (s.session != nil), s, "the card does not say whether there is a session")
 		if s.card.open {
 			open++
@@ -31,14 +33,14 @@ func (m *Manager) Check() error {
 			must(s.session.position > 0, s, "a session without a step")
 			must(s.card.expects == s.session.expects && s.card.due.Equal(s.session.due()), s, "the card is out of date")
 		}
-		must(s.rest == nil || !s.card.open, s, "open and at rest")
+		must(!s.isResting() || !s.card.open, s, "open and at rest")
 		size := 0
 		for _, m := range s.memos {
 			size += m.bytes()
 		}
 		kept += size
 		must(s.kept == size && s.card.kept == size, s, fmt.Sprintf("remembers %d bytes, counted %d and %d", size, s.kept, s.card.kept))
-		must(s.card.busy == 0, s, "a step in flight")
+		must(s.inFlight.Load() == 0, s, "a step in flight")
 		if s.name == "" {
 			must(s.card.open || s.owner != nil, s, "neither open nor anybody's")
 			if s.card.open {
@@ -48,16 +50,21 @@ func (m *Manager) Check() error {
 		}
 		named++
 		must(m.named[s.name] == s, s, "another has its name")
-		must(s.card.open || s.rest != nil, s, "neither open nor at rest")
-		must((len(s.conns) > 0) == s.card.left.IsZero(), s, "left by mistake")
-		for _, c := range s.conns {
-			must(c.seats[s.name] == s, s, "not known to its connection")
+		must(s.card.open || s.isResting(), s, "neither open nor at rest")
+		must((s.owner != nil) == s.card.left.IsZero(), s, "left by mistake")
+		must(s.owner == nil || s.owned != nil && s.owned.Value == s, s, "not known to its connection")
+		of := shares[s.client.Addr()]
+		of.seats++
+		of.kept += size
+		if s.isResting() {
+			of.resting++
 		}
+		shares[s.client.Addr()] = of
 	}
 	for e := m.resting.Front(); e != nil; e = e.Next() {
 		resting++
 		s := e.Value.(*seat)
-		must(s.rest == e && !s.dead, s, "at rest by mistake")
+		must(s.rest.all == e && !s.dead.Load(), s, "at rest by mistake")
 	}
 	listed := 0
 	for addr, h := range m.hosts {
@@ -71,7 +78,7 @@ func (m *Manager) Check() error {
 				must(len(shelf) > 0, &seat{}, "an empty shelf")
 				must(slices.IsSortedFunc(shelf, func(a, b *seat) int { return a.card.due.Compare(b.card.due) }), shelf[0], "a shelf out of order")
 				for _, s := range shelf {
-					must(!s.dead && s.card.open && s.card.expects == expects, s, "listed by mistake")
+					must(!s.dead.Load() && s.card.open && s.card.expects == expects, s, "listed by mistake")
 				}
 			}
 		}
@@ -90,6 +97,11 @@ func (m *Manager) Check() error {
 		wrong = append(wrong, fmt.Errorf("open %d of %d, named %d of %d, nameless %d of %d, resting %d of %d",
 			m.stats.Open, open, len(m.named), named, listed, nameless, m.resting.Len(), resting))
 	}
+	for addr, of := range m.shares {
+		if got := (counted{of.seats, of.kept, of.resting.Len()}); got != shares[addr] {
+			wrong = append(wrong, fmt.Errorf("share of %v: %v, want %v", addr, got, shares[addr]))
+		}
+	}
 	if kept != m.stats.RememberedBytes || !maps.Equal(begun, m.begun) {
 		wrong = append(wrong, fmt.Errorf("remembered bytes %d of %d, begun %v of %v", m.stats.RememberedBytes, kept, m.begun, begun))
 	}
@@ -106,7 +118,7 @@ const (
 func (m *Manager) Leftovers() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.seats)+len(m.named)+m.resting.Len()+len(m.hosts)+len(m.begun)+m.stats.Open+m.stats.RememberedBytes == 0 {
+	if len(m.seats)+len(m.named)+m.resting.Len()+len(m.hosts)+len(m.begun)+len(m.shares)+m.stats.Open+m.stats.RememberedBytes == 0 {
 		return ""
 	}
 	return fmt.Sprintf("%d seats, %d named, %d at rest, %d hosts, %d open, begun from %d addresses, %d bytes remembered",
@@ -124,5 +136,5 @@ func (c *Conn) HoldTurn() (pass func()) {
 func (c *Conn) Names() int {
 	c.manager.mu.Lock()
 	defer c.manager.mu.Unlock()
-	return len(c.seats)
+	return c.named.Len()
 }

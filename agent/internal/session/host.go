@@ -31,6 +31,9 @@ type place struct {
 // minQueue is a queue that is not worth being looked through for seats that have gone.
 const minQueue = 64
 
+// manyMoved is how many seats are cheaper put in order by sort than one after the other.
+const manyMoved = 64
+
 // enlist has a nameless seat with a session found where its card says, from the next look on.
 func (m *Manager) enlist(s *seat) {
 	addr := s.client.Addr()
@@ -75,24 +78,50 @@ func (m *Manager) delist(s *seat) {
 
 // order puts every seat where its card says.
 func (h *host) order() {
+	if len(h.queue) >= manyMoved {
+		h.sort()
+	}
 	for _, s := range h.queue {
 		s.queued = false
 		if s.moved {
 			h.put(s)
 		}
 	}
+	clear(h.queue) // or seats that have ended stay in memory
 	h.queue = h.queue[:0]
+}
+
+// sort puts many seats where their cards say, in less time than one after the other: thousands that
+// expect the same step would each be moved to make room for each.
+func (h *host) sort() {
+	for _, on := range []shelves{h.attached, h.left} {
+		on.removeMoved()
+	}
+	for _, s := range h.queue {
+		if s.moved {
+			s.place.on = h.shelvesOf(s)
+			s.place.on.append(s)
+			s.moved = false
+		}
+	}
+	for _, on := range []shelves{h.attached, h.left} {
+		on.sort()
+	}
 }
 
 // put puts a seat where its card says.
 func (h *host) put(s *seat) {
 	s.unplace()
-	s.place.on = h.left
-	if s.owner != nil {
-		s.place.on = h.attached
-	}
+	s.place.on = h.shelvesOf(s)
 	s.place.on.add(s)
 	s.moved = false
+}
+
+func (h *host) shelvesOf(s *seat) shelves {
+	if s.owner != nil {
+		return h.attached
+	}
+	return h.left
 }
 
 // unplace takes a seat off its shelf, if it is on one.

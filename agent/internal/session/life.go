@@ -30,7 +30,7 @@ func (m *Manager) open(s *seat, client netip.AddrPort, now time.Time) opening {
 	o, first := m.options.Load(), m.judge.First()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if s.dead {
+	if s.dead.Load() {
 		return tooLate
 	}
 	full := opened
@@ -134,10 +134,10 @@ func (m *Manager) vacate(s *seat) {
 	s.session = nil
 	if s.name != "" && s.rounds > 0 {
 		// The replies stay for a while: the client may not have got the last one.
-		s.rest = m.resting.PushBack(s)
+		m.toRest(s)
 	}
 	m.publish(s)
-	if s.rest == nil && s.owner == nil {
+	if !s.isResting() && (s.name != "" || s.owner == nil) {
 		m.forget(s)
 	}
 }
@@ -164,7 +164,7 @@ func (m *Manager) arm(s *seat) {
 	deadline := s.deadline(m.options.Load())
 	in := func() time.Duration { return deadline.Sub(m.clock.Now()) }
 	switch {
-	case !s.card.open && s.rest == nil: // it stays as long as its connection
+	case !s.card.open && !s.isResting(): // it stays as long as its connection
 		if s.timer != nil {
 			s.timer.Stop()
 			s.fires = time.Time{}
@@ -189,12 +189,12 @@ func (m *Manager) expire(s *seat) {
 		why = notBack
 	}
 	switch {
-	case s.dead:
+	case s.dead.Load():
 	case m.clock.Now().Before(s.deadline(m.options.Load())):
 		m.arm(s) // its time has been put off since the timer was set
 	case s.session != nil:
 		ended = m.end(s, why)
-	case s.rest != nil:
+	case s.isResting():
 		m.forget(s)
 	}
 	m.mu.Unlock()

@@ -4,7 +4,6 @@ import (
 	"container/list"
 	"log/slog"
 	"net/netip"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,6 +32,8 @@ type Manager struct {
 	seats   map[*seat]struct{}
 	named   map[string]*seat
 	resting *list.List // the named seats without a session, the one that rests longest first
+	shares  map[netip.Addr]*share
+	most    *share // the last to take more than half of the remembered bytes
 	hosts   map[netip.Addr]*host
 	begun   map[netip.Addr]int // open sessions by the address that began them
 	unnamed uint64             // sessions begun that no client has named
@@ -72,6 +73,7 @@ func NewManagerAt(clock Clock, judge Judge, options Options, log *slog.Logger) *
 		seats:    map[*seat]struct{}{},
 		named:    map[string]*seat{},
 		resting:  list.New(),
+		shares:   map[netip.Addr]*share{},
 		hosts:    map[netip.Addr]*host{},
 		begun:    map[netip.Addr]int{},
 	}
@@ -128,44 +130,29 @@ func (m *Manager) dismiss(s *seat) {
 func (m *Manager) seatNamed(c *Conn, name string) *seat {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if s := c.seats[name]; s != nil {
-		return s
-	}
 	s := m.named[name]
 	if s == nil {
-		for len(m.named) >= m.options.Load().MaxOpen && m.resting.Len() > 0 {
-			m.forget(m.resting.Front().Value.(*seat))
-		}
 		s = newSeat(name, c.peer.Addr)
-		m.named[name] = s
-		m.seats[s] = struct{}{}
+		m.addNamed(s)
 	}
-	if c.seats == nil {
-		c.seats = map[string]*seat{}
-	}
-	c.seats[name] = s
-	s.conns = append(s.conns, c)
-	s.card.left = time.Time{}
+	m.own(s, c)
 	return s
 }
 
 // leave takes note that a connection which used the seat has closed; the caller holds mu.
 func (m *Manager) leave(s *seat, c *Conn) {
 	switch {
-	case s.dead:
+	case s.dead.Load():
+	case s.owner != c: // another connection has taken it up
 	case s.name != "":
-		s.conns = slices.DeleteFunc(s.conns, func(other *Conn) bool { return other == c })
-		if len(s.conns) > 0 {
-			break
-		}
+		m.disown(s)
 		s.card.left = m.clock.Now()
 		switch {
 		case s.card.open:
 			m.arm(s)
-		case s.rest == nil:
+		case !s.isResting():
 			m.forget(s) // it never had a session
 		}
-	case s.owner != c: // another connection has taken it up
 	case s.card.open:
 		m.part(s)
 	default:
@@ -175,29 +162,15 @@ func (m *Manager) leave(s *seat, c *Conn) {
 
 // forget takes a seat without a session out of all tables; the caller holds mu.
 func (m *Manager) forget(s *seat) {
-	if s.dead {
+	if s.dead.Swap(true) {
 		return
 	}
-	s.dead = true
 	delete(m.seats, s)
-	m.stats.RememberedBytes -= s.card.kept
-	s.card.kept = 0
+	m.recount(s, 0)
 	if s.timer != nil {
 		s.timer.Stop()
 	}
 	if s.name != "" {
-		delete(m.named, s.name)
-		m.unrest(s)
-	}
-	for _, c := range s.conns {
-		delete(c.seats, s.name)
-	}
-}
-
-// unrest takes a named seat out of those without a session; the caller holds mu.
-func (m *Manager) unrest(s *seat) {
-	if s.rest != nil {
-		m.resting.Remove(s.rest)
-		s.rest = nil
+		m.removeNamed(s)
 	}
 }

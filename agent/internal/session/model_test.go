@@ -35,10 +35,10 @@ type conn struct {
 // A place is where sessions happen one after another: a name, or what a nameless client has.
 type place struct {
 	name  string
-	addr  string // of a nameless one
+	addr  string // that used it first
 	run   run
 	memos []memo
-	users []int // open connections
+	users []int // the open connection that used it last
 	left  time.Time
 	rest  int       // when its last session ended, as an order; 0 for never
 	ended time.Time // the same as a time
@@ -165,14 +165,16 @@ func (m *model) place(c int, name string) string {
 	}
 	p, found := m.places[name]
 	if !found {
-		for m.names() >= m.rules.MaxOpen && m.restsLongest() != "" {
-			delete(m.places, m.restsLongest())
+		addr := m.conns[c].addr
+		for m.names(addr) >= m.rules.MaxOpenPerAddress && m.restsLongest(addr) != "" {
+			delete(m.places, m.restsLongest(addr))
 		}
-		p.name = name
+		for m.names("") >= m.rules.MaxOpen && m.restsLongest("") != "" {
+			delete(m.places, m.restsLongest(""))
+		}
+		p.name, p.addr = name, addr
 	}
-	if !slices.Contains(p.users, c) {
-		p.users = append(p.users, c)
-	}
+	p.users = []int{c}
 	m.places[name] = p
 	return name
 }
@@ -185,10 +187,11 @@ func (m *model) take(c int, id string) {
 	m.places[id] = p
 }
 
-func (m *model) names() int {
+// names is how many names there are that the address was first to use, or any.
+func (m *model) names(addr string) int {
 	n := 0
 	for _, p := range m.places {
-		if p.name != "" {
+		if p.name != "" && (addr == "" || p.addr == addr) {
 			n++
 		}
 	}
@@ -206,9 +209,9 @@ func (m *model) openFrom(addr string) int {
 	return n
 }
 
-func (m *model) restsLongest() (oldest string) {
+func (m *model) restsLongest(addr string) (oldest string) {
 	for id, p := range m.places {
-		if p.name != "" && !p.open() && p.rest > 0 && (oldest == "" || p.rest < m.places[oldest].rest) {
+		if p.name != "" && (addr == "" || p.addr == addr) && !p.open() && p.rest > 0 && (oldest == "" || p.rest < m.places[oldest].rest) {
 			oldest = id
 		}
 	}

@@ -27,7 +27,7 @@ func (w *world) together() {
 		w.connect()
 	}
 	w.calm(100 * time.Millisecond)
-	if m := w.first(); max(m.stats.Open, m.names())+3 > min(m.rules.MaxOpen, m.rules.MaxOpenPerAddress) {
+	if m := w.first(); max(m.stats.Open, m.names(""))+3 > min(m.rules.MaxOpen, m.rules.MaxOpenPerAddress) {
 		return // who finds room depends on who waits for whom
 	}
 	conns := rapid.Permutation(w.open()).Draw(w.T, "connections")[:rapid.IntRange(2, 3).Draw(w.T, "steps")]

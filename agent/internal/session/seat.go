@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/judge"
@@ -28,12 +29,16 @@ type seat struct {
 
 	// Guarded by Manager.mu.
 	timer Timer
-	fires time.Time     // when the timer goes off; zero when it is not set
-	dead  bool          // no longer in the manager's tables; look for the seat again
-	conns []*Conn       // that have used a named seat and are open
-	rest  *list.Element // of a named seat without a session: its place among those
-	owner *Conn         // of a nameless seat; nil when left
+	fires time.Time // when the timer goes off; zero when it is not set
+	owner *Conn     // the connection that used the seat last; nil once that has closed
 	card  card
+
+	// Of a named seat, guarded by Manager.mu.
+	owned *list.Element // in its owner's list
+	rest  resting       // without a session: its places among those
+
+	dead     atomic.Bool  // no longer in the manager's tables: look for the seat again. Set under mu
+	inFlight atomic.Int32 // steps of a nameless seat, with which its card is about to change
 
 	// Of a nameless seat, guarded by Manager.mu, see host.
 	place  place
@@ -49,7 +54,6 @@ type card struct {
 	due     time.Time // when the client's next step is expected; without a session, when it ended
 	left    time.Time // when the last connection closed; zero while there is one
 	kept    int       // the seat's kept, as it stands in the manager's sum
-	busy    int       // steps of a nameless seat in flight, with which expects is yesterday's
 }
 
 func newSeat(name string, client netip.AddrPort) *seat {

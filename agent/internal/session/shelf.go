@@ -25,6 +25,36 @@ func (f shelves) add(s *seat) {
 	f[s.place.expects] = slices.Insert(same, same.until(s.place.due), s)
 }
 
+// append is add without regard to the order, which sort makes good.
+func (f shelves) append(s *seat) {
+	s.place.expects, s.place.due = s.card.expects, s.card.due
+	f[s.place.expects] = append(f[s.place.expects], s)
+}
+
+// removeMoved removes the seats that are not where their cards say.
+func (f shelves) removeMoved() {
+	for expects, same := range f {
+		same = slices.DeleteFunc(same, func(s *seat) bool {
+			if !s.moved {
+				return false
+			}
+			s.place = place{}
+			return true
+		})
+		if len(same) > 0 {
+			f[expects] = same
+		} else {
+			delete(f, expects)
+		}
+	}
+}
+
+func (f shelves) sort() {
+	for _, same := range f {
+		slices.SortStableFunc(same, func(a, b *seat) int { return a.place.due.Compare(b.place.due) })
+	}
+}
+
 func (f shelves) remove(s *seat) {
 	same := f[s.place.expects]
 	// Few are due at the very same moment.

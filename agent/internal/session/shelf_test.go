@@ -1,6 +1,7 @@
 package session
 
 import (
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -38,9 +39,9 @@ func TestShelfFindsTheNearestThatIsDue(t *testing.T) {
 			s := seatDue(due)
 			all.add(s)
 			// The same on shelves of their own: what all of them say together.
-			apart := *s
+			apart := seatDue(due)
 			apart.card.expects = judge.Expectation{StepID: int64(i), Known: true}
-			all.add(&apart)
+			all.add(apart)
 		}
 		one := all[judge.Expectation{}].due(noon)
 		delete(all, judge.Expectation{})
@@ -98,6 +99,63 @@ func TestShelfAround(t *testing.T) {
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("around %v: got those due at %v, want %v", at, got, want)
+		}
+	}
+}
+
+// TestSortIsPut: many seats that have moved are put where they would be one after the other.
+func TestSortIsPut(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		one, many := &host{attached: shelves{}, left: shelves{}}, &host{attached: shelves{}, left: shelves{}}
+		var seats [][2]*seat
+		for range rapid.IntRange(1, 4).Draw(t, "times") {
+			for n := rapid.IntRange(0, 20).Draw(t, "new"); n > 0; n-- {
+				seats = append(seats, [2]*seat{newSeat("", netip.AddrPort{}), newSeat("", netip.AddrPort{})})
+			}
+			for _, s := range seats {
+				if rapid.IntRange(0, 2).Draw(t, "stays") == 2 {
+					continue
+				}
+				var owner *Conn
+				if rapid.Bool().Draw(t, "attached") {
+					owner = &Conn{}
+				}
+				moved := card{due: noon.Add(time.Duration(rapid.IntRange(0, 4).Draw(t, "due")))}
+				moved.expects.StepID = rapid.Int64Range(0, 2).Draw(t, "expects")
+				for i, h := range []*host{one, many} {
+					s[i].card, s[i].owner, s[i].moved = moved, owner, true
+					h.queue = append(h.queue, s[i])
+				}
+			}
+			many.sort()
+			for _, s := range one.queue {
+				one.put(s)
+			}
+			one.queue, many.queue = nil, nil
+			for _, s := range seats {
+				if s[0].moved || s[1].moved || s[0].place.due != s[1].place.due {
+					t.Fatalf("one is at %v, the other at %v", s[0].place, s[1].place)
+				}
+			}
+			sameShelves(t, one.attached, many.attached, seats)
+			sameShelves(t, one.left, many.left, seats)
+		}
+	})
+}
+
+// sameShelves fails unless the seats of a pair stand in the same place.
+func sameShelves(t *rapid.T, one, many shelves, pairs [][2]*seat) {
+	if len(one) != len(many) {
+		t.Fatalf("%d shelves, want %d", len(many), len(one))
+	}
+	other := map[*seat]*seat{}
+	for _, p := range pairs {
+		other[p[0]] = p[1]
+	}
+	for expects, same := range one {
+		if !slices.EqualFunc(same, many[expects], func(a, b *seat) bool { return other[a] == b }) {
+			t.Fatalf("the shelves of %v differ", expects)
 		}
 	}
 }

@@ -32,7 +32,7 @@ func (m *Manager) seatNameless(ctx context.Context, c *Conn, stepID int64, now t
 		s.owner = c
 		m.seats[s] = struct{}{}
 	}
-	s.card.busy++
+	s.inFlight.Add(1)
 	return s
 }
 
@@ -97,8 +97,12 @@ func (m *Manager) find(addr netip.Addr, expects judge.Expectation, at time.Time)
 	if s := left.leftLast(); s != nil {
 		return s, len(attached) == 0
 	}
+	asked := 0
 	for _, due := range h.attached {
-		m.settle(due[:due.until(at.Add(earlyBy))], at)
+		asked += m.settle(due[:due.until(at.Add(earlyBy))], at)
+		if asked >= maxAskedInAll {
+			break // of which steps it is chance: the next look asks others
+		}
 	}
 	s, several := h.left.due(at)
 	if s == nil {
@@ -112,14 +116,20 @@ func (m *Manager) find(addr netip.Addr, expects judge.Expectation, at time.Time)
 // step and were due before, or are due after: the client's own is among the first.
 const maxAsked = 8
 
+// maxAskedInAll is how many are asked at one look, whatever steps they expect: each is a system
+// call, and all other clients wait meanwhile.
+const maxAskedInAll = 64
+
 // settle parts the attached seats whose connection the other end has closed though nobody
 // here has read that far: the end of one connection and the first bytes of the next can
-// arrive together.
-func (m *Manager) settle(attached shelf, at time.Time) {
-	for _, s := range attached.around(at, maxAsked) {
+// arrive together. It returns how many it looked at.
+func (m *Manager) settle(attached shelf, at time.Time) int {
+	nearest := attached.around(at, maxAsked)
+	for _, s := range nearest {
 		// A client that has given up a step which is still in flight waits for another one.
-		if gone := s.owner.peer.Gone; gone != nil && s.card.busy == 0 && gone() {
+		if gone := s.owner.peer.Gone; gone != nil && s.inFlight.Load() == 0 && gone() {
 			m.part(s)
 		}
 	}
+	return len(nearest)
 }
