@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -156,6 +157,8 @@ func (c *conn) awaitMessage() awaited {
 		c.refuseRest()
 		return ending
 	case c.reader.Buffered():
+		// A client that sends ahead gets its turns among the others: one message at a time.
+		runtime.Gosched()
 		return arriving
 	case (!c.wary || c.calm >= calmSteps) && c.park():
 		return leaving
