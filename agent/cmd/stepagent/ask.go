@@ -119,8 +119,8 @@ func printStatus(w io.Writer, s daemon.Status) error {
 	row("health", "%s", health(s.Trouble))
 	row("last reload", "%s", lastReload(s.Reload))
 	row("serves", "%s", strings.Join(s.Allow, ", "))
-	row("connections", "%d open, %d accepted, %d refused, %d not allowed",
-		s.Connections.Open, s.Connections.Accepted, s.Connections.Refused, s.Connections.NotAllowed)
+	row("connections", "%d open of at most %d, %d accepted, %d refused, %d not allowed",
+		s.Connections.Open, s.Connections.Limit, s.Connections.Accepted, s.Connections.Refused, s.Connections.NotAllowed)
 	row("sessions", "%d open, %d completed, %d incomplete, %d KiB of replies remembered",
 		s.Sessions.Open, s.Sessions.Completed, s.Sessions.Incomplete, s.Sessions.RememberedBytes>>10)
 	row("steps", "%d passed, %d failed, %d undecided, %d answered again, %d refused",

@@ -83,6 +83,23 @@ func (a *agentProcess) command(args ...string) *exec.Cmd {
 	return cmd
 }
 
+// shellCommand returns a command of stepagent that the shell becomes once it has done something
+// first, such as "ulimit -n 64;".
+func (a *agentProcess) shellCommand(first string, args ...string) *exec.Cmd {
+	a.t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	named := filepath.Join(a.t.TempDir(), "stepagent") // the name makes it the agent
+	if err := os.Symlink(self, named); err != nil {
+		a.t.Fatal(err)
+	}
+	cmd := a.command(append([]string{"-c", first + ` exec "$0" "$@"`, named}, args...)...)
+	cmd.Path, cmd.Args[0] = "/bin/sh", "sh"
+	return cmd
+}
+
 func (a *agentProcess) configFile() string { return filepath.Join(a.dir, "agent.toml") }
 
 func (a *agentProcess) configure(config string) {

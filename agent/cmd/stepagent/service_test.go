@@ -53,16 +53,7 @@ func (m *serviceManager) command(a *agentProcess, args ...string) *exec.Cmd {
 		m.t.Fatal(err)
 	}
 	m.t.Cleanup(func() { _ = file.Close() })
-	self, err := os.Executable()
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	named := filepath.Join(m.t.TempDir(), "stepagent") // the name makes it the agent
-	if err := os.Symlink(self, named); err != nil {
-		m.t.Fatal(err)
-	}
-	cmd := a.command(append([]string{"-c", `LISTEN_PID=$$ exec "$0" "$@"`, named}, args...)...)
-	cmd.Path, cmd.Args[0] = "/bin/sh", "sh"
+	cmd := a.shellCommand("LISTEN_PID=$$", args...)
 	cmd.ExtraFiles = []*os.File{file}
 	cmd.Env = append(cmd.Env, "LISTEN_FDS=1", "LISTEN_FDNAMES=stepagent.socket", "WATCHDOG_USEC=2000000",
 		"NOTIFY_SOCKET="+m.notify.LocalAddr().String())

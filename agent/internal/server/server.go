@@ -80,8 +80,9 @@ type Server struct {
 
 // Stats count connections and messages since the agent started.
 type Stats struct {
-	// Open is how many connections are open now.
-	Open int `json:"open"`
+	// Open is how many connections are open now, Limit how many may be.
+	Open  int `json:"open"`
+	Limit int `json:"limit"`
 	// Accepted counts connections that were served, Refused those past a limit, and
 	// NotAllowed those from addresses that are not served.
 	Accepted   uint64 `json:"accepted"`
@@ -101,22 +102,26 @@ func New(sessions *session.Manager, loops *eventloop.Loops, options Options, log
 		doors:    map[*door]struct{}{},
 		conns:    map[*conn]struct{}{},
 		byAddr:   map[netip.Addr]int{},
-		refusing: make(chan struct{}, maxRefusing),
+		refusing: make(chan struct{}, spare(openFiles())/refusing),
 		leaving:  make(chan struct{}),
 	}
 	s.SetOptions(options)
 	return s
 }
 
-// SetOptions puts other limits in force. Connections that are open stay open.
-func (s *Server) SetOptions(options Options) { s.options.Store(&options) }
+// SetOptions puts other limits in force. Connections that are open stay open. There are no more
+// connections than the limit of open files leaves room for.
+func (s *Server) SetOptions(options Options) {
+	s.fit(&options)
+	s.options.Store(&options)
+}
 
 // Stats returns the counts as they are now.
 func (s *Server) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	stats := s.stats
-	stats.Open = len(s.conns)
+	stats.Open, stats.Limit = len(s.conns), s.options.Load().Connections
 	return stats
 }
 
@@ -225,12 +230,9 @@ func (o *Options) allows(addr netip.Addr) bool {
 	return !addr.IsValid() || slices.ContainsFunc(o.Allow, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
-// maxRefusing is how many refused connections are told why at the same time; the others are
-// only closed, so that a flood costs nothing.
-const maxRefusing = 64
-
-// refuse tells the client why, without keeping accept waiting. The caller holds mu: once a
-// shutdown waits for the goroutines, none may begin.
+// refuse tells the client why, without keeping accept waiting, unless as many are being told as
+// there may be; then the connection is only closed, so that a flood costs nothing. The caller holds
+// mu: once a shutdown waits for the goroutines, none may begin.
 func (s *Server) refuse(c *conn, detail string) {
 	select {
 	case s.refusing <- struct{}{}:
