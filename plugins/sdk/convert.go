@@ -25,19 +25,12 @@ type Answer struct {
 // EncodeCall returns a step as it goes to a plugin, without its number and its budget. The
 // result refers to states and step.Data. Session.ID and Session.State are not looked at.
 func EncodeCall(session validator.Session, states [][]byte, step validator.Step) *validatorv1.StepCall {
-	return new(CallMessage).Encode(session, states, step)
-}
-
-// A CallMessage is the memory of a StepCall, in one piece. It may be used for one after another.
-type CallMessage struct {
-	call                   validatorv1.StepCall
-	session                validatorv1.Session
-	step                   validatorv1.Step
-	timeout, interval, gap int64
-}
-
-// Encode is EncodeCall. What it returns is good until the next Encode.
-func (m *CallMessage) Encode(session validator.Session, states [][]byte, step validator.Step) *validatorv1.StepCall {
+	var m struct { // in one piece, which is one allocation
+		call                   validatorv1.StepCall
+		session                validatorv1.Session
+		step                   validatorv1.Step
+		timeout, interval, gap int64
+	}
 	m.session.Position = int64(session.Position)
 	m.session.Steps = int64(session.Steps)
 	m.step.Id = step.ID

@@ -22,10 +22,11 @@ type Group interface {
 	// latest.
 	Judge(ctx context.Context, call Call) []Answer
 	// Try returns the answers where they are at hand. It does not wait, and counts nothing: they
-	// may still be asked for by Judge. The slice is shared, and not to be written to.
-	Try(call Call) (answers []Answer, ok bool)
-	// Tried notes that a step was judged by answers of Try.
-	Tried(call Call, answers []Answer)
+	// may still be asked for by Judge. The call is good until it returns; the slice is shared, and
+	// not to be written to.
+	Try(call *Call) (answers []Answer, ok bool)
+	// Tried notes that a step was judged by answers of Try. The call is good until it returns.
+	Tried(call *Call, answers []Answer)
 }
 
 // A Call is one step put to a group.
@@ -180,17 +181,21 @@ func (e lateError) Error() string {
 func (c *Chain) try(session Session, step Step) (j Judgement, ok bool) {
 	t := c.trials.Get().(*trial)
 	defer t.release(c)
-	call := newCall(session, step)
+	t.call = newCall(session, step)
 	for _, g := range c.groups {
-		a, ok := g.Try(t.call(call, g, session.Memory))
+		from := len(t.states)
+		t.states = session.Memory.appendStates(t.states, g.Names())
+		a, ok := g.Try(t.about(from, len(t.states)))
 		if !ok {
 			return Judgement{}, false
 		}
 		t.answers = append(t.answers, a)
 	}
-	t.states = t.states[:0]
+	to := 0
 	for i, g := range c.groups {
-		g.Tried(t.call(call, g, session.Memory), t.answers[i])
+		from := to
+		to += len(g.Names())
+		g.Tried(t.about(from, to), t.answers[i])
 	}
 	j = c.merge(session.Memory, t.answers)
 	if c.options.Timed {
@@ -204,24 +209,24 @@ func (c *Chain) try(session Session, step Step) (j Judgement, ok bool) {
 
 // A trial is the memory for trying one step after another.
 type trial struct {
+	call    Call
+	states  [][]byte // of all groups, one after the other
 	answers [][]Answer
-	states  [][]byte
 }
 
 // release gives the memory back, without what it refers to.
 func (t *trial) release(c *Chain) {
+	t.call = Call{}
 	clear(t.answers)
 	clear(t.states)
 	t.answers, t.states = t.answers[:0], t.states[:0]
 	c.trials.Put(t)
 }
 
-// call completes a call for a group.
-func (t *trial) call(call Call, g Group, memory Memory) Call {
-	from := len(t.states)
-	t.states = memory.appendStates(t.states, g.Names())
-	call.States = slices.Clip(t.states[from:])
-	return call
+// about returns the call for the group whose states are those from one place to another.
+func (t *trial) about(from, to int) *Call {
+	t.call.States = t.states[from:to:to]
+	return &t.call
 }
 
 func newCall(session Session, step Step) Call {

@@ -105,7 +105,7 @@ func compareGiven(t *testing.T, got *given, v validator.Validator, fill func(*gi
 	for name, ask := range map[string]func() []judge.Answer{
 		"Local": func() []judge.Answer { return judge.Local(member).Judge(t.Context(), call) },
 		"Inline": func() []judge.Answer {
-			answers, _ := judge.Inline(member).Try(call)
+			answers, _ := judge.Inline(member).Try(&call)
 			return answers
 		},
 	} {

@@ -50,17 +50,17 @@ func (l local) Judge(ctx context.Context, call Call) []Answer {
 }
 
 // Try implements Group: nothing is at hand.
-func (l local) Try(Call) ([]Answer, bool) { return nil, false }
+func (l local) Try(*Call) ([]Answer, bool) { return nil, false }
 
 // Tried implements Group.
-func (l local) Tried(Call, []Answer) {}
+func (l local) Tried(*Call, []Answer) {}
 
 // Inline is Local for validators that are known to take no time: they are asked within Try.
 func Inline(members ...Member) Group { return inline{members} }
 
 type inline struct{ local }
 
-func (l inline) Try(call Call) ([]Answer, bool) { return l.Judge(context.Background(), call), true }
+func (l inline) Try(call *Call) ([]Answer, bool) { return l.Judge(context.Background(), *call), true }
 
 func answer(ctx context.Context, v validator.Validator, session validator.Session, step validator.Step) (a Answer) {
 	defer func() {

@@ -44,16 +44,16 @@ func (c *Chain) merge(memory Memory, answers [][]Answer) Judgement {
 }
 
 // check returns the k-th answer, as undecided where it is missing or malformed.
-func check(answers []Answer, k int) Answer {
+func check(answers []Answer, k int) *Answer {
 	if k >= len(answers) {
-		return Answer{Err: fmt.Errorf("no answer")}
+		return &Answer{Err: fmt.Errorf("no answer")}
 	}
-	a := answers[k]
+	a := &answers[k]
 	if a.Err != nil {
-		return Answer{Err: a.Err}
+		return &Answer{Err: a.Err}
 	}
 	if err := a.Verdict.Check(); err != nil {
-		return Answer{Err: fmt.Errorf("malformed verdict: %w", err)}
+		return &Answer{Err: fmt.Errorf("malformed verdict: %w", err)}
 	}
 	return a
 }

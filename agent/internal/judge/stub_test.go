@@ -25,16 +25,16 @@ func (s *stub) Judge(ctx context.Context, call judge.Call) []judge.Answer {
 	return s.answers(ctx, call)
 }
 
-func (s *stub) Try(call judge.Call) ([]judge.Answer, bool) {
+func (s *stub) Try(call *judge.Call) ([]judge.Answer, bool) {
 	if s.try == nil {
 		return nil, false
 	}
-	return s.try(call)
+	return s.try(*call)
 }
 
-func (s *stub) Tried(call judge.Call, answers []judge.Answer) {
+func (s *stub) Tried(call *judge.Call, answers []judge.Answer) {
 	if s.tried != nil {
-		s.tried(call, answers)
+		s.tried(*call, answers)
 	}
 }
 

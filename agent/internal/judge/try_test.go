@@ -113,21 +113,21 @@ func drawAnswer(t *rapid.T) judge.Answer {
 	return a
 }
 
-func (g *tried) Try(call judge.Call) ([]judge.Answer, bool) {
+func (g *tried) Try(call *judge.Call) ([]judge.Answer, bool) {
 	*g.events = append(*g.events, "try "+g.names[0])
 	if !g.atHand {
 		return nil, false
 	}
-	g.asked = call
+	g.asked = *call
 	g.asked.States = slices.Clone(call.States) // the memory is the chain's
-	g.given = g.answers(context.Background(), call)
+	g.given = g.answers(context.Background(), *call)
 	g.before = slices.Clone(g.given)
 	return g.given, true
 }
 
-func (g *tried) Tried(call judge.Call, answers []judge.Answer) {
+func (g *tried) Tried(call *judge.Call, answers []judge.Answer) {
 	told := "told " + g.names[0]
-	if !reflect.DeepEqual(call, g.asked) || !sameSlice(answers, g.given) {
+	if !reflect.DeepEqual(*call, g.asked) || !sameSlice(answers, g.given) {
 		told = fmt.Sprintf("told %s of %+v: %+v, not what was tried", g.names[0], call, answers)
 	}
 	*g.events = append(*g.events, told)

@@ -49,3 +49,20 @@ func benchmarkJudge(b *testing.B, name string) {
 		})
 	})
 }
+
+// BenchmarkTry is the cost of a step whose verdict is kept, without the session around it.
+func BenchmarkTry(b *testing.B) {
+	h, _ := newTestHost(b, nil)
+	spec := Spec{Name: "a", Validator: "counter-declared", Cache: verdictcache.Options{Bytes: keptBytes, RecheckEvery: 1 << 20}}
+	j := judge.New(judge.NewChain(judge.Options{Generation: 1, Limits: judge.Limits{Cap: time.Minute}}, startSet(b, h, spec).Groups()...))
+	session := judge.Session{Position: 3, Steps: 10}
+	step := judge.Step{Arrived: time.Now(), Step: validator.Step{ID: 4, Timeout: validator.Wait{Duration: 5 * time.Second, Declared: true}}}
+	session.Memory = j.Judge(b.Context(), session, step).Memory
+	j.Judge(b.Context(), session, step)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, ok := j.Try(session, step); !ok {
+			b.Fatal("not kept")
+		}
+	}
+}

@@ -4,18 +4,14 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/stepagent/stepagent/agent/internal/judge"
-	"github.com/stepagent/stepagent/agent/internal/verdictcache"
-	"github.com/stepagent/stepagent/plugins/sdk"
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
@@ -52,28 +48,6 @@ func (in *instance) saysAs(other *instance) bool {
 		in.name == other.name && in.version == other.version && slices.Equal(in.first, other.first) &&
 		in.reads == other.reads && in.declared == other.declared
 }
-
-// key is how the verdicts of the process are kept; nil where none can be. No two steps have the
-// same time or gap.
-func (in *instance) key() verdictcache.Key {
-	if !in.declared || in.reads&(validator.InputAt|validator.InputGap) != 0 {
-		return nil
-	}
-	reads, messages := in.reads, sync.Pool{New: func() any { return new(sdk.CallMessage) }}
-	return func(dst []byte, call judge.Call) []byte {
-		m := messages.Get().(*sdk.CallMessage)
-		defer messages.Put(m)
-		session, step := reads.Mask(call.Session, call.Step)
-		out, err := keyOptions.MarshalAppend(dst, m.Encode(session, call.States, step))
-		if err != nil { // for which the message has no reason
-			panic(err)
-		}
-		return out
-	}
-}
-
-// keyOptions give the same bytes for the same message. No field of it is required.
-var keyOptions = proto.MarshalOptions{Deterministic: true, AllowPartial: true}
 
 // stop ends the process and removes what is left of it. It may have grace to end by itself.
 func (in *instance) stop(grace time.Duration) {

@@ -255,11 +255,12 @@ func TestWhatIsKeptIsJudgedWhileThePluginIsDown(t *testing.T) {
 			if diff := cmp.Diff(first, toldBy(t, g.Judge(ended, oneCall(7)))[0]); diff != "" {
 				t.Error(diff)
 			}
-			answers, ok := g.Try(oneCall(7))
+			call := oneCall(7)
+			answers, ok := g.Try(&call)
 			if !ok {
 				t.Fatal("Try has no answer")
 			}
-			g.Tried(oneCall(7), answers)
+			g.Tried(&call, answers)
 			if diff := cmp.Diff(first, toldBy(t, answers)[0]); diff != "" {
 				t.Error(diff)
 			}
@@ -338,7 +339,7 @@ func TestNothingIsKept(t *testing.T) {
 				if got := ask(t, g, call)[0]; got.Asked != n+2 {
 					t.Errorf("step %d is call %d of the validator, want %d", n, got.Asked, n+2)
 				}
-				if _, ok := g.Try(call); ok {
+				if _, ok := g.Try(&call); ok {
 					t.Error("Try has an answer")
 				}
 			}

@@ -61,11 +61,11 @@ func chain(t *testing.T, more ...judge.Member) *judge.Chain {
 // these and a goroutine of the connection the others.
 type odd struct{ judge.Group }
 
-func (o odd) Try(call judge.Call) ([]judge.Answer, bool) {
+func (o odd) Try(call *judge.Call) ([]judge.Answer, bool) {
 	if call.Step.ID%2 == 0 || call.Fresh {
 		return nil, false
 	}
-	return o.Judge(context.Background(), call), true
+	return o.Judge(context.Background(), *call), true
 }
 
 func (o odd) Judge(ctx context.Context, call judge.Call) []judge.Answer {

@@ -28,11 +28,11 @@ type tried struct {
 	at    hand
 }
 
-func (g tried) Try(call judge.Call) ([]judge.Answer, bool) {
+func (g tried) Try(call *judge.Call) ([]judge.Answer, bool) {
 	if call.Fresh || orderOf(call.Step).Takes > 0 || !g.at(call.Step, g.index) {
 		return nil, false
 	}
-	return g.Judge(context.Background(), call), true
+	return g.Judge(context.Background(), *call), true
 }
 
 // orderOf returns what a step's data tells obedient, which says itself what is wrong with them.

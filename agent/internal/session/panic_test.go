@@ -96,7 +96,7 @@ func panicAfterTheVerdict(t *testing.T, steps int, req protocol.Request, tries b
 // A fragile group panics within Try.
 type fragile struct{ judge.Group }
 
-func (fragile) Try(judge.Call) ([]judge.Answer, bool) { panic("cannot") }
+func (fragile) Try(*judge.Call) ([]judge.Answer, bool) { panic("cannot") }
 
 // TestPanicWithinTry of a group is the caller's: the turn is given back, no session is left without
 // a step, the chain is not held, and the step can be judged.

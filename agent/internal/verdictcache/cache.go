@@ -40,7 +40,7 @@ type Options struct {
 
 // A Key appends to dst what would be sent for a step. Two steps with the same key are the same to
 // the validators.
-type Key func(dst []byte, call judge.Call) []byte
+type Key func(dst []byte, call *judge.Call) []byte
 
 // A Cache is a judge.Group that answers from kept verdicts where it can and asks the group below
 // it where it cannot. It is safe for concurrent use.
@@ -94,7 +94,7 @@ func (c *Cache) Names() []string { return c.group.Names() }
 func (c *Cache) First() []judge.Expectation { return c.group.First() }
 
 // Try implements judge.Group.
-func (c *Cache) Try(call judge.Call) ([]judge.Answer, bool) {
+func (c *Cache) Try(call *judge.Call) ([]judge.Answer, bool) {
 	g := c.generation.Load()
 	if g.table == nil || call.Fresh {
 		return nil, false
@@ -106,10 +106,10 @@ func (c *Cache) Try(call judge.Call) ([]judge.Answer, bool) {
 }
 
 // Tried implements judge.Group.
-func (c *Cache) Tried(call judge.Call, answers []judge.Answer) {
+func (c *Cache) Tried(call *judge.Call, answers []judge.Answer) {
 	n := c.hits.Add(1)
 	if every := uint64(c.options.RecheckEvery); every > 0 && n%every == 0 {
-		c.recheck(c.generation.Load(), call, answers)
+		c.recheck(c.generation.Load(), *call, answers)
 	}
 }
 
@@ -121,9 +121,9 @@ func (c *Cache) Judge(ctx context.Context, call judge.Call) []judge.Answer {
 	}
 	key := c.keys.Get().(*[]byte)
 	defer c.keys.Put(key)
-	*key = g.key((*key)[:0], call)
+	*key = g.key((*key)[:0], &call)
 	if answers, ok := g.table.get(*key); ok {
-		c.Tried(call, answers)
+		c.Tried(&call, answers)
 		return answers
 	}
 	c.misses.Add(1)

@@ -47,7 +47,7 @@ func passing(state string) []judge.Answer {
 }
 
 // byStep is the key of validators that read the step id.
-func byStep(dst []byte, call judge.Call) []byte {
+func byStep(dst []byte, call *judge.Call) []byte {
 	return fmt.Appendf(dst, "%d/%q", call.Step.ID, call.States)
 }
 
@@ -67,8 +67,8 @@ func newCache(g *group, o verdictcache.Options) *verdictcache.Cache {
 // judged puts a step in the way of a chain: what is at hand first.
 func judged(t testing.TB, c *verdictcache.Cache, call judge.Call) []judge.Answer {
 	t.Helper()
-	if answers, ok := c.Try(call); ok {
-		c.Tried(call, answers)
+	if answers, ok := c.Try(&call); ok {
+		c.Tried(&call, answers)
 		return answers
 	}
 	return c.Judge(t.Context(), call)
@@ -98,13 +98,13 @@ func TestTryCountsNothing(t *testing.T) {
 	g := &group{says: func(judge.Call) []judge.Answer { return passing("") }}
 	c := newCache(g, verdictcache.Options{Bytes: mebibyte, RecheckEvery: 1})
 	for range 5 {
-		if _, ok := c.Try(step(1)); ok {
+		if _, ok := c.Try(new(step(1))); ok {
 			t.Fatal("a verdict that was never given")
 		}
 	}
 	c.Judge(t.Context(), step(1))
 	for range 5 {
-		if _, ok := c.Try(step(1)); !ok {
+		if _, ok := c.Try(new(step(1))); !ok {
 			t.Fatal("the verdict is not at hand")
 		}
 	}
