@@ -21,7 +21,7 @@ type account struct {
 }
 
 // account opens the account of a request that has been answered.
-func (c *conn) account(o *Options, req protocol.Request, answer session.Answer, arrived time.Time) *account {
+func (c *conn) account(o *Options, req *protocol.Request, answer *session.Answer, arrived time.Time) *account {
 	if o.Recorder == nil || c.probing {
 		return nil
 	}
@@ -63,7 +63,7 @@ func (c *conn) countRefused() {
 }
 
 // countUnjudged is countRefused for the answer to a request, if that is no verdict.
-func (c *conn) countUnjudged(answer session.Answer) {
+func (c *conn) countUnjudged(answer *session.Answer) {
 	if r := answer.Reply.Reason; r == protocol.Busy || r == protocol.ShuttingDown {
 		c.countRefused()
 	}

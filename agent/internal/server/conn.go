@@ -242,7 +242,7 @@ func (c *conn) handleMessage() bool {
 		c.note(c.server.notes.ahead, "too many replies outstanding", slog.Int("limit", o.PipelinedMessages))
 		refused := session.Answer{Trace: session.Trace{Session: req.Session},
 			Reply: refusal(req, o, "too many replies of this connection are outstanding; wait for them")}
-		noted := c.account(o, req, refused, arrived)
+		noted := c.account(o, &req, &refused, arrived)
 		c.countRefused()
 		sent := c.send(refused.Reply)
 		noted.settle(sent)
@@ -258,7 +258,7 @@ func (c *conn) judge(req protocol.Request, arrived time.Time) bool {
 	if c.calm++; !answer.Trace.Kept {
 		c.calm = 0
 	}
-	noted := c.finish(&answer, req, arrived)
+	noted := c.finish(&answer, &req, arrived)
 	if answer.Fault != nil && !c.probing {
 		return c.misbehave(answer, req, arrived, noted)
 	}
@@ -268,13 +268,13 @@ func (c *conn) judge(req protocol.Request, arrived time.Time) bool {
 }
 
 // finish completes an answer, counts it and opens its account.
-func (c *conn) finish(answer *session.Answer, req protocol.Request, arrived time.Time) *account {
+func (c *conn) finish(answer *session.Answer, req *protocol.Request, arrived time.Time) *account {
 	o := c.server.options.Load()
 	if req.Client != "" {
 		answer.Reply.Agent = o.Agent
 	}
-	c.countUnjudged(*answer)
-	return c.account(o, req, *answer, arrived)
+	c.countUnjudged(answer)
+	return c.account(o, req, answer, arrived)
 }
 
 func refusal(req protocol.Request, o *Options, detail string) protocol.Reply {

@@ -180,7 +180,7 @@ func (c *conn) Ready(round *eventloop.Round, ended bool) {
 		c.giveToGoroutine(req, arrived)
 		return
 	}
-	noted := c.finish(&answer, req, arrived)
+	noted := c.finish(&answer, &req, arrived)
 	if answer.Fault != nil {
 		c.giveFault(answer, req, arrived, noted)
 		return

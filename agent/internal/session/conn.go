@@ -67,13 +67,13 @@ func (m *Manager) Connect(peer Peer) *Conn {
 // first, the step has not been judged and the answer says that the agent shuts down.
 func (c *Conn) Do(ctx context.Context, req protocol.Request, arrived time.Time) Answer {
 	for {
-		s := c.seat(ctx, req, arrived, c.mayResume(req.StepID))
+		s := c.seat(ctx, &req, arrived, c.mayResume(req.StepID))
 		if !s.take(ctx) {
 			s.release()
-			return c.refuse(req, protocol.ShuttingDown, "the agent stops")
+			return c.refuse(&req, protocol.ShuttingDown, "the agent stops")
 		}
 		turn := c.manager.clock.Now().Sub(arrived)
-		answer, ok := c.at(ctx, s, req, arrived)
+		answer, ok := c.at(ctx, s, &req, arrived)
 		if ok {
 			answer.Trace.Turn = max(turn, 0)
 			return answer
@@ -88,21 +88,21 @@ func (c *Conn) Try(req protocol.Request, arrived time.Time) (answer Answer, ok b
 		return Answer{}, false
 	}
 	ctx := context.Background() // which nothing here waits for
-	s := c.seat(ctx, req, arrived, false)
+	s := c.seat(ctx, &req, arrived, false)
 	if !s.tryTake() {
 		s.release()
 		return Answer{}, false
 	}
 	defer c.exit(s)
-	answer, next := c.enter(ctx, s, req, arrived)
+	answer, next := c.enter(ctx, s, &req, arrived)
 	if next != toJudge {
 		return answer, next == answered
 	}
-	j, ok := c.manager.judge.Try(s.session.state(), s.session.step(req, arrived))
+	j, ok := c.manager.judge.Try(s.session.state(), s.session.step(&req, arrived))
 	if !ok {
 		return Answer{}, false
 	}
-	return c.settle(ctx, s, req, arrived, arrived, j), true // no time has passed
+	return c.settle(ctx, s, &req, arrived, arrived, &j), true // no time has passed
 }
 
 // leaveAtOnce is how many seats are left without letting other connections go on meanwhile.
@@ -128,7 +128,7 @@ func (c *Conn) Close() {
 
 // seat returns the seat in which the request is to be judged. Where it may resume a session that an
 // earlier connection has left, this may have to wait.
-func (c *Conn) seat(ctx context.Context, req protocol.Request, arrived time.Time, mayResume bool) *seat {
+func (c *Conn) seat(ctx context.Context, req *protocol.Request, arrived time.Time, mayResume bool) *seat {
 	m := c.manager
 	if req.Session != "" {
 		return m.seatNamed(c, req.Session)
@@ -158,7 +158,7 @@ func (s *seat) release() {
 
 // at judges the request in a seat whose turn it has and gives the turn back. It returns
 // false when the seat is gone and another is to be looked for.
-func (c *Conn) at(ctx context.Context, s *seat, req protocol.Request, arrived time.Time) (Answer, bool) {
+func (c *Conn) at(ctx context.Context, s *seat, req *protocol.Request, arrived time.Time) (Answer, bool) {
 	defer c.exit(s) // after a panic too
 	answer, next := c.enter(ctx, s, req, arrived)
 	if next != toJudge {
@@ -166,7 +166,7 @@ func (c *Conn) at(ctx context.Context, s *seat, req protocol.Request, arrived ti
 	}
 	now := s.session
 	j := c.manager.judge.Judge(ctx, now.state(), now.step(req, arrived))
-	return c.settle(ctx, s, req, arrived, c.manager.clock.Now(), j), true
+	return c.settle(ctx, s, req, arrived, c.manager.clock.Now(), &j), true
 }
 
 // next is what is to be done with a request that has its turn.
@@ -180,7 +180,7 @@ const (
 
 // enter answers a request that has been judged, or finds it a session. The caller has the seat's
 // turn, and calls exit in the end.
-func (c *Conn) enter(ctx context.Context, s *seat, req protocol.Request, arrived time.Time) (Answer, next) {
+func (c *Conn) enter(ctx context.Context, s *seat, req *protocol.Request, arrived time.Time) (Answer, next) {
 	m := c.manager
 	if reply, ok := s.recall(req.Req); ok {
 		m.count(func(n *Stats) { n.Replayed++ })
@@ -215,7 +215,7 @@ func (c *Conn) exit(s *seat) {
 
 // settle stores a judgement, made at the time judged, in the seat's session and makes the answer.
 // The caller has the seat's turn.
-func (c *Conn) settle(ctx context.Context, s *seat, req protocol.Request, arrived, judged time.Time, j judge.Judgement) Answer {
+func (c *Conn) settle(ctx context.Context, s *seat, req *protocol.Request, arrived, judged time.Time, j *judge.Judgement) Answer {
 	m, now := c.manager, s.session
 	if j.Outcome == validator.Undecided {
 		now.tally.undecided++
@@ -245,7 +245,7 @@ func (m *Manager) count(add func(*Stats)) {
 }
 
 // crowded refuses the first step of a session past a limit of sessions, those of whom.
-func (c *Conn) crowded(ctx context.Context, req protocol.Request, whose string, limit int) Answer {
+func (c *Conn) crowded(ctx context.Context, req *protocol.Request, whose string, limit int) Answer {
 	m := c.manager
 	m.crowded.Log(ctx, m.log, slog.LevelWarn, "too many sessions"+whose,
 		slog.String("client", c.peer.Addr.String()), slog.Int("limit", limit))
@@ -254,11 +254,11 @@ func (c *Conn) crowded(ctx context.Context, req protocol.Request, whose string, 
 }
 
 // refuse answers without a verdict: the step has taken no position.
-func (c *Conn) refuse(req protocol.Request, reason protocol.Reason, detail string) Answer {
+func (c *Conn) refuse(req *protocol.Request, reason protocol.Reason, detail string) Answer {
 	return Answer{Reply: c.reply(req, reason, detail), Trace: Trace{Session: req.Session}}
 }
 
-func (c *Conn) reply(req protocol.Request, reason protocol.Reason, detail string) protocol.Reply {
+func (c *Conn) reply(req *protocol.Request, reason protocol.Reason, detail string) protocol.Reply {
 	id := req.StepID
 	return protocol.Reply{
 		StepID: &id, ErrorCode: c.manager.options.Load().Codes.Of(reason),
@@ -269,7 +269,7 @@ func (c *Conn) reply(req protocol.Request, reason protocol.Reason, detail string
 // logStep writes a line for a step that did not pass, and at debug level for one that did. Its
 // position is the step's own place in the procedure, counted from 1: the session's position
 // once the step is judged, whether it is or not.
-func (c *Conn) logStep(s *session, req protocol.Request, j judge.Judgement, reason protocol.Reason) {
+func (c *Conn) logStep(s *session, req *protocol.Request, j *judge.Judgement, reason protocol.Reason) {
 	level, message, position := slog.LevelWarn, "step failed", s.position
 	switch j.Outcome {
 	case validator.Pass:

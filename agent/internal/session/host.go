@@ -1,6 +1,7 @@
 package session
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 
@@ -36,16 +37,11 @@ const manyMoved = 64
 
 // enlist has a nameless seat with a session found where its card says, from the next look on.
 func (m *Manager) enlist(s *seat) {
-	addr := s.client.Addr()
-	h := m.hosts[addr]
-	if h == nil {
-		h = &host{attached: shelves{}, left: shelves{}}
-		m.hosts[addr] = h
+	if s.host == nil {
+		s.host = m.hostOf(s.client.Addr())
+		s.host.seats++
 	}
-	if !s.listed {
-		s.listed = true
-		h.seats++
-	}
+	h := s.host
 	s.moved = true
 	if !s.queued {
 		s.queued = true
@@ -59,20 +55,28 @@ func (m *Manager) enlist(s *seat) {
 	}
 }
 
+func (m *Manager) hostOf(addr netip.Addr) *host {
+	h := m.hosts[addr]
+	if h == nil {
+		h = &host{attached: shelves{}, left: shelves{}}
+		m.hosts[addr] = h
+	}
+	return h
+}
+
 // delist takes a seat out again, if it is in.
 func (m *Manager) delist(s *seat) {
-	if !s.listed {
+	h := s.host
+	if h == nil {
 		return
 	}
-	addr := s.client.Addr()
-	h := m.hosts[addr]
 	s.unplace()
-	s.listed, s.moved = false, false
+	s.host, s.moved = nil, false
 	if h.seats--; h.seats == 0 {
 		for _, other := range h.queue {
 			other.queued = false
 		}
-		delete(m.hosts, addr)
+		delete(m.hosts, s.client.Addr())
 	}
 }
 
@@ -135,12 +139,12 @@ func (s *seat) unplace() {
 // attach makes the connection the owner of a seat that has been left.
 func (m *Manager) attach(s *seat, c *Conn) {
 	s.owner, s.card.left = c, time.Time{}
-	m.hosts[s.client.Addr()].put(s)
+	s.host.put(s)
 }
 
 // part puts a seat whose connection has closed where the next connection finds it.
 func (m *Manager) part(s *seat) {
 	s.owner, s.card.left = nil, m.clock.Now()
-	m.hosts[s.client.Addr()].put(s)
+	s.host.put(s)
 	m.arm(s)
 }

@@ -1,8 +1,8 @@
 package session
 
 import (
-	"fmt"
 	"net/netip"
+	"strconv"
 	"time"
 
 	"github.com/stepagent/stepagent/plugins/validator"
@@ -66,7 +66,8 @@ func (m *Manager) label(s *seat) string {
 		return s.name
 	}
 	m.unnamed++
-	return fmt.Sprintf("%v#%d", s.client, m.unnamed)
+	label := s.client.AppendTo(make([]byte, 0, 64))
+	return string(strconv.AppendUint(append(label, '#'), m.unnamed, 10))
 }
 
 // abandon takes back open where no step of the session has been judged: there is no session

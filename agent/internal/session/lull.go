@@ -21,7 +21,7 @@ type lull struct {
 // after returns the lull that begins with the end of a step: when the client has its reply,
 // or before that when the timeout that it declared is over. The step is judged at replied;
 // fault is what the agent does to its reply.
-func after(req protocol.Request, arrived, replied time.Time, fault *validator.Fault) lull {
+func after(req *protocol.Request, arrived, replied time.Time, fault *validator.Fault) lull {
 	l := lull{from: replied}
 	if fault != nil {
 		switch fault.Kind {

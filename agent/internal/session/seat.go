@@ -42,9 +42,9 @@ type seat struct {
 
 	// Of a nameless seat, guarded by Manager.mu, see host.
 	place  place
-	listed bool // it has a session and is to be found
-	moved  bool // it is not where its card says
-	queued bool // it is in its host's queue
+	host   *host // where it is to be found while it has a session; nil otherwise
+	moved  bool  // it is not where its card says
+	queued bool  // it is in its host's queue
 }
 
 // A card is what others may know of a seat's session without having its turn.

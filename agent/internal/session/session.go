@@ -103,7 +103,7 @@ func (s *session) state() judge.Session {
 }
 
 // step returns what the judge is to know of the request.
-func (s *session) step(req protocol.Request, arrived time.Time) judge.Step {
+func (s *session) step(req *protocol.Request, arrived time.Time) judge.Step {
 	step := judge.Step{Arrived: arrived, Step: validator.Step{
 		ID:       req.StepID,
 		Timeout:  validator.Wait(req.Timeout),
@@ -119,7 +119,7 @@ func (s *session) step(req protocol.Request, arrived time.Time) judge.Step {
 
 // commit stores a judgement that counts. Before it the step has not happened; after it the
 // step has been judged, whether or not the reply arrives.
-func (s *session) commit(j judge.Judgement, req protocol.Request, arrived, now time.Time) {
+func (s *session) commit(j *judge.Judgement, req *protocol.Request, arrived, now time.Time) {
 	s.position++
 	s.memory, s.expects = j.Memory, j.Expects
 	s.replied, s.interval = now, min(req.Interval.Duration, MaxQuiet)
