@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +17,7 @@ import (
 //	withhold     no reply
 //	after=200ms  OK, but only then
 //	twice        OK, two times
+//	flood=1000   OK, and as many times more
 //	other        OK for another step
 //	garbage      bytes that are no reply
 //	reset        a connection reset instead of a reply
@@ -133,6 +135,9 @@ func (a *scriptedAgent) answer(conn *net.TCPConn, r request, behaviour string, e
 		return true
 	case "twice":
 		ok += ok
+	case "flood":
+		n, _ := strconv.Atoi(value)
+		ok = strings.Repeat(ok, n+1)
 	case "other":
 		r.StepID = json.RawMessage("77")
 		ok = r.reply(`,"error_code":0}`)

@@ -46,6 +46,24 @@ func (s *secondsFlag) String() string {
 
 func (s *secondsFlag) Type() string { return "SECONDS" }
 
+// maxCount is the highest number that a countFlag takes.
+const maxCount = 1_000_000
+
+// A countFlag is a number of things, 1 or more.
+type countFlag int
+
+func (c *countFlag) Set(text string) error {
+	n, err := strconv.ParseUint(text, 10, 32)
+	if err != nil || n == 0 || n > maxCount {
+		return fmt.Errorf("write a number from 1 to %d", maxCount)
+	}
+	*c = countFlag(n)
+	return nil
+}
+
+func (c *countFlag) String() string { return strconv.Itoa(int(*c)) }
+func (c *countFlag) Type() string   { return "NUMBER" }
+
 // address joins host and port. The host is a name or an address, an IPv6 one with or
 // without brackets.
 func address(host string, port portFlag) (string, error) {

@@ -42,6 +42,8 @@ type performance struct {
 	kept      bytes.Buffer
 
 	live record.Live
+	// dropping: it was logged that messages of the agent are not kept.
+	dropping bool
 	// unrecorded: the evidence could not even begin, so that nothing is sent or shown.
 	unrecorded bool
 	// stop ends the run.
@@ -116,7 +118,12 @@ func (p *performance) emit(e record.Event) {
 		p.view.aside(func() { p.logger.Error("the run contradicts itself", "err", err) })
 		return
 	}
-	if message, attrs := failure(e, step); message != "" {
+	message, attrs := failure(e, step)
+	if e.Kind == record.KindDropped && !p.dropping {
+		p.dropping = true
+		message, attrs = "too many messages answer nothing; further ones are counted and not kept", nil
+	}
+	if message != "" {
 		p.view.aside(func() { p.logger.Warn(message, attrs...) })
 	}
 	p.view.event(e, step)
@@ -163,6 +170,10 @@ func unfolded(err error) error {
 // verdictError gives a run its exit code.
 func verdictError(run record.Run) error {
 	switch {
+	case run.Verdict == record.Pass && run.Dropped > 0:
+		return &exitError{exitEvidence, fmt.Errorf("the evidence is not whole: %s answered nothing and "+
+			"%d of them were not kept; look at the agent, or run with a higher --max-strays",
+			plural(run.Unasked(), "message"), run.Dropped)}
 	case run.Verdict == record.Pass:
 		return nil
 	case run.Unreached():

@@ -36,7 +36,8 @@ Exit codes:
   1  a step failed, timed out or was not answered, or the record has no end
   2  the record cannot be read or makes no sense, or the command line is wrong
   3  no agent could be reached
-  4  the report could not be written`,
+  4  the report could not be written, or every step passed and the record lacks messages of the
+     agent that were counted and not kept`,
 		Example: `  stepctl report run.jsonl
   stepctl report --json run.jsonl
   stepctl report run.jsonl --html run.html --lang ko

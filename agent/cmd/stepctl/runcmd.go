@@ -35,10 +35,12 @@ type runFlags struct {
 	// file is the step file; empty for a built-in procedure.
 	file      string
 	logFormat string
+	maxStrays countFlag
 }
 
 func newRun(stdout, stderr *os.File) *cobra.Command {
-	flags := runFlags{port: 8080, timeout: secondsFlag(runner.DefaultDialTimeout)}
+	flags := runFlags{port: 8080, timeout: secondsFlag(runner.DefaultDialTimeout),
+		maxStrays: runner.DefaultMaxStrays}
 	cmd := &cobra.Command{
 		Use:   "run FILE | --data " + strings.Join(stepfile.BuiltinNames(), "|"),
 		Short: "Perform a procedure against an agent",
@@ -60,7 +62,8 @@ Exit codes:
   2  the command line or the step file is wrong
   3  no agent could be reached
   4  the evidence asked for (--record, --pcap, --json, --html, --junit, --tap, --summary) could
-     not be written`,
+     not be written, or every step passed and the agent sent more messages that answer nothing
+     than --max-strays`,
 		Example: `  stepctl run steps.json --host bench-7 --port 8080
   stepctl run --data failure --record failure.jsonl
   stepctl run steps.json --record run.jsonl --html run.html --lang ko --junit run.xml
@@ -95,6 +98,7 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	set.StringVar(&f.pcap, "pcap", "", "capture the run's packets to a new `FILE`, as pcapng; needs the right to, see above")
 	f.documents.register(cmd)
 	set.BoolVar(&f.json, "json", false, "write the record's events to stdout as JSON lines, and nothing else")
+	set.Var(&f.maxStrays, "max-strays", "how many messages that answer nothing are kept; further ones are counted")
 	set.StringVar(&f.logFormat, "log-format", "auto", "how stderr is written: `FORMAT` is auto, tint, text or json")
 	for name, values := range map[string][]string{
 		"data": stepfile.BuiltinNames(), "log-format": {"auto", "tint", "text", "json"},
@@ -178,6 +182,7 @@ func (f *runFlags) options() (runner.Options, error) {
 	name, _ := os.Hostname()
 	opts := runner.Options{
 		Address: to, Session: f.session, Plain: f.plain, DialTimeout: time.Duration(f.timeout),
+		MaxStrays:     int(f.maxStrays),
 		ClientVersion: version.Number(), Host: name,
 	}
 	return opts, opts.Validate() // before anything is written

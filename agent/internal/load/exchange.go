@@ -27,10 +27,10 @@ func (c *client) step(due time.Time) bool {
 	}
 	reply, rest := cut(line)
 	if k := e.check(reply); k != right {
-		return c.trouble(k, e, fmt.Sprintf("%q", reply))
+		return c.trouble(k, e, fmt.Sprintf("%.256q", reply))
 	}
 	if len(rest) > 0 {
-		return c.trouble(unasked, e, fmt.Sprintf("%q after the reply", rest))
+		return c.trouble(unasked, e, fmt.Sprintf("%.256q after the reply", rest))
 	}
 	c.advance(due)
 	return true

@@ -44,6 +44,9 @@ const (
 	// KindStray: something came that answers nothing. It has Stray and Detail, and Reply
 	// when it was a reply. It concerns a step only when it is a duplicate.
 	KindStray Kind = "stray"
+	// KindDropped: more came that answers nothing than a record holds, and was counted and not
+	// kept. It has Count, the messages since the last event of this kind.
+	KindDropped Kind = "dropped"
 	// KindInterval: the client has waited after a step, and goes on to the next. There is
 	// one for each step but the last, also where the declared interval is 0. It has Interval
 	// and Kept.
@@ -78,6 +81,8 @@ type Event struct {
 	Reply *protocol.Reply
 	// Stray says what kind of thing a stray is.
 	Stray Stray
+	// Count is a number of messages.
+	Count int
 	// Detail is one sentence for a person.
 	Detail string
 	// Start and End are the rest of the events of these kinds.

@@ -24,6 +24,7 @@ func eventFields(kind Kind) ([]field[Event], bool) {
 	took := field[Event]{name: "took", at: func(e *Event) any { return &e.Took }}
 	reply := field[Event]{name: "reply", at: func(e *Event) any { return &e.Reply }}
 	detail := field[Event]{name: "detail", at: func(e *Event) any { return &e.Detail }}
+	count := field[Event]{name: "count", at: func(e *Event) any { return &e.Count }}
 	stray := field[Event]{name: "stray", at: func(e *Event) any { return &e.Stray }}
 
 	optionalReply, optionalIndex, optionalStepID := reply, index, stepID
@@ -48,6 +49,8 @@ func eventFields(kind Kind) ([]field[Event], bool) {
 		return []field[Event]{at, index, stepID, detail}, true
 	case KindStray:
 		return []field[Event]{at, optionalIndex, optionalStepID, stray, detail, optionalReply}, true
+	case KindDropped:
+		return []field[Event]{at, count}, true
 	case KindInterval:
 		return []field[Event]{at, index, stepID, interval, kept}, true
 	case KindEnd:

@@ -3,6 +3,7 @@ package record
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
@@ -69,6 +70,12 @@ func (f *folder) event(e *Event) string {
 	switch e.Kind {
 	case KindEnd:
 		return f.end(e)
+	case KindDropped:
+		if e.Count < 1 || e.Count > math.MaxInt-f.run.Dropped {
+			return fmt.Sprintf("%d is no number of dropped messages", e.Count)
+		}
+		f.run.Dropped += e.Count
+		return ""
 	case KindStray:
 		if e.Stray != StrayDuplicate && e.Stray != StrayUnsolicited && e.Stray != StrayGarbage {
 			return fmt.Sprintf("%q is no kind of stray", e.Stray)

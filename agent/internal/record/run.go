@@ -19,6 +19,8 @@ type Run struct {
 	Steps []StepResult
 	// Strays are the events of that kind, in order.
 	Strays []Event
+	// Dropped is how many strays there were besides, which were counted and not kept.
+	Dropped int
 	// Cause says why the run ended; empty when the record has no end, because the client was
 	// killed or is still at work.
 	Cause Cause
@@ -36,6 +38,9 @@ func (r Run) Unreached() bool { return r.Cause == Lost }
 
 // Cut reports whether the record has no end.
 func (r Run) Cut() bool { return r.Cause == "" }
+
+// Unasked is how many messages came that answer nothing, whether they were kept or not.
+func (r Run) Unasked() int { return len(r.Strays) + r.Dropped }
 
 // A StepResult is what became of one expected step.
 type StepResult struct {

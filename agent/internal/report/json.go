@@ -22,8 +22,10 @@ type summary struct {
 	Started   time.Time        `json:"started"`
 	Duration  float64          `json:"duration"`
 	Counts    record.Counts    `json:"counts"`
-	Strays    int              `json:"strays"`
-	Steps     []stepSummary    `json:"steps"`
+	// Strays are all messages that answer nothing, Dropped those of them that were not kept.
+	Strays  int           `json:"strays"`
+	Dropped int           `json:"dropped,omitempty"`
+	Steps   []stepSummary `json:"steps"`
 	// Where is there when the agent's record was joined.
 	Where *whereSummary `json:"where,omitempty"`
 }
@@ -89,7 +91,7 @@ func JSON(w io.Writer, run record.Run, split *Split) error {
 		Procedure: procedureSummary{Name: run.Start.Procedure.Name, SHA256: run.Start.Procedure.SHA256},
 		Client:    run.Start.Client, Agents: run.Agents, Host: run.Start.Host, Address: run.Start.Address,
 		Session: run.Start.Session, Started: run.Start.Time, Duration: run.Duration.Seconds(),
-		Counts: run.Counts, Strays: len(run.Strays), Steps: []stepSummary{},
+		Counts: run.Counts, Strays: run.Unasked(), Dropped: run.Dropped, Steps: []stepSummary{},
 	}
 	for i, step := range run.Steps {
 		s.Steps = append(s.Steps, summarize(step))

@@ -3,6 +3,7 @@ package report_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -160,9 +161,12 @@ func TestSentence(t *testing.T) {
 	unreached.Cause, unreached.Start.Address = record.Lost, "[::1]:8080"
 	late := finished(passes(1, 2)...)
 	late.Steps[0].Late, late.Strays = &record.LateReply{}, make([]record.Event, 2)
-	var many []fate
+	flooded := finished(passes(1)...)
+	flooded.Strays, flooded.Dropped = make([]record.Event, 1), 10
+	var many, reasons []fate
 	for id := range int64(20) {
 		many = append(many, refused(2*id, "busy"))
+		reasons = append(reasons, refused(id, protocol.Reason(fmt.Sprint("r", id))))
 	}
 	tests := []struct {
 		run  record.Run
@@ -184,6 +188,11 @@ func TestSentence(t *testing.T) {
 		{cut, "the record ends before the run did: 2 of 2 steps passed"},
 		{unreached, "no agent could be reached at [::1]:8080; nothing was sent"},
 		{late, "pass: all 2 steps were answered in order and in time; 1 reply came too late; 2 messages from the agent answered nothing"},
+		{finished(reasons...), "0 of 20 steps passed; step 0 was refused: r0; step 1 was refused: r1; step 2 was refused: r2; " +
+			"step 3 was refused: r3; step 4 was refused: r4; step 5 was refused: r5; step 6 was refused: r6; step 7 was refused: r7; " +
+			"12 more steps did not pass for other reasons"},
+		{flooded, "pass: the only step was answered in order and in time; " +
+			"11 messages from the agent answered nothing, of which 10 were counted and not kept"},
 		{record.Run{}, "nothing was run"},
 	}
 	for _, test := range tests {

@@ -13,6 +13,10 @@ import (
 // maxNamed is how many steps, or runs of steps, one clause names; more are only counted.
 const maxNamed = 6
 
+// maxWays is how many ways in which steps did not pass the sentence tells apart: an agent may
+// give each step a reason of its own.
+const maxWays = 8
+
 // Heading says in one line which run it was: what, against whom, when.
 func Heading(run record.Run) string {
 	return fmt.Sprintf("%s against %s at %s", logging.Clean(run.Start.Procedure.Name), logging.Clean(run.Start.Address),
@@ -50,12 +54,17 @@ func Sentence(run record.Run) string {
 func failures(steps []record.StepResult) []string {
 	var order []string
 	ids := map[string][]int64{}
+	others := 0
 	for _, step := range steps {
 		if step.Outcome == record.Passed {
 			continue
 		}
 		what := fate(step)
 		if ids[what] == nil {
+			if len(order) == maxWays {
+				others++
+				continue
+			}
 			order = append(order, what)
 		}
 		ids[what] = append(ids[what], step.StepID)
@@ -67,6 +76,9 @@ func failures(steps []record.StepResult) []string {
 			verb = " was "
 		}
 		clauses = append(clauses, named(ids[what])+verb+what)
+	}
+	if others > 0 {
+		clauses = append(clauses, count(others, "more step", "more steps")+" did not pass for other reasons")
 	}
 	return clauses
 }
@@ -133,8 +145,12 @@ func extras(run record.Run) []string {
 	if late > 0 {
 		clauses = append(clauses, count(late, "reply", "replies")+" came too late")
 	}
-	if n := len(run.Strays); n > 0 {
-		clauses = append(clauses, count(n, "message", "messages")+" from the agent answered nothing")
+	if n := run.Unasked(); n > 0 {
+		clause := count(n, "message", "messages") + " from the agent answered nothing"
+		if run.Dropped > 0 {
+			clause += fmt.Sprintf(", of which %d were counted and not kept", run.Dropped)
+		}
+		clauses = append(clauses, clause)
 	}
 	return clauses
 }

@@ -26,10 +26,14 @@ type log struct {
 	// held are strays of the step that is being settled. They are recorded after what they
 	// follow.
 	held []record.Event
+	// room is how many strays may still be kept. Those that came after the last of them are
+	// counted in dropped, until an event tells their number; dropping is set by the first.
+	room, dropped int
+	dropping      bool
 }
 
-func newLog(emit func(record.Event)) *log {
-	return &log{began: time.Now(), emit: emit, places: map[protocol.ReqID]int{}}
+func newLog(emit func(record.Event), maxStrays int) *log {
+	return &log{began: time.Now(), emit: emit, places: map[protocol.ReqID]int{}, room: maxStrays}
 }
 
 // add records an event as one of now.
@@ -39,8 +43,13 @@ func (l *log) add(e record.Event) {
 	l.write(e)
 }
 
-// write is add for who has the lock.
+// write is add for a caller that holds the lock. Before the event it tells how many strays were
+// dropped since the last one, so that no more is written for them than for the steps.
 func (l *log) write(e record.Event) {
+	if n := l.dropped; n > 0 {
+		l.dropped = 0
+		l.write(record.Event{Kind: record.KindDropped, Count: n})
+	}
 	e.At = time.Since(l.began)
 	l.events = append(l.events, e)
 	l.emit(e)
@@ -95,7 +104,7 @@ func (l *log) stray(s client.Stray) {
 		e.Index, e.StepID = place, s.Request.StepID
 	}
 	switch s.Kind {
-	case client.Late:
+	case client.Late: // at most one for each step
 		e.Kind, e.Took, e.Detail = record.KindLate, s.Took, ""
 	case client.Duplicate:
 		e.Stray = record.StrayDuplicate
@@ -104,11 +113,29 @@ func (l *log) stray(s client.Stray) {
 	case client.Garbage:
 		e.Stray = record.StrayGarbage
 	}
+	if e.Kind == record.KindStray {
+		if l.room == 0 {
+			l.drop()
+			return
+		}
+		l.room--
+	}
 	if l.waiting && e.Index == l.index {
 		l.held = append(l.held, e)
 		return
 	}
 	l.write(e)
+}
+
+// drop counts a stray that is not kept. The first one is recorded at once, so that the record
+// of a client that is killed does not look whole.
+func (l *log) drop() {
+	if l.dropping {
+		l.dropped++
+		return
+	}
+	l.dropping = true
+	l.write(record.Event{Kind: record.KindDropped, Count: 1})
 }
 
 // end records the end of the run and returns what the run comes to. Strays of a step that was

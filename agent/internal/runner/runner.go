@@ -21,6 +21,9 @@ import (
 // DefaultDialTimeout is how long a connection may take to be made.
 const DefaultDialTimeout = 5 * time.Second
 
+// DefaultMaxStrays is how many messages that answer nothing a run keeps.
+const DefaultMaxStrays = 256
+
 // Options say against whom a procedure is run, and how.
 type Options struct {
 	// Address is the agent's host and port. It is needed.
@@ -38,6 +41,10 @@ type Options struct {
 	// MaxReplyBytes is the length of the longest reply that is read, in bytes; 0 means
 	// protocol.DefaultMaxMessageBytes.
 	MaxReplyBytes int
+	// MaxStrays is how many messages that answer nothing are kept as events; further ones are
+	// counted, see record.KindDropped. 0 means DefaultMaxStrays. A late reply is no such
+	// message.
+	MaxStrays int
 	// ClientVersion, AgentVersion and Host go into the start of the record as they are.
 	// ClientVersion is told to the agent too, to learn the agent's, which the first reply
 	// then has. AgentVersion is for who knows it beforehand.
@@ -83,7 +90,7 @@ func Run(ctx context.Context, procedure stepfile.Procedure, opts Options) (recor
 	defer cancel()
 	defer context.AfterFunc(ctx, cancel)()
 
-	r := &run{ctx: stepCtx, opts: opts, procedure: procedure, log: newLog(opts.Emit)}
+	r := &run{ctx: stepCtx, opts: opts, procedure: procedure, log: newLog(opts.Emit, opts.MaxStrays)}
 	r.log.start(startOf(procedure, opts))
 	if ctx.Err() != nil {
 		cancel() // now, and not soon: who ends the run at its start wants nothing sent
@@ -101,6 +108,9 @@ func (o *Options) complete() error {
 	}
 	if o.Emit == nil {
 		o.Emit = func(record.Event) {}
+	}
+	if o.MaxStrays == 0 {
+		o.MaxStrays = DefaultMaxStrays
 	}
 	if o.OnInterval == nil {
 		o.OnInterval = func(int, int64, time.Duration) {}

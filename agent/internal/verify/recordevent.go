@@ -44,6 +44,9 @@ func (c *comparison) event(line int, e record.Event) {
 		wrong, text = c.wasSent(e, s)
 	case record.KindUnreachable:
 		text = "no request of it is in the capture"
+	case record.KindDropped:
+		m.Verdict = Inconclusive
+		text = fmt.Sprintf("the record lacks messages of the agent that answer nothing: %d were not kept", e.Count)
 	case record.KindStray:
 		wrong, text = c.stray(e, s)
 	default:

@@ -24,7 +24,8 @@ func english() *words {
 		Problems: "What went wrong", ProblemsIntro: "In the order in which it came up. Each number leads to its step below.",
 		ProblemSteps: "Steps:", More: "and %d more",
 		LateReply: "%d reply came after its timeout. It counts for nothing.", LateReplies: "%d replies came after their timeouts. They count for nothing.",
-		StrayMessage: "%d message came that answers nothing.", StrayMessages: "%d messages came that answer nothing.",
+		StrayMessage: "%d message came that answers nothing. It counts for nothing.", StrayMessages: "%d messages came that answer nothing. They count for nothing.",
+		Dropped: "%d of them were not kept.",
 
 		Overview: "The run at a glance", OverviewTitle: "Timeline of the run",
 		OverviewDesc:    "%d steps in the order of time; %d passed and %d did not; the run took %s.",

@@ -25,6 +25,7 @@ func korean() *words {
 		ProblemSteps: "해당 단계:", More: "외 %d개",
 		LateReply: "제한 시간이 지난 뒤에 도착한 응답이 %d개 있습니다. 결과에는 반영되지 않습니다.", LateReplies: "제한 시간이 지난 뒤에 도착한 응답이 %d개 있습니다. 결과에는 반영되지 않습니다.",
 		StrayMessage: "어떤 요청에도 해당하지 않는 메시지가 %d개 도착했습니다.", StrayMessages: "어떤 요청에도 해당하지 않는 메시지가 %d개 도착했습니다.",
+		Dropped: "이 가운데 %d개는 개수만 세고 기록하지 않았습니다.",
 
 		Overview: "실행 한눈에 보기", OverviewTitle: "실행 타임라인",
 		OverviewDesc:    "단계 %d개를 시간순으로 표시합니다. %d개는 통과했고 %d개는 통과하지 못했습니다. 총 소요 시간은 %s입니다.",

@@ -133,7 +133,10 @@ func (v view) Extras() []string {
 		}
 	}
 	add(late, v.Words.LateReply, v.Words.LateReplies)
-	add(len(v.Run.Strays), v.Words.StrayMessage, v.Words.StrayMessages)
+	add(v.Run.Unasked(), v.Words.StrayMessage, v.Words.StrayMessages)
+	if last := len(extras) - 1; v.Run.Dropped > 0 {
+		extras[last] += " " + fmt.Sprintf(v.Words.Dropped, v.Run.Dropped)
+	}
 	return extras
 }
 

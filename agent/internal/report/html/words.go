@@ -54,6 +54,8 @@ type words struct {
 	ProblemSteps, More string
 	// Also: late replies and strays. count each.
 	LateReplies, LateReply, StrayMessages, StrayMessage string
+	// Dropped: how many of the strays were not kept.
+	Dropped string
 
 	Overview, OverviewTitle, OverviewCaption string
 	// OverviewDesc: steps, passed, not passed, duration.

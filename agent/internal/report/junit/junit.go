@@ -144,6 +144,9 @@ func extras(run record.Run) string {
 	for _, stray := range run.Strays {
 		b.WriteString(report.Line(stray, record.StepResult{}) + "\n")
 	}
+	if run.Dropped > 0 {
+		fmt.Fprintf(&b, "strays that were counted and not kept: %d\n", run.Dropped)
+	}
 	return b.String()
 }
 
