@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -58,7 +59,16 @@ func exit(stderr io.Writer, cmd *cobra.Command, err error) int {
 	case errors.As(err, &unsound):
 		_, _ = fmt.Fprintln(stderr, unsound)
 	case end.err != nil:
-		_, _ = fmt.Fprintf(stderr, "stepctl: %v\n", end.err)
+		_, _ = fmt.Fprintf(stderr, "stepctl:%s\n", below(end.err))
 	}
 	return end.code
+}
+
+// below is an error after the program's name and a colon: one of several lines stands below it.
+func below(err error) string {
+	text := err.Error()
+	if strings.Contains(text, "\n") {
+		return "\n  " + strings.ReplaceAll(text, "\n", "\n  ")
+	}
+	return " " + text
 }

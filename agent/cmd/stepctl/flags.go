@@ -12,6 +12,12 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/stepfile"
 )
 
+// The agent's address, unless it is said otherwise.
+const (
+	defaultHost = "localhost"
+	defaultPort = 8080
+)
+
 // A portFlag is a TCP port that can be connected to.
 type portFlag uint16
 
@@ -67,25 +73,47 @@ func (c *countFlag) Type() string   { return "NUMBER" }
 // address joins host and port. The host is a name or an address, an IPv6 one with or
 // without brackets.
 func address(host string, port portFlag) (string, error) {
-	bare := host
-	if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
-		bare = host[1 : len(host)-1]
-	}
-	if _, err := netip.ParseAddr(bare); err == nil {
+	bare := unbracketed(host)
+	name, rest, found := strings.Cut(host, ":")
+	switch err := checkHost(host); {
+	case err == nil:
 		return net.JoinHostPort(bare, port.String()), nil
+	case found && name != "" && !strings.ContainsAny(rest, ":/"):
+		return "", fmt.Errorf("--host %q holds a port; write --host %s --port %s", host, name, rest)
+	case host == "":
+		return "", fmt.Errorf("--host %w", err)
+	default:
+		return "", fmt.Errorf("--host %q %w", host, err)
+	}
+}
+
+// unbracketed returns the address of an IPv6 address in brackets, and any other host as it is.
+func unbracketed(host string) string {
+	if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
+		if _, err := netip.ParseAddr(host[1 : len(host)-1]); err == nil {
+			return host[1 : len(host)-1]
+		}
+	}
+	return host
+}
+
+// checkHost says what is wrong with a host, after its name.
+func checkHost(host string) error {
+	if _, err := netip.ParseAddr(unbracketed(host)); err == nil {
+		return nil
 	}
 	name, rest, found := strings.Cut(host, ":")
 	switch {
 	case host == "":
-		return "", errors.New("--host is empty; name the agent's host, such as localhost")
+		return errors.New("is empty; name the agent's host, such as localhost")
 	case strings.Contains(host, "/"):
-		return "", fmt.Errorf("--host %q is no host; write a name or an address alone", host)
+		return errors.New("is no host; write a name or an address alone")
 	case found && name != "" && !strings.Contains(rest, ":"):
-		return "", fmt.Errorf("--host %q holds a port; write --host %s --port %s", host, name, rest)
+		return fmt.Errorf("holds a port; write %s as the host and %s as the port", name, rest)
 	case strings.ContainsFunc(host, notInHostName):
-		return "", fmt.Errorf("--host %q is neither a host name nor an address", host)
+		return errors.New("is neither a host name nor an address")
 	}
-	return net.JoinHostPort(host, port.String()), nil
+	return nil
 }
 
 // notInHostName reports what no host name holds. What else is wrong with one, the resolver

@@ -31,7 +31,7 @@ type loadFlags struct {
 }
 
 func newLoad(stdout, stderr *os.File) *cobra.Command {
-	flags := loadFlags{port: 8080, clients: 10, duration: durationFlag(10 * time.Second), wait: secondsFlag(load.DefaultWait)}
+	flags := loadFlags{port: defaultPort, clients: 10, duration: durationFlag(10 * time.Second), wait: secondsFlag(load.DefaultWait)}
 	cmd := &cobra.Command{
 		Use:   "load --clients N --duration D",
 		Short: "Put an agent under the load of many clients and check every reply",
@@ -62,6 +62,7 @@ the latencies.
 
 At a terminal it shows on stderr how far it is. Ctrl-C ends the load and shows the result so
 far; a second one ends the program.
+` + settingsHelp + `
 
 Exit codes:
   0  every reply was the one that must come
@@ -74,6 +75,9 @@ Exit codes:
   stepctl load --clients 200 --duration 30s --allow-lost --json`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := applySettings(cmd); err != nil {
+				return err
+			}
 			options, err := flags.options()
 			if err != nil {
 				return err
@@ -93,7 +97,7 @@ func (f *loadFlags) register(cmd *cobra.Command) {
 	set.SortFlags = false
 	set.IntVar(&f.clients, "clients", f.clients, fmt.Sprintf("the `NUMBER` of clients, 1 to %d", load.MaxClients))
 	set.Var(&f.duration, "duration", "how long steps are sent, such as 30s or 2m")
-	set.StringVar(&f.host, "host", "localhost", "the agent's host `NAME` or address")
+	set.StringVar(&f.host, "host", defaultHost, "the agent's host `NAME` or address")
 	set.Var(&f.port, "port", "the agent's port")
 	set.Float64Var(&f.rate, "rate", 0, "`STEPS` to be sent in a second by all clients together, 0 for a closed loop")
 	set.Var(&f.reconnect, "reconnect", "make a new connection for each step, or with =session for each session")
@@ -102,6 +106,7 @@ func (f *loadFlags) register(cmd *cobra.Command) {
 	set.Var(&f.wait, "wait", "the longest wait for a reply and for a connection")
 	set.BoolVar(&f.allowLost, "allow-lost", false, "do not fail for steps that were lost with their connections")
 	set.BoolVar(&f.json, "json", false, "write the result to stdout as one JSON object")
+	settingsFlag(cmd)
 }
 
 func (f *loadFlags) options() (load.Options, error) {

@@ -30,6 +30,7 @@ same flags come out byte for byte the same.
 With --agent-record it reads what the agent has written down of the same session ([record] in the
 agent's config), and says where the time went: the client, the link, the agent's queue, or the
 validators.
+` + settingsHelp + `
 
 Exit codes:
   0  every expected step passed
@@ -44,6 +45,9 @@ Exit codes:
   stepctl report run.jsonl --agent-record /var/lib/stepagent/record`,
 		Args: oneFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := applySettings(cmd); err != nil {
+				return err
+			}
 			return flags.retell(cmd, args[0])
 		},
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
@@ -58,6 +62,7 @@ Exit codes:
 	flags.documents.register(cmd)
 	cmd.Flags().StringVar(&flags.agentRecord, "agent-record", "",
 		"join the agent's own record, a file or a folder at `PATH`, to say where the time went")
+	settingsFlag(cmd)
 	return cmd
 }
 

@@ -42,7 +42,7 @@ tells what came of it.`,
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetVersionTemplate("stepctl {{.Version}}\n")
-	root.AddCommand(newRun(stdout, stderr), newCheck(), newReport(), newVerify(), newLoad(stdout, stderr), newVersion())
+	root.AddCommand(newRun(stdout, stderr), newCheck(), newReport(), newVerify(), newLoad(stdout, stderr), newSettings(), newVersion())
 	return root
 }
 

@@ -39,7 +39,7 @@ type runFlags struct {
 }
 
 func newRun(stdout, stderr *os.File) *cobra.Command {
-	flags := runFlags{port: 8080, timeout: secondsFlag(runner.DefaultDialTimeout),
+	flags := runFlags{port: defaultPort, timeout: secondsFlag(runner.DefaultDialTimeout),
 		maxStrays: runner.DefaultMaxStrays}
 	cmd := &cobra.Command{
 		Use:   "run FILE | --data " + strings.Join(stepfile.BuiltinNames(), "|"),
@@ -55,6 +55,7 @@ the run at once and keeps the record so far; a second one ends the program.
 With --pcap the packets of the run, and no others, are captured from the first to the last,
 without any other program. On Linux, stepctl needs a right for that, which is given once:
   sudo setcap cap_net_raw+ep "$(command -v stepctl)"
+` + settingsHelp + `
 
 Exit codes:
   0  every expected step passed
@@ -70,6 +71,13 @@ Exit codes:
   stepctl run steps.json --json | jq -c 'select(.event == "reply")'`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			but := []string{}
+			if len(args) > 0 {
+				but = append(but, "data") // a step file is named
+			}
+			if err := applySettings(cmd, but...); err != nil {
+				return err
+			}
 			procedure, err := flags.procedure(args)
 			if err != nil {
 				return err
@@ -89,7 +97,7 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	set := cmd.Flags()
 	set.SortFlags = false
 	set.StringVar(&f.data, "data", "", "run a built-in procedure: `NAME` is "+strings.Join(stepfile.BuiltinNames(), ", "))
-	set.StringVar(&f.host, "host", "localhost", "the agent's host `NAME` or address")
+	set.StringVar(&f.host, "host", defaultHost, "the agent's host `NAME` or address")
 	set.Var(&f.port, "port", "the agent's port")
 	set.Var(&f.timeout, "timeout", "the longest wait for a connection; the wait for a reply is in the step file")
 	set.StringVar(&f.session, "session", "", "the session's `NAME`, a random one when not given")
@@ -100,6 +108,7 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	set.BoolVar(&f.json, "json", false, "write the record's events to stdout as JSON lines, and nothing else")
 	set.Var(&f.maxStrays, "max-strays", "how many messages that answer nothing are kept; further ones are counted")
 	set.StringVar(&f.logFormat, "log-format", "auto", "how stderr is written: `FORMAT` is auto, tint, text or json")
+	settingsFlag(cmd)
 	for name, values := range map[string][]string{
 		"data": stepfile.BuiltinNames(), "log-format": {"auto", "tint", "text", "json"},
 	} {

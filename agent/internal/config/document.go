@@ -52,17 +52,22 @@ func parserFor(file string) (parser, error) {
 // parse returns the tree of a file, which is a table with at least one key. Problems have
 // no File yet.
 func parse(data []byte, read parser) (*node, Problems) {
-	data = bytes.TrimPrefix(data, []byte("\ufeff")) // some editors put a byte order mark there
-	if offset, what := badText(data); what != "" {
-		line, column := (&cursor{data: data}).at(offset)
-		return nil, Problems{{Place: Place{Line: line, Column: column}, Message: what}}
-	}
-	root, problems := read(data)
+	root, problems := parseText(data, read)
 	if root != nil && len(problems) == 0 && len(root.value.(table)) == 0 {
 		return nil, Problems{{Message: "the file has no keys; write what is to differ from the defaults, " +
 			"or start the agent without a file"}}
 	}
 	return root, problems
+}
+
+// parseText is parse of a file that may have no keys.
+func parseText(data []byte, read parser) (*node, Problems) {
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // some editors put a byte order mark there
+	if offset, what := badText(data); what != "" {
+		line, column := (&cursor{data: data}).at(offset)
+		return nil, Problems{{Place: Place{Line: line, Column: column}, Message: what}}
+	}
+	return read(data)
 }
 
 // badText returns the offset of the first character that neither format is given, and what

@@ -1,0 +1,225 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stepagent/stepagent/agent/internal/config"
+	"github.com/stepagent/stepagent/agent/internal/load"
+	"github.com/stepagent/stepagent/agent/internal/logging"
+	"github.com/stepagent/stepagent/agent/internal/report/html"
+	"github.com/stepagent/stepagent/agent/internal/runner"
+	"github.com/stepagent/stepagent/agent/internal/stepfile"
+)
+
+// settingsHelp says where settings come from, in the help of the commands that have them.
+const settingsHelp = `
+Flags that are not given take their values from the environment (STEPCTL_HOST, STEPCTL_PORT and
+so on), else from a file of settings; see stepctl settings --help.`
+
+// settingKeys are the settings that the environment and the file may have. Each is a flag of
+// run, load or report, and has its default.
+func settingKeys() []config.ClientKey {
+	wait := func(text string) error { return new(secondsFlag).Set(text) }
+	return []config.ClientKey{
+		{Name: "host", Type: config.Text, Default: defaultHost, Check: checkHost},
+		{Name: "port", Type: config.Whole, Default: fmt.Sprint(defaultPort),
+			Check: func(text string) error { return new(portFlag).Set(text) }},
+		{Name: "timeout", Type: config.Number, Default: secondsText(runner.DefaultDialTimeout), Check: wait},
+		{Name: "data", Type: config.Text, Check: func(text string) error {
+			_, err := stepfile.Builtin(text)
+			return err
+		}},
+		{Name: "wait", Type: config.Number, Default: secondsText(load.DefaultWait), Check: wait},
+		{Name: "max_strays", Type: config.Whole, Default: fmt.Sprint(runner.DefaultMaxStrays),
+			Check: func(text string) error { return new(countFlag).Set(text) }},
+		{Name: "lang", Type: config.Text, Default: string(html.English),
+			Check: func(text string) error { return new(langFlag).Set(text) }},
+		{Name: "log_format", Type: config.Text, Default: "auto", Check: func(text string) error {
+			_, err := logging.New(io.Discard, logging.Options{Format: text})
+			return err
+		}},
+	}
+}
+
+func secondsText(d time.Duration) string { return (*secondsFlag)(&d).String() }
+
+// flagOf is the flag of a setting.
+func flagOf(key string) string { return strings.ReplaceAll(key, "_", "-") }
+
+// settingsFlag has a command take settings from a file and from the environment.
+func settingsFlag(cmd *cobra.Command) {
+	cmd.Flags().String("config", "", "take settings from `FILE`; an empty name for no file (default: stepctl/config.toml or .yaml in the user's folder for settings)")
+}
+
+// loadSettings reads the settings for a command, and returns the file that it has read.
+func loadSettings(cmd *cobra.Command) (client config.Client, file string, err error) {
+	file = os.Getenv(config.ClientFileVariable)
+	if flag := cmd.Flags().Lookup("config"); flag.Changed {
+		file = flag.Value.String()
+	} else if file == "" {
+		if file, err = config.ClientFile(); err != nil {
+			return client, "", &exitError{exitUsage, err}
+		}
+	}
+	set := map[string]string{}
+	for _, key := range settingKeys() {
+		if flag := cmd.Flags().Lookup(flagOf(key.Name)); flag != nil && flag.Changed {
+			set[key.Name] = flag.Value.String()
+		}
+	}
+	client, err = config.LoadClient(config.ClientSources{Keys: settingKeys(), File: file, Environ: os.Environ(), Set: set})
+	if err != nil {
+		return client, file, &exitError{exitUsage, err}
+	}
+	return client, file, nil
+}
+
+// applySettings gives the flags that were not given their values from the environment and the
+// file. but names settings that do not count.
+func applySettings(cmd *cobra.Command, but ...string) error {
+	client, _, err := loadSettings(cmd)
+	if err != nil {
+		return err
+	}
+	for _, s := range client.Settings {
+		flag := cmd.Flags().Lookup(flagOf(s.Key))
+		if flag == nil || s.Place == (config.Place{}) || flag.Changed || slices.Contains(but, s.Key) {
+			continue
+		}
+		if err := flag.Value.Set(s.Text); err != nil {
+			return &exitError{exitUsage, fmt.Errorf("%s: %w", s.Place, err)}
+		}
+	}
+	return nil
+}
+
+func newSettings() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "settings",
+		Short: "Tell which settings are in force and where each comes from",
+		Long: `settings tells the settings of run, load and report, and where each comes from. A setting is
+looked for in this order:
+
+  1. the flag, such as --host
+  2. the environment variable, STEPCTL_ and the key in upper case: STEPCTL_HOST; an empty one
+     counts as not set
+  3. the file
+  4. the default
+
+The file is named by --config, else by STEPCTL_CONFIG, else it is config.toml, config.yaml or
+config.yml in $XDG_CONFIG_HOME/stepctl, which is ~/.config/stepctl as a rule; there need not be
+one. It has these keys, and the extension names its format:
+
+  host = "bench-7"      # the agent's host
+  port = 8080           # the agent's port
+  timeout = 5           # run: the longest wait for a connection, in seconds
+  data = "success"      # run, load: the built-in procedure, where no step file is named
+  wait = 10             # load: the longest wait for a reply, in seconds
+  max_strays = 256      # run: how many messages that answer nothing are kept
+  lang = "en"           # run, report: the language of the HTML page
+  log_format = "auto"   # run: how stderr is written
+
+A key or a variable that is not known, a value of another type and one that is out of range are
+errors. Variables that Kubernetes and Docker set for a service called stepctl are ignored.`,
+		Example: `  stepctl settings
+  STEPCTL_PORT=9090 stepctl settings --config bench.yaml
+  stepctl settings --json | jq -r '.settings[] | select(.key == "host") | .value'`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, file, err := loadSettings(cmd)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return written(writeSettingsJSON(cmd.OutOrStdout(), client, file))
+			}
+			return written(writeSettings(cmd.OutOrStdout(), client, file))
+		},
+	}
+	cmd.Flags().SortFlags = false
+	for _, key := range settingKeys() {
+		cmd.Flags().Var(&checkedFlag{text: key.Default, check: key.Check}, flagOf(key.Name), "as of run, load and report")
+	}
+	settingsFlag(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "write one JSON object instead of the table")
+	return cmd
+}
+
+// A checkedFlag is the flag of a setting that is only shown.
+type checkedFlag struct {
+	text  string
+	check func(string) error
+}
+
+func (f *checkedFlag) Set(text string) error {
+	f.text = text
+	return f.check(text)
+}
+
+func (f *checkedFlag) String() string { return f.text }
+func (f *checkedFlag) Type() string   { return "VALUE" }
+
+// from says where a setting comes from.
+func from(s config.ClientSetting) string {
+	if s.Place == (config.Place{}) {
+		return "default"
+	}
+	return s.Place.String()
+}
+
+// writeSettings writes the settings for people.
+func writeSettings(w io.Writer, client config.Client, file string) error {
+	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	row := func(cells ...string) {
+		// A tabwriter keeps its first error for Flush.
+		_, _ = fmt.Fprintln(out, strings.TrimRight(strings.Join(cells, "\t"), "\t"))
+	}
+	row("setting", "value", "from")
+	for _, s := range client.Settings {
+		row(s.Key, orDash(logging.Clean(s.Text)), from(s))
+	}
+	row("file", orDash(logging.Clean(file)))
+	for _, variable := range client.Ignored {
+		row("ignored", logging.Clean(variable), "set by Kubernetes or Docker for a service")
+	}
+	return out.Flush()
+}
+
+func orDash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}
+
+// settingsReport is the settings as JSON.
+type settingsReport struct {
+	Settings []settingReport `json:"settings"`
+	File     string          `json:"file,omitempty"`
+	Ignored  []string        `json:"ignored,omitempty"`
+}
+
+type settingReport struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+	From  string `json:"from"`
+}
+
+// writeSettingsJSON writes the settings for programs.
+func writeSettingsJSON(w io.Writer, client config.Client, file string) error {
+	report := settingsReport{File: file, Ignored: client.Ignored}
+	for _, s := range client.Settings {
+		report.Settings = append(report.Settings, settingReport{s.Key, s.Text, from(s)})
+	}
+	return json.NewEncoder(w).Encode(report)
+}
