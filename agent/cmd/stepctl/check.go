@@ -18,7 +18,8 @@ func newCheck() *cobra.Command {
 		Use:   "check FILE",
 		Short: "Tell whether a step file is sound, without running it",
 		Long: `check reads a step file and tells all that is wrong with it, each with file, line,
-column and step. Nothing is sent.
+column and step. What is wrong with several steps is told once, at the first of them. Nothing
+is sent.
 
 What cannot be run is an error. What can be run, but will be refused by an agent as it comes
 from its package, is a warning: step ids outside 1..10, used twice or out of order, timeouts
@@ -47,16 +48,17 @@ func check(stdout io.Writer, path string) error {
 	slices.SortStableFunc(findings, func(a, b stepfile.Finding) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
-	warnings := 0
+	warnings, sound := 0, true
 	for _, finding := range findings {
 		if finding.Warning {
-			warnings++
+			warnings += 1 + finding.More
 		}
+		sound = sound && finding.Warning
 		if _, err := fmt.Fprintf(stdout, "%s:%s\n", path, finding); err != nil {
 			return written(err)
 		}
 	}
-	if warnings < len(findings) {
+	if !sound {
 		return &exitError{code: exitUsage}
 	}
 	_, err = fmt.Fprintf(stdout, "%s: sound, %s, %s\n", path,
@@ -64,10 +66,15 @@ func check(stdout io.Writer, path string) error {
 	return written(err)
 }
 
-// tooLong warns of steps whose message is longer than an agent reads unless set otherwise.
+// tooLong warns of steps whose message is longer than an agent reads unless set otherwise, in
+// one finding.
 func tooLong(procedure stepfile.Procedure) (findings []stepfile.Finding) {
 	for i, step := range procedure.Steps {
-		if n := runner.RequestBytes(step); n > protocol.DefaultMaxMessageBytes {
+		switch n := runner.RequestBytes(step); {
+		case n <= protocol.DefaultMaxMessageBytes:
+		case len(findings) > 0:
+			findings[0].Repeat(i + 1)
+		default:
 			findings = append(findings, stepfile.Finding{Line: step.Line, Column: step.Column, Step: i + 1, Key: "data", Warning: true,
 				Message: fmt.Sprintf("the message has %d bytes; an agent reads %d unless its limits.message_bytes is higher",
 					n, protocol.DefaultMaxMessageBytes)})

@@ -23,19 +23,19 @@ func (p *parser) lintID(at int, id int64) {
 	}
 	switch expected := int64(usualFirst + p.place - 1); {
 	case id < usualFirst || id > usualLast:
-		p.warn(at, "step_id", fmt.Sprintf("%d is outside %d..%d", id, usualFirst, usualLast))
+		p.warn(at, "step_id", "outside", fmt.Sprintf("%d is outside %d..%d", id, usualFirst, usualLast))
 	case used:
-		p.warn(at, "step_id", fmt.Sprintf("%d is there already, in line %d", id, firstUse))
+		p.warn(at, "step_id", "twice", fmt.Sprintf("%d is there already, in line %d", id, firstUse))
 	case id != expected:
-		p.warn(at, "step_id", fmt.Sprintf("%d is out of order; ids go up by one, and %d comes here", id, expected))
+		p.warn(at, "step_id", "order", fmt.Sprintf("%d is out of order; ids go up by one, and %d comes here", id, expected))
 	}
 }
 
 // lintTimeout warns of a timeout that will be judged too short.
 func (p *parser) lintTimeout(at int, timeout time.Duration) {
 	if timeout < usualTimeout {
-		p.warn(at, "timeout", fmt.Sprintf("%g s is below the usual minimum of %g s",
-			timeout.Seconds(), usualTimeout.Seconds()))
+		message := fmt.Sprintf("%g s is below the usual minimum of %g s", timeout.Seconds(), usualTimeout.Seconds())
+		p.warn(at, "timeout", message, message)
 	}
 }
 

@@ -42,9 +42,14 @@ type parser struct {
 	// end is where the last line ends that is not blank.
 	end      int
 	findings []Finding
-	// errors and warnings count the findings of each kind; there may be more than are kept.
-	errors, warnings int
-	steps            []Step
+	// sorts has the place in findings of the first of each sort, for those of steps.
+	sorts map[sort]int
+	// errors counts all errors. Of both kinds of findings so many are kept, and the further
+	// ones counted.
+	errors                         int
+	keptErrors, keptWarnings       int
+	furtherErrors, furtherWarnings int
+	steps                          []Step
 	// place is the place of the step that is being read, from 1; 0 outside the steps.
 	place int
 	// firstUse is the line of the first step with an id.
@@ -56,7 +61,8 @@ func newParser(data []byte) *parser {
 	file.SetLinesForContent(data)
 	// Duplicate names are found by the parser, which can go on after one.
 	dec := jsontext.NewDecoder(bytes.NewReader(data), jsontext.AllowDuplicateNames(true))
-	return &parser{data: data, dec: dec, file: file, end: len(bytes.TrimRight(data, "\r\n")), firstUse: map[int64]int{}}
+	return &parser{data: data, dec: dec, file: file, end: len(bytes.TrimRight(data, "\r\n")), firstUse: map[int64]int{},
+		sorts: map[sort]int{}}
 }
 
 // encoding reports what no JSON can begin with, and whether it is worth reading on.
@@ -113,7 +119,7 @@ func (p *parser) top() error {
 	for _, m := range unknown {
 		switch {
 		case found:
-			p.warn(m.at, "", "unknown key "+quote(m.name)+" is ignored")
+			p.warnUnknown(m)
 		case len(unknown) == 1:
 			p.fail(m.at, "", "unknown key "+quote(m.name)+"; did you mean "+quote(listKey)+"?")
 			found = true

@@ -116,8 +116,7 @@ func TestParseFindings(t *testing.T) {
 		{"below", one(`{"step_id":-1,"timeout":5}`), []string{`4:12: warning: step 3: step_id: -1 is outside 1..10`}},
 		{"used", one(`{"step_id":2,"timeout":5}`), []string{`4:12: warning: step 3: step_id: 2 is there already, in line 3`}},
 		{"out of order", tenSteps(map[int]string{3: `{"step_id":4,"timeout":5}`, 4: `{"step_id":3,"timeout":5}`}), []string{
-			`4:12: warning: step 3: step_id: 4 is out of order; ids go up by one, and 3 comes here`,
-			`5:12: warning: step 4: step_id: 3 is out of order; ids go up by one, and 4 comes here`}},
+			`4:12: warning: step 3: step_id: 4 is out of order; ids go up by one, and 3 comes here; likewise in 1 more: step 4`}},
 		{"short timeout", one(`{"step_id":3,"timeout":4.999}`), []string{
 			`4:24: warning: step 3: timeout: 4.999 s is below the usual minimum of 5 s`}},
 		{"one step", `{"test_services":[{"step_id":1,"timeout":5}]}`, []string{
@@ -188,12 +187,70 @@ func TestParseSecondsExactly(t *testing.T) {
 	}
 }
 
+// many returns a step file of n steps.
+func many(n int, step func(place int) string) []byte {
+	steps := make([]string, n)
+	for i := range steps {
+		steps[i] = step(i + 1)
+	}
+	return []byte(`{"test_services":[` + strings.Join(steps, ",\n") + "]}")
+}
+
+// What is wrong with many steps in the same way is one finding, which counts them and names them
+// as spans.
+func TestEqualFindingsAreOne(t *testing.T) {
+	file := many(40000, func(place int) string {
+		switch {
+		case place == 2:
+			return `{"step_id":2,"timeout":1,"note":0}`
+		case place <= 10:
+			return fmt.Sprintf(`{"step_id":%d,"timeout":5}`, place)
+		case place%2 == 0:
+			return fmt.Sprintf(`{"step_id":%d,"timeout":1}`, place)
+		default:
+			return fmt.Sprintf(`{"step_id":%d,"timeout":5,"note":0}`, place)
+		}
+	})
+	procedure, findings := stepfile.Parse("", file)
+	want := []string{
+		"1:18: warning: test_services: the number of steps is 40000; a session of the agent has 10 unless set otherwise",
+		"2:24: warning: step 2: timeout: 1 s is below the usual minimum of 5 s; likewise in 19995 more: " +
+			"steps 12, 14, 16, 18, 20, 22, 24, 26 and others",
+		`2:26: warning: step 2: unknown key "note" is ignored; likewise in 19995 more: steps 11, 13, 15, 17, 19, 21, 23, 25 and others`,
+		"11:12: warning: step 11: step_id: 11 is outside 1..10; likewise in 39989 more: steps 12 to 40000",
+	}
+	if diff := cmp.Diff(want, texts(findings)); diff != "" || len(procedure.Steps) != 40000 {
+		t.Errorf("%d steps, %s", len(procedure.Steps), diff)
+	}
+	for step, want := range map[string][]string{
+		"{}": {
+			"1:19: step 1: step_id: is missing; write the number of the step; likewise in 999 more: steps 2 to 1000",
+			"1:19: step 1: timeout: is missing; write the seconds that the client waits for the reply; likewise in 999 more: steps 2 to 1000",
+		},
+		"1": {"1:19: step 1: must be an object with step_id, timeout and interval, not a number; likewise in 999 more: steps 2 to 1000"},
+	} {
+		_, findings := stepfile.Parse("", many(1000, func(int) string { return step }))
+		if diff := cmp.Diff(want, texts(findings[1:])); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
+func texts(findings []stepfile.Finding) []string {
+	var all []string
+	for _, f := range findings {
+		all = append(all, f.String())
+	}
+	return all
+}
+
+// Findings that differ are shown up to a number, and counted beyond it.
 func TestParseManyErrors(t *testing.T) {
 	for step, more := range map[string]string{
-		"1,": "901", `{},`: "1901", `{"step_id":1,"timeout":null},`: "901", `{"step_id":1,"step_id":1,"timeout":5},`: "901",
+		`{"step_id":1.%d,"timeout":5}`: "901", `{"step_id":1.%[1]d,"timeout":-%[1]d}`: "1902",
 	} {
-		file := `{"test_services":[` + strings.Repeat(step, 1000) + `1]}`
-		_, findings := stepfile.Parse("", []byte(file))
+		file := many(1001, func(place int) string { return fmt.Sprintf(step, place) })
+		_, findings := stepfile.Parse("", file)
 		var unsound *stepfile.Error
 		if !errors.As(stepfile.AsError("", findings), &unsound) {
 			t.Fatalf("%s is sound", step)
@@ -210,15 +267,21 @@ func TestParseManyErrors(t *testing.T) {
 
 // Warnings alone never keep a file from being run, and never hide an error.
 func TestParseManyWarnings(t *testing.T) {
-	steps := strings.Repeat(`{"step_id":1,"timeout":1},`, 200)
-	procedure, findings := stepfile.Parse("", []byte(`{"test_services":[`+steps+`{"step_id":1,"timeout":5}]}`))
+	odd := func(place int) string { return fmt.Sprintf(`{"step_id":%d,"timeout":0.%03d}`, (place-1)%10+1, place) }
+	procedure, findings := stepfile.Parse("", many(201, odd))
 	if len(procedure.Steps) != 201 {
 		t.Errorf("%d steps, want 201", len(procedure.Steps))
 	}
-	if last := findings[len(findings)-1].Message; last != "the number of further warnings is 301" {
-		t.Errorf("the last finding is %q", last)
+	// The number of steps and the ids that come again are two findings, and 98 timeouts are shown.
+	if last := findings[len(findings)-1]; last.Message != "the number of further warnings is 103" || last.More != 102 {
+		t.Errorf("the last finding is %q, which counts %d more", last.Message, last.More)
 	}
-	procedure, _ = stepfile.Parse("", []byte(`{"test_services":[`+steps+`{"step_id":1}]}`))
+	procedure, _ = stepfile.Parse("", many(201, func(place int) string {
+		if place == 201 {
+			return `{"step_id":1}`
+		}
+		return odd(place)
+	}))
 	if len(procedure.Steps) != 0 {
 		t.Error("an error after many warnings was not seen")
 	}

@@ -39,7 +39,7 @@ func (p *parser) list() error {
 	if count == 0 {
 		p.fail(at, listKey, "has no steps; a run of nothing is never a pass")
 	} else if count != usualSteps {
-		p.warn(at, listKey, fmt.Sprintf("the number of steps is %d; a session of the agent has %d unless set otherwise",
+		p.warn(at, listKey, "number", fmt.Sprintf("the number of steps is %d; a session of the agent has %d unless set otherwise",
 			count, usualSteps))
 	}
 	_, err := p.dec.ReadToken()
@@ -124,6 +124,11 @@ func (p *parser) absent(at int, have []string, unknown []member) {
 		}
 	}
 	for _, m := range unknown {
-		p.warn(m.at, "", "unknown key "+quote(m.name)+" is ignored")
+		p.warnUnknown(m)
 	}
+}
+
+func (p *parser) warnUnknown(m member) {
+	message := "unknown key " + quote(m.name) + " is ignored"
+	p.warn(m.at, "", message, message)
 }
