@@ -107,6 +107,15 @@ run passed 0 en short.steps --port "$port"
 run unreached 3 ko short.steps --port 1
 # A session has ten steps, and 991 steps have many sessions.
 run long 1 en long.steps --port "$port" # one of its steps has a wrong id
+# Of a very long procedure the page shows those steps that did not pass, and the rest in stretches.
+python3 - <<'PY'
+import json
+for name, wrong in ("some", 1000), ("half", 2):
+    steps = [{"step_id": 90 if i % wrong == 1 else i % 10 + 1, "timeout": 5} for i in range(40000)]
+    json.dump({"test_services": steps}, open(f"{name}.steps", "w"))
+PY
+run some 1 ko some.steps --port "$port"
+run half 1 en half.steps --port "$port"
 
 # The agent's own record, joined: the parts of each reply add up to what the client waited.
 cat agent.toml >record.toml

@@ -17,6 +17,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import time
 
 # A view is a width and a height in CSS pixels, the colours, and whether it is a phone.
 VIEWS = {
@@ -28,11 +29,19 @@ VIEWS = {
 }
 CONTRAST = 4.5  # WCAG 2.2, success criterion 1.4.3, for text that is not large
 TALLEST = 6000  # of a picture, in pixels
+MOST_ROWS = 1000  # of steps, in a page; a longer procedure is shown in stretches
+LARGEST = 2 << 20  # of a page, in bytes
+SLOWEST = 10.0  # until a page is loaded, in seconds; a browser on an idle machine needs 0.2
 
 NUMBERS = """Array.from(document.querySelectorAll('tr[data-outcome]'), row => ({
   index: Number(row.id.slice(1)), outcome: row.dataset.outcome,
   values: Array.from(row.querySelectorAll('data'), d => Number(d.value)),
   texts: Array.from(row.querySelectorAll('td'), d => d.textContent.trim()),
+}))"""
+
+STRETCHES = """Array.from(document.querySelectorAll('.stretches tbody tr'), row => ({
+  first: Number(row.cells[0].textContent.match(/\\d+/g)[0]), last: Number(row.cells[0].textContent.match(/\\d+/g)[1]),
+  passed: Number(row.cells[1].textContent), values: Array.from(row.querySelectorAll('data'), d => Number(d.value)),
 }))"""
 
 # Every text that is seen, with the contrast that it has on what is behind it.
@@ -177,8 +186,12 @@ def check(holds, message):
 
 def numbers(browser, page, summary):
     rows = browser.evaluate(NUMBERS)
-    check(len(rows) == len(summary["steps"]), f"{page}: {len(rows)} rows for {len(summary['steps'])} steps")
-    for row, step in zip(rows, summary["steps"]):
+    steps = summary["steps"]
+    if len(steps) > MOST_ROWS:  # those that did not pass, and all of them in stretches
+        stretches(browser, page, steps)
+        steps = [s for s in steps if s["outcome"] != "passed"][:MOST_ROWS]
+    check(len(rows) == len(steps), f"{page}: {len(rows)} rows for {len(steps)} steps")
+    for row, step in zip(rows, steps):
         want = [step["step_id"]] + [step[k] for k in ("response", "timeout", "interval", "kept") if k in step]
         check(row["index"] == step["index"] and row["outcome"] == step["outcome"] and row["values"] == want,
               f"{page}: row {row}, want {step}")
@@ -190,6 +203,17 @@ def numbers(browser, page, summary):
             check(close, f"{page}: step {step['index']} shows {shown}, want {want}")
         else:
             check(shown == "–", f"{page}: step {step['index']} has no reply and shows {shown}")
+
+
+def stretches(browser, page, steps):
+    found = browser.evaluate(STRETCHES)
+    passed = sum(s["outcome"] == "passed" for s in steps)
+    check(0 < len(found) <= 100, f"{page}: {len(found)} stretches")
+    check(sum(s["passed"] for s in found) == passed, f"{page}: the stretches have not {passed} steps that passed")
+    for stretch in found:
+        took = sorted(s["response"] for s in steps[stretch["first"] - 1:stretch["last"]] if "response" in s)
+        want = [took[len(took) // 2], took[-1]] if took else []
+        check(stretch["values"] == want, f"{page}: stretch {stretch}, want {want}")
 
 
 def structure(browser, page, summary):
@@ -206,7 +230,12 @@ def structure(browser, page, summary):
 def look(browser, page, summary, folder):
     url = pathlib.Path(page).resolve().as_uri()
     name = pathlib.Path(page).stem
+    size = pathlib.Path(page).stat().st_size
+    check(size <= LARGEST, f"{page} has {size} bytes")
+    began = time.monotonic()
     browser.open(url)
+    took = time.monotonic() - began
+    check(took <= SLOWEST, f"{page} is loaded after {took:.1f} s")
     numbers(browser, page, summary)
     structure(browser, page, summary)
     for view, (width, height, colours, phone) in VIEWS.items():
@@ -216,7 +245,7 @@ def look(browser, page, summary, folder):
         check(wide["scroll"] <= width and not wide["out"], f"{page}, {view}: {wide}")
         poor = browser.evaluate(CONTRASTS)
         check(not poor, f"{page}, {view}: little contrast: {poor}")
-        for head, label in browser.evaluate(LABELS) if summary["steps"] else []:
+        for head, label in browser.evaluate(LABELS) if browser.evaluate(NUMBERS) else []:
             want = f'"{head}: "', f'"{head} "'
             check(label in want if width < 832 else label == "none", f"{page}, {view}: {head} is labelled {label}")
         tall = min(browser.evaluate("document.documentElement.scrollHeight"), TALLEST)
@@ -228,7 +257,8 @@ def look(browser, page, summary, folder):
     (folder / f"{name}.pdf").write_bytes(paper)
     pages = len(re.findall(rb"/Type\s*/Page\b", paper))
     # Steps that are folded on the screen are printed all the same: no page holds sixty rows.
-    check(paper.startswith(b"%PDF") and pages * 60 >= len(summary["steps"]), f"{page}: {pages} pages for {len(summary['steps'])} steps")
+    rows = len(browser.evaluate(NUMBERS))
+    check(paper.startswith(b"%PDF") and pages * 60 >= rows, f"{page}: {pages} pages for {rows} rows")
     for event in browser.events:
         method, params = event.get("method"), event.get("params", {})
         if method == "Network.requestWillBeSent":
@@ -236,7 +266,7 @@ def look(browser, page, summary, folder):
             check(asked == url or asked.startswith("data:"), f"{page} asks for {asked}")
         check(method not in ("Runtime.exceptionThrown", "Runtime.consoleAPICalled"), f"{page}: {params}")
         check(method != "Log.entryAdded", f"{page}: {params}")
-    print(f"{page}: {len(summary['steps'])} steps, {len(VIEWS)} views, {pages} printed pages")
+    print(f"{page}: {len(summary['steps'])} steps, {size >> 10} KiB, loaded in {took:.2f} s, {len(VIEWS)} views, {pages} printed pages")
 
 
 def main():

@@ -90,7 +90,8 @@ func (c chart) row(s record.StepResult, again []record.Event) []mark {
 }
 
 // overview returns what the chart of the whole run shows. The steps of one outcome are one
-// path, so that it stays small however many there are.
+// path, and those that touch one another one bar in it, so that it stays small however many
+// there are.
 func (c chart) overview() []mark {
 	paths := map[string]*strings.Builder{}
 	add := func(class, path string) {
@@ -99,25 +100,33 @@ func (c chart) overview() []mark {
 		}
 		paths[class].WriteString(path)
 	}
+	waits := map[string]*bars{}
+	late := map[int]bool{}
 	lastPause := -1
 	for _, s := range c.run.Steps {
 		if s.Outcome == record.NotRun || s.Outcome == record.Unreachable {
 			continue
 		}
 		from, to := scale(s.SentAt, c.run.Duration), scale(s.SentAt+s.Took, c.run.Duration)
-		top, bottom := 4, 56
-		if s.Outcome == record.Passed {
-			top, bottom = 34, 56
+		kind := "w" + class(s.Outcome)
+		if waits[kind] == nil {
+			waits[kind] = newBars(s.Outcome)
 		}
-		add("w"+class(s.Outcome), bar(from, max(to, from+2), top, bottom))
+		waits[kind].add(from, max(to, from+2))
 		if until := scale(s.SentAt+s.Took+s.Kept.Duration, c.run.Duration); until > max(to, lastPause) {
 			add("k", fmt.Sprintf("M%d 52H%d", to, until))
 			lastPause = until
 		}
 		if s.Late != nil {
 			x := scale(s.SentAt+s.Late.Took, c.run.Duration)
-			add("a", fmt.Sprintf("M%d 20L%d 28L%d 36L%d 28Z", x, x+5, x, x-5))
+			if !late[x] {
+				add("a", fmt.Sprintf("M%d 20L%d 28L%d 36L%d 28Z", x, x+5, x, x-5))
+			}
+			late[x] = true
 		}
+	}
+	for kind, b := range waits {
+		add(kind, b.path())
 	}
 	var marks []mark
 	for _, class := range []string{"k", "wp", "wf", "wt", "wb", "wn", "a"} {
@@ -126,6 +135,39 @@ func (c chart) overview() []mark {
 		}
 	}
 	return marks
+}
+
+// bars are the bars of steps of one outcome in the overview.
+type bars struct {
+	top      int
+	done     strings.Builder
+	from, to int // the last one, which is not done; none when they are equal
+}
+
+func newBars(outcome record.Outcome) *bars {
+	if outcome == record.Passed {
+		return &bars{top: 34}
+	}
+	return &bars{top: 4}
+}
+
+// add takes the next bar, which begins no earlier than those before.
+func (b *bars) add(from, to int) {
+	if b.from < b.to && from <= b.to {
+		b.to = max(b.to, to)
+		return
+	}
+	b.path()
+	b.from, b.to = from, to
+}
+
+// path finishes the last bar and returns the path of all.
+func (b *bars) path() string {
+	if b.from < b.to {
+		b.done.WriteString(bar(b.from, b.to, b.top, 56))
+		b.from, b.to = 0, 0
+	}
+	return b.done.String()
 }
 
 func bar(from, to, top, bottom int) string {

@@ -22,7 +22,7 @@ func english() *words {
 		Skip: "Skip to the steps",
 
 		Problems: "What went wrong", ProblemsIntro: "In the order in which it came up. Each number leads to its step below.",
-		ProblemSteps: "Steps:", More: "and %d more",
+		ProblemSteps: "Steps:", ProblemNumbers: "Steps no.", More: "and %d more",
 		LateReply: "%d reply came after its timeout. It counts for nothing.", LateReplies: "%d replies came after their timeouts. They count for nothing.",
 		StrayMessage: "%d message came that answers nothing. It counts for nothing.", StrayMessages: "%d messages came that answer nothing. They count for nothing.",
 		Dropped: "%d of them were not kept.",
@@ -41,6 +41,12 @@ func english() *words {
 		Group:     "Steps no. %d to %d: %d passed, %d did not",
 		ColNumber: "No.", ColStep: "Step", ColResult: "Result", ColWhy: "Reason and detail", ColTime: "Response",
 		ColTimeout: "Timeout", ColInterval: "Interval", ColChart: "Since the sending",
+		LongIntro:        "The procedure has %d steps, which is too many for a row each. Those that did not pass come first, then all of them in stretches of up to %d. The record of the run has every step, and so have the reports for machines.",
+		StretchesCaption: "In the order of the procedure. The response times are those of the steps that the agent answered.",
+		ColStretch:       "Steps no.", ColPassed: "Passed", ColRest: "Did not pass", ColMedian: "Median response", ColLongest: "Longest response",
+		Stretch: "%d to %d", AllSteps: "All steps", FailedSteps: "Steps that did not pass",
+		FailedCaption: "In the order of the procedure.", FailedGroup: "Between no. %d and %d: %d steps that did not pass",
+		NotShown: "%d more steps did not pass and have no row here.", Shortened: "… (%d characters in all)",
 		Scale: "0 to %s",
 		Results: map[record.Outcome]string{
 			record.NotRun: "not run", record.Passed: "passed", record.Failed: "refused", record.TimedOut: "timed out",

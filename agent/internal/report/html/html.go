@@ -36,7 +36,7 @@ func Write(w io.Writer, run record.Run, split *report.Split, language Language) 
 	}
 	sum := sha256.Sum256([]byte(style))
 	out := bufio.NewWriter(w)
-	err = page.Execute(out, view{
+	v := view{
 		Lang: language, Words: words, Run: run, Split: split,
 		Style: template.CSS(style), // ours, and what is put into it too
 		// The page may load nothing and run nothing, whatever finds its way into it.
@@ -44,8 +44,9 @@ func Write(w io.Writer, run record.Run, split *report.Split, language Language) 
 		chart:    newChart(run),
 		previous: repeats(run.Steps),
 		again:    duplicates(run.Strays),
-	})
-	if err != nil {
+	}
+	v.selected = selectSteps(run.Steps, v.Problems())
+	if err := page.Execute(out, v); err != nil {
 		return err
 	}
 	return out.Flush()

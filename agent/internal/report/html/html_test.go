@@ -111,7 +111,7 @@ func said(n *html.Node) string {
 
 // No English sentence is left in the Korean page, and no Korean one in the English.
 func TestLanguages(t *testing.T) {
-	runs := []record.Run{everything(t), long(1), long(250, 7), long(0), {Cause: record.Lost}}
+	runs := []record.Run{everything(t), long(1), long(250, 7), long(1500, 7, 1400), long(0), {Cause: record.Lost}}
 	cut, stopped := long(3), long(3, 1)
 	cut.Cause, cut.Verdict = "", record.Undecided
 	stopped.Cause = record.Interrupted

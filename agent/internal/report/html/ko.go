@@ -22,7 +22,7 @@ func korean() *words {
 		Skip: "단계 목록으로 건너뛰기",
 
 		Problems: "발생한 문제", ProblemsIntro: "발생한 순서대로 정리했습니다. 번호를 누르면 아래의 해당 단계로 이동합니다.",
-		ProblemSteps: "해당 단계:", More: "외 %d개",
+		ProblemSteps: "해당 단계:", ProblemNumbers: "해당 번호:", More: "외 %d개",
 		LateReply: "제한 시간이 지난 뒤에 도착한 응답이 %d개 있습니다. 결과에는 반영되지 않습니다.", LateReplies: "제한 시간이 지난 뒤에 도착한 응답이 %d개 있습니다. 결과에는 반영되지 않습니다.",
 		StrayMessage: "어떤 요청에도 해당하지 않는 메시지가 %d개 도착했습니다.", StrayMessages: "어떤 요청에도 해당하지 않는 메시지가 %d개 도착했습니다.",
 		Dropped: "이 가운데 %d개는 개수만 세고 기록하지 않았습니다.",
@@ -41,6 +41,12 @@ func korean() *words {
 		Group:     "%d번~%d번: 통과 %d개, 미통과 %d개",
 		ColNumber: "번호", ColStep: "단계", ColResult: "결과", ColWhy: "사유와 상세", ColTime: "응답 시간",
 		ColTimeout: "제한 시간", ColInterval: "대기 간격", ColChart: "전송 후 경과",
+		LongIntro:        "절차의 단계가 %d개로 많아 한 단계씩 모두 표시하지 않습니다. 통과하지 못한 단계를 먼저 자세히 보이고, 이어서 모든 단계를 최대 %d개씩 묶어 표시합니다. 모든 단계는 실행 기록과 기계용 보고서에 있습니다.",
+		StretchesCaption: "절차의 순서대로 구간별로 나타냅니다. 응답 시간은 에이전트가 응답한 단계를 기준으로 합니다.",
+		ColStretch:       "단계 구간", ColPassed: "통과", ColRest: "미통과", ColMedian: "응답 시간 중앙값", ColLongest: "최장 응답 시간",
+		Stretch: "%d번~%d번", AllSteps: "전체 단계", FailedSteps: "통과하지 못한 단계",
+		FailedCaption: "절차의 순서대로 표시합니다.", FailedGroup: "%d번~%d번 가운데 통과하지 못한 단계 %d개",
+		NotShown: "이 밖에 통과하지 못한 단계 %d개는 여기에 표시하지 않았습니다.", Shortened: "…(전체 %d자)",
 		Scale: "0~%s",
 		Results: map[record.Outcome]string{
 			record.NotRun: "미실행", record.Passed: "통과", record.Failed: "거부됨", record.TimedOut: "시간 초과",

@@ -3,6 +3,7 @@ package html
 import (
 	"fmt"
 	"html/template"
+	"slices"
 	"strconv"
 	"time"
 
@@ -24,6 +25,8 @@ type view struct {
 	// previous is the index of the earlier step, which did not pass, that the one at an index
 	// tries again.
 	previous map[int]int
+	// selected are the steps that have a row of their own.
+	selected selection
 	// again counts the further replies to the step at an index.
 	again map[int][]record.Event
 }
@@ -40,20 +43,27 @@ type group struct {
 	Title  string
 }
 
-// Groups returns the steps in groups.
+// Groups returns the steps that have a row in groups.
 func (v view) Groups() []group {
-	var groups []group
 	steps := v.Run.Steps
-	for first := 0; first < len(steps); first += groupSteps {
-		part := steps[first:min(first+groupSteps, len(steps))]
+	if v.Long() {
+		steps = v.chosen()
+	}
+	var groups []group
+	for part := range slices.Chunk(steps, groupSteps) {
 		passed := 0
 		for _, step := range part {
 			if step.Outcome == record.Passed {
 				passed++
 			}
 		}
-		groups = append(groups, group{Steps: part, Alone: len(steps) <= groupSteps, Folded: passed == len(part),
-			Title: fmt.Sprintf(v.Words.Group, first+1, first+len(part), passed, len(part)-passed)})
+		first, last := part[0].Index, part[len(part)-1].Index
+		g := group{Steps: part, Alone: len(steps) <= groupSteps, Folded: passed == len(part),
+			Title: fmt.Sprintf(v.Words.Group, first, last, passed, len(part)-passed)}
+		if v.Long() {
+			g.Folded, g.Title = len(groups) > 0, fmt.Sprintf(v.Words.FailedGroup, first, last, len(part))
+		}
+		groups = append(groups, g)
 	}
 	return groups
 }

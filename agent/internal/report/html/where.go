@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/stepagent/stepagent/agent/internal/logging"
 	"github.com/stepagent/stepagent/agent/internal/report"
 )
 
@@ -50,10 +49,10 @@ func (v view) Parts() []part {
 func (v view) AgentSaid(a report.View) string {
 	said := []string{v.Words.AgentPassed}
 	if a.ErrorCode != 0 || a.Reason != "" {
-		said[0] = fmt.Sprintf(v.Words.AgentRefused, logging.Clean(a.Reason))
+		said[0] = fmt.Sprintf(v.Words.AgentRefused, v.Words.shorten(a.Reason))
 	}
 	if a.FaultKind != "" {
-		said = append(said, fmt.Sprintf(v.Words.AgentFault, logging.Clean(a.FaultKind)))
+		said = append(said, fmt.Sprintf(v.Words.AgentFault, v.Words.shorten(a.FaultKind)))
 	}
 	if a.Arrivals > 1 {
 		said = append(said, fmt.Sprintf(v.Words.AgentRetried, a.Arrivals-1))

@@ -3,7 +3,6 @@ package html
 import (
 	"fmt"
 
-	"github.com/stepagent/stepagent/agent/internal/logging"
 	"github.com/stepagent/stepagent/agent/internal/record"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
@@ -26,11 +25,11 @@ func (v view) Why(step record.StepResult) why {
 	case record.NotRun, record.Unanswered:
 		y.Sentences = append(y.Sentences, w.Fates[step.Outcome])
 	default:
-		y.Reason = logging.Clean(string(step.Reason))
+		y.Reason = w.shorten(string(step.Reason))
 		y.Sentences = append(y.Sentences, w.explain(step.Reason))
 	}
 	if step.Detail != "" && step.Outcome != record.TimedOut { // its detail says what the reason says
-		said, quote := w.quotable(logging.Clean(step.Detail))
+		said, quote := w.quotable(w.shorten(step.Detail))
 		if said != "" {
 			y.Sentences = append(y.Sentences, said)
 		}
@@ -89,7 +88,7 @@ func (v view) Problems() []*problem {
 		}
 		p := &problem{Class: class(s.Outcome), Sentence: v.Words.Fates[s.Outcome], key: s.Outcome.String()}
 		if s.Outcome == record.Failed {
-			p.Reason = logging.Clean(string(s.Reason))
+			p.Reason = v.Words.shorten(string(s.Reason))
 			p.Sentence += " " + v.Words.explain(s.Reason)
 			p.key += " " + string(s.Reason)
 		}
@@ -154,7 +153,7 @@ func (v view) Strays() []stray {
 	var all []stray
 	for _, e := range v.Run.Strays[:min(len(v.Run.Strays), maxStrays)] {
 		s := stray{Kind: v.Words.StrayKinds[e.Stray], At: v.Time(e.At), Value: v.Value(e.At), Step: e.Index}
-		s.Said, s.Quote = v.Words.quotable(logging.Clean(e.Detail))
+		s.Said, s.Quote = v.Words.quotable(v.Words.shorten(e.Detail))
 		all = append(all, s)
 	}
 	return all

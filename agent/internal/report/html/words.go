@@ -51,7 +51,7 @@ type words struct {
 
 	Problems, ProblemsIntro string
 	// Steps of one problem; More: how many more.
-	ProblemSteps, More string
+	ProblemSteps, ProblemNumbers, More string
 	// Also: late replies and strays. count each.
 	LateReplies, LateReply, StrayMessages, StrayMessage string
 	// Dropped: how many of the strays were not kept.
@@ -69,6 +69,10 @@ type words struct {
 	Group string
 	// The columns.
 	ColNumber, ColStep, ColResult, ColWhy, ColTime, ColTimeout, ColInterval, ColChart string
+	// Of a long procedure. LongIntro: steps, steps of a stretch. Stretch: first, last.
+	// FailedGroup: first, last, count. NotShown: count. Shortened: characters.
+	LongIntro, StretchesCaption, ColStretch, ColPassed, ColRest, ColMedian, ColLongest, Stretch string
+	AllSteps, FailedSteps, FailedCaption, FailedGroup, NotShown, Shortened                      string
 	// Scale: the end of the charts' axis.
 	Scale string
 	// Results by outcome.
