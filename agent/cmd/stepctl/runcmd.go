@@ -60,7 +60,7 @@ without any other program. On Linux, stepctl needs a right for that, which is gi
 Exit codes:
   0  every expected step passed
   1  a step failed, timed out or was not answered, or the run was interrupted
-  2  the command line or the step file is wrong
+  2  the command line, a setting or the step file is wrong
   3  no agent could be reached
   4  the evidence asked for (--record, --pcap, --json, --html, --junit, --tap, --summary) could
      not be written, or every step passed and the agent sent more messages that answer nothing
