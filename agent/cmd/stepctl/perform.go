@@ -37,9 +37,10 @@ type performance struct {
 	// capture gets the packets; nil when they are not asked for.
 	capture *capture.Live
 
-	// documents are written after the run from what was recorded, which kept holds.
+	// documents are written after the run from what was recorded, which is read back as it is
+	// written.
 	documents documents
-	kept      bytes.Buffer
+	recorded  readBack
 
 	live record.Live
 	// dropping: it was logged that messages of the agent are not kept.
@@ -77,11 +78,28 @@ func (p *performance) perform(ctx context.Context, procedure stepfile.Procedure,
 	return verdictError(run)
 }
 
-// keep has the events kept for documents, where any are asked for.
+// keep has the events read back for documents, where any are asked for.
 func (p *performance) keep() {
 	if len(p.documents.asked()) > 0 {
-		p.evidence = append(p.evidence, record.NewWriter(&p.kept))
+		p.evidence = append(p.evidence, record.NewWriter(&p.recorded))
 	}
+}
+
+// A readBack is the run as a record tells it: it takes the lines of one and reads them, so that
+// documents are the same as those made of the record later.
+type readBack struct{ live record.Live }
+
+func (r *readBack) Write(line []byte) (int, error) {
+	log, err := record.Read(bytes.NewReader(line), "the run")
+	if err != nil {
+		return 0, err
+	}
+	for _, e := range log.Events {
+		if _, err := r.live.Add(e); err != nil {
+			return 0, err
+		}
+	}
+	return len(line), nil
 }
 
 // report writes the documents as stepctl report would from the record.
@@ -89,15 +107,7 @@ func (p *performance) report() error {
 	if len(p.documents.asked()) == 0 {
 		return nil
 	}
-	log, err := record.Read(&p.kept, "the run")
-	if err != nil {
-		return &exitError{exitEvidence, err}
-	}
-	run, err := log.Fold()
-	if err != nil {
-		return &exitError{exitEvidence, err}
-	}
-	return p.documents.write(run, nil)
+	return p.documents.write(p.recorded.live.Run(), nil)
 }
 
 // emit takes each event as it happens.

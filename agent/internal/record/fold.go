@@ -40,9 +40,7 @@ func Fold(events []Event) (Run, error) {
 			return Run{}, &EventError{Event: i + 1, Problem: problem}
 		}
 	}
-	f.run.Counts = f.counts()
-	f.run.Verdict = f.verdict()
-	return f.run, nil
+	return f.result(), nil
 }
 
 // A folder holds what the events so far come to. Its methods return what is wrong with an
@@ -54,6 +52,13 @@ type folder struct {
 	begun int
 	// broken is set when an interval was not kept, after which no step may begin.
 	broken bool
+}
+
+// result returns the run so far.
+func (f *folder) result() Run {
+	f.run.Counts = f.counts()
+	f.run.Verdict = f.verdict()
+	return f.run
 }
 
 func (f *folder) event(e *Event) string {

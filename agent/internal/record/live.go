@@ -19,3 +19,6 @@ func (l *Live) Add(e Event) (StepResult, error) {
 	}
 	return l.folder.run.Steps[e.Index-1], nil
 }
+
+// Run returns what the events so far come to, which is what Fold makes of them.
+func (l *Live) Run() Run { return l.folder.result() }

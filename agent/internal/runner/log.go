@@ -15,8 +15,11 @@ type log struct {
 	began time.Time
 	emit  func(record.Event)
 
-	mu     sync.Mutex
-	events []record.Event
+	mu sync.Mutex
+	// live is what the events come to; wrong is set when they contradict one another, which is
+	// a defect.
+	live  record.Live
+	wrong error
 	// index is the place of the step whose turn it is; waiting tells that it was sent and is
 	// not settled.
 	index   int
@@ -51,7 +54,9 @@ func (l *log) write(e record.Event) {
 		l.write(record.Event{Kind: record.KindDropped, Count: n})
 	}
 	e.At = time.Since(l.began)
-	l.events = append(l.events, e)
+	if l.wrong == nil {
+		_, l.wrong = l.live.Add(e)
+	}
 	l.emit(e)
 }
 
@@ -143,10 +148,12 @@ func (l *log) drop() {
 func (l *log) end(cause record.Cause) (record.Run, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	run, err := record.Fold(l.events)
-	if err != nil {
-		return record.Run{}, err
+	if l.wrong != nil {
+		return record.Run{}, l.wrong
 	}
-	l.write(record.Event{Kind: record.KindEnd, End: &record.End{Cause: cause, Counts: run.Counts}})
-	return record.Fold(l.events)
+	l.write(record.Event{Kind: record.KindEnd, End: &record.End{Cause: cause, Counts: l.live.Run().Counts}})
+	if l.wrong != nil {
+		return record.Run{}, l.wrong
+	}
+	return l.live.Run(), nil
 }
