@@ -46,7 +46,7 @@ func (c *comparison) event(line int, e record.Event) {
 		text = "no request of it is in the capture"
 	case record.KindDropped:
 		m.Verdict = Inconclusive
-		text = fmt.Sprintf("the record lacks messages of the agent that answer nothing: %d were not kept", e.Count)
+		text = fmt.Sprintf("messages of the agent that answer nothing were not kept: %d", e.Count)
 	case record.KindStray:
 		wrong, text = c.stray(e, s)
 	default:
