@@ -99,7 +99,10 @@ func unbracketed(host string) string {
 
 // checkHost says what is wrong with a host, after its name.
 func checkHost(host string) error {
-	if _, err := netip.ParseAddr(unbracketed(host)); err == nil {
+	if addr, err := netip.ParseAddr(unbracketed(host)); err == nil {
+		if addr.Is6() && addr.IsLinkLocalUnicast() && addr.Zone() == "" {
+			return fmt.Errorf("is a link-local address; name the interface too, such as %s%%eth0", addr)
+		}
 		return nil
 	}
 	name, rest, found := strings.Cut(host, ":")

@@ -21,6 +21,7 @@ func TestAddress(t *testing.T) {
 		"": "is empty", "a b": "neither", "a\n": "neither", "[::1": "neither", "::1]": "neither", "[bench]": "neither",
 		"bench:80": "holds a port; write --host bench --port 80", "1:2:3": "neither", "[::1]:80": "neither",
 		"tcp://bench": "no host", "bench/": "no host", "10.0.0.0/8": "no host", "fe80::1%": "neither",
+		"fe80::1": "link-local address; name the interface too, such as fe80::1%eth0", "[fe80::1]": "link-local",
 	}
 	for host, want := range bad {
 		if got, err := address(host, 8080); err == nil || !strings.Contains(err.Error(), want) {

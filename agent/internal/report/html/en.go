@@ -23,6 +23,7 @@ func english() *words {
 
 		Problems: "What went wrong", ProblemsIntro: "In the order in which it came up. Each number leads to its step below.",
 		ProblemSteps: "Steps:", ProblemNumbers: "Steps no.", More: "and %d more",
+		OtherProblems: "%d more steps did not pass, in other ways.", StraysCut: "Only the first %d are shown.",
 		LateReply: "%d reply came after its timeout. It counts for nothing.", LateReplies: "%d replies came after their timeouts. They count for nothing.",
 		StrayMessage: "%d message came that answers nothing. It counts for nothing.", StrayMessages: "%d messages came that answer nothing. They count for nothing.",
 		Dropped: "%d of them were not kept.",

@@ -23,6 +23,7 @@ func korean() *words {
 
 		Problems: "발생한 문제", ProblemsIntro: "발생한 순서대로 정리했습니다. 번호를 누르면 아래의 해당 단계로 이동합니다.",
 		ProblemSteps: "해당 단계:", ProblemNumbers: "해당 번호:", More: "외 %d개",
+		OtherProblems: "이 밖에 다른 이유로 통과하지 못한 단계가 %d개 있습니다.", StraysCut: "처음 %d개만 표시합니다.",
 		LateReply: "제한 시간이 지난 뒤에 도착한 응답이 %d개 있습니다. 결과에는 반영되지 않습니다.", LateReplies: "제한 시간이 지난 뒤에 도착한 응답이 %d개 있습니다. 결과에는 반영되지 않습니다.",
 		StrayMessage: "어떤 요청에도 해당하지 않는 메시지가 %d개 도착했습니다.", StrayMessages: "어떤 요청에도 해당하지 않는 메시지가 %d개 도착했습니다.",
 		Dropped: "이 가운데 %d개는 개수만 세고 기록하지 않았습니다.",

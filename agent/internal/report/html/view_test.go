@@ -104,7 +104,10 @@ func TestProblemsAreBounded(t *testing.T) {
 		run.Steps = append(run.Steps, s)
 	}
 	got := view{Words: english(), Run: run}.Problems()
-	if len(got) != maxProblems || len(got[0].Indexes) != maxNamedSteps || got[0].More != "and 60 more" {
+	if last := got[len(got)-1]; last.Sentence != "381 more steps did not pass, in other ways." {
+		t.Errorf("the last one is %+v", last)
+	}
+	if len(got) != maxProblems+1 || len(got[0].Indexes) != maxNamedSteps || got[0].More != "and 60 more" {
 		t.Errorf("%d problems, %d steps of the first, %q", len(got), len(got[0].Indexes), got[0].More)
 	}
 }

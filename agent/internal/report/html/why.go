@@ -81,6 +81,7 @@ const (
 // Problems are the ways in which steps did not pass, in the order in which they came up.
 func (v view) Problems() []*problem {
 	var all []*problem
+	others := 0
 	byKey := map[string]*problem{}
 	for _, s := range v.Run.Steps {
 		if s.Outcome == record.Passed {
@@ -95,6 +96,7 @@ func (v view) Problems() []*problem {
 		known := byKey[p.key]
 		if known == nil {
 			if len(all) == maxProblems {
+				others++
 				continue
 			}
 			known = p
@@ -110,6 +112,9 @@ func (v view) Problems() []*problem {
 		if p.left > 0 {
 			p.More = fmt.Sprintf(v.Words.More, p.left)
 		}
+	}
+	if others > 0 {
+		all = append(all, &problem{Class: "b", Sentence: fmt.Sprintf(v.Words.OtherProblems, others)})
 	}
 	return all
 }
@@ -146,7 +151,15 @@ type stray struct {
 }
 
 // maxStrays is how many strays the page tells; the sentence counts them all.
-const maxStrays = 200
+const maxStrays = 256
+
+// StraysCaption says what the table of strays has.
+func (v view) StraysCaption() string {
+	if shown := min(len(v.Run.Strays), maxStrays); shown < v.Run.Unasked() {
+		return v.Words.StraysCaption + " " + fmt.Sprintf(v.Words.StraysCut, shown)
+	}
+	return v.Words.StraysCaption
+}
 
 // Strays are the messages that answer nothing.
 func (v view) Strays() []stray {

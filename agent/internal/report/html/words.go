@@ -52,6 +52,8 @@ type words struct {
 	Problems, ProblemsIntro string
 	// Steps of one problem; More: how many more.
 	ProblemSteps, ProblemNumbers, More string
+	// OtherProblems: how many steps. StraysCut: how many strays are shown.
+	OtherProblems, StraysCut string
 	// Also: late replies and strays. count each.
 	LateReplies, LateReply, StrayMessages, StrayMessage string
 	// Dropped: how many of the strays were not kept.
