@@ -41,6 +41,7 @@ when anything is wrong nothing changes, and reload says why and ends with 1.`,
 		},
 	}
 	addSettings(cmd, "port", "admin-socket")
+	addInstance(cmd)
 	return cmd
 }
 
@@ -74,6 +75,7 @@ func newQuestion(use, short string, show func(io.Writer, daemon.Status) error, p
 		},
 	}
 	addSettings(cmd, "port", "admin-socket")
+	addInstance(cmd)
 	cmd.Flags().Bool("json", false, "write JSON")
 	return cmd
 }
@@ -86,7 +88,11 @@ func ask(cmd *cobra.Command, question func(context.Context, string) (daemon.Stat
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), askTimeout)
 	defer cancel()
-	return question(ctx, socket)
+	status, err := question(ctx, socket)
+	if err != nil && !cmd.Flags().Changed(instanceFlag) && len(daemon.AdminSockets(daemon.RuntimeDir())) == 0 {
+		err = otherInstances(err, instances())
+	}
+	return status, err
 }
 
 // socketOf returns the admin socket of the agent that is meant. A config file that has become

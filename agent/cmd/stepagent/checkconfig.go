@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -18,7 +20,7 @@ func newCheckConfig() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check-config [FILE]",
 		Short: "say what is wrong with a config, if anything",
-		Long: `check-config reads the config as serve would. When anything is wrong with it, it says all of
+		Long: `check-config reads the config as serve would, with its snippets. When anything is wrong with it, it says all of
 that, each with file, line and key, and ends with 1. Otherwise it starts each validator once,
 and says the same of their settings.
 
@@ -39,6 +41,7 @@ and says the same of their settings.
 		},
 	}
 	addSettings(cmd)
+	addInstance(cmd)
 	return cmd
 }
 
@@ -64,10 +67,7 @@ func checkConfig(cmd *cobra.Command, from config.Sources) error {
 	if err != nil {
 		return err
 	}
-	name := c.File()
-	if name == "" {
-		name = "the defaults"
-	}
+	name := cmp.Or(strings.Join(c.Files(), ", "), "the defaults")
 	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: sound, and its %d validators serve\n", name, len(c.Validators))
 	return err
 }

@@ -136,7 +136,8 @@ type Log struct {
 // Record says whether and where the agent writes down what it did with each step.
 type Record struct {
 	Enabled bool `config:"enabled"`
-	// Dir is the folder, which holds nothing else.
+	// Dir is the folder, which holds nothing else; record in systemd's StateDirectory for a
+	// service that has one.
 	Dir string `config:"dir"`
 	// FileMiB is the size at which a file is exchanged for a new one, in MiB; FileAge is the
 	// age at which it is.

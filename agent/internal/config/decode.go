@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -17,13 +16,16 @@ type decoder struct {
 	validators []Validator
 	errorCodes map[protocol.Reason]int
 	problems   Problems
-	wrong      map[string]bool // the keys of problems
+	wrong      map[fileKey]bool // what has a problem
 }
 
+// A fileKey is a key in one of the files.
+type fileKey struct{ file, key string }
+
 func decode(root *node, problems Problems) *decoder {
-	d := &decoder{scalars: map[string]any{}, problems: problems, wrong: map[string]bool{}}
+	d := &decoder{scalars: map[string]any{}, problems: problems, wrong: map[fileKey]bool{}}
 	for _, p := range problems {
-		d.wrong[p.Key] = true
+		d.wrong[fileKey{p.File, p.Key}] = true
 	}
 	d.table(root.value.(table), "")
 	return d
@@ -31,17 +33,17 @@ func decode(root *node, problems Problems) *decoder {
 
 // problem notes what is wrong with a node, once for each.
 func (d *decoder) problem(n *node, path, format string, args ...any) {
-	if !d.wrong[path] {
-		d.wrong[path] = true
-		d.problems = append(d.problems, Problem{
-			Place: Place{Line: n.line, Column: n.column}, Key: path, Message: fmt.Sprintf(format, args...)})
+	place := n.place()
+	if at := (fileKey{place.File, path}); !d.wrong[at] {
+		d.wrong[at] = true
+		d.problems = append(d.problems, Problem{Place: place, Key: path, Message: fmt.Sprintf(format, args...)})
 	}
 }
 
 // table takes the file itself, with no path, or one of its sections.
 func (d *decoder) table(t table, path string) {
-	for _, key := range sorted(t) {
-		n, name := t[key], join(path, key)
+	for key, n := range t.entries() {
+		name := join(path, key)
 		switch kind := kindOf(name); {
 		case kind != nil:
 			d.scalar(n, name, kind)
@@ -122,5 +124,3 @@ func (d *decoder) unknown(n *node, path, key string) {
 }
 
 func only(keys []string) string { return "the keys here are " + strings.Join(keys, ", ") }
-
-func sorted(t table) []string { return slices.Sorted(maps.Keys(t)) }

@@ -3,7 +3,10 @@ package config
 import (
 	"bytes"
 	"fmt"
+	"iter"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -16,9 +19,11 @@ import (
 // The value is a string, int64, float64, bool, nil, table or list; anything else is a date
 // or a time.
 type node struct {
+	from         *content // the file; nil for a default
 	line, column int
 	value        any
-	elements     int // of a list in TOML: how many [[headers]] have been met
+	elements     int   // of a list in TOML: how many [[headers]] have been met
+	under        *node // what the files before say of the same key; nil for nothing
 }
 
 type (
@@ -86,6 +91,47 @@ func badText(data []byte) (offset int, what string) {
 		i += size
 	}
 	return 0, ""
+}
+
+// writtenIn notes the file of a node and of all that is in it.
+func (n *node) writtenIn(c *content) {
+	n.from = c
+	switch v := n.value.(type) {
+	case table:
+		for _, child := range v {
+			child.writtenIn(c)
+		}
+	case list:
+		for _, child := range v {
+			child.writtenIn(c)
+		}
+	}
+}
+
+// place returns where the node was written.
+func (n *node) place() Place {
+	if n.from == nil {
+		return Place{}
+	}
+	return Place{File: n.from.file, Line: n.line, Column: n.column}
+}
+
+// entries returns an iterator over the keys of a table in order. A key comes once for each
+// file that has it, in the order of the files.
+func (t table) entries() iter.Seq2[string, *node] {
+	return func(yield func(string, *node) bool) {
+		for _, key := range slices.Sorted(maps.Keys(t)) {
+			var layers []*node
+			for n := t[key]; n != nil; n = n.under {
+				layers = append(layers, n)
+			}
+			for _, n := range slices.Backward(layers) {
+				if !yield(key, n) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // A cursor turns offsets into lines and columns, fastest when they ascend.

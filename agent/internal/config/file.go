@@ -14,6 +14,7 @@ const MaxFileBytes = 128 << 10
 
 // A content is what was read of a file, and how to go on with it.
 type content struct {
+	file   string // as it was named to Load, or in SnippetDir of that
 	data   []byte
 	read   parser
 	folder string // absolute; the paths of validators may be relative to it
@@ -32,7 +33,24 @@ func open(file string) (*content, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the working directory is not known, give an absolute path: %w", err)
 	}
-	return &content{data, read, folder}, nil
+	return &content{file, data, read, folder}, nil
+}
+
+// openAll opens a config file and its snippets, in the order in which they count.
+func openAll(file string) (contents []*content, problems Problems) {
+	files, err := snippets(file)
+	if err != nil {
+		problems = Problems{{Place: Place{File: SnippetDir(file)}, Message: err.Error()}}
+	}
+	for _, file := range append([]string{file}, files...) {
+		c, err := open(file)
+		if err != nil {
+			problems = append(problems, Problem{Place: Place{File: file}, Message: err.Error()})
+			continue
+		}
+		contents = append(contents, c)
+	}
+	return contents, problems
 }
 
 func readFile(file string) ([]byte, error) {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"path/filepath"
 	"slices"
 
 	"github.com/stepagent/stepagent/agent/protocol"
@@ -13,16 +14,16 @@ func (d *decoder) errorCodeTable(n *node, path string) {
 		return
 	}
 	d.errorCodes = map[protocol.Reason]int{}
-	for _, key := range sorted(t) {
-		code, ok := t[key].value.(int64)
+	for key, n := range t.entries() {
+		code, ok := n.value.(int64)
 		name := join(path, key)
 		switch {
 		case !slices.Contains(protocol.Sent(), protocol.Reason(key)):
-			d.problem(t[key], name, "%s", unknownReason(key))
+			d.problem(n, name, "%s", unknownReason(key))
 		case !ok:
-			d.problem(t[key], name, "want a whole number, got %s", describe(t[key].value))
+			d.problem(n, name, "want a whole number, got %s", describe(n.value))
 		case wrongCode(code) != "":
-			d.problem(t[key], name, "%s", wrongCode(code))
+			d.problem(n, name, "%s", wrongCode(code))
 		default:
 			d.errorCodes[protocol.Reason(key)] = int(code)
 		}
@@ -54,8 +55,8 @@ func (d *decoder) validator(n *node, path string, v *Validator) {
 	if !ok {
 		return
 	}
-	for _, key := range sorted(t) {
-		n, name := t[key], join(path, key)
+	for key, n := range t.entries() {
+		name := join(path, key)
 		switch key {
 		case "name":
 			v.Name, _ = want[string](d, n, name, "a string")
@@ -63,10 +64,14 @@ func (d *decoder) validator(n *node, path string, v *Validator) {
 			v.As, _ = want[string](d, n, name, "a string")
 		case "path":
 			v.Path, _ = want[string](d, n, name, "a string")
+			if v.Path != "" && !filepath.IsAbs(v.Path) {
+				v.Path = filepath.Join(n.from.folder, v.Path)
+			}
 		case "checksum":
 			v.Checksum, _ = want[string](d, n, name, "a string")
 		case "args":
 			args, _ := want[list](d, n, name, "a list of strings")
+			v.Args = nil // those of a file before
 			for i, arg := range args {
 				s, _ := want[string](d, arg, elementPath(name, i), "a string")
 				v.Args = append(v.Args, s)

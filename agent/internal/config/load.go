@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/go-viper/mapstructure/v2"
 	"github.com/spf13/viper"
@@ -11,7 +13,8 @@ import (
 
 // Sources are the places that a config is read from. What comes later in the struct wins.
 type Sources struct {
-	// File is the path of a .toml, .yaml or .yml file; empty for none.
+	// File is the path of a .toml, .yaml or .yml file; empty for none. The files of its
+	// SnippetDir are laid over it.
 	File string
 	// Environ is the environment in the form of os.Environ. Of it the variables count that
 	// begin with STEPAGENT_: one for each scalar key, and STEPAGENT_TIMEOUT, in seconds, for
@@ -34,35 +37,40 @@ func perAddress() map[string]string {
 // tagName is the struct tag that holds the keys of a Config.
 const tagName = "config"
 
-// Load reads the sources and merges them over Default. It reads nothing but the file. The
-// error is Problems: all that is wrong.
+// Load reads the sources and merges them over Default. It reads nothing but the file and its
+// snippets. The error is Problems: all that is wrong.
 func Load(s Sources) (*Loaded, error) {
 	if s.File == "" {
-		return load(s, nil)
+		return load(s, nil, nil)
 	}
-	c, err := open(s.File)
-	if err != nil {
-		return nil, Problems{{Place: Place{File: s.File}, Message: err.Error()}}
+	contents, problems := openAll(s.File)
+	if len(contents) == 0 || contents[0].file != s.File {
+		return nil, problems // without the file its snippets say little
 	}
-	return load(s, c)
+	return load(s, contents, problems)
 }
 
-// load is Load after the file is read; c is nil without one.
-func load(s Sources, c *content) (*Loaded, error) {
-	l := &Loaded{Config: Default(), file: s.File, sources: map[string]string{}}
-	var problems Problems
+// load is Load after the files are read, but for those that have problems already.
+func load(s Sources, contents []*content, problems Problems) (*Loaded, error) {
+	l := &Loaded{Config: Default(), files: contents, sources: map[string]string{}}
+	if dir := stateDirectory(s.Environ); dir != "" {
+		l.Record.Dir = filepath.Join(dir, "record")
+	}
 	var fromFile map[string]any
-	sound := true // the syntax
-	if c != nil {
-		l.root, problems = parse(c.data, c.read)
-		if sound = l.root != nil; sound {
-			d := decode(l.root, problems)
-			problems, fromFile = d.problems, d.scalars
-			l.takeLists(d, c.folder)
+	sound := len(problems) == 0 // the syntax
+	for _, c := range contents {
+		root, found := parse(c.data, c.read)
+		for i := range found {
+			found[i].File = c.file
 		}
-		for i := range problems {
-			problems[i].File = s.File
-		}
+		problems = append(problems, found...)
+		sound = sound && root != nil
+		l.lay(root, c)
+	}
+	if l.root != nil {
+		d := decode(l.root, problems)
+		problems, fromFile = d.problems, d.scalars
+		l.takeLists(d)
 	}
 	environ, flags := fromEnviron(s.Environ), fromFlags(s.Set)
 	if err := l.mergeScalars(fromFile, environ.scalars, flags.scalars); err != nil {
@@ -79,7 +87,7 @@ func load(s Sources, c *content) (*Loaded, error) {
 		problems = l.judge(problems)
 	}
 	if len(problems) > 0 {
-		problems.sort()
+		problems.sort(l.Files())
 		return nil, problems.first(maxProblems)
 	}
 	return l, nil
@@ -116,23 +124,46 @@ func (l *Loaded) mergeScalars(file, environ, flags map[string]any) error {
 	})
 }
 
-// takeLists takes what is not merged: a list or table of the file stands for the default as
-// a whole.
-func (l *Loaded) takeLists(d *decoder, folder string) {
+// lay puts the tree of a file over those of the files before; nil is one with wrong syntax.
+func (l *Loaded) lay(root *node, c *content) {
+	if root == nil {
+		return
+	}
+	root.writtenIn(c)
+	if l.root == nil {
+		l.root = root
+		return
+	}
+	l.root = merge(l.root, root)
+}
+
+// takeLists takes what neither the environment nor flags have: the files' lists and tables
+// stand for the defaults as a whole.
+func (l *Loaded) takeLists(d *decoder) {
 	l.ErrorCodes = d.errorCodes
 	if d.validators == nil {
 		return
 	}
 	l.Validators = d.validators
 	for i := range l.Validators {
-		v := &l.Validators[i]
-		if v.As == "" {
+		if v := &l.Validators[i]; v.As == "" {
 			v.As = v.Name
 		}
-		if v.Path != "" && !filepath.IsAbs(v.Path) {
-			v.Path = filepath.Join(folder, v.Path)
+	}
+}
+
+// stateDirectory returns the folder that systemd gives the service for its state, see
+// StateDirectory= in systemd.exec(5); empty when there is none.
+func stateDirectory(environ []string) string {
+	for _, entry := range slices.Backward(environ) {
+		if dirs, ok := strings.CutPrefix(entry, "STATE_DIRECTORY="); ok {
+			if dir, _, _ := strings.Cut(dirs, ":"); filepath.IsAbs(dir) {
+				return dir
+			}
+			return ""
 		}
 	}
+	return ""
 }
 
 // setSeconds does what --timeout is for.

@@ -267,3 +267,21 @@ func TestLowerLimitForAllIsOneForEach(t *testing.T) {
 		t.Errorf("got %+v, want 3 sessions in all and from each address", l.Limits)
 	}
 }
+
+// TestRecordIsInTheStateDirectory of the service, unless a folder is set: several agents of one
+// machine have one each.
+func TestRecordIsInTheStateDirectory(t *testing.T) {
+	t.Parallel()
+	for dirs, want := range map[string]string{
+		"/var/lib/stepagent@a": "/var/lib/stepagent@a/record", "/a:/b": "/a/record", "": "/var/lib/stepagent/record",
+	} {
+		environ := []string{"STATE_DIRECTORY=/x", "STATE_DIRECTORY=" + dirs}
+		if got := load(t, config.Sources{Environ: environ}).Record.Dir; got != want {
+			t.Errorf("with STATE_DIRECTORY=%s the record is in %s, want %s", dirs, got, want)
+		}
+		set := config.Sources{Environ: environ, File: write(t, "x.toml", `record.dir = "/y"`)}
+		if got := load(t, set).Record.Dir; got != "/y" {
+			t.Errorf("the record is in %s, want what the file says", got)
+		}
+	}
+}

@@ -9,13 +9,28 @@ import (
 // goroutines at once.
 type Loaded struct {
 	Config
-	file    string
-	root    *node             // nil without a file
+	files   []*content
+	root    *node             // of all files together; nil without one
 	sources map[string]string // the variable or flag of each key that one has set
 }
 
 // File returns the path of the file, as it was named to Load; empty without one.
-func (l *Loaded) File() string { return l.file }
+func (l *Loaded) File() string {
+	if len(l.files) == 0 {
+		return ""
+	}
+	return l.files[0].file
+}
+
+// Files returns the paths of all files that were read: File and its snippets, in the order in
+// which they count.
+func (l *Loaded) Files() []string {
+	var files []string
+	for _, c := range l.files {
+		files = append(files, c.file)
+	}
+	return files
+}
 
 // Place returns where the key was written, such as "validators[1].settings.seconds", or
 // else the nearest table around it. It is the zero Place for a default.
@@ -42,7 +57,7 @@ func (l *Loaded) place(key string) (place Place, exact bool) {
 	if n == l.root {
 		return Place{}, false
 	}
-	return Place{File: l.file, Line: n.line, Column: n.column}, exact
+	return n.place(), exact
 }
 
 // nameFor returns the name under which the environment and the flags set a key: timeout for

@@ -59,8 +59,8 @@ func (p Problem) Error() string {
 	return strings.Join(append(parts, logging.Clean(p.Message)), ": ")
 }
 
-// Problems is all that is wrong with a config: what stands in a file first, in the order of
-// the file, then environment variables and flags.
+// Problems is all that is wrong with a config: what stands in files first, in the order of
+// the files, then environment variables and flags.
 type Problems []Problem
 
 // Error returns the problems, one a line.
@@ -97,10 +97,13 @@ func (ps Problems) about(key string) bool {
 	})
 }
 
-func (ps Problems) sort() {
+// sort orders the problems. files are in the order in which they count; others, which could
+// not be read, come first.
+func (ps Problems) sort(files []string) {
 	slices.SortStableFunc(ps, func(a, b Problem) int {
 		return cmp.Or(
 			cmp.Compare(a.rank(), b.rank()),
+			cmp.Compare(slices.Index(files, a.File), slices.Index(files, b.File)),
 			cmp.Compare(a.Line, b.Line),
 			cmp.Compare(a.Column, b.Column),
 			strings.Compare(a.Source, b.Source),

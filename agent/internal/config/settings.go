@@ -20,8 +20,8 @@ func (d *decoder) settings(t table, path string) []byte {
 // plainTable returns a table without its places.
 func (d *decoder) plainTable(t table, path string) map[string]any {
 	object := make(map[string]any, len(t))
-	for _, key := range sorted(t) {
-		object[key] = d.plain(t[key], join(path, key))
+	for key, n := range t.entries() {
+		object[key] = d.plain(n, join(path, key))
 	}
 	return object
 }

@@ -27,7 +27,7 @@ type Status struct {
 	Address string `json:"address"`
 	// Allow says whom the agent serves, as the config does.
 	Allow   []string  `json:"allow"`
-	Config  string    `json:"config"`
+	Config  string    `json:"config"` // every file that was read, with commas
 	Started time.Time `json:"started"`
 	// Generation is the number of the validators in force; it goes up with each reload.
 	Generation uint64     `json:"generation"`

@@ -1,10 +1,12 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/stepagent/stepagent/agent/internal/config"
 	"github.com/stepagent/stepagent/agent/internal/journal"
@@ -75,12 +77,9 @@ func level(c *config.Loaded) slog.Level {
 	return l
 }
 
-// source says where the config comes from.
+// source says where the config comes from: every file that was read.
 func source(c *config.Loaded) string {
-	if file := c.File(); file != "" {
-		return file
-	}
-	return "defaults"
+	return cmp.Or(strings.Join(c.Files(), ", "), "defaults")
 }
 
 // startValidators starts the config's validators; those that are to follow others, nil for

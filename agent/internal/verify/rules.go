@@ -50,10 +50,10 @@ func LoadRules(ctx context.Context, c *config.Loaded, version string) (*Rules, e
 		names[i] = v.As
 	}
 	r.Text = "the validators " + strings.Join(names, ", ")
-	if c.File() == "" {
+	if files := c.Files(); len(files) == 0 {
 		r.Text += " with their defaults"
 	} else {
-		r.Text += " of " + c.File()
+		r.Text += " of " + strings.Join(files, ", ")
 	}
 	return r, nil
 }

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// Where stepagent@NAME.service has its config and its folders, see systemd.exec(5).
+const (
+	instanceConfig  = "/etc/stepagent/%s.toml"
+	instanceSockets = "/run/stepagent@%s"
+	instanceState   = "/var/lib/stepagent@%s"
+	instanceFlag    = "instance"
+)
+
+// instanceName matches the names of instances that need no escapes, systemd.unit(5).
+var instanceName = regexp.MustCompile(`^[A-Za-z0-9:_][A-Za-z0-9:_.-]{0,63}$`)
+
+// addInstance gives the command --instance, which puts it into the environment of the service
+// stepagent@NAME: what the service finds, the command finds in the same way.
+func addInstance(cmd *cobra.Command) {
+	cmd.Flags().String(instanceFlag, "", "`NAME` of one of several agents, that of the service stepagent@NAME")
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if !cmd.Flags().Changed(instanceFlag) {
+			return nil
+		}
+		name, err := cmd.Flags().GetString(instanceFlag)
+		if err != nil {
+			return err
+		}
+		if !instanceName.MatchString(name) {
+			return usageError{fmt.Errorf("%q is no name of an instance; write what follows stepagent@ in the name of its service", name)}
+		}
+		for variable, value := range map[string]string{
+			configVariable: instanceConfig, "RUNTIME_DIRECTORY": instanceSockets, "STATE_DIRECTORY": instanceState,
+		} {
+			if err := os.Setenv(variable, fmt.Sprintf(value, name)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// instances returns the names of the instances that run, from their folders for sockets.
+func instances() []string {
+	prefix, _, _ := strings.Cut(instanceSockets, "%s")
+	dirs, _ := filepath.Glob(prefix + "*") // the pattern is sound
+	for i, dir := range dirs {
+		dirs[i] = strings.TrimPrefix(dir, prefix)
+	}
+	return slices.DeleteFunc(dirs, func(name string) bool { return !instanceName.MatchString(name) })
+}
+
+// otherInstances adds to an error that no agent was reached the instances that could be meant.
+func otherInstances(err error, names []string) error {
+	if len(names) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w; other agents run here: --%s %s", err, instanceFlag, strings.Join(names, ", "))
+}

@@ -1,0 +1,145 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// MaxSnippets is the number of files that a folder of snippets may hold.
+const MaxSnippets = 64
+
+// SnippetDir returns the folder of a config file's snippets: conf.d beside a file that is
+// called stepagent, and NAME.d beside one with another name, so that the configs of several
+// agents in one folder do not share theirs.
+func SnippetDir(file string) string {
+	name := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
+	if name == "stepagent" {
+		name = "conf"
+	}
+	return filepath.Join(filepath.Dir(file), name+".d")
+}
+
+// snippets returns the files of SnippetDir that are read, in the order of their names. Other
+// extensions and names that begin with a dot are left to editors and package managers. There
+// need not be a folder.
+func snippets(file string) ([]string, error) {
+	dir := SnippetDir(file)
+	entries, err := os.ReadDir(dir) // sorted by name
+	var path *fs.PathError
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case errors.Is(err, syscall.ENOTDIR):
+		err = errors.New("is no folder; it is where snippets of the config belong")
+	case errors.As(err, &path):
+		err = fmt.Errorf("cannot be read: %w", path.Err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var files []string
+	for _, entry := range entries {
+		if _, err := parserFor(entry.Name()); err == nil && !strings.HasPrefix(entry.Name(), ".") {
+			files = append(files, filepath.Join(dir, entry.Name()))
+		}
+	}
+	if len(files) > MaxSnippets {
+		return nil, fmt.Errorf("%d snippets are too many; keep to %d", len(files), MaxSnippets)
+	}
+	return files, nil
+}
+
+// merge lays the tree of a snippet over that of the files before it. What it has wins by key,
+// and entries of validators by their names; other lists are replaced as a whole. What is
+// replaced stays in node.under, to be checked all the same.
+func merge(base, over *node) *node {
+	before, after := base.value.(table), over.value.(table)
+	if n := after["validators"]; n != nil && before["validators"] == nil {
+		if _, ok := n.value.(list); ok {
+			before["validators"] = defaultValidators()
+		}
+	}
+	return lay(base, over, "")
+}
+
+// lay is merge at a path.
+func lay(base, over *node, path string) *node {
+	switch after := over.value.(type) {
+	case table:
+		before, ok := base.value.(table)
+		if !ok {
+			break
+		}
+		for key, n := range after {
+			if below := before[key]; below != nil {
+				n = lay(below, n, join(path, key))
+			}
+			before[key] = n
+		}
+		return base.placedAs(over)
+	case list:
+		before, ok := base.value.(list)
+		if !ok || path != "validators" {
+			break
+		}
+		base.value = layValidators(before, after)
+		return base.placedAs(over)
+	}
+	over.under = base
+	return over
+}
+
+// layValidators changes the entries that have the name of one in over, and appends the rest.
+// An entry is changed once: a second one of the same name is a mistake, which Load tells.
+func layValidators(base, over list) list {
+	merged, places := slices.Clone(base), map[string]int{}
+	for i, n := range slices.Backward(merged) {
+		places[n.validatorName()] = i
+	}
+	for _, n := range over {
+		name := n.validatorName()
+		i, ok := places[name]
+		if !ok || name == "" {
+			merged = append(merged, n)
+			continue
+		}
+		delete(places, name)
+		merged[i] = lay(merged[i], n, elementPath("validators", i))
+	}
+	return merged
+}
+
+// validatorName returns the name of an entry of validators in this agent; empty for one that
+// is no such entry.
+func (n *node) validatorName() string {
+	for _, key := range []string{"as", "name"} {
+		if child := n.child(key); child != nil {
+			name, _ := child.value.(string)
+			return name
+		}
+	}
+	return ""
+}
+
+// placedAs gives a default the place of the snippet that adds to it.
+func (n *node) placedAs(over *node) *node {
+	if n.from == nil {
+		n.from, n.line, n.column = over.from, over.line, over.column
+	}
+	return n
+}
+
+// defaultValidators returns the default list as a file would have it.
+func defaultValidators() *node {
+	var entries list
+	for _, v := range Default().Validators {
+		entries = append(entries, &node{value: table{"name": {value: v.Name}}})
+	}
+	return &node{value: entries}
+}
