@@ -5,7 +5,7 @@ to=$(version_of "$new")
 to=${to%-*}
 
 agent=$(main_pid)
-inside sed -i 's/^level = "info"/level = "warn"/' /etc/stepagent/stepagent.toml
+echo 'log.level = "warn"' >>"$work/root/etc/stepagent/stepagent.toml"
 inside systemctl reload stepagent
 under_load 10 "$work/upgrade.json"
 sleep 2
@@ -15,7 +15,7 @@ check "and restarts the agent" differ "$(main_pid)" "$agent"
 check "which is the new one" says "^agent +${to//./\\.}," inside stepagent status
 load_ends
 check "the clients went on, and no reply was wrong" says '"wrong": *0\b' cat "$work/upgrade.json"
-check "the edited config was kept" inside grep -q '^level = "warn"' /etc/stepagent/stepagent.toml
+check "the edited config was kept" inside grep -q '^log.level = "warn"' /etc/stepagent/stepagent.toml
 check "apt goes back to the first build" install_deb "$old" --allow-downgrades
 
 inside cp /root/packaged.toml /etc/stepagent/stepagent.toml
