@@ -48,7 +48,7 @@ on_board=(ip netns exec "$board" env XDG_RUNTIME_DIR="$work" "$work/board/usr/bi
 on_laptop=(ip netns exec "$laptop" "$work/laptop/usr/bin/stepctl")
 
 # --- the agent, with the config of its package
-config=$work/board/etc/stepagent/stepagent.toml
+config=$work/board/usr/share/stepagent/stepagent.toml
 start_agent() { # [config]
 	"${on_board[@]}" serve --config "${1:-$config}" 2>>"$work/agent.log" &
 	agent=$!

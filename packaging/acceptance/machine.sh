@@ -102,6 +102,9 @@ install_deb() {
 # config: the agent's config becomes what is on stdin.
 config() { cat >"$work/root/etc/stepagent/stepagent.toml"; }
 
+# say LINE: one more key at the top of the config.
+say() { inside sed -i "1i $1" /etc/stepagent/stepagent.toml; }
+
 main_pid() { inside systemctl show -P MainPID stepagent; }
 plugin_pid() { inside stepagent validators --json "$@" | sed -n 's/^ *"PID": \([0-9]*\),*$/\1/Ip' | head -n 1; }
 active() { same "$(inside systemctl is-active stepagent)" active; }

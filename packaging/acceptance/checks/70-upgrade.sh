@@ -5,7 +5,7 @@ to=$(version_of "$new")
 to=${to%-*}
 
 agent=$(main_pid)
-echo 'log.level = "warn"' >>"$work/root/etc/stepagent/stepagent.toml"
+say 'log.level = "warn"'
 inside systemctl reload stepagent
 under_load 10 "$work/upgrade.json"
 sleep 2

@@ -23,7 +23,7 @@ as_before() {
 	! grep usr/share DEBIAN/postinst
 }
 
-other_default() { echo "log.level = \"$1\"" >>usr/share/stepagent/stepagent.toml; }
+other_default() { sed -i "1i log.level = \"$1\"" usr/share/stepagent/stepagent.toml; }
 
 # without_terminal COMMAND...: as a timer or a script does it, which nobody can answer.
 without_terminal() { inside setsid --wait "$@" </dev/null; }
@@ -31,7 +31,7 @@ package() { cp "$work/$1"/stepagent_*_amd64.deb "$work/root/root/stepagent.deb";
 with_apt() { package "$1" && without_terminal apt-get -y --allow-downgrades install /root/stepagent.deb; }
 with_dpkg() { package "$1" && without_terminal dpkg -i /root/stepagent.deb; }
 
-edit() { echo 'session.steps = 3' >>"$work/root/etc/stepagent/stepagent.toml"; }
+edit() { say 'session.steps = 3'; }
 edit_long() { inside sed -i 's/^steps = 10/steps = 3/' /etc/stepagent/stepagent.toml; }
 # in_force: the edit is, in the agent that runs: the third step ends the session.
 in_force() {
