@@ -3,7 +3,7 @@
 # with apt, and uses the agent from another host, a network namespace with nothing but the
 # files of the package stepctl. OLD and NEW are folders with the packages of amd64 of two versions,
 # .deb and .rpm, for the upgrade, and with key.asc, whose key has signed the latter; without them
-# both are built of the commit and signed with a key made for it.
+# both are built of the commit, with different configs, and signed with a key made for it.
 #
 # Each check prints a line, and the exit status is 1 when one has failed. It needs root, a
 # Debian with apt sources, and go; what it installs beside, and what it leaves: see README.md.
@@ -39,6 +39,8 @@ case $# in
 	git clone -q . "$work/source"
 	signing_key "$work/key"
 	for version in 0.1.1 0.1.2; do
+		# The two have different configs, as packages of different years may.
+		sed -i "1i # The config that $version installs." "$work/source/packaging/stepagent.toml"
 		GNUPGHOME=$work/key SIGNING_KEY=$signer RPM_KEY_FILE=$work/key/secret.asc SNAPSHOT_VERSION=$version \
 			"$work/source/packaging/build.sh" amd64 >"$work/build.log" 2>&1 || {
 			cat "$work/build.log"

@@ -49,7 +49,6 @@ check "status says who else is there" fails 1 'no agent answers on .*; other age
 check "an instance that has no config says so" not inside systemctl start stepagent@none
 check "with the path" says '/etc/stepagent/none.toml: there is no such file' inside journalctl --no-pager -u stepagent@none
 inside systemctl stop stepagent@none
-inside systemctl reset-failed stepagent@none
 
 install -m 644 "$examples/stepagent@line.socket" "$work/root/etc/systemd/system/stepagent@right.socket"
 inside sed -i 's/^port = .*/port = 8083/' /etc/stepagent/right.toml

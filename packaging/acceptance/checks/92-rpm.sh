@@ -23,9 +23,23 @@ check "rpm upgrades the package" inside rpm -U --nodeps /root/stepagent.rpm
 check "the agent has been restarted" differ "$(main_pid)" "$before"
 check "and serves" serves
 check "the config is the administrator's" config_as stepagent.toml '# of the administrator'
+check "that of the new version lies beside" inside grep -q 'config that .* installs' /etc/stepagent/stepagent.toml.rpmnew
 check "of the new version" says "^stepagent $(inside rpm -q --qf '%{VERSION}' stepagent) " inside stepagent version
 
+inside systemctl stop stepagent
+cp "$work/root/etc/stepagent/stepagent.toml" "$work/root/etc/stepagent/left.toml"
+sed -i '1i port = 8081' "$work/root/etc/stepagent/left.toml"
+check "an agent of several" inside systemctl enable --quiet --now stepagent@left
+before=$(inside systemctl show -P MainPID stepagent@left)
+check "with the service stopped: rpm installs the package anew" inside rpm -U --nodeps --force /root/stepagent.rpm
+check "it stays stopped" says '^inactive$' inside sh -c 'systemctl is-active stepagent || true'
+check "the one of several is restarted" differ "$(inside systemctl show -P MainPID stepagent@left)" "$before"
+check "and serves" quick --host "$agent4" --port 8081
+inside rm /etc/stepagent/left.toml /etc/stepagent/stepagent.toml.rpmnew
+inside rm -r /var/lib/stepagent@left
+
 check "rpm removes the package" inside rpm -e stepagent
+check "nothing of it is enabled" not inside sh -c 'ls /etc/systemd/system/*.wants | grep stepagent'
 check "the agent is stopped" not inside pgrep -u stepagent
 check "and not known to systemd" says 'not-found' inside systemctl show -P LoadState stepagent
 check "the changed config is kept aside" config_as stepagent.toml.rpmsave '# of the administrator'
