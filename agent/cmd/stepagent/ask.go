@@ -89,10 +89,7 @@ func ask(cmd *cobra.Command, question func(context.Context, string) (daemon.Stat
 	ctx, cancel := context.WithTimeout(cmd.Context(), askTimeout)
 	defer cancel()
 	status, err := question(ctx, socket)
-	if err != nil && !cmd.Flags().Changed(instanceFlag) && len(daemon.AdminSockets(daemon.RuntimeDir())) == 0 {
-		err = otherInstances(err, instances())
-	}
-	return status, err
+	return status, nameInstances(cmd, err)
 }
 
 // socketOf returns the admin socket of the agent that is meant. A config file that has become

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/stepagent/stepagent/agent/internal/daemon"
 )
 
 // Where stepagent@NAME.service has its config and its folders, see systemd.exec(5).
@@ -46,6 +48,14 @@ func addInstance(cmd *cobra.Command) {
 		}
 		return nil
 	}
+}
+
+// nameInstances adds the instances that run to an error of a command that has found no agent.
+func nameInstances(cmd *cobra.Command, err error) error {
+	if err == nil || cmd.Flags().Changed(instanceFlag) || len(daemon.AdminSockets(daemon.RuntimeDir())) > 0 {
+		return err
+	}
+	return otherInstances(err, instances())
 }
 
 // instances returns the names of the instances that run, from their folders for sockets.

@@ -43,9 +43,11 @@ func snippets(file string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	extensions := []string{".toml", ".yaml", ".yml"}
 	var files []string
 	for _, entry := range entries {
-		if _, err := parserFor(entry.Name()); err == nil && !strings.HasPrefix(entry.Name(), ".") {
+		extension := strings.ToLower(filepath.Ext(entry.Name()))
+		if slices.Contains(extensions, extension) && !strings.HasPrefix(entry.Name(), ".") {
 			files = append(files, filepath.Join(dir, entry.Name()))
 		}
 	}
