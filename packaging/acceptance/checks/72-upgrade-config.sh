@@ -68,26 +68,25 @@ for way in with_apt with_dpkg; do
 	check "is clean" clean
 	check "and keeps it too" config_is /root/edited.toml
 	check "in force" in_force
-	check "back to the first package" "$way" 0.0.1
-	check "is clean as well" clean
-	check "with the edited config" in_force
-
-	check "$way: the old package again" anew "$way" 0.0.1
-	check "not edited, it is upgraded" "$way" 0.9.1
-	check "is clean" clean
-	check "and has the short config of the package" config_is /usr/share/stepagent/stepagent.toml
-	check "nothing else" no_leftovers
-	check "and serves" serves
-	inside systemctl stop stepagent
-	edit
-	inside systemctl start stepagent
-	inside cp /etc/stepagent/stepagent.toml /root/edited.toml
-	check "edited now, and upgraded to another default" "$way" 0.9.2
-	check "is clean" clean
-	check "keeps the edit" config_is /root/edited.toml
-	check "in force" in_force
-	check "with nothing beside it" no_leftovers
 done
+check "back to the first package" with_apt 0.0.1
+check "is clean as well" clean
+check "with the edited config" in_force
+
+check "the old package again" anew with_apt 0.0.1
+check "not edited, it is upgraded" with_apt 0.9.1
+check "is clean" clean
+check "and has the short config of the package" config_is /usr/share/stepagent/stepagent.toml
+check "nothing else" no_leftovers
+check "and serves" serves
+edit
+inside systemctl reload stepagent
+inside cp /etc/stepagent/stepagent.toml /root/edited.toml
+check "edited now, and upgraded to another default" with_dpkg 0.9.2
+check "is clean" clean
+check "keeps the edit" config_is /root/edited.toml
+check "in force" in_force
+check "with nothing beside it" no_leftovers
 
 check "unattended, with the options of unattended-upgrades" without_terminal apt-get -y --allow-downgrades \
 	-o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold install /root/stepagent.deb

@@ -5,8 +5,7 @@ enabled() { inside sh -c "systemctl is-enabled $1 || true"; }
 # upgraded: from one build to the other and, the next time, back.
 upgraded() {
 	local next=$new
-	[ "${installed-$new}" != "$new" ] || next=$old
-	installed=$next
+	[ "$(inside dpkg-query -W -f='${Version}' stepagent)" != "$(version_of "$new")" ] || next=$old
 	install_deb "$next" --allow-downgrades
 }
 
