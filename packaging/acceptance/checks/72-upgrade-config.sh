@@ -51,6 +51,7 @@ clean() {
 anew() { inside apt-get purge -y stepagent && "$@"; }
 
 repack "$old" 0.0.1 as_before
+repack "$work/0.0.1" 0.0.2 sed -i '1i # Of the next version.' etc/stepagent/stepagent.toml
 repack "$new" 0.9.1 other_default info
 repack "$new" 0.9.2 other_default warn
 
@@ -69,6 +70,12 @@ for way in with_apt with_dpkg; do
 	check "and keeps it too" config_is /root/edited.toml
 	check "in force" in_force
 done
+check "a package with another conffile: dpkg stops" not with_apt 0.0.2
+check "and leaves the package half configured" says 'stepagent' inside dpkg --audit
+check "an upgrade goes on" with_apt 0.9.1
+check "is clean" clean
+check "with the edited config" in_force
+check "and nothing beside it" no_leftovers
 check "back to the first package" with_apt 0.0.1
 check "is clean as well" clean
 check "with the edited config" in_force
