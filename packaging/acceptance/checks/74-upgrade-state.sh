@@ -32,13 +32,30 @@ check "masked: an upgrade" upgraded
 check "leaves it masked" same "$(enabled stepagent)" masked
 check "and stopped" same "$(state stepagent)" inactive
 inside systemctl unmask --quiet stepagent
-inside systemctl enable --quiet stepagent
+inside systemctl start stepagent
+inside systemctl mask --quiet stepagent
+before=$(main_pid)
+check "masked but running: an upgrade" upgraded
+check "lets it run as it is" same "$(main_pid)" "$before"
+check "still masked" same "$(enabled stepagent)" masked
+inside systemctl unmask --quiet stepagent
+inside systemctl stop stepagent
 
-printf 'prot = 1\n' | config
-inside systemctl start stepagent || true
-check "an agent that cannot start has failed in the end" within 60 sh -c "[ \"\$(nsenter -t $leader -a systemctl is-active stepagent)\" = failed ]"
+fail() {
+	printf 'prot = 1\n' | config
+	! inside systemctl start stepagent
+}
+has_failed() { same "$(state stepagent)" failed; }
+check "an agent that cannot start" fail
+check "has failed in the end" within 120 has_failed
 inside cp /root/packaged.toml /etc/stepagent/stepagent.toml
-check "failed: an upgrade" upgraded
+check "failed and disabled: an upgrade" upgraded
+check "does not start it" not active
+inside systemctl enable --quiet stepagent
+check "an agent that cannot start" fail
+check "has failed in the end" within 120 has_failed
+inside cp /root/packaged.toml /etc/stepagent/stepagent.toml
+check "failed and enabled: an upgrade" upgraded
 check "starts it again" active
 check "and it serves" serves
 
