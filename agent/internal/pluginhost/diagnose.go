@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -35,9 +37,9 @@ func (l *launching) diagnose(ctx context.Context, err error) error {
 	case errors.Is(err, unix.ENOEXEC):
 		return notForThisMachine(path)
 	case errors.Is(err, unix.ENOENT) && l.process.pid() == 0:
-		return interpreterMissing(path)
+		return notFound(path, l.process.cmd.Path)
 	case errors.Is(err, unix.EACCES) && l.process.pid() == 0:
-		return fmt.Errorf("%s may not be executed: %w; is its file system mounted noexec?", path, unix.EACCES)
+		return notAllowed(path)
 	case errors.Is(err, unix.ETXTBSY):
 		return fmt.Errorf("%s is being written; write a new file and rename it", path)
 	case l.process.pid() == 0:
@@ -140,29 +142,70 @@ func archName(f *elf.File) string {
 	return f.Machine.String()
 }
 
-// interpreterMissing tells why the kernel finds no file although there is one: it is that
-// which the file names to run it.
-func interpreterMissing(path string) error {
+// notFound tells why the kernel finds no file for a program, which it executes as so.
+func notFound(path, so string) error {
+	_, err := os.Lstat(path)
+	switch {
+	case strings.HasPrefix(so, procSelf) && !isThere(procSelf):
+		return fmt.Errorf("%s cannot be executed, as /proc is not mounted, and the agent starts it as %s; "+
+			"mount it: mount -t proc proc /proc", path, so)
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("there is no file %s any more; install it again", path)
+	}
+	interpreter, isProgram := interpreterOf(path)
+	switch {
+	case isProgram && interpreter != "":
+		return fmt.Errorf("%s needs %s, which is not installed; build it with CGO_ENABLED=0", path, interpreter)
+	case strings.HasSuffix(firstLine(path), "\r"):
+		return fmt.Errorf("%s has lines that end as on Windows, which the kernel takes for a part of the interpreter's name; "+
+			"save it with Unix line endings", path)
+	case interpreter != "":
+		return fmt.Errorf("%s needs %s, which is not installed", path, interpreter)
+	}
+	return fmt.Errorf("%s could not be executed: %w, although the file is there", path, unix.ENOENT)
+}
+
+// notAllowed tells why the kernel does not execute a program that the agent's user may execute.
+func notAllowed(path string) error {
+	interpreter, _ := interpreterOf(path)
+	if filepath.IsAbs(interpreter) {
+		if err := checkExecutable(interpreter); err != nil {
+			return fmt.Errorf("%s needs %s, which cannot be executed: %w", path, interpreter, err)
+		}
+	}
+	if err := checkExecutable(path); filepath.IsAbs(path) && err != nil && !strings.HasPrefix(path, procSelf) {
+		return err
+	}
+	return fmt.Errorf("%s may not be executed: %w; a security module such as AppArmor or SELinux may forbid it",
+		path, unix.EACCES)
+}
+
+// procSelf begins the paths of what the agent executes by its own descriptors; see proc(5).
+const procSelf = "/proc/self/"
+
+func isThere(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// interpreterOf returns what the file names to run it, empty where it names nothing, and whether it is
+// a program, which names a loader, rather than a script.
+func interpreterOf(path string) (interpreter string, isProgram bool) {
 	if f, err := openELF(path); err == nil {
 		defer func() { _ = f.Close() }() // read only
 		for _, p := range f.Progs {
 			if p.Type == elf.PT_INTERP {
 				loader, _ := io.ReadAll(io.LimitReader(p.Open(), 256))
-				return fmt.Errorf("%s needs %s, which is not installed; build it with CGO_ENABLED=0",
-					path, printable([]byte(strings.TrimRight(string(loader), "\x00"))))
+				return printable([]byte(strings.TrimRight(string(loader), "\x00"))), true
 			}
 		}
+		return "", true
 	}
-	line := firstLine(path)
-	if strings.HasSuffix(line, "\r") {
-		return fmt.Errorf("%s has lines that end as on Windows, which the kernel takes for a part of the interpreter's name; "+
-			"save it with Unix line endings", path)
+	line, script := strings.CutPrefix(firstLine(path), "#!")
+	if words := strings.Fields(line); script && len(words) > 0 {
+		return printable([]byte(words[0])), false
 	}
-	interpreter := "an interpreter"
-	if words := strings.Fields(strings.TrimPrefix(line, "#!")); len(words) > 0 {
-		interpreter = printable([]byte(words[0]))
-	}
-	return fmt.Errorf("%s needs %s, which is not installed", path, interpreter)
+	return "", false
 }
 
 // firstLine returns the first line of a script, as far as it can be read.

@@ -5,58 +5,71 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/user"
-	"path/filepath"
-	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/stepagent/stepagent/agent/internal/trustedpath"
 )
 
-// checkExecutable refuses a plugin's file that somebody other than root and the agent's user
-// could put other code into, between this look and the start or later: the file and every
-// directory above it must belong to one of the two, and group and others may not write to
-// them. That is what sshd asks of a user's files (StrictModes in sshd_config(5)). A
-// directory with the sticky bit, such as /tmp, may be written to, as others can neither
-// rename nor remove in it what is not theirs. The file may be no symbolic link; above it
-// links are followed, and both ways are looked at.
+// resolveProgram returns the file that the path of a plugin leads to, with no symbolic link in it:
+// that is what is checked, executed and shown until the next reload, wherever the links lead by then.
+// It refuses a file that somebody other than root and the agent's user could put other code into,
+// between this look and the start or later; see package trustedpath.
+func resolveProgram(path string) (string, error) {
+	real, err := trustedpath.Resolve(path, os.Geteuid())
+	var untrusted *trustedpath.UntrustedError
+	var missing *fs.PathError
+	switch {
+	case errors.As(err, &untrusted):
+		return "", err
+	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR):
+		if errors.As(err, &missing) && isLink(path) {
+			return "", fmt.Errorf("%s is a symbolic link, and there is no file %s; correct the link or install the plugin",
+				path, missing.Path)
+		}
+		return "", fmt.Errorf("there is no file %s; correct the path or install the plugin", path)
+	case err != nil:
+		return "", fmt.Errorf("%w; the agent's user must be able to look at it", err)
+	}
+	return real, checkExecutable(real)
+}
+
+func isLink(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.Mode()&fs.ModeSymlink != 0
+}
+
+// checkExecutable says why the agent's user may not execute what is at a path without links.
 func checkExecutable(path string) error {
 	info, err := os.Lstat(path)
 	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENOTDIR):
-		return fmt.Errorf("there is no file %s; correct the path or install the plugin", path)
 	case err != nil:
-		return fmt.Errorf("%w; the agent's user must be able to look at it", err)
-	case info.Mode()&fs.ModeSymlink != 0:
-		return fmt.Errorf("%s is a symbolic link; name the file itself", path)
+		return err
 	case info.IsDir():
 		return fmt.Errorf("%s is a folder; name the program in it", path)
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("%s is not a file", path)
 	}
-	if err := onlyOurs(path); err != nil {
-		return err
-	}
-	if unix.Faccessat(unix.AT_FDCWD, path, unix.X_OK, unix.AT_EACCESS) != nil {
+	err = unix.Faccessat(unix.AT_FDCWD, path, unix.X_OK, unix.AT_EACCESS)
+	switch {
+	case err == nil:
+		return nil
+	case isNoExec(path):
+		return fmt.Errorf("%s is on a file system that is mounted noexec, from which nothing is executed; "+
+			"install it elsewhere, or mount that one with exec", path)
+	case info.Mode().Perm()&0o111 == 0o111:
+		return fmt.Errorf("%s may not be executed, although its mode allows it: %w; an access control list (getfacl), "+
+			"or a security module such as AppArmor or SELinux, forbids it", path, err)
+	default:
 		return fmt.Errorf("%s is not executable; chmod 755 %s", path, path)
 	}
-	dir := filepath.Dir(path)
-	real, err := filepath.EvalSymlinks(dir)
-	if err != nil {
-		return err
-	}
-	for _, above := range []string{dir, real} {
-		for {
-			if err := onlyOurs(above); err != nil {
-				return err
-			}
-			up := filepath.Dir(above)
-			if up == above {
-				break
-			}
-			above = up
-		}
-	}
-	return nil
+}
+
+// isNoExec reports whether the path is on a file system from which nothing is executed, as NoExecPaths=
+// in systemd.exec(5) makes them too.
+func isNoExec(path string) bool {
+	var st unix.Statfs_t
+	return unix.Statfs(path, &st) == nil && st.Flags&unix.ST_NOEXEC != 0
 }
 
 // openRegular opens a file to read it, with further flags of open(2). What is not a file any more, such as a named pipe that a
@@ -74,29 +87,4 @@ func openRegular(path string, flags int) (*os.File, error) {
 		return nil, errors.Join(err, file.Close())
 	}
 	return file, nil
-}
-
-// onlyOurs checks the owner and the mode of one file or directory.
-func onlyOurs(path string) error {
-	var st unix.Stat_t
-	if err := unix.Stat(path, &st); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	if st.Uid != 0 && int(st.Uid) != os.Geteuid() {
-		return fmt.Errorf("%s belongs to %s, who could put other code there; "+
-			"it must belong to root or to the agent's user", path, userName(st.Uid))
-	}
-	sticky := st.Mode&unix.S_IFMT == unix.S_IFDIR && st.Mode&unix.S_ISVTX != 0
-	if st.Mode&0o022 != 0 && !sticky {
-		return fmt.Errorf("others than the owner can write to %s; chmod go-w %s", path, path)
-	}
-	return nil
-}
-
-func userName(uid uint32) string {
-	id := strconv.FormatUint(uint64(uid), 10)
-	if u, err := user.LookupId(id); err == nil {
-		return u.Username
-	}
-	return "user " + id
 }

@@ -32,7 +32,7 @@ func launch(ctx context.Context, h *Host, members []member, p *program) (*instan
 	defer cancel()
 	first := members[0]
 	if first.Path != "" && p.sealed == nil {
-		if err := checkExecutable(first.Path); err != nil {
+		if err := p.check(first.Path); err != nil {
 			return nil, first.wrong("path", "%v", err)
 		}
 	}
@@ -88,10 +88,11 @@ func load(h *Host, members []member) (*program, error) {
 	if first.Path == "" {
 		return openProgram(h.options.Self, "")
 	}
-	if err := checkExecutable(first.Path); err != nil {
+	path, err := resolveProgram(first.Path)
+	if err != nil {
 		return nil, first.wrong("path", "%v", err)
 	}
-	p, err := openProgram(first.Path, first.Checksum)
+	p, err := openProgram(path, first.Checksum)
 	if err != nil {
 		return nil, first.wrong("checksum", "%v", err)
 	}
@@ -110,12 +111,13 @@ func newLaunching(h *Host, members []member, p *program) *launching {
 }
 
 // command is how the program is executed: the sealed copy by its descriptor, which the
-// plugin, and the interpreter of a script, has as its first after stderr.
+// plugin, and the interpreter of a script, has as its first after stderr. Its name is that of the
+// config: a program of several names goes by the link that it was started through.
 func command(o Options, s Spec, p *program) *exec.Cmd {
 	if s.Path == "" {
 		return &exec.Cmd{Path: p.path, Args: append([]string{o.SelfArgv0}, o.SelfArgs...)}
 	}
-	cmd := &exec.Cmd{Path: p.path, Args: append([]string{p.path}, s.Args...)}
+	cmd := &exec.Cmd{Path: p.path, Args: append([]string{s.Path}, s.Args...)}
 	if p.sealed != nil {
 		cmd.Path, cmd.ExtraFiles = "/proc/self/fd/3", []*os.File{p.sealed}
 	}

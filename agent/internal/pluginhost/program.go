@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -29,7 +30,7 @@ const checksumPrefix = "sha256:"
 // more. Looking at a file and then executing it by its name would leave time to put other
 // bytes there; even the file that is held open may be written into.
 type program struct {
-	path   string   // as the config has it, for people
+	path   string   // with no symbolic link in it
 	sealed *os.File // nil without a checksum
 	sum    string   // of the sealed copy
 	script bool     // the sealed copy is run by an interpreter
@@ -53,6 +54,18 @@ func openProgram(path, checksum string) (*program, error) {
 			"install the program that was meant, or correct the checksum", path, p.sum, checksum)
 	}
 	return p, nil
+}
+
+// check looks at the program again before a further start. Link is the path that the config has.
+func (p *program) check(link string) error {
+	_, err := resolveProgram(p.path)
+	if _, gone := os.Lstat(p.path); errors.Is(gone, fs.ErrNotExist) {
+		if now, linkErr := resolveProgram(link); linkErr == nil {
+			return fmt.Errorf("there is no file %s any more, to which %s led when the config was read; "+
+				"reload, to execute %s", p.path, link, now)
+		}
+	}
+	return err
 }
 
 // seal makes the copy.
@@ -92,6 +105,10 @@ func memfd(name string) (*os.File, error) {
 	fd, err := unix.MemfdCreate(name, flags|unix.MFD_EXEC)
 	if errors.Is(err, unix.EINVAL) { // before Linux 6.3 all of them may be executed
 		fd, err = unix.MemfdCreate(name, flags)
+	}
+	if errors.Is(err, unix.EACCES) {
+		return nil, fmt.Errorf("%w: this machine executes nothing from memory (sysctl vm.memfd_noexec); "+
+			"set that to 1 or less, or take the checksum out", err)
 	}
 	if err != nil {
 		return nil, err

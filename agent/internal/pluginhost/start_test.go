@@ -29,6 +29,8 @@ func TestP06NoPluginIsDiagnosed(t *testing.T) {
 	}{
 		"another architecture": {path: write("arch", otherMachine(t)), want: "is built for s390x, this machine is"},
 		"no program":           {path: write("text", "hello"), want: "is neither a program for"},
+		"no loader":            {path: write("loader", withLoader(t, "/no/such/ld.so")), want: "needs /no/such/ld.so, which is not installed; build it"},
+		"interpreter's mode":   {path: write("mode", "#!"+unexecutable(t)+"\n"), want: "which cannot be executed: "},
 		"no interpreter":       {path: write("script", "#!/no/such/python3 -u\n"), want: "needs /no/such/python3, which is not installed"},
 		"lines of Windows":     {path: write("crlf", "#!/bin/sh\r\nexit\r\n"), want: "has lines that end as on Windows"},
 		"empty":                {path: write("empty", ""), want: "is neither a program for"},
@@ -59,7 +61,11 @@ func TestP06NoPluginIsDiagnosed(t *testing.T) {
 			if len(all) != 1 || all[0].Index != 0 || all[0].Key != "path" {
 				t.Fatalf("got %+v", all)
 			}
-			if got := all[0].Problem; !strings.Contains(got, test.want) || !strings.HasPrefix(got, spec.Path) ||
+			real, err := filepath.EvalSymlinks(spec.Path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := all[0].Problem; !strings.Contains(got, test.want) || !strings.HasPrefix(got, real) ||
 				strings.Contains(got, "\n") {
 				t.Errorf("got  %s\nwant %s", got, test.want)
 			}
@@ -77,6 +83,117 @@ func otherMachine(t *testing.T) string {
 	}
 	binary.LittleEndian.PutUint16(b[18:], 22) // e_machine = EM_S390, see elf(5)
 	return string(b)
+}
+
+// withLoader returns a program for this machine that names a loader, and has nothing else.
+func withLoader(t *testing.T, loader string) string {
+	t.Helper()
+	b, err := os.ReadFile(self(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const header, entry = 64, 56 // bytes of an ELF64 header and of a program header, see elf(5)
+	b = append(b[:header:header], make([]byte, entry)...)
+	put := func(at int, n uint64, bytes int) {
+		for i := range bytes {
+			b[at+i] = byte(n >> (8 * i))
+		}
+	}
+	put(32, header, 8) // e_phoff
+	put(40, 0, 8)      // e_shoff
+	put(56, 1, 2)      // e_phnum
+	put(60, 0, 4)      // e_shnum, e_shstrndx
+	put(header, 3, 4)  // p_type = PT_INTERP
+	put(header+8, header+entry, 8)
+	put(header+32, uint64(len(loader)+1), 8)
+	return string(b) + loader + "\x00"
+}
+
+// unexecutable returns the path of an interpreter that may not be executed.
+func unexecutable(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "python3")
+	if err := os.WriteFile(path, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// A file that may be executed by its mode, and not by how its file system is mounted.
+func TestP06MountedNoExec(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "plugin")
+	if err := unix.Mount("none", dir, "tmpfs", unix.MS_NOEXEC, "mode=755"); err != nil {
+		return // only root can mount
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	writeProgram(t, path, []byte("#!/bin/sh\n"))
+	_, err := resolveProgram(path)
+	if err == nil || !strings.Contains(err.Error(), path+" is on a file system that is mounted noexec") ||
+		strings.Contains(err.Error(), "chmod") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A package manager puts a plugin behind links. It is executed and shown as the file that they lead
+// to, and stays that one until the next reload, which sees where they lead then.
+func TestP06LinkedPlugin(t *testing.T) {
+	h, _ := newTestHost(t, atOnce)
+	dir := t.TempDir()
+	link, alternative := filepath.Join(dir, "plugin"), filepath.Join(dir, "alternative")
+	lead := func(to string) {
+		t.Helper()
+		if err := os.Symlink(to, link+"x"); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(link+"x", link); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(copyOf(t, "one"), alternative); err != nil {
+		t.Fatal(err)
+	}
+	lead(alternative)
+	one, err := filepath.EvalSymlinks(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	two := copyOf(t, "two")
+	spec := Spec{Name: "a", Validator: "crash", Settings: []byte(`{"step":3}`), Path: link, Args: []string{"plugin", "good"}}
+	set := startSet(t, h, spec)
+	if st := set.Status()[0]; st.Path != one || st.Checksum != sumOf(t, one) {
+		t.Errorf("status = %+v, want %s", st, one)
+	}
+	lead(two)
+	within(t, patience, set.Groups()[0], 3) // another process
+	passes(t, set.Groups()[0], 1)
+	if st := set.Status()[0]; st.Path != one || st.Checksum != sumOf(t, one) || st.Restarts == 0 {
+		t.Errorf("status = %+v, want %s still", st, one)
+	}
+	next := startSet(t, h, spec)
+	if st := next.Status()[0]; st.Path != two || st.Checksum != sumOf(t, two) {
+		t.Errorf("status = %+v, want %s", st, two)
+	}
+
+	// With a checksum it is the bytes that count.
+	spec.Checksum = sumOf(t, one)
+	_, err = h.Start(t.Context(), []Spec{spec})
+	if all := specErrors(t, err); len(all) != 1 || all[0].Key != "checksum" || !strings.Contains(all[0].Problem, two) {
+		t.Errorf("got %+v", all)
+	}
+
+	// What was removed by an upgrade is missed by name, and what to do is said.
+	if err := os.Remove(one); err != nil {
+		t.Fatal(err)
+	}
+	within(t, patience, set.Groups()[0], 3)
+	eventually(t, "the loss is told", func() bool {
+		return strings.Contains(set.Status()[0].LastError, "there is no file "+one+" any more, to which "+link+" led")
+	})
 }
 
 // A plugin may do anything with its own file while it starts: the process that runs is used.
@@ -157,7 +274,16 @@ func TestP06Permissions(t *testing.T) {
 		"link": {func(t *testing.T, path string) string {
 			must(t, os.Symlink(path, path+"x"))
 			return path + "x"
-		}, "is a symbolic link"},
+		}, ""},
+		"link to nothing": {func(t *testing.T, path string) string {
+			must(t, os.Symlink("none", path+"x"))
+			return path + "x"
+		}, "/dir/none; correct the link or install the plugin"},
+		"link to what others write": {func(t *testing.T, path string) string {
+			must(t, os.Symlink(path, path+"x"))
+			must(t, os.Chmod(path, 0o757))
+			return path + "x"
+		}, "others than the owner can write to"},
 		"link above": {func(t *testing.T, path string) string {
 			link := filepath.Join(filepath.Dir(filepath.Dir(path)), "link")
 			must(t, os.Symlink(filepath.Dir(path), link))
@@ -197,7 +323,11 @@ func TestP06Permissions(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			err := checkExecutable(test.spoil(t, sound(t)))
+			path := sound(t)
+			got, err := resolveProgram(test.spoil(t, path))
+			if err == nil && got != path {
+				t.Errorf("it leads to %s, want %s", got, path)
+			}
 			switch {
 			case test.want == "" && err != nil:
 				t.Error(err)

@@ -1,0 +1,173 @@
+package trustedpath
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+)
+
+// A tree is a folder with the file dir/file, to be spoilt.
+type tree string
+
+func newTree(t *testing.T) tree {
+	t.Helper()
+	root, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(t, os.Chmod(root, 0o755))
+	must(t, os.Mkdir(filepath.Join(root, "dir"), 0o755))
+	must(t, os.WriteFile(filepath.Join(root, "dir/file"), nil, 0o644))
+	return tree(root)
+}
+
+func (r tree) at(path string) string { return filepath.Join(string(r), path) }
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestResolve(t *testing.T) {
+	t.Parallel()
+	link := func(t *testing.T, target, at string) { t.Helper(); must(t, os.Symlink(target, at)) }
+	between := func(mode fs.FileMode) func(t *testing.T, r tree) string {
+		return func(t *testing.T, r tree) string { // a -> between/b -> dir/file
+			must(t, os.Mkdir(r.at("between"), 0o700))
+			link(t, "../dir/file", r.at("between/b"))
+			link(t, "between/b", r.at("a"))
+			must(t, os.Chmod(r.at("between"), mode))
+			return r.at("a")
+		}
+	}
+	for name, test := range map[string]struct {
+		prepare func(t *testing.T, r tree) string
+		want    string // of the error; empty for none, and the path leads to dir/file
+	}{
+		"the file":        {func(_ *testing.T, r tree) string { return r.at("dir/file") }, ""},
+		"dots":            {func(_ *testing.T, r tree) string { return string(r) + "/dir/.././dir//file" }, ""},
+		"a link":          {func(t *testing.T, r tree) string { link(t, "dir/file", r.at("l")); return r.at("l") }, ""},
+		"an absolute one": {func(t *testing.T, r tree) string { link(t, r.at("dir/file"), r.at("l")); return r.at("l") }, ""},
+		"a linked folder": {func(t *testing.T, r tree) string { link(t, "dir", r.at("l")); return r.at("l/file") }, ""},
+		"up behind a link": {func(t *testing.T, r tree) string {
+			must(t, os.MkdirAll(r.at("x/y"), 0o755))
+			link(t, "x/y", r.at("l"))
+			return string(r) + "/l/../../dir/file" // the parent of x/y, and not of l
+		}, ""},
+		"two links":             {between(0o755), ""},
+		"sticky between links":  {between(0o777 | fs.ModeSticky), ""},
+		"writable between them": {between(0o777), "others than the owner can write to "},
+		"group between them":    {between(0o770), "between; chmod go-w "},
+		"writable file": {func(t *testing.T, r tree) string {
+			must(t, os.Chmod(r.at("dir/file"), 0o666))
+			return r.at("dir/file")
+		}, "dir/file; chmod go-w "},
+		"writable by the group": {func(t *testing.T, r tree) string {
+			must(t, os.Chmod(r.at("dir/file"), 0o664))
+			return r.at("dir/file")
+		}, "dir/file; chmod go-w "},
+		"sticky file": {func(t *testing.T, r tree) string { // which means nothing
+			must(t, os.Chmod(r.at("dir/file"), 0o666|fs.ModeSticky))
+			return r.at("dir/file")
+		}, "dir/file; chmod go-w "},
+		"writable folder": {func(t *testing.T, r tree) string {
+			must(t, os.Chmod(r.at("dir"), 0o777))
+			return r.at("dir/file")
+		}, "dir; chmod go-w "},
+		"far above": {func(t *testing.T, r tree) string {
+			must(t, os.Chmod(string(r), 0o777))
+			return r.at("dir/file")
+		}, "others than the owner can write to "},
+		"missing":  {func(_ *testing.T, r tree) string { return r.at("dir/none") }, "no such file"},
+		"relative": {func(*testing.T, tree) string { return "dir/file" }, "invalid argument"},
+		"a loop":   {func(t *testing.T, r tree) string { link(t, "l", r.at("l")); return r.at("l") }, "too many levels"},
+		"below a file": {func(_ *testing.T, r tree) string {
+			return r.at("dir/file/x")
+		}, "not a directory"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newTree(t)
+			got, err := Resolve(test.prepare(t, r), os.Geteuid())
+			switch {
+			case test.want == "" && (err != nil || got != r.at("dir/file")):
+				t.Errorf("got %s, %v", got, err)
+			case test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)):
+				t.Errorf("got %s, %v; want %s", got, err, test.want)
+			}
+		})
+	}
+}
+
+// TestResolveOwner: a file, a folder and a link of a third user are refused, those of the user and
+// of root are not.
+func TestResolveOwner(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 { // who alone can give files away: here all is its own
+		if _, err := Resolve(newTree(t).at("dir/file"), os.Geteuid()); err != nil {
+			t.Error(err)
+		}
+		return
+	}
+	const someone, other = 54321, 54322
+	for _, path := range []string{"dir/file", "dir", "link"} {
+		r := newTree(t)
+		must(t, os.Symlink("dir/file", r.at("link")))
+		must(t, os.Lchown(r.at(path), someone, -1))
+		if _, err := Resolve(r.at("link"), someone); err != nil {
+			t.Errorf("%s of the user: %v", path, err)
+		}
+		var untrusted *UntrustedError
+		for _, uid := range []int{0, other} {
+			_, err := Resolve(r.at("link"), uid)
+			if !errors.As(err, &untrusted) || untrusted.Path != r.at(path) ||
+				!strings.Contains(err.Error(), "belongs to user 54321") {
+				t.Errorf("%s of another user than %d: %v", path, uid, err)
+			}
+		}
+	}
+}
+
+// TestReadOnly: nobody writes to what is mounted read-only, whatever its mode says.
+func TestReadOnly(t *testing.T) {
+	t.Parallel()
+	r := newTree(t)
+	must(t, os.Chmod(r.at("dir"), 0o777))
+	if _, err := Resolve(r.at("dir/file"), os.Geteuid()); err == nil {
+		t.Fatal("the folder is writable, and that is not seen")
+	}
+	if unix.Mount(r.at("dir"), r.at("dir"), "", unix.MS_BIND, "") != nil {
+		return // only root can mount
+	}
+	t.Cleanup(func() { must(t, unix.Unmount(r.at("dir"), unix.MNT_DETACH)) })
+	must(t, unix.Mount("", r.at("dir"), "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""))
+	if _, err := Resolve(r.at("dir/file"), os.Geteuid()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestFolders(t *testing.T) {
+	t.Parallel()
+	r := newTree(t)
+	must(t, os.Symlink("dir/gone", r.at("link")))
+	got := Folders(r.at("link"))
+	n := len(got)
+	want := []Name{{string(r), "link"}, {string(r), "dir"}, {r.at("dir"), "gone"}}
+	if n <= len(want) {
+		t.Fatalf("got %v", got)
+	}
+	if diff := cmp.Diff(want, got[n-len(want):]); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if got[0].Folder != "/" {
+		t.Errorf("the first is %v", got[0])
+	}
+}
