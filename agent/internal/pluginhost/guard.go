@@ -2,8 +2,6 @@ package pluginhost
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -76,8 +74,8 @@ func cpuTime(work func()) time.Duration {
 // it is found or looking for it has taken strayTime of a processor.
 func (p *process) endOffspring(own offspring) {
 	for spent := time.Duration(0); len(own.alive) > 0; {
-		for _, pid := range own.alive {
-			_ = unix.Kill(pid, unix.SIGKILL) // gone already is as good
+		for _, s := range own.alive {
+			s.kill()
 		}
 		if spent >= strayTime {
 			return
@@ -88,31 +86,19 @@ func (p *process) endOffspring(own offspring) {
 
 // An offspring is a process with everything that it has started, as far as that can be told.
 type offspring struct {
-	alive []int  // without those that have ended and are not reaped
-	tasks uint64 // processes and threads
+	alive []suspect // without those that have ended and are not reaped
+	tasks uint64    // processes and threads
 }
 
-// offspring finds who is in the session of the process, has it among the parents, or has the
-// directory of its socket in the environment: a daemon leaves the session and loses its parent.
+// offspring finds who has its origin in the process, is in its session, has it among the parents, or
+// has the directory of its socket in the environment: a daemon leaves the session and loses its parent.
 func (p *process) offspring() (all offspring) {
-	type kin struct {
-		parent, threads int
-		dead            bool
-	}
-	known, related := map[int]kin{}, map[int]bool{}
+	known, related := map[int]suspect{}, map[int]bool{}
 	own, mark := p.pid(), p.mark()
-	stats, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is sound
-	for _, path := range stats {
-		f := statOf(path)
-		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
-		if len(f) <= statThreads || err != nil {
-			continue
-		}
-		one := kin{dead: f[statState] == "Z"}
-		one.parent, _ = strconv.Atoi(f[statParent])
-		one.threads, _ = strconv.Atoi(f[statThreads])
-		known[pid] = one
-		related[pid] = pid == own || f[statSession] == strconv.Itoa(own) || environHas(filepath.Dir(path), mark)
+	for _, s := range suspects() {
+		known[s.pid] = s
+		related[s.pid] = s.pid == own || s.fields[statSession] == strconv.Itoa(own) ||
+			p.origin != (origin{}) && originOf(s.pid) == p.origin || environHas(s.pid, mark)
 	}
 	for pid, one := range known {
 		up := pid
@@ -127,9 +113,10 @@ func (p *process) offspring() (all offspring) {
 		if !related[up] {
 			continue
 		}
-		all.tasks += uint64(max(one.threads, 0))
+		threads, _ := strconv.ParseUint(one.fields[statThreads], 10, 64) // 0 for what is no number
+		all.tasks += threads
 		if !one.dead {
-			all.alive = append(all.alive, pid)
+			all.alive = append(all.alive, one)
 		}
 	}
 	return all
@@ -155,26 +142,4 @@ func tasks() uint64 {
 		return 0
 	}
 	return uint64(info.Procs)
-}
-
-// Where statOf has what.
-const (
-	statState   = 0
-	statParent  = 1
-	statSession = 3
-	statThreads = 17
-)
-
-// statOf returns the fields of a file such as /proc/1/stat that follow the name, which may
-// hold anything: see proc_pid_stat(5). There are none when the process has just ended.
-func statOf(path string) []string {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil
-	}
-	end := strings.LastIndex(string(b), ") ")
-	if end < 0 {
-		return nil
-	}
-	return strings.Fields(string(b)[end+1:])
 }

@@ -38,8 +38,8 @@ type Options struct {
 	// Logger gets what the plugins print and what becomes of them.
 	Logger *slog.Logger
 	// Adopt makes this process the parent of what plugins leave behind when they end, so that
-	// it can be ended too. It is for a process that has one Host and starts nothing else in a
-	// session of its own.
+	// it can be ended too, and has it reap every child that ends. It is for a process that has one
+	// Host and starts no other processes.
 	Adopt bool
 
 	// StartTimeout bounds a start, from the execution of the file to the end of Configure;
@@ -99,11 +99,11 @@ type Host struct {
 // New prepares the directory for sockets and removes what agents that died left there.
 func New(options Options) (*Host, error) {
 	options = options.withDefaults()
-	sockets, err := openSocketDir(options.SocketDir)
+	sockets, err := openSocketDir(options.SocketDir, options.Logger)
 	if err != nil {
 		return nil, err
 	}
-	return &Host{options: options, sockets: sockets, family: newFamily(options.Adopt)}, nil
+	return &Host{options: options, sockets: sockets, family: newFamily(options.Adopt, sockets.path, options.Logger)}, nil
 }
 
 // Start starts the processes of a set, all at once, and returns when every validator has

@@ -106,6 +106,7 @@ func newLaunching(h *Host, members []member, p *program) *launching {
 	l.path = p.path
 	l.handshake = newHandshake(newLineLog(logger, "stdout", p.lines))
 	l.process = newProcess(command(h.options, first.Spec, p), first.Limits.rlimits(), h.family, l.handshake, l.stderr)
+	l.process.label = first.label()
 	l.process.guarded = first.Limits.Processes
 	return l
 }

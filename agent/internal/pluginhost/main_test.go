@@ -334,8 +334,8 @@ func runAgent(socketDir string, kind []string) {
 	if err == nil {
 		var set *Set
 		spec := Spec{Name: "e", Validator: "echo"}
-		if slices.Contains(kind, "daemon") {
-			spec.Path, spec.Args = os.Args[0], []string{"plugin", "daemon"}
+		if len(kind) > 0 {
+			spec.Path, spec.Args = os.Args[0], append([]string{"plugin"}, kind...)
 		}
 		if set, err = h.Start(context.Background(), []Spec{spec}); err == nil {
 			fmt.Println(set.Status()[0].PID)

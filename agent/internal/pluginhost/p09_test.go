@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -137,7 +138,7 @@ func napping(agent int) (n int) {
 // For another user the kernel does, and the guard has nothing to do.
 func TestP09ForkBombOfRoot(t *testing.T) {
 	p := newProcess(exec.Command("/bin/sh", "-c", "while :; do /bin/sleep "+nap(os.Getpid())+" & done"),
-		nil, newFamily(false), nowhere(t), nowhere(t))
+		nil, newFamily(false, "", slog.New(slog.DiscardHandler)), nowhere(t), nowhere(t))
 	if err := p.start(); err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +161,7 @@ func TestP09ForkBombOfRootThatScatters(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			bomb := exec.Command(self(t), "plugin", kind)
 			bomb.Env = []string{socketDirVariable + "=" + t.TempDir()}
-			p := newProcess(bomb, nil, newFamily(false), nowhere(t), nowhere(t))
+			p := newProcess(bomb, nil, newFamily(false, "", slog.New(slog.DiscardHandler)), nowhere(t), nowhere(t))
 			if err := p.start(); err != nil {
 				t.Fatal(err)
 			}
@@ -206,7 +207,7 @@ func TestP09ForkBombOfRootWhileOthersEnd(t *testing.T) {
 	}
 	word := filepath.Join(t.TempDir(), "go")
 	p := newProcess(exec.Command("/bin/sh", "-c", fmt.Sprintf("while ! [ -e %s ]; do /bin/sleep 0.05; done; for i in $(seq %d); do /bin/sleep %s & done; wait",
-		word, many, nap(os.Getpid()))), nil, newFamily(false), nowhere(t), nowhere(t))
+		word, many, nap(os.Getpid()))), nil, newFamily(false, "", slog.New(slog.DiscardHandler)), nowhere(t), nowhere(t))
 	if err := p.start(); err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package pluginhost
 
 import (
+	"log/slog"
 	"os"
 	"os/exec"
 	"strings"
@@ -62,27 +63,27 @@ func TestP11TheHelperOfAnotherPluginGoesOn(t *testing.T) {
 	}
 }
 
-// What other code of the agent's process starts is none of the host's business.
-func TestStraysAreOfOtherSessions(t *testing.T) {
-	f := newFamily(true)
+// A stray is what comes from a plugin that has ended.
+func TestStraysComeFromPluginsThatHaveEnded(t *testing.T) {
+	f := newFamily(true, "/x/agent3000000000", slog.New(slog.DiscardHandler))
 	defer f.close()
-	ours := newProcess(sleep(), nil, &family{}, nowhere(t), nowhere(t))
-	ours.cmd.SysProcAttr.Setsid, ours.cmd.SysProcAttr.Setpgid = false, true
-	if err := ours.start(); err != nil {
-		t.Fatal(err)
+	elsewhere := &family{agent: 3000000001}
+	var all []*process
+	for _, family := range []*family{{}, elsewhere, f, {agent: f.agent}} {
+		p := newProcess(sleep(), nil, family, nowhere(t), nowhere(t))
+		if family.agent == f.agent && family != f {
+			p.origin.run = 77 // of a plugin that is none of the family's
+		}
+		if err := p.start(); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
 	}
-	known := newProcess(sleep(), nil, f, nowhere(t), nowhere(t))
-	if err := known.start(); err != nil {
-		t.Fatal(err)
+	stray := all[3]
+	if got := f.strays(); len(got) != 1 || got[0].pid != stray.pid() {
+		t.Errorf("strays: %+v, want %d alone", got, stray.pid())
 	}
-	stray := newProcess(sleep(), nil, &family{}, nowhere(t), nowhere(t))
-	if err := stray.start(); err != nil {
-		t.Fatal(err)
-	}
-	if got := f.strays(); len(got) != 1 || got[0] != stray.pid() {
-		t.Errorf("strays: %v, want %d alone, not %d and %d", got, stray.pid(), ours.pid(), known.pid())
-	}
-	for _, p := range []*process{ours, stray, known} {
+	for _, p := range all {
 		p.kill()
 		<-p.drained
 		if how := p.ending(); !strings.Contains(how, unix.SIGKILL.String()) {

@@ -275,6 +275,13 @@ func misbehave(kind string) {
 			panic(err)
 		}
 		serveBundled()
+	case "hidden-daemon":
+		// Out of the session, of the reach of its parents, and without an environment.
+		child := exec.Command("/usr/bin/setsid", "/usr/bin/env", "-i", "/bin/sh", "-c", "/bin/sleep "+nap(os.Getppid())+" & exit 0")
+		if err := child.Run(); err != nil {
+			panic(err)
+		}
+		serveBundled()
 	case "scatters", "scatters-orphans":
 		for range 2 * bombProcesses {
 			child := exec.Command("/bin/sleep", nap(os.Getppid()))

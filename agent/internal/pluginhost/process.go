@@ -30,9 +30,11 @@ var errCondemned = errors.New("stopped before it was started")
 // with the agent, however the agent ends.
 type process struct {
 	cmd    *exec.Cmd
+	label  string  // of its plugin, for the log
 	output [2]sink // for stdout and stderr
 	limits []rlimit
 	family *family
+	origin origin // of all that it starts
 	// guarded is how many processes and threads it may have where the kernel does not see to
 	// that; 0 for any number.
 	guarded uint64
@@ -61,7 +63,7 @@ func newProcess(cmd *exec.Cmd, limits []rlimit, f *family, stdout, stderr sink) 
 		Ptrace: mayHold(),
 	}
 	return &process{
-		cmd: cmd, output: [2]sink{stdout, stderr}, limits: limits, family: f,
+		cmd: cmd, output: [2]sink{stdout, stderr}, limits: limits, family: f, origin: f.nextOrigin(),
 		exited: make(chan struct{}), drained: make(chan struct{}),
 	}
 }
@@ -155,6 +157,7 @@ func (p *process) bear() error {
 	pid := p.cmd.Process.Pid
 	bind := func() error {
 		preferForOOM(pid)
+		p.origin.mark(pid)
 		return limit(pid, p.limits)
 	}
 	if p.cmd.SysProcAttr.Ptrace {
@@ -200,7 +203,7 @@ func (p *process) wait(r *reading) {
 	swept := make(chan struct{})
 	p.family.sweep(func() {
 		defer close(swept)
-		p.family.endStrays()
+		p.family.endStrays(p)
 	})
 	<-swept
 

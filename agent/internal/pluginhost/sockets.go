@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -33,7 +36,7 @@ type socketDir struct {
 	lock *os.File
 }
 
-func openSocketDir(shared string) (*socketDir, error) {
+func openSocketDir(shared string, log *slog.Logger) (*socketDir, error) {
 	if err := checkSharedDir(shared); err != nil {
 		return nil, err
 	}
@@ -44,10 +47,10 @@ func openSocketDir(shared string) (*socketDir, error) {
 		return nil, fmt.Errorf("plugin sockets: %w", err)
 	}
 	defer func() { _ = turn.Close() }() // drops the lock; nothing was written
-	if err := sweep(shared); err != nil {
+	if err := sweep(shared, log); err != nil {
 		return nil, fmt.Errorf("plugin sockets: %w", err)
 	}
-	path, err := os.MkdirTemp(shared, agentPrefix)
+	path, err := makeAgentDir(shared)
 	if err != nil {
 		return nil, fmt.Errorf("plugin sockets: %w", err)
 	}
@@ -56,6 +59,18 @@ func openSocketDir(shared string) (*socketDir, error) {
 		return nil, errors.Join(fmt.Errorf("plugin sockets: %w", err), os.Remove(path))
 	}
 	return &socketDir{shared: shared, path: path, lock: lock}, nil
+}
+
+// makeAgentDir makes a directory with a number in its name that no other agent has, and that plugins
+// can be marked with, see origin.
+func makeAgentDir(shared string) (string, error) {
+	for {
+		n := minAgentNumber + rand.Uint64N(maxAgentNumber-minAgentNumber+1)
+		path := filepath.Join(shared, agentPrefix+strconv.FormatUint(n, 10))
+		if err := os.Mkdir(path, 0o700); !errors.Is(err, fs.ErrExist) {
+			return path, err
+		}
+	}
 }
 
 // mend makes the directory again where somebody has removed it, has put something else into its
@@ -134,7 +149,7 @@ func checkSharedDir(path string) error {
 }
 
 // sweep removes the directories of agents that are dead.
-func sweep(shared string) error {
+func sweep(shared string, log *slog.Logger) error {
 	entries, err := os.ReadDir(shared)
 	if err != nil {
 		return err
@@ -151,7 +166,7 @@ func sweep(shared string) error {
 		if err != nil {
 			return err
 		}
-		endOrphans(path)
+		endOrphans(path, log)
 		_ = removeTree(path, removeTime) // what a plugin has made unremovable keeps no agent from starting
 		if err := lock.Close(); err != nil {
 			return err
