@@ -97,6 +97,7 @@ func ask(cmd *cobra.Command, question func(context.Context, string) (daemon.Stat
 // the one, and on a reload it will say itself, and in its log, what is wrong.
 func socketOf(cmd *cobra.Command) (string, error) {
 	from := sources(cmd)
+	from.AnyOwner = true // all that is executed of it is a question to the agent
 	c, err := config.Load(from)
 	if err == nil {
 		return daemon.AdminSocket(c, daemon.RuntimeDir(), c.Port), nil

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -58,6 +59,10 @@ func serve(ctx context.Context, from config.Sources, stderr io.Writer) error {
 	log, err := logging.New(lines, logging.Options{Format: c.Log.Format, Level: level})
 	if err != nil {
 		return err
+	}
+	if names := c.Injected(); len(names) > 0 {
+		log.Info("passed over variables that Kubernetes or Docker made for a service of this name; "+
+			"enableServiceLinks: false keeps them away", slog.String("variables", strings.Join(names, ", ")))
 	}
 	eventloop.LimitProcessors()
 	service, err := systemd.New(log)

@@ -87,11 +87,11 @@ func (s ClientSources) fromFile(found map[string]ClientSetting) (problems Proble
 	if s.File == "" {
 		return nil
 	}
-	read, err := parserFor(s.File)
+	read, err := parserFor(s.File, "")
 	if err != nil {
 		return Problems{{Place: Place{File: s.File}, Message: err.Error()}}
 	}
-	data, err := readFile(s.File)
+	data, err := readFile(s.File, false)
 	if err != nil {
 		return Problems{{Place: Place{File: s.File}, Message: err.Error()}}
 	}

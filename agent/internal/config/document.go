@@ -39,9 +39,16 @@ const maxDepth = 32
 // with other Problems it is there, so that the rest can be looked at too.
 type parser func(data []byte) (*node, Problems)
 
-// parserFor picks the format by the extension of the file.
-func parserFor(file string) (parser, error) {
-	switch ext := filepath.Ext(file); strings.ToLower(ext) {
+// Formats are the names of the formats that a config may have.
+func Formats() []string { return []string{"toml", "yaml"} }
+
+// parserFor picks the format by its name or, where that is empty, by the extension of the file.
+func parserFor(file, format string) (parser, error) {
+	ext := filepath.Ext(file)
+	if format != "" {
+		ext = "." + format
+	}
+	switch strings.ToLower(ext) {
 	case ".toml":
 		return parseTOML, nil
 	case ".yaml", ".yml":
@@ -54,18 +61,19 @@ func parserFor(file string) (parser, error) {
 	}
 }
 
-// parse returns the tree of a file, which is a table with at least one key. Problems have
+// parse returns the tree of a file, which is a table; with no keys where the file has comments only.
+// A file with nothing in it is refused: it is what a write leaves that has not got far. Problems have
 // no File yet.
 func parse(data []byte, read parser) (*node, Problems) {
-	root, problems := parseText(data, read)
-	if root != nil && len(problems) == 0 && len(root.value.(table)) == 0 {
-		return nil, Problems{{Message: "the file has no keys; write what is to differ from the defaults, " +
-			"or start the agent without a file"}}
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // some editors put a byte order mark there
+	if len(bytes.TrimSpace(data)) == 0 {
+		return nil, Problems{{Message: "the file is empty, as a write leaves it that was cut off; " +
+			"write a comment for the defaults, such as # defaults, or start the agent without a file"}}
 	}
-	return root, problems
+	return parseText(data, read)
 }
 
-// parseText is parse of a file that may have no keys.
+// parseText is parse of a file that may be empty.
 func parseText(data []byte, read parser) (*node, Problems) {
 	data = bytes.TrimPrefix(data, []byte("\ufeff")) // some editors put a byte order mark there
 	if offset, what := badText(data); what != "" {

@@ -21,14 +21,14 @@ func fuzz(f *testing.F, read parser, extension string) {
 		}
 	}
 	for _, file := range []string{"testdata/first", "../../../configs/stepagent"} {
-		data, err := readFile(file + extension)
+		data, err := readFile(file+extension, false)
 		if err != nil {
 			f.Fatal(err)
 		}
 		f.Add(data)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		loadAny(t, &content{"fuzz" + extension, data, read, "/folder"})
+		loadAny(t, &content{file: "fuzz" + extension, data: data, read: read, folder: "/folder"})
 	})
 }
 
@@ -76,7 +76,8 @@ func FuzzLoadSnippet(f *testing.F) {
 	f.Add([]byte("validators = 1\nlog = 2\n"), []byte(snippet))
 	f.Add([]byte(""), []byte("validators: []"))
 	f.Fuzz(func(t *testing.T, file, snippet []byte) {
-		toml, yaml := &content{"stepagent.toml", file, parseTOML, "/folder"}, &content{"conf.d/x.yaml", snippet, parseYAML, "/folder/conf.d"}
+		toml, yaml := &content{file: "stepagent.toml", data: file, read: parseTOML, folder: "/folder"},
+			&content{file: "conf.d/x.yaml", data: snippet, read: parseYAML, folder: "/folder/conf.d"}
 		loadAny(t, toml, yaml)
 		loadAny(t, yaml, toml)
 	})

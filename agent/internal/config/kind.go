@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,6 +29,10 @@ func (k integer) fromFile(value any) (any, error) {
 	switch v := value.(type) {
 	case int64:
 		return k.inRange(v)
+	case float64:
+		if n, ok := whole(v); ok {
+			return nil, notAsWhole(n)
+		}
 	case string:
 		if _, err := k.fromText(v); err == nil {
 			return nil, fmt.Errorf("want a whole number, got the string %s; write it without quotes", show(v))
@@ -57,6 +62,17 @@ func (k integer) inRange(n int64) (any, error) {
 		return nil, fmt.Errorf("%d is out of range; write a number from %d to %d", n, k.min, k.max)
 	}
 	return int(n), nil
+}
+
+// whole returns the whole number that a value with a fraction or an exponent amounts to, if it does.
+func whole(v float64) (int64, bool) {
+	const exact = 1 << 53 // up to which a float64 has every whole number
+	return int64(v), v == math.Trunc(v) && math.Abs(v) <= exact
+}
+
+// notAsWhole refuses a number such as 8080.0 or 1e4, which in both formats need not be whole.
+func notAsWhole(n int64) error {
+	return fmt.Errorf("want a whole number, got one with a fraction or an exponent; write %d", n)
 }
 
 // A duration is a length of time from min to max, written with its unit.

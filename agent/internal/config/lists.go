@@ -16,10 +16,14 @@ func (d *decoder) errorCodeTable(n *node, path string) {
 	d.errorCodes = map[protocol.Reason]int{}
 	for key, n := range t.entries() {
 		code, ok := n.value.(int64)
+		float, _ := n.value.(float64)
+		rounded, isWhole := whole(float)
 		name := join(path, key)
 		switch {
 		case !slices.Contains(protocol.Sent(), protocol.Reason(key)):
 			d.problem(n, name, "%s", unknownReason(key))
+		case !ok && float != 0 && isWhole:
+			d.problem(n, name, "%v", notAsWhole(rounded))
 		case !ok:
 			d.problem(n, name, "want a whole number, got %s", describe(n.value))
 		case wrongCode(code) != "":

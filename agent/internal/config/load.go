@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"io"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -13,12 +14,21 @@ import (
 
 // Sources are the places that a config is read from. What comes later in the struct wins.
 type Sources struct {
-	// File is the path of a .toml, .yaml or .yml file; empty for none. The files of its
-	// SnippetDir are laid over it.
+	// File is the path of a .toml, .yaml or .yml file, StandardInput for what Input has; empty for
+	// none. The files of its SnippetDir are laid over it.
 	File string
+	// Format is that of the file, one of Formats, where its name does not tell it. With it the
+	// file may be a pipe.
+	Format string
+	// Input is read when File is StandardInput.
+	Input io.Reader
+	// AnyOwner has a file taken that others than root and the agent's user could change. It is for
+	// commands that execute nothing of it.
+	AnyOwner bool
 	// Environ is the environment in the form of os.Environ. Of it the variables count that
 	// begin with STEPAGENT_: one for each scalar key, and STEPAGENT_TIMEOUT, in seconds, for
-	// settings.seconds of the validator min_timeout. An empty one counts as not set.
+	// settings.seconds of the validator min_timeout. An empty one counts as not set, and so do
+	// those that Kubernetes makes for a service of that name.
 	Environ []string
 	// Set is what flags have set, by key: "port", "log.level", or "timeout" as above. The
 	// flag of a key has its name, with - for . and _.
@@ -43,9 +53,9 @@ func Load(s Sources) (*Loaded, error) {
 	if s.File == "" {
 		return load(s, nil, nil)
 	}
-	contents, problems := openAll(s.File)
-	if len(contents) == 0 || contents[0].file != s.File {
-		return nil, problems // without the file its snippets say little
+	contents, problems := openAll(s)
+	if contents == nil {
+		return nil, problems
 	}
 	return load(s, contents, problems)
 }
@@ -73,6 +83,7 @@ func load(s Sources, contents []*content, problems Problems) (*Loaded, error) {
 		l.takeLists(d)
 	}
 	environ, flags := fromEnviron(s.Environ), fromFlags(s.Set)
+	l.injected = environ.injected
 	if err := l.mergeScalars(fromFile, environ.scalars, flags.scalars); err != nil {
 		return nil, fmt.Errorf("merge the config: %w", err)
 	}
@@ -130,6 +141,7 @@ func (l *Loaded) lay(root *node, c *content) {
 		return
 	}
 	root.writtenIn(c)
+	c.keyless = len(root.value.(table)) == 0
 	if l.root == nil {
 		l.root = root
 		return

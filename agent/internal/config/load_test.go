@@ -37,6 +37,102 @@ func TestNothingSaidIsDefault(t *testing.T) {
 	}
 }
 
+// TestCommentsAlone: a file with comments and no keys means the defaults.
+func TestCommentsAlone(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{
+		"comments.toml": "# port = 8080\n", "comments.yaml": "# port: 8080", "marker.yaml": "---\n", "null.yaml": "~",
+		"flow.yaml": "{}", "bom.toml": "\ufeff#\r\n",
+	} {
+		l := load(t, config.Sources{File: write(t, name, text)})
+		if diff := cmp.Diff(config.Default(), l.Config); diff != "" {
+			t.Errorf("%s differs from the default (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// TestEmptied: at a reload, comments alone do not stand for a config with keys.
+func TestEmptied(t *testing.T) {
+	t.Parallel()
+	keys, comments := write(t, "keys.toml", "port = 8080\n"), write(t, "comments.toml", "# none\n")
+	with, without := load(t, config.Sources{File: keys}), load(t, config.Sources{File: comments})
+	none := load(t, config.Sources{})
+	for i, test := range []struct {
+		old, next *config.Loaded
+		sound     bool
+	}{{with, without, false}, {with, with, true}, {without, with, true}, {without, without, true}, {none, none, true}} {
+		err := config.Emptied(test.old, test.next)
+		if (err == nil) != test.sound || err != nil && !strings.HasPrefix(err.Error(), comments+": has comments only") {
+			t.Errorf("%d: %v", i, err)
+		}
+	}
+}
+
+// TestInjectedVariables: what Kubernetes and Docker make for a service called stepagent, or
+// stepagent-admin, is no mistake of anybody. What only looks alike is.
+func TestInjectedVariables(t *testing.T) {
+	t.Parallel()
+	injected := []string{"STEPAGENT_PORT=tcp://10.96.0.7:7000", "STEPAGENT_SERVICE_HOST=10.96.0.7",
+		"STEPAGENT_SERVICE_PORT=7000", "STEPAGENT_SERVICE_PORT_STEPS=7000", "STEPAGENT_PORT_7000_TCP=tcp://10.96.0.7:7000",
+		"STEPAGENT_PORT_7000_TCP_PROTO=tcp", "STEPAGENT_PORT_7000_TCP_PORT=7000", "STEPAGENT_PORT_7000_TCP_ADDR=10.96.0.7",
+		"STEPAGENT_ADMIN_PORT=udp://10.96.0.8:1", "STEPAGENT_ADMIN_SERVICE_HOST=10.96.0.8", "STEPAGENT_ADMIN_PORT_1_UDP_ADDR=10.96.0.8",
+		"STEPAGENT_NAME=/client/stepagent", "STEPAGENT_ENV_PATH=/bin"}
+	l := load(t, config.Sources{Environ: injected})
+	if diff := cmp.Diff(config.Default(), l.Config); diff != "" || len(l.Injected()) != len(injected) {
+		t.Errorf("%d variables were passed over, want %d; the config (-want +got):\n%s", len(l.Injected()), len(injected), diff)
+	}
+	got := refused(t, config.Sources{Environ: []string{"STEPAGENT_PORT=http://x", "STEPAGENT_SERVICE_HOSTS=1", "STEPAGENT_PORT_TCP=1",
+		"STEPAGENT_NAME=bench", "STEPAGENT_SESSION_STEPS=tcp://10.96.0.7:1"}})
+	if len(got) != 5 {
+		t.Errorf("got %q", got)
+	}
+}
+
+// TestFormat: a format that is stated counts more than the name, and standard input needs one.
+func TestFormat(t *testing.T) {
+	t.Parallel()
+	file := write(t, "stepagent.toml.new", "port: 7\n")
+	if l := load(t, config.Sources{File: file, Format: "yaml"}); l.Port != 7 || l.File() != file {
+		t.Errorf("port %d of %s", l.Port, l.File())
+	}
+	in := config.Sources{File: config.StandardInput, Format: "toml", Input: strings.NewReader("[[validators]]\nname = \"x\"\npath = \"x\"\n")}
+	wd, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := load(t, in)
+	if got := l.Validators[0].Path; got != filepath.Join(wd, "x") {
+		t.Errorf("the path is %s", got)
+	}
+	if got := l.Place("validators[0].name").String(); got != "standard input:2:1" {
+		t.Errorf("the place is %s", got)
+	}
+	for want, s := range map[string]config.Sources{
+		"standard input: is read by check-config alone; name a file": {File: config.StandardInput},
+		"standard input: has no extension":                           {File: config.StandardInput, Input: strings.NewReader("")},
+		"standard input: is larger than 131072 bytes": {File: config.StandardInput, Format: "toml",
+			Input: strings.NewReader(strings.Repeat("#", config.MaxFileBytes+1))},
+		"standard input: the file is empty": {File: config.StandardInput, Format: "toml", Input: strings.NewReader("")},
+	} {
+		if got := refused(t, s); !strings.HasPrefix(got[0], want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// TestAbsolute: the file is shown by its absolute path, wherever the agent was started.
+func TestAbsolute(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	if err := os.WriteFile("x.toml", []byte("port = 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l := load(t, config.Sources{File: "./x.toml"})
+	if want := filepath.Join(dir, "x.toml"); l.File() != want || l.Place("port").File != want {
+		t.Errorf("got %s and %v, want %s", l.File(), l.Place("port"), want)
+	}
+}
+
 // TestOrder sets one more source at a time: each wins over those before it, and takes
 // nothing else from them.
 func TestOrder(t *testing.T) {

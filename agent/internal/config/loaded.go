@@ -9,12 +9,13 @@ import (
 // goroutines at once.
 type Loaded struct {
 	Config
-	files   []*content
-	root    *node             // of all files together; nil without one
-	sources map[string]string // the variable or flag of each key that one has set
+	files    []*content
+	root     *node             // of all files together; nil without one
+	sources  map[string]string // the variable or flag of each key that one has set
+	injected []string          // variables that were passed over
 }
 
-// File returns the path of the file, as it was named to Load; empty without one.
+// File returns the absolute path of the file; empty without one.
 func (l *Loaded) File() string {
 	if len(l.files) == 0 {
 		return ""
@@ -22,7 +23,7 @@ func (l *Loaded) File() string {
 	return l.files[0].file
 }
 
-// Files returns the paths of all files that were read: File and its snippets, in the order in
+// Files returns the absolute paths of all files that were read: File and its snippets, in the order in
 // which they count.
 func (l *Loaded) Files() []string {
 	var files []string
@@ -31,6 +32,13 @@ func (l *Loaded) Files() []string {
 	}
 	return files
 }
+
+// Injected returns the variables that begin with STEPAGENT_ and were passed over, as Kubernetes or
+// Docker made them.
+func (l *Loaded) Injected() []string { return l.injected }
+
+// isKeyless reports whether the file, without its snippets, has comments only.
+func (l *Loaded) isKeyless() bool { return len(l.files) > 0 && l.files[0].keyless }
 
 // Place returns where the key was written, such as "validators[1].settings.seconds", or
 // else the nearest table around it. It is the zero Place for a default.
@@ -96,6 +104,17 @@ func (l *Loaded) judge(problems Problems) Problems {
 				`add one with name = "min_timeout", or leave this out`})
 	}
 	return problems
+}
+
+// Emptied returns what is wrong with a reload from old to next where next's file has comments only and
+// old's had keys; nil when nothing is. A file that is cut off within its first comment looks the same
+// as one that is meant for the defaults, and at a reload there is a config to lose.
+func Emptied(old, next *Loaded) error {
+	if !next.isKeyless() || old.isKeyless() || old.root == nil {
+		return nil
+	}
+	return Problems{{Place: Place{File: next.File()}, Message: "has comments only, and the config in force has keys: " +
+		"all of them would get their defaults; restart the agent if that is meant, or write one key, such as the port"}}
 }
 
 // NotReloadable returns the keys in which the configs differ and which cannot change while

@@ -28,6 +28,8 @@ type overlay struct {
 	// sources has the variable or the flag of each key.
 	sources  map[string]string
 	problems Problems
+	// injected are variables that were passed over.
+	injected []string
 }
 
 func newOverlay() *overlay {
@@ -79,6 +81,8 @@ func fromEnviron(environ []string) *overlay {
 	for _, name := range slices.Sorted(maps.Keys(texts)) {
 		key, known := byVariable[name]
 		switch {
+		case injected(name, texts[name]):
+			o.injected = append(o.injected, name)
 		case known && texts[name] != "":
 			o.set(name, key, texts[name])
 		case known: // empty

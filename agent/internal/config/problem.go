@@ -12,7 +12,7 @@ import (
 // A Place is where a value of the config was written. The zero value is no place: a value
 // that nobody wrote, a default.
 type Place struct {
-	// File is the config file, as it was named to Load.
+	// File is the absolute path of the config file, or "standard input".
 	File string
 	// Line and Column count from 1; Column counts characters. They are 0 where the place
 	// within the file is not known.

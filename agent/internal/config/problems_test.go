@@ -76,10 +76,9 @@ func TestProblemsOfBytes(t *testing.T) {
 	deep := strings.Repeat("[", 40) + strings.Repeat("]", 40)
 	settings := "[[validators]]\nname = \"sequence\"\nsettings.x = "
 	for name, test := range map[string]struct{ text, want string }{
-		"empty.toml":   {"", "empty.toml: the file has no keys; write what is to differ from the defaults, or start the agent without a file"},
-		"empty.yml":    {"", "empty.yml: the file has no keys; write what is to differ from the defaults, or start the agent without a file"},
-		"null.yaml":    {"~", "null.yaml: the file has no keys; write what is to differ from the defaults, or start the agent without a file"},
-		"flow.yaml":    {"{}", "flow.yaml: the file has no keys; write what is to differ from the defaults, or start the agent without a file"},
+		"empty.toml":   {"", "empty.toml: the file is empty, as a write leaves it that was cut off; write a comment for the defaults, such as # defaults, or start the agent without a file"},
+		"empty.yml":    {"", "empty.yml: the file is empty, as a write leaves it that was cut off; write a comment for the defaults, such as # defaults, or start the agent without a file"},
+		"spaces.yml":   {"\ufeff \n\t", "spaces.yml: the file is empty, as a write leaves it that was cut off; write a comment for the defaults, such as # defaults, or start the agent without a file"},
 		"latin1.toml":  {"host = \"b\xfcro\"", "latin1.toml:1:10: byte 0xFC is not UTF-8; save the file as UTF-8"},
 		"utf16.yaml":   {"\xff\xfeh\x00", "utf16.yaml:1:1: byte 0xFF is not UTF-8; save the file as UTF-8"},
 		"escape.toml":  {"port = 1\nhost = \"ü\x1b[31m\"", `escape.toml:2:10: control character U+001B; take it out, or write it as \u001B in a string in double quotes`},
@@ -118,6 +117,37 @@ func manyValidators(n int) string {
 		fmt.Fprintf(&b, "[[validators]]\nname = \"sequence\"\nas = \"sequence-%d\"\n", i)
 	}
 	return b.String()
+}
+
+// TestOthersMayWrite: what others could write is not taken, unless nothing of it is executed.
+func TestOthersMayWrite(t *testing.T) {
+	t.Parallel()
+	for name, spoil := range map[string]func(file string) error{
+		"the file":       func(file string) error { return os.Chmod(file, 0o666) },
+		"the file group": func(file string) error { return os.Chmod(file, 0o660) },
+		"the folder":     func(file string) error { return os.Chmod(filepath.Dir(file), 0o777) },
+		"behind a link": func(file string) error {
+			other := filepath.Join(filepath.Dir(filepath.Dir(file)), "open")
+			return errors.Join(os.Mkdir(other, 0o700), os.Rename(file, filepath.Join(other, "x.toml")),
+				os.Symlink(filepath.Join(other, "x.toml"), file), os.Chmod(other, 0o777))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			file := write(t, "x.toml", "port = 1\n")
+			if err := spoil(file); err != nil {
+				t.Fatal(err)
+			}
+			got := refused(t, config.Sources{File: file})
+			if len(got) != 1 || !strings.HasPrefix(got[0],
+				"x.toml: is not taken, as the agent executes what it names: others than the owner can write to ") {
+				t.Errorf("got %q", got)
+			}
+			if _, err := config.Load(config.Sources{File: file, AnyOwner: true}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }
 
 func TestFilesThatCannotBeRead(t *testing.T) {

@@ -71,6 +71,9 @@ func (a *Agent) tryReload(ctx context.Context) error {
 	if err := unchangeable(a.current(), next); err != nil {
 		return err
 	}
+	if err := config.Emptied(a.current(), next); err != nil {
+		return err
+	}
 	record, err := a.nextRecord(next)
 	if err != nil {
 		return err
