@@ -2,11 +2,13 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -17,15 +19,25 @@ import (
 )
 
 func newCheckConfig() *cobra.Command {
+	var o struct{ format, user, unit string }
 	cmd := &cobra.Command{
-		Use:   "check-config [FILE]",
+		Use:   "check-config [FILE|-]",
 		Short: "say what is wrong with a config, if anything",
 		Long: `check-config reads the config as serve would, with its snippets. When anything is wrong with it, it says all of
 that, each with file, line and key, and ends with 1. Otherwise it starts each validator once,
 and says the same of their settings.
 
+Root checks as the user of the service stepagent, where there is one, as root can read and execute
+what that user cannot, and names what the service does not see (ProtectHome=, PrivateTmp=, ...). The
+file that the service reads must be one that its user can read. What cannot be checked is said.
+
+With - it reads standard input, and with --format a file of any name, also a pipe. Relative paths in
+what comes by standard input are relative to the working directory.
+
 ` + precedence,
-		Example: `  stepagent check-config /etc/stepagent/stepagent.toml`,
+		Example: `  stepagent check-config /etc/stepagent/stepagent.toml
+  sudo stepagent check-config --user bench bench.toml
+  generate | stepagent check-config - --format yaml`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usageError{fmt.Errorf("check-config takes one file, got %d", len(args))}
@@ -37,21 +49,69 @@ and says the same of their settings.
 			if len(args) == 1 {
 				from.File = args[0]
 			}
-			return checkConfig(cmd, from)
+			from.Format, from.Input = o.format, cmd.InOrStdin()
+			if err := checkFormat(from); err != nil {
+				return usageError{err}
+			}
+			ctx, release := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			defer release() // after the folder for sockets is removed
+			k, err := newChecker(ctx, o.user, o.unit)
+			if err != nil {
+				return err
+			}
+			return checkConfig(ctx, cmd, from, k)
 		},
 	}
 	addSettings(cmd)
 	addInstance(cmd)
+	cmd.Flags().StringVar(&o.format, "format", "", "the `FORMAT` of the file, toml or yaml (default: by its extension)")
+	cmd.Flags().StringVar(&o.user, "user", "", "check as this `USER` (default: that of the service, for root)")
+	cmd.Flags().StringVar(&o.unit, "unit", defaultUnit, "the service `UNIT` whose user root checks as")
 	return cmd
 }
 
-func checkConfig(cmd *cobra.Command, from config.Sources) error {
-	c, err := config.Load(from)
+// checkFormat says what is wrong with how the format is stated.
+func checkFormat(from config.Sources) error {
+	formats := strings.Join(config.Formats(), " or ")
+	switch {
+	case from.Format != "" && !slices.Contains(config.Formats(), from.Format):
+		return fmt.Errorf("--format %q: want %s", from.Format, formats)
+	case from.File == config.StandardInput && from.Format == "":
+		return fmt.Errorf("state the format of standard input with --format, %s", formats)
+	case from.Format == "" && from.File != "" && !config.HasFormat(from.File):
+		return fmt.Errorf("the name %q does not tell the format; state it with --format, %s", from.File, formats)
+	}
+	return nil
+}
+
+// loadAs reads the config and becomes the user as whom it is checked: before the file is read where
+// the user must be able to.
+func loadAs(from config.Sources, k *checker) (c *config.Loaded, err error) {
+	own := k.isOwn(from.File)
+	if !own {
+		if c, err = config.Load(from); err != nil {
+			return nil, err
+		}
+	}
+	if err := k.become(); err != nil {
+		return nil, err
+	}
+	if own {
+		if c, err = config.Load(from); err != nil {
+			return nil, k.explain(err)
+		}
+	}
+	return c, k.hidden(c)
+}
+
+func checkConfig(ctx context.Context, cmd *cobra.Command, from config.Sources, k *checker) error {
+	if k.note != "" {
+		_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "stepagent: %s\n", k.note)
+	}
+	c, err := loadAs(from, k)
 	if err != nil {
 		return err
 	}
-	ctx, release := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
-	defer release() // after the folder is removed
 	// A folder of its own: the agent may be running.
 	dir, err := daemon.TempRuntimeDir()
 	if err != nil {
@@ -65,9 +125,9 @@ func checkConfig(cmd *cobra.Command, from config.Sources) error {
 		return errInterrupted
 	}
 	if err != nil {
-		return err
+		return k.explain(err)
 	}
 	name := cmp.Or(strings.Join(c.Files(), ", "), "the defaults")
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: sound, and its %d validators serve\n", name, len(c.Validators))
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: sound, and its %d validators serve%s\n", name, len(c.Validators), k.as())
 	return err
 }

@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 //	send FILE        sends the file to $PORT on one connection; the replies are stdout
 //	exits CODE CMD   like exec, for a command that must exit with CODE
 //
-// $PLUGIN is a program with the validators stuck and sequence.
+// $PLUGIN is a program with the validators stuck and sequence; the condition [root] holds for root.
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob("../../../testdata/script/stepagent_*.txtar")
 	if err != nil || len(files) == 0 {
@@ -57,6 +57,12 @@ func TestScripts(t *testing.T) {
 			env.Setenv("RUNTIME_DIRECTORY", dir)
 			env.Setenv("PLUGIN", plugin)
 			return nil
+		},
+		Condition: func(condition string) (bool, error) {
+			if condition != "root" {
+				return false, fmt.Errorf("there is no condition %q", condition)
+			}
+			return os.Geteuid() == 0, nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"freeport": cmdFreePort, "await": cmdAwait, "taken": cmdTaken, "send": cmdSend, "exits": cmdExits,

@@ -42,6 +42,12 @@ type parser func(data []byte) (*node, Problems)
 // Formats are the names of the formats that a config may have.
 func Formats() []string { return []string{"toml", "yaml"} }
 
+// HasFormat reports whether the name of a file tells its format.
+func HasFormat(file string) bool {
+	_, err := parserFor(file, "")
+	return err == nil
+}
+
 // parserFor picks the format by its name or, where that is empty, by the extension of the file.
 func parserFor(file, format string) (parser, error) {
 	ext := filepath.Ext(file)

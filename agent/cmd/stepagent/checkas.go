@@ -1,0 +1,220 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/stepagent/stepagent/agent/internal/config"
+	"github.com/stepagent/stepagent/agent/internal/systemd"
+)
+
+// defaultUnit is the service that the packages install.
+const defaultUnit = "stepagent.service"
+
+// A checker says as whom a config is checked.
+type checker struct {
+	name     string // of the user; empty for the one who asks
+	uid, gid int
+	groups   []int
+	home     string
+	unit     *systemd.Unit // whose user that is; nil for none
+	note     string        // says what is not checked; empty for nothing
+}
+
+// newChecker finds the user of the flag --user or, without it, of the service. Only root can check as
+// somebody else.
+func newChecker(ctx context.Context, userName, unitName string) (*checker, error) {
+	if userName != "" {
+		k, err := asUser(userName, "", nil)
+		if err != nil {
+			return nil, usageError{fmt.Errorf("--user: %w", err)}
+		}
+		if os.Geteuid() != 0 && os.Geteuid() != k.uid {
+			return nil, usageError{errors.New("--user: only root can check as another user; use sudo")}
+		}
+		return k, nil
+	}
+	unit, err := systemd.Lookup(ctx, unitName)
+	switch {
+	case err != nil:
+		return &checker{note: fmt.Sprintf("not checked: whether the user of %s can read and execute all of it: %v", unitName, err)}, nil
+	case unit == nil && os.Geteuid() == 0:
+		return &checker{note: fmt.Sprintf("checked as root, as there is no service %s here; where the agent runs as another user, add --user NAME",
+			unitName)}, nil
+	case unit == nil:
+		return &checker{}, nil
+	}
+	k, err := asUser(unit.User, unit.Group, unit.Groups)
+	if err != nil {
+		return &checker{note: fmt.Sprintf("not checked: whether the user of %s can read and execute all of it: %v", unit.Name, err)}, nil
+	}
+	k.unit = unit
+	if euid := os.Geteuid(); euid != 0 && euid != k.uid {
+		return &checker{note: fmt.Sprintf("not checked: whether %s, as whom %s runs, can read and execute all of it; use sudo", k.name, unit.Name)}, nil
+	}
+	if unit.Root != "" {
+		k.note = fmt.Sprintf("not checked: what %s has in its own root, %s", unit.Name, unit.Root)
+	}
+	return k, nil
+}
+
+// asUser looks up a user, by name or id, with the groups that a service of it has.
+func asUser(name, group string, further []string) (*checker, error) {
+	if name == "" {
+		name = "root"
+	}
+	u, err := user.Lookup(name)
+	if err != nil {
+		if u, err = user.LookupId(name); err != nil {
+			return nil, fmt.Errorf("there is no user %s", name)
+		}
+	}
+	ids, err := u.GroupIds()
+	if err != nil {
+		return nil, fmt.Errorf("the groups of %s: %w", name, err)
+	}
+	k := &checker{name: u.Username, home: u.HomeDir}
+	main := u.Gid
+	if group != "" {
+		if main, err = groupID(group); err != nil {
+			return nil, err
+		}
+	}
+	for _, one := range further {
+		id, err := groupID(one)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	if k.uid, err = strconv.Atoi(u.Uid); err != nil {
+		return nil, err
+	}
+	if k.gid, err = strconv.Atoi(main); err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		n, err := strconv.Atoi(id)
+		if err != nil {
+			return nil, err
+		}
+		k.groups = append(k.groups, n)
+	}
+	return k, nil
+}
+
+func groupID(name string) (string, error) {
+	g, err := user.LookupGroup(name)
+	if err != nil {
+		if g, err = user.LookupGroupId(name); err != nil {
+			return "", fmt.Errorf("there is no group %s", name)
+		}
+	}
+	return g.Gid, nil
+}
+
+// isOwn reports whether a config is the one that the user's agent reads, so that the user must be able
+// to read it too. Another file may still be on its way to its place.
+func (k *checker) isOwn(file string) bool {
+	if k.unit == nil {
+		return k.name != ""
+	}
+	path, err := filepath.Abs(file)
+	return err == nil && path == k.unit.Variable(configVariable)
+}
+
+// become makes this process that of the user, for good.
+func (k *checker) become() error {
+	if k.name == "" || os.Geteuid() == k.uid {
+		return nil
+	}
+	err := syscall.Setgroups(k.groups)
+	if err == nil {
+		err = syscall.Setgid(k.gid)
+	}
+	if err == nil {
+		err = syscall.Setuid(k.uid)
+	}
+	if err == nil {
+		// A process that changes its user loses the right to look at itself in /proc, see prctl(2).
+		err = unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0)
+	}
+	if err != nil {
+		return fmt.Errorf("become the user %s, to check as that: %w; check as yourself with --user root", k.name, err)
+	}
+	return os.Setenv("HOME", k.home)
+}
+
+// hidden returns what of a config the service does not see, or does not execute, where it runs.
+func (k *checker) hidden(c *config.Loaded) error {
+	if k.unit == nil {
+		return nil
+	}
+	var problems config.Problems
+	if file := c.File(); k.isOwn(file) {
+		if setting := k.unit.Hides(file, false); setting != "" {
+			problems = append(problems, config.Problem{Place: config.Place{File: file},
+				Message: fmt.Sprintf("%s does not see this file, by its %s; put the config elsewhere", k.unit.Name, setting)})
+		}
+	}
+	for i, v := range c.Validators {
+		for _, path := range pathsOf(v.Path) {
+			if setting := k.unit.Hides(path, true); setting != "" {
+				problems = append(problems, c.Problem(fmt.Sprintf("validators[%d].path", i), fmt.Sprintf(
+					"%s does not execute %s, by its %s; install the program elsewhere, such as in /usr/local/lib/stepagent, "+
+						"or let the service have it with BindReadOnlyPaths= in a drop-in", k.unit.Name, path, setting)))
+				break
+			}
+		}
+	}
+	if len(problems) > 0 {
+		return problems
+	}
+	return nil
+}
+
+// pathsOf returns a path and, where it goes through links, that to which they lead.
+func pathsOf(path string) []string {
+	if path == "" {
+		return nil
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil && real != path {
+		return []string{path, real}
+	}
+	return []string{path}
+}
+
+// explain adds to what is wrong with files as whom they were looked at.
+func (k *checker) explain(err error) error {
+	var problems config.Problems
+	if !errors.As(err, &problems) {
+		return err
+	}
+	for i, p := range problems {
+		if aboutFile := p.Line == 0 && p.Source == ""; aboutFile || strings.HasSuffix(p.Key, ".path") {
+			problems[i].Message += k.as()
+		}
+	}
+	return problems
+}
+
+// as says in the verdict as whom the config was checked; empty for the one who asks.
+func (k *checker) as() string {
+	switch {
+	case k.name == "":
+		return ""
+	case k.unit == nil:
+		return fmt.Sprintf(" (checked as the user %s)", k.name)
+	default:
+		return fmt.Sprintf(" (checked as the user %s of %s)", k.name, k.unit.Name)
+	}
+}
