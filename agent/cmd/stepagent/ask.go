@@ -122,6 +122,9 @@ func printStatus(w io.Writer, s daemon.Status) error {
 	row("config", "%s", s.Config)
 	row("health", "%s", health(s.Trouble))
 	row("last reload", "%s", lastReload(s.Reload))
+	if len(s.Watch.Files) > 0 {
+		row("reloads", "by itself when these change: %s", strings.Join(s.Watch.Files, ", "))
+	}
 	row("serves", "%s", strings.Join(s.Allow, ", "))
 	row("connections", "%d open of at most %d, %d accepted, %d refused, %d not allowed",
 		s.Connections.Open, s.Connections.Limit, s.Connections.Accepted, s.Connections.Refused, s.Connections.NotAllowed)

@@ -32,6 +32,7 @@ type Config struct {
 	Limits  Limits  `config:"limits"`
 	Judging Judging `config:"judging"`
 	Plugins Plugins `config:"plugins"`
+	Reload  Reload  `config:"reload"`
 	Stop    Stop    `config:"stop"`
 	Log     Log     `config:"log"`
 	Record  Record  `config:"record"`
@@ -119,6 +120,14 @@ type Plugins struct {
 	ShadowEvery int `config:"shadow_every"`
 }
 
+// Reload says whether the agent reloads by itself.
+type Reload struct {
+	// OnChange has it reload when its config or the program of a validator has changed.
+	OnChange bool `config:"on_change"`
+	// Settle is how long nothing more may have changed before that.
+	Settle time.Duration `config:"settle"`
+}
+
 // Stop says how the agent stops.
 type Stop struct {
 	// Grace is how long a stop waits for the steps in flight.
@@ -202,6 +211,7 @@ func Default() Config {
 		},
 		Judging: Judging{Floor: time.Second, Cap: 30 * time.Second, KeptMiB: 4, RecheckEvery: 1024},
 		Plugins: Plugins{MemoryMiB: 512, Processes: 128, OpenFiles: 1024},
+		Reload:  Reload{Settle: time.Second},
 		Stop:    Stop{Grace: 5 * time.Second},
 		Log:     Log{Format: "auto", Level: "info"},
 		Record: Record{Dir: "/var/lib/stepagent/record", FileMiB: 16, FileAge: 24 * time.Hour,

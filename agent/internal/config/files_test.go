@@ -29,6 +29,7 @@ func TestYesterdaysFile(t *testing.T) {
 			SessionsPerAddress: 2000, RememberedBytes: 64 << 20},
 		Judging: config.Judging{Floor: 2 * time.Second, Cap: 20 * time.Second, KeptMiB: 4, RecheckEvery: 1024},
 		Plugins: config.Default().Plugins,
+		Reload:  config.Default().Reload,
 		Stop:    config.Stop{Grace: 7 * time.Second},
 		Log:     config.Log{Format: "json", Level: "warn"},
 		Admin:   config.Admin{Socket: "/run/stepagent/admin.sock"},

@@ -51,6 +51,8 @@ func keys() []key {
 		{"plugins.processes", integer{0, 1 << 20}},
 		{"plugins.open_files", integer{0, 1 << 20}},
 		{"plugins.shadow_every", integer{0, 1 << 20}},
+		{"reload.on_change", boolean{}},
+		{"reload.settle", duration{10 * time.Millisecond, time.Minute}},
 		{"stop.grace", duration{time.Millisecond, time.Hour}},
 
 		{"log.format", choice{"auto", "tint", "text", "json"}},

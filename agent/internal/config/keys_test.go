@@ -65,7 +65,7 @@ func TestLimits(t *testing.T) {
 			}
 		}
 	}
-	if numbers != 2*19 || durations != 2*10 {
+	if numbers != 2*19 || durations != 2*11 {
 		t.Errorf("%d numbers and %d durations were looked at", numbers, durations)
 	}
 }

@@ -173,6 +173,7 @@ func TestEveryVariable(t *testing.T) {
 		"judging.floor": "1.5s", "judging.cap": "7s", "judging.kept_mib": "21", "judging.recheck_every": "22", "stop.grace": "8s",
 		"plugins.memory_mib": "16", "plugins.processes": "17", "plugins.open_files": "18", "plugins.shadow_every": "19",
 		"log.format": "json", "log.level": "debug", "admin.socket": "/run/x.sock",
+		"reload.on_change": "true", "reload.settle": "30ms",
 		"record.enabled": "true", "record.dir": "/tmp/record", "record.file_mib": "2", "record.file_age": "2h",
 		"record.total_mib": "4", "record.queue": "20",
 	}
@@ -186,6 +187,7 @@ func TestEveryVariable(t *testing.T) {
 		SessionsPerAddress: 10, RememberedBytes: 65536}
 	want.Judging = config.Judging{Floor: 1500 * time.Millisecond, Cap: 7 * time.Second, KeptMiB: 21, RecheckEvery: 22}
 	want.Stop.Grace = 8 * time.Second
+	want.Reload = config.Reload{OnChange: true, Settle: 30 * time.Millisecond}
 	want.Plugins = config.Plugins{MemoryMiB: 16, Processes: 17, OpenFiles: 18, ShadowEvery: 19}
 	want.Log = config.Log{Format: "json", Level: "debug"}
 	want.Admin.Socket = "/run/x.sock"

@@ -33,6 +33,20 @@ func (l *Loaded) Files() []string {
 	return files
 }
 
+// Watched returns the absolute paths that a change of this config would come from: the config file,
+// its snippets, their folder, and the validators' programs, each once.
+func (l *Loaded) Watched() (paths []string) {
+	if file := l.File(); file != "" {
+		paths = append(l.Files(), SnippetDir(file))
+	}
+	for _, v := range l.Validators {
+		if v.Path != "" && !slices.Contains(paths, v.Path) {
+			paths = append(paths, v.Path)
+		}
+	}
+	return paths
+}
+
 // Injected returns the variables that begin with STEPAGENT_ and were passed over, as Kubernetes or
 // Docker made them.
 func (l *Loaded) Injected() []string { return l.injected }

@@ -32,6 +32,8 @@ type Status struct {
 	// Generation is the number of the validators in force; it goes up with each reload.
 	Generation uint64     `json:"generation"`
 	Reload     LastReload `json:"last_reload"`
+	// Watch says whether the agent reloads by itself.
+	Watch Watch `json:"watch,omitzero"`
 	// Trouble says in one line each what is not as it should be, such as a validator that
 	// crashes again and again; none when all is well.
 	Trouble     []string      `json:"trouble,omitempty"`
@@ -73,10 +75,14 @@ func (a *Agent) Status() Status {
 	if record.Error != "" {
 		trouble = append(trouble, "the record is not written: "+record.Error)
 	}
+	watch := a.watchStatus()
+	if watch.Error != "" {
+		trouble = append(trouble, "changes of files are found late: "+watch.Error)
+	}
 	return Status{
 		Version: a.options.Version, PID: os.Getpid(), Address: a.addresses(), Allow: a.config.Allow,
 		Config: source(a.config), Started: a.started, Generation: generation, Trouble: trouble,
-		Reload: a.reload, Connections: a.server.Stats(), Sessions: a.sessions.Stats(),
+		Reload: a.reload, Watch: watch, Connections: a.server.Stats(), Sessions: a.sessions.Stats(),
 		Record: record, Validators: processes, Goroutines: runtime.NumGoroutine(),
 	}
 }

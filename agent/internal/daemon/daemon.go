@@ -21,6 +21,7 @@ import (
 
 	"github.com/stepagent/stepagent/agent/internal/config"
 	"github.com/stepagent/stepagent/agent/internal/eventloop"
+	"github.com/stepagent/stepagent/agent/internal/filewatch"
 	"github.com/stepagent/stepagent/agent/internal/journal"
 	"github.com/stepagent/stepagent/agent/internal/judge"
 	"github.com/stepagent/stepagent/agent/internal/pluginhost"
@@ -83,7 +84,11 @@ type Agent struct {
 	set     *pluginhost.Set
 	record  *journal.Journal // nil when it is off
 	reload  LastReload
-	retired sync.WaitGroup // sets that finish their last steps
+	watcher *filewatch.Watcher // nil when the agent does not reload by itself
+	watched []string           // its files
+	retired sync.WaitGroup     // sets that finish their last steps
+
+	watching sync.WaitGroup // reloads by itself
 
 	failed  chan error // what Serve returned
 	stopped chan struct{}
@@ -143,6 +148,7 @@ func (a *Agent) start(ctx context.Context) error {
 	for _, listener := range a.listeners {
 		go func() { a.failed <- a.server.Serve(listener) }()
 	}
+	a.watchFiles(c.Reload, a.started, c)
 	a.ready()
 	watching, unwatch := context.WithCancel(context.Background())
 	a.unwatch = unwatch
@@ -220,6 +226,7 @@ const stopMargin = 10 * time.Second
 // takeDown releases whatever a start has got hold of.
 func (a *Agent) takeDown(ctx context.Context) {
 	a.settled.Stop()
+	a.watchFiles(config.Reload{}, time.Time{})
 	if a.admin != nil {
 		a.admin.close()
 	}
@@ -230,6 +237,7 @@ func (a *Agent) takeDown(ctx context.Context) {
 		a.set.Close(ctx)
 	}
 	a.retired.Wait()
+	a.watching.Wait()
 	closeRecord(a.record)
 	if a.host != nil {
 		a.host.Close()

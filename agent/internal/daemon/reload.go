@@ -64,10 +64,13 @@ func (a *Agent) tryReload(ctx context.Context) error {
 	if a.stopping.Err() != nil {
 		return errStops
 	}
+	began := time.Now()
 	next, err := a.options.Load()
 	if err != nil {
 		return err
 	}
+	// Also where this config is refused, and what it names comes to its place only later.
+	a.watchFiles(a.current().Reload, began, a.current(), next)
 	if err := unchangeable(a.current(), next); err != nil {
 		return err
 	}
@@ -93,6 +96,7 @@ func (a *Agent) tryReload(ctx context.Context) error {
 	oldRecord := a.record
 	a.config, a.set, a.record = next, set, record
 	a.mu.Unlock()
+	a.watchFiles(next.Reload, began, next)
 	a.options.Level.Set(level(next))
 	a.server.SetOptions(serverOptions(next, a.options.Version, record))
 	a.sessions.SetOptions(sessionOptions(next, record))

@@ -1,0 +1,190 @@
+// Package filewatch tells when files have changed and nobody writes to them any more.
+//
+// It watches the folders on the way to each file, see inotify(7), so that a file which is renamed into
+// its place, a link that leads elsewhere and a folder that is exchanged are changes like a write. A
+// file that has been written to counts only once it is closed: a writer may rest in the middle of it.
+// Where the kernel tells nothing, as on network file systems, the files are looked at now and then.
+package filewatch
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// lookInterval is how often the files are looked at in any case.
+const lookInterval = 10 * time.Second
+
+// A Watcher watches some files. Its methods are safe for concurrent use.
+type Watcher struct {
+	log     *slog.Logger
+	changed chan []string
+	closing chan struct{}
+	again   chan struct{} // has one place: what is to be watched is another
+	once    sync.Once
+
+	mu     sync.Mutex
+	paths  []string
+	settle time.Duration
+	since  time.Time
+	err    error // why the kernel tells nothing
+}
+
+// New returns a Watcher that watches nothing yet.
+func New(log *slog.Logger) *Watcher {
+	w := &Watcher{log: log, changed: make(chan []string), closing: make(chan struct{}), again: make(chan struct{}, 1)}
+	go w.run()
+	return w
+}
+
+// Watch has the files at these absolute paths watched instead of others. What has changed since the
+// given time counts as changed, and a change is told when nothing more has changed for the time settle.
+func (w *Watcher) Watch(paths []string, settle time.Duration, since time.Time) {
+	w.mu.Lock()
+	w.paths, w.settle, w.since = slices.Clone(paths), settle, since
+	w.mu.Unlock()
+	select {
+	case w.again <- struct{}{}:
+	default:
+	}
+}
+
+// Changed has the paths of files that have changed. It is closed after Close.
+func (w *Watcher) Changed() <-chan []string { return w.changed }
+
+// Err says why the kernel does not tell of changes, so that they are found late; nil when it does.
+func (w *Watcher) Err() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err
+}
+
+// Close ends the Watcher. It does not wait.
+func (w *Watcher) Close() { w.once.Do(func() { close(w.closing) }) }
+
+// run is the goroutine of the Watcher.
+func (w *Watcher) run() {
+	defer close(w.changed)
+	n, err := newNotifier()
+	if err != nil {
+		n = &notifier{} // whose channel tells nothing
+	} else {
+		defer n.close()
+	}
+	w.setErr(err)
+	look := time.NewTicker(lookInterval)
+	defer look.Stop()
+	settled := time.NewTimer(time.Hour)
+	defer settled.Stop()
+	settled.Stop()
+	seen, events := map[string]string{}, n.events
+	for {
+		paths, settle, _ := w.wanted()
+		select {
+		case <-w.closing:
+			return
+		case <-w.again:
+			var since time.Time
+			paths, settle, since = w.wanted()
+			w.setErr(n.watch(paths))
+			seen = seenOf(paths, seen, since)
+			settled.Reset(settle)
+		case e, ok := <-events:
+			if !ok {
+				events = nil
+			} else if n.take(e) {
+				settled.Reset(settle)
+			}
+		case <-look.C:
+			if len(differing(paths, seen)) > 0 {
+				settled.Reset(settle)
+			}
+		case <-settled.C:
+			if open := n.beingWritten(); open != "" {
+				w.log.Info("a file is being written to; the reload waits until it is closed", "file", open)
+				continue // its close is an event
+			}
+			different := differing(paths, seen)
+			if len(different) == 0 {
+				continue
+			}
+			w.setErr(n.watch(paths)) // links may lead elsewhere
+			for _, path := range different {
+				seen[path] = stateOf(path, time.Time{})
+			}
+			select {
+			case w.changed <- different:
+			case <-w.closing:
+				return
+			}
+		}
+	}
+}
+
+func (w *Watcher) wanted() (paths []string, settle time.Duration, since time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.paths, w.settle, w.since
+}
+
+func (w *Watcher) setErr(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.err = err
+}
+
+// seenOf returns the states of the paths: those seen before and, of new ones, as they are now.
+func seenOf(paths []string, before map[string]string, since time.Time) map[string]string {
+	seen := map[string]string{}
+	for _, path := range paths {
+		if state, known := before[path]; known {
+			seen[path] = state
+		} else {
+			seen[path] = stateOf(path, since)
+		}
+	}
+	return seen
+}
+
+// differing returns the paths whose files are others than those seen.
+func differing(paths []string, seen map[string]string) (different []string) {
+	for _, path := range paths {
+		if stateOf(path, time.Time{}) != seen[path] {
+			different = append(different, path)
+		}
+	}
+	return different
+}
+
+// stateOf tells a file, or a folder with what is in it, from others and from itself after a change. The
+// state of one that has changed since is like no other.
+func stateOf(path string, since time.Time) string {
+	state, changed := stat(path)
+	if entries, err := os.ReadDir(path); err == nil {
+		for _, e := range entries {
+			one, at := stat(path + "/" + e.Name())
+			state += " " + e.Name() + one
+			if at.After(changed) {
+				changed = at
+			}
+		}
+	}
+	if !since.IsZero() && changed.After(since) {
+		return "changed meanwhile"
+	}
+	return state
+}
+
+func stat(path string) (state string, changed time.Time) {
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		return err.Error(), time.Time{}
+	}
+	//nolint:unconvert // the types differ between architectures
+	return fmt.Sprint(st.Dev, st.Ino, st.Size, st.Mode, st.Mtim, st.Ctim), time.Unix(int64(st.Ctim.Sec), int64(st.Ctim.Nsec))
+}
