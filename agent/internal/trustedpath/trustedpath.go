@@ -24,7 +24,7 @@ const maxLinks = 40
 // that others than root and the user with the given id could change: the file or folder at its end
 // and every folder on its way must belong to one of the two, and group and others may not write to
 // them. A folder with the sticky bit, such as /tmp, may be written to, as others can neither rename
-// nor remove in it what is not theirs; and so may what is on a file system that is mounted read-only.
+// nor remove in it what is not theirs; and so may what is mounted read-only for all processes here.
 //
 // What is wrong with the owner or the mode is an *UntrustedError; other errors are *fs.PathError.
 func Resolve(path string, uid int) (string, error) {
@@ -127,11 +127,18 @@ func check(path string, st *unix.Stat_t, uid int) error {
 	return &UntrustedError{path, fmt.Sprintf("others than the owner can write to %s; chmod go-w %s", path, path)}
 }
 
-// isReadOnly reports whether the path is on a file system that is mounted read-only, as the folders
-// are that a container is handed its config in.
+// isReadOnly reports whether the path is on a file system that is mounted read-only for whoever runs
+// here, as the folders are that a container is handed its config in. A service manager mounts what it
+// likes read-only for one service alone, and others write to it: so the mounts must be those of the
+// first process.
 func isReadOnly(path string) bool {
 	var st unix.Statfs_t
-	return unix.Statfs(path, &st) == nil && st.Flags&unix.ST_RDONLY != 0
+	if unix.Statfs(path, &st) != nil || st.Flags&unix.ST_RDONLY == 0 {
+		return false
+	}
+	own, err := os.Readlink("/proc/thread-self/ns/mnt")
+	first, firstErr := os.Readlink("/proc/1/ns/mnt")
+	return err == nil && firstErr == nil && own == first
 }
 
 func userName(uid uint32) string {

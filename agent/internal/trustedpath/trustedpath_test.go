@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -136,22 +137,45 @@ func TestResolveOwner(t *testing.T) {
 	}
 }
 
-// TestReadOnly: nobody writes to what is mounted read-only, whatever its mode says.
+// TestReadOnly: nobody writes to what is mounted read-only, whatever its mode says, unless that is so
+// for one service alone.
 func TestReadOnly(t *testing.T) {
 	t.Parallel()
-	r := newTree(t)
-	must(t, os.Chmod(r.at("dir"), 0o777))
-	if _, err := Resolve(r.at("dir/file"), os.Geteuid()); err == nil {
-		t.Fatal("the folder is writable, and that is not seen")
-	}
-	if unix.Mount(r.at("dir"), r.at("dir"), "", unix.MS_BIND, "") != nil {
+	if _, err := os.Readlink("/proc/1/ns/mnt"); err != nil || os.Geteuid() != 0 {
 		return // only root can mount
 	}
-	t.Cleanup(func() { must(t, unix.Unmount(r.at("dir"), unix.MNT_DETACH)) })
-	must(t, unix.Mount("", r.at("dir"), "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""))
-	if _, err := Resolve(r.at("dir/file"), os.Geteuid()); err != nil {
-		t.Error(err)
+	r := newTree(t)
+	must(t, os.Chmod(r.at("dir"), 0o777))
+	resolve := func() error { _, err := Resolve(r.at("dir/file"), 0); return err }
+	if resolve() == nil {
+		t.Fatal("the folder is writable, and that is not seen")
 	}
+	readOnly := func() error {
+		return errors.Join(unix.Mount(r.at("dir"), r.at("dir"), "", unix.MS_BIND, ""),
+			unix.Mount("", r.at("dir"), "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""))
+	}
+	own := make(chan error, 2)
+	go func() {
+		runtime.LockOSThread() // which ends with the goroutine
+		own <- errors.Join(unix.Unshare(unix.CLONE_NEWNS), unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""), readOnly())
+		own <- resolve()
+	}()
+	must(t, <-own)
+	if <-own == nil {
+		t.Error("what is read-only for one process is taken for what nobody writes to")
+	}
+	must(t, readOnly())
+	t.Cleanup(func() { must(t, unix.Unmount(r.at("dir"), unix.MNT_DETACH)) })
+	if first, _ := os.Readlink("/proc/1/ns/mnt"); first == ownMounts(t) {
+		must(t, resolve())
+	}
+}
+
+func ownMounts(t *testing.T) string {
+	t.Helper()
+	own, err := os.Readlink("/proc/self/ns/mnt")
+	must(t, err)
+	return own
 }
 
 func TestFolders(t *testing.T) {
