@@ -148,7 +148,7 @@ func notFound(path, so string) error {
 	switch {
 	case strings.HasPrefix(so, procSelf) && !isThere(procSelf):
 		return fmt.Errorf("%s cannot be executed, as /proc is not mounted, and the agent starts it as %s; "+
-			"mount it: mount -t proc proc /proc", path, so)
+			"%s", path, so, mountProc)
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("there is no file %s any more; install it again", path)
 	}
@@ -179,6 +179,9 @@ func notAllowed(path string) error {
 	return fmt.Errorf("%s may not be executed: %w; a security module such as AppArmor or SELinux may forbid it",
 		path, unix.EACCES)
 }
+
+// mountProc is what to do where procSelf is not there.
+const mountProc = "mount it: mount -t proc proc /proc"
 
 // procSelf begins the paths of what the agent executes by its own descriptors; see proc(5).
 const procSelf = "/proc/self/"

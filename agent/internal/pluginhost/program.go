@@ -95,7 +95,10 @@ func (p *program) seal() error {
 	}
 	p.sum, p.script = sumText(hash.Sum(nil)), head.String() == "#!"
 	// The kernel executes nothing that is open for writing.
-	p.sealed, err = os.Open(fmt.Sprintf("/proc/self/fd/%d", memory.Fd()))
+	p.sealed, err = os.Open(fmt.Sprintf(procSelf+"fd/%d", memory.Fd()))
+	if errors.Is(err, fs.ErrNotExist) && !isThere(procSelf) {
+		return fmt.Errorf("a copy of %s in memory cannot be executed, as /proc is not mounted; %s", p.path, mountProc)
+	}
 	return err
 }
 
