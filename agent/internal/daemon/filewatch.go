@@ -50,7 +50,8 @@ func (a *Agent) reloadOnChange(watcher *filewatch.Watcher) {
 	for files := range watcher.Changed() {
 		a.options.Log.Info("files have changed; the config is reloaded", slog.String("files", strings.Join(files, ", ")))
 		ctx, cancel := context.WithTimeoutCause(context.Background(), startTimeout, errTooLong)
-		_ = a.Reload(ctx) // which logs why it is refused, and keeps it for the status
+		before := watcher.Events()
+		_ = a.reloadIf(ctx, func() bool { return watcher.Events() == before }) // which logs why it is refused, and keeps it for the status
 		cancel()
 	}
 }

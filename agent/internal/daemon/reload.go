@@ -32,6 +32,14 @@ var errStops = errors.New("the agent stops")
 // validators. On an error nothing has changed. It waits for another reload that is in
 // progress, and is given up when the agent stops.
 func (a *Agent) Reload(ctx context.Context) error {
+	return a.reloadIf(ctx, func() bool { return true })
+}
+
+// errChanged is why a reload is given up whose files changed while it went on.
+var errChanged = errors.New("a file has changed while it was read; the next reload takes it")
+
+// reloadIf is Reload, where it still holds in the end that the files are those that were read.
+func (a *Agent) reloadIf(ctx context.Context, unchanged func() bool) error {
 	select {
 	case a.reloading <- struct{}{}:
 		defer func() { <-a.reloading }()
@@ -44,7 +52,7 @@ func (a *Agent) Reload(ctx context.Context) error {
 	defer cancel()
 	defer context.AfterFunc(a.stopping, cancel)()
 	a.options.Service.Reloading()
-	err := a.tryReload(ctx)
+	err := a.tryReload(ctx, unchanged)
 	if err != nil && a.stopping.Err() != nil {
 		err = errStops
 	}
@@ -60,7 +68,7 @@ func (a *Agent) Reload(ctx context.Context) error {
 	return err
 }
 
-func (a *Agent) tryReload(ctx context.Context) error {
+func (a *Agent) tryReload(ctx context.Context, unchanged func() bool) error {
 	if a.stopping.Err() != nil {
 		return errStops
 	}
@@ -82,6 +90,10 @@ func (a *Agent) tryReload(ctx context.Context) error {
 		return err
 	}
 	set, err := startValidators(ctx, a.host, next, a.set)
+	if err == nil && !unchanged() {
+		set.Close(context.Background())
+		err = errChanged
+	}
 	if err != nil {
 		if record != a.record {
 			closeRecord(record)

@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -27,6 +28,7 @@ type Watcher struct {
 	closing chan struct{}
 	again   chan struct{} // has one place: what is to be watched is another
 	once    sync.Once
+	events  atomic.Uint64
 
 	mu     sync.Mutex
 	paths  []string
@@ -56,6 +58,10 @@ func (w *Watcher) Watch(paths []string, settle time.Duration, since time.Time) {
 
 // Changed has the paths of files that have changed. It is closed after Close.
 func (w *Watcher) Changed() <-chan []string { return w.changed }
+
+// Events counts what has happened to the files. Where it is the same before and after something was
+// made of them, that was made of whole files.
+func (w *Watcher) Events() uint64 { return w.events.Load() }
 
 // Err says why the kernel does not tell of changes, so that they are found late; nil when it does.
 func (w *Watcher) Err() error {
@@ -98,6 +104,7 @@ func (w *Watcher) run() {
 			if !ok {
 				events = nil
 			} else if n.take(e) {
+				w.events.Add(1)
 				settled.Reset(settle)
 			}
 		case <-look.C:
