@@ -78,9 +78,13 @@ func (p prefixer) Write(lines []byte) (int, error) {
 
 // Complaints returns where a program writes why it ends: w itself, or, where that is the
 // journal of systemd, a writer that marks what is written as errors. A call of Write is to
-// have whole lines.
+// have whole lines. A Queue is taken for the writer behind it.
 func Complaints(w io.Writer) io.Writer {
-	if isJournal(w, os.Getenv("JOURNAL_STREAM")) {
+	behind := w
+	if queue, ok := w.(*Queue); ok {
+		behind = queue.to
+	}
+	if isJournal(behind, os.Getenv("JOURNAL_STREAM")) {
 		return prefixer{w, priorityError}
 	}
 	return w

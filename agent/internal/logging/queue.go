@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 )
@@ -19,6 +20,9 @@ const (
 // lines: a pipe that nobody reads, a journal that is stopped, a terminal that is halted. Lines for
 // which there is no room are dropped and counted, and a line says so when there is room again. It
 // is for the writer of one logger. A program that is killed loses the lines that are in it.
+//
+// A line that cannot be written, as the reader of a pipe has gone or a disk is full, is counted too,
+// and the next one is tried. A journal that has closed the connection is connected to again.
 type Queue struct {
 	to   io.Writer
 	wake chan struct{} // holds one token when there is something to see
@@ -27,14 +31,32 @@ type Queue struct {
 	mu      sync.Mutex
 	logger  *slog.Logger // of New; nil before
 	lines   [][]byte
-	bytes   int // of the lines, and of those that are being written
-	dropped int // lines of which nothing has been said
+	bytes   int   // of the lines, and of those that are being written
+	stats   Stats // of all lines
+	told    Stats // what a line has said of them
 	closing bool
 	ended   bool
+
+	torn bool // the last line was written in part; for run alone
 }
+
+// Stats count the lines that a Queue has lost.
+type Stats struct {
+	// Dropped is how many found the queue full, Unwritten how many the writer failed to write.
+	Dropped   uint64 `json:"dropped"`
+	Unwritten uint64 `json:"unwritten"`
+	// Error says why the last line was not written; empty when it was.
+	Error string `json:"error,omitempty"`
+}
+
+// Lost is the number of all lines that are lost.
+func (s Stats) Lost() uint64 { return s.Dropped + s.Unwritten }
 
 // NewQueue returns a queue for a writer. Close it.
 func NewQueue(to io.Writer) *Queue {
+	if isJournal(to, os.Getenv("JOURNAL_STREAM")) {
+		to = newJournalStream(to)
+	}
 	q := &Queue{to: to, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	go q.run()
 	return q
@@ -45,7 +67,7 @@ func (q *Queue) Write(lines []byte) (int, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.ended || q.bytes+len(lines) > maxQueueBytes {
-		q.dropped++
+		q.stats.Dropped++
 		return len(lines), nil
 	}
 	q.bytes += len(lines)
@@ -81,10 +103,9 @@ func (q *Queue) run() {
 		lines := q.take()
 		for ; len(lines) > 0; lines = q.take() {
 			for _, line := range lines {
-				_, _ = q.to.Write(line) // there is nowhere to say that it failed
-				q.written(line)
+				q.written(line, q.write(line))
 			}
-			q.tellDropped()
+			q.tellLost()
 		}
 		if q.end() {
 			return
@@ -99,20 +120,60 @@ func (q *Queue) take() (lines [][]byte) {
 	return lines
 }
 
-func (q *Queue) written(line []byte) {
+// write writes a line, which begins a line of its own also after one that was cut off.
+func (q *Queue) write(line []byte) error {
+	if q.torn {
+		line = append([]byte{'\n'}, line...)
+	}
+	n, err := q.to.Write(line)
+	if err == nil {
+		q.torn = false
+	} else if n > 0 {
+		q.torn = line[n-1] != '\n'
+	}
+	return err
+}
+
+func (q *Queue) written(line []byte, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.bytes -= len(line)
+	q.stats.Error = ""
+	if err != nil {
+		q.stats.Unwritten++
+		q.stats.Error = err.Error()
+	}
 }
 
-// tellDropped puts a line into the queue that says how many are missing.
-func (q *Queue) tellDropped() {
+// Stats returns the counts as they are now. A file that has been removed takes lines that are of no
+// use, which is an error too.
+func (q *Queue) Stats() Stats {
 	q.mu.Lock()
-	logger, dropped := q.logger, q.dropped
-	q.dropped = 0
+	defer q.mu.Unlock()
+	stats := q.stats
+	if stats.Error == "" && isRemoved(q.to) {
+		stats.Error = "its file has been removed"
+	}
+	return stats
+}
+
+// tellLost puts a line into the queue that says how many are missing, once lines can be written.
+func (q *Queue) tellLost() {
+	q.mu.Lock()
+	logger, before, now := q.logger, q.told, q.stats
+	silent := logger == nil || now.Error != ""
+	if !silent {
+		q.told = now
+	}
 	q.mu.Unlock()
-	if dropped > 0 && logger != nil {
-		logger.Warn("log lines were dropped, as nobody took them in time", slog.Int("dropped", dropped))
+	if silent || now == before {
+		return
+	}
+	if dropped := now.Dropped - before.Dropped; dropped > 0 {
+		logger.Warn("log lines were dropped, as nobody took them in time", slog.Uint64("dropped", dropped))
+	}
+	if unwritten := now.Unwritten - before.Unwritten; unwritten > 0 {
+		logger.Warn("log lines could not be written", slog.Uint64("unwritten", unwritten))
 	}
 }
 

@@ -2,6 +2,7 @@ package logging
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -80,5 +81,55 @@ func TestQueueClose(t *testing.T) {
 			t.Errorf("it took %v", took)
 		}
 		_ = r.Close() // ends what waits
+	})
+}
+
+// A disk is a writer that may be full: then it takes a part of a line.
+type disk struct {
+	bytes.Buffer
+	full bool
+}
+
+var errFull = errors.New("the disk is full")
+
+func (d *disk) Write(line []byte) (int, error) {
+	if d.full {
+		n, _ := d.Buffer.Write(line[:min(len(line), 3)])
+		return n, errFull
+	}
+	return d.Buffer.Write(line)
+}
+
+// Lines that cannot be written are counted, those after them begin lines of their own, and one of
+// them says how many are missing.
+func TestQueueCountsWhatIsNotWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &disk{}
+		q := NewQueue(d)
+		log, err := New(q, Options{Format: "text"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		say := func(full bool, message string) {
+			d.full = full
+			log.Info(message)
+			synctest.Wait()
+		}
+		say(false, "first")
+		say(true, "lost")
+		say(true, "lost too")
+		if got, want := q.Stats(), (Stats{Unwritten: 2, Error: errFull.Error()}); got != want {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+		say(false, "second")
+		say(false, "third")
+		if got, want := q.Stats(), (Stats{Unwritten: 2}); got != want || got.Lost() != 2 {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+		q.Close()
+		const lines = `msg=first\ntim\nti\n.*msg=second\n.*level=WARN msg="log lines could not be written" unwritten=2\n.*msg=third\n$`
+		if !regexp.MustCompile(lines).MatchString(d.String()) {
+			t.Errorf("got %q", d.String())
+		}
 	})
 }
