@@ -35,6 +35,9 @@ type Options struct {
 	// SocketDir is the directory below which sockets go. It is made when it is missing; one
 	// that is there must be the user's own with mode 0700. Several agents may share it.
 	SocketDir string
+	// SpareDirs are directories to go to, in this order, when SocketDir cannot be used or, after it
+	// has been removed, not be made again.
+	SpareDirs []string
 	// Logger gets what the plugins print and what becomes of them.
 	Logger *slog.Logger
 	// Adopt makes this process the parent of what plugins leave behind when they end, so that
@@ -99,7 +102,7 @@ type Host struct {
 // New prepares the directory for sockets and removes what agents that died left there.
 func New(options Options) (*Host, error) {
 	options = options.withDefaults()
-	sockets, err := openSocketDir(options.SocketDir, options.Logger)
+	sockets, err := openAnySocketDir(append([]string{options.SocketDir}, options.SpareDirs...), options.Logger)
 	if err != nil {
 		return nil, err
 	}

@@ -141,7 +141,8 @@ func (s Spec) label() string {
 func (l *launching) start(ctx context.Context, h *Host) (string, error) {
 	release := context.AfterFunc(ctx, l.process.kill)
 	defer release()
-	if err := h.sockets.mend(); err != nil {
+	sockets, err := h.sockets.mend()
+	if err != nil {
 		return "", err
 	}
 	l.started = time.Now()
@@ -154,7 +155,7 @@ func (l *launching) start(ctx context.Context, h *Host) (string, error) {
 			l.process.cmd.Env = append(append(environment(), l.process.cmd.Env...), cmd.Env...)
 			return &runner{process: l.process, stdout: l.handshake, path: l.path}, nil
 		},
-		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: h.sockets.path},
+		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: sockets},
 		SkipHostEnv:      true,
 		StartTimeout:     2 * h.options.StartTimeout, // the context ends first, and says why
 		Logger:           hclog.New(&hclog.LoggerOptions{Level: hclog.Off}),

@@ -30,10 +30,28 @@ const (
 // lock on it. The kernel drops the lock when the agent dies, however it does, and so tells
 // the others that they may remove the directory.
 type socketDir struct {
-	shared, path string
+	all []string // the shared directories to choose from
 
-	mu   sync.Mutex
-	lock *os.File
+	mu           sync.Mutex
+	shared, path string
+	lock         *os.File
+}
+
+// openAnySocketDir opens a directory in the first of the shared ones that can be used. Its error is
+// that of the first.
+func openAnySocketDir(all []string, log *slog.Logger) (*socketDir, error) {
+	var first error
+	for _, shared := range all {
+		d, err := openSocketDir(shared, log)
+		if err == nil {
+			d.all = all
+			return d, nil
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return nil, first
 }
 
 func openSocketDir(shared string, log *slog.Logger) (*socketDir, error) {
@@ -73,48 +91,64 @@ func makeAgentDir(shared string) (string, error) {
 	}
 }
 
-// mend makes the directory again where somebody has removed it, has put something else into its
-// place, or has taken the right to use it away, as a plugin can: no process could be started until
-// the agent is. Plugins that run have their connections and do not need it.
-func (d *socketDir) mend() error {
+// mend returns the directory. It makes it again where it was removed or replaced, or where the right
+// to use it was taken away, as a plugin can: no process could be started until the agent is. Where
+// that is not possible, as the folder of a user who has logged out is gone, it makes one of the same
+// name in another of the shared directories. Plugins that run have their connections and do not need it.
+func (d *socketDir) mend() (string, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if info, err := os.Lstat(d.path); err == nil {
-		if own, err := d.lock.Stat(); err == nil && os.SameFile(info, own) {
-			return os.Chmod(d.path, 0o700)
+	err := d.mendIn(d.shared)
+	for _, shared := range d.all {
+		if err == nil {
+			return d.path, nil
 		}
-		if err := d.displace(info); err != nil {
+		if d.mendIn(shared) == nil {
+			err = nil
+		}
+	}
+	return d.path, err
+}
+
+// mendIn is mend in one of the shared directories. The caller holds mu.
+func (d *socketDir) mendIn(shared string) error {
+	path := filepath.Join(shared, filepath.Base(d.path))
+	if info, err := os.Lstat(path); err == nil {
+		if own, err := d.lock.Stat(); err == nil && os.SameFile(info, own) {
+			return os.Chmod(path, 0o700)
+		}
+		if err := displace(path, info); err != nil {
 			return err
 		}
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := checkSharedDir(d.shared); err != nil {
+	if err := checkSharedDir(shared); err != nil {
 		return err
 	}
-	turn, err := lockDir(d.shared, unix.LOCK_EX)
+	turn, err := lockDir(shared, unix.LOCK_EX)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = turn.Close() }() // drops the lock; nothing was written
-	if err := os.Mkdir(d.path, 0o700); err != nil {
+	if err := os.Mkdir(path, 0o700); err != nil {
 		return err
 	}
-	lock, err := lockDir(d.path, unix.LOCK_EX|unix.LOCK_NB)
+	lock, err := lockDir(path, unix.LOCK_EX|unix.LOCK_NB)
 	if err != nil {
-		return errors.Join(err, os.Remove(d.path))
+		return errors.Join(err, os.Remove(path))
 	}
 	_ = d.lock.Close() // of the one that is gone
-	d.lock = lock
+	d.shared, d.path, d.lock = shared, path, lock
 	return nil
 }
 
-// displace removes what somebody has put into the place of the directory.
-func (d *socketDir) displace(info fs.FileInfo) error {
+// displace removes what stands where the directory should.
+func displace(path string, info fs.FileInfo) error {
 	if info.IsDir() {
-		return removeTree(d.path, removeTime)
+		return removeTree(path, removeTime)
 	}
-	return os.Remove(d.path)
+	return os.Remove(path)
 }
 
 func (d *socketDir) close() error {

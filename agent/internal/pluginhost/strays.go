@@ -30,7 +30,7 @@ const maxKillLines = 20
 type family struct {
 	adopts  bool
 	agent   uint64 // the number of the agent, by which its plugins are marked; 0 for none
-	environ string // begins a variable of what its plugins start; empty for none
+	dir     string // of the sockets of its plugins, which their environment names; empty for none
 	log     *slog.Logger
 	runs    atomic.Uint64 // so many plugins have been started
 	mu      sync.RWMutex  // for writing: no process is being started
@@ -49,7 +49,7 @@ func newFamily(adopts bool, dir string, log *slog.Logger) *family {
 	if adopts {
 		adopts = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == nil
 	}
-	f := &family{adopts: adopts, agent: agentNumber(dir), environ: environMark(dir), log: log, died: make(chan os.Signal, 1),
+	f := &family{adopts: adopts, agent: agentNumber(dir), dir: dir, log: log, died: make(chan os.Signal, 1),
 		closing: make(chan struct{}), buried: make(chan struct{})}
 	if adopts {
 		signal.Notify(f.died, unix.SIGCHLD)
@@ -201,7 +201,7 @@ func (f *family) isLeft(pid int) bool {
 		living = marked && p.origin == from || environHas(pid, p.mark())
 		return !living
 	})
-	return !living && (marked || environHas(pid, f.environ))
+	return !living && (marked || environNames(pid, f.dir))
 }
 
 // others returns the children of this process that are no plugins.
