@@ -91,6 +91,9 @@ func (s *Service) Stopping(status string, within time.Duration) {
 	s.notify(status, daemon.SdNotifyStopping, fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", within.Microseconds()))
 }
 
+// Status brings the status up to date.
+func (s *Service) Status(status string) { s.notify(status) }
+
 // Alive feeds the watchdog, and brings the status up to date.
 func (s *Service) Alive(status string) { s.notify(status, daemon.SdNotifyWatchdog) }
 
@@ -104,6 +107,9 @@ func (s *Service) notify(status string, assignments ...string) {
 	if status = oneLine(status); status != "" && status != s.status {
 		s.status = status
 		assignments = append(assignments, "STATUS="+status)
+	}
+	if len(assignments) == 0 {
+		return
 	}
 	if _, err := daemon.SdNotify(false, strings.Join(assignments, "\n")); err != nil {
 		s.log.Error("systemd cannot be told", slog.String("message", assignments[0]), slog.Any("error", err))
