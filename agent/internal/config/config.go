@@ -163,6 +163,11 @@ type Record struct {
 type Admin struct {
 	// Socket is the path of the unix socket; empty to have it chosen from the port.
 	Socket string `config:"socket"`
+	// Mode is the mode of the socket in octal: "0600" lets the agent's user and root use it,
+	// "0660" its group too, "0666" everybody on the machine.
+	Mode string `config:"mode"`
+	// Group is the name or the id of the group of the socket; empty for that of the agent's user.
+	Group string `config:"group"`
 }
 
 // A Validator names one validator and what to give it.
@@ -216,6 +221,7 @@ func Default() Config {
 		Log:     Log{Format: "auto", Level: "info"},
 		Record: Record{Dir: "/var/lib/stepagent/record", FileMiB: 16, FileAge: 24 * time.Hour,
 			TotalMiB: 256, Queue: 8192},
+		Admin: Admin{Mode: "0600"},
 		Validators: []Validator{
 			{Name: "sequence", As: "sequence"},
 			{Name: minTimeout, As: minTimeout},

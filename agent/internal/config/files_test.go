@@ -32,7 +32,7 @@ func TestYesterdaysFile(t *testing.T) {
 		Reload:  config.Default().Reload,
 		Stop:    config.Stop{Grace: 7 * time.Second},
 		Log:     config.Log{Format: "json", Level: "warn"},
-		Admin:   config.Admin{Socket: "/run/stepagent/admin.sock"},
+		Admin:   config.Admin{Socket: "/run/stepagent/admin.sock", Mode: "0600"},
 		Record:  config.Default().Record,
 		ErrorCodes: map[protocol.Reason]int{"timeout_too_short": 1, "out_of_order": 2, "interval_not_kept": 3,
 			"rule_broken": 3, "bad_message": 3, "bad_request": 3, "validator_unavailable": 3, "busy": 3,

@@ -66,6 +66,8 @@ func keys() []key {
 		{"record.queue", integer{16, 1 << 20}},
 
 		{"admin.socket", text{checkSocket}},
+		{"admin.mode", choice{"0600", "0660", "0666"}},
+		{"admin.group", text{checkGroup}},
 	}
 }
 
@@ -129,6 +131,16 @@ func checkFolder(path string) string {
 		return show(path) + " has unprintable characters; take them out"
 	}
 	return ""
+}
+
+// groupName is what groupadd(8) takes, or the id of a group.
+var groupName = regexp.MustCompile(`^([a-z_][a-z0-9_-]{0,31}|[0-9]{1,10})$`)
+
+func checkGroup(name string) string {
+	if name == "" || groupName.MatchString(name) {
+		return ""
+	}
+	return show(name) + ` is no name and no id of a group; write one such as "stepagent"`
 }
 
 // maxSocketBytes is the longest path of a unix socket, without the NUL at its end: unix(7),

@@ -172,7 +172,7 @@ func TestEveryVariable(t *testing.T) {
 		"limits.sessions": "15", "limits.sessions_per_address": "10", "limits.remembered_bytes": "65536",
 		"judging.floor": "1.5s", "judging.cap": "7s", "judging.kept_mib": "21", "judging.recheck_every": "22", "stop.grace": "8s",
 		"plugins.memory_mib": "16", "plugins.processes": "17", "plugins.open_files": "18", "plugins.shadow_every": "19",
-		"log.format": "json", "log.level": "debug", "admin.socket": "/run/x.sock",
+		"log.format": "json", "log.level": "debug", "admin.socket": "/run/x.sock", "admin.mode": "0660", "admin.group": "adm",
 		"reload.on_change": "true", "reload.settle": "30ms",
 		"record.enabled": "true", "record.dir": "/tmp/record", "record.file_mib": "2", "record.file_age": "2h",
 		"record.total_mib": "4", "record.queue": "20",
@@ -190,7 +190,7 @@ func TestEveryVariable(t *testing.T) {
 	want.Reload = config.Reload{OnChange: true, Settle: 30 * time.Millisecond}
 	want.Plugins = config.Plugins{MemoryMiB: 16, Processes: 17, OpenFiles: 18, ShadowEvery: 19}
 	want.Log = config.Log{Format: "json", Level: "debug"}
-	want.Admin.Socket = "/run/x.sock"
+	want.Admin = config.Admin{Socket: "/run/x.sock", Mode: "0660", Group: "adm"}
 	want.Record = config.Record{Enabled: true, Dir: "/tmp/record", FileMiB: 2, FileAge: 2 * time.Hour, TotalMiB: 4, Queue: 20}
 
 	var environ []string

@@ -136,7 +136,7 @@ func Emptied(old, next *Loaded) error {
 func NotReloadable(old, next Config) []string {
 	before, after := old.scalars(), next.scalars()
 	var changed []string
-	for _, key := range strings.Fields("host port admin.socket log.format") {
+	for _, key := range strings.Fields("host port admin.socket admin.mode admin.group log.format") {
 		if before[key] != after[key] {
 			changed = append(changed, key)
 		}

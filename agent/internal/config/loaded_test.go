@@ -155,8 +155,9 @@ func TestNotReloadable(t *testing.T) {
 	if got := config.NotReloadable(old, next); got != nil {
 		t.Errorf("what can change is refused: %q", got)
 	}
-	next.Host, next.Port, next.Admin.Socket, next.Log.Format = "::1", 0, "/run/x", "json"
-	want := []string{"host", "port", "admin.socket", "log.format"}
+	next.Host, next.Port, next.Log.Format = "::1", 0, "json"
+	next.Admin = config.Admin{Socket: "/run/x", Mode: "0660", Group: "adm"}
+	want := []string{"host", "port", "admin.socket", "admin.mode", "admin.group", "log.format"}
 	if diff := cmp.Diff(want, config.NotReloadable(old, next)); diff != "" {
 		t.Errorf("not reloadable (-want +got):\n%s", diff)
 	}

@@ -90,6 +90,10 @@ func (c Config) conflicts() (found []finding) {
 		add(fmt.Sprintf("record.total_mib is %d, less than two files of record.file_mib, %d; "+
 			"write %d or more, or a smaller size of a file", all, file, 2*file), "record.total_mib", "record.file_mib")
 	}
+	if c.Admin.Group != "" && c.Admin.Mode == Default().Admin.Mode {
+		add(fmt.Sprintf("admin.group is %s, which may not use the socket with admin.mode = %q; set admin.mode to \"0660\"",
+			show(c.Admin.Group), c.Admin.Mode), "admin.group", "admin.mode")
+	}
 	for i, v := range c.Validators {
 		if v.Name == faults && v.Path == "" && !c.AllowFaults {
 			add("the validator faults makes the agent misbehave, which allow_faults = false forbids; "+
