@@ -3,18 +3,16 @@ package daemon
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/journal"
+	"github.com/stepagent/stepagent/agent/internal/logging"
 	"github.com/stepagent/stepagent/agent/internal/pluginhost"
 	"github.com/stepagent/stepagent/agent/internal/server"
 	"github.com/stepagent/stepagent/agent/internal/session"
@@ -25,10 +23,17 @@ type Status struct {
 	Version string `json:"version"`
 	PID     int    `json:"pid"`
 	Address string `json:"address"`
+	// Absent says why the address cannot be reached yet; empty when it can.
+	Absent string `json:"address_absent,omitempty"`
 	// Allow says whom the agent serves, as the config does.
-	Allow   []string  `json:"allow"`
-	Config  string    `json:"config"` // every file that was read, with commas
+	Allow  []string `json:"allow"`
+	Config string   `json:"config"` // every file that was read, with commas
+	// ConfigFile is the absolute path of the config, without its snippets; empty for the defaults.
+	ConfigFile string `json:"config_file,omitempty"`
+	// Started is when the agent was started, by the clock as it is now; Uptime is how long ago
+	// that is, which no step of the clock changes.
 	Started time.Time `json:"started"`
+	Uptime  Seconds   `json:"uptime_seconds"`
 	// Generation is the number of the validators in force; it goes up with each reload.
 	Generation uint64     `json:"generation"`
 	Reload     LastReload `json:"last_reload"`
@@ -40,8 +45,10 @@ type Status struct {
 	Connections server.Stats  `json:"connections"`
 	Sessions    session.Stats `json:"sessions"`
 	// Record says how the agent's own record fares.
-	Record     journal.Status `json:"record"`
-	Validators []Process      `json:"validators"`
+	Record journal.Status `json:"record"`
+	// Log counts the lines of the agent's log that are lost.
+	Log        logging.Stats `json:"log"`
+	Validators []Process     `json:"validators"`
 	// Goroutines is how many there are in the agent: with nobody connected always about the
 	// same.
 	Goroutines int `json:"goroutines"`
@@ -53,38 +60,76 @@ type Process struct {
 	// them.
 	Generation uint64 `json:"generation"`
 	pluginhost.Status
+	// Uptime is how long ago the process was started.
+	Uptime Seconds `json:"uptime_seconds"`
+}
+
+// Seconds are a length of time; in JSON they are a number.
+type Seconds float64
+
+func secondsOf(d time.Duration) Seconds { return Seconds(d.Round(time.Millisecond).Seconds()) }
+
+// Duration returns the length of time, in whole seconds.
+func (s Seconds) Duration() time.Duration { return time.Duration(s) * time.Second }
+
+// byNow returns the time by the clock as it is now. Between the two the clock may have been set: a
+// board without a clock of its own starts in 1970.
+func byNow(now, then time.Time) time.Time {
+	if then.IsZero() {
+		return then
+	}
+	return now.Add(then.Sub(now)) // the difference is that of the monotonic clock
 }
 
 // Status returns the agent's state as it is now.
 func (a *Agent) Status() Status {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	now := time.Now()
 	generation := a.judge.Chain().Generation()
-	var processes []Process
-	var trouble []string
+	status := Status{
+		Version: a.options.Version, PID: os.Getpid(), Address: a.addresses(), Absent: a.absent(), Allow: a.config.Allow,
+		Config: source(a.config), ConfigFile: a.config.File(), Started: byNow(now, a.started), Uptime: secondsOf(now.Sub(a.started)),
+		Generation: generation, Reload: a.reload, Watch: a.watchStatus(), Connections: a.server.Stats(), Sessions: a.sessions.Stats(),
+		Goroutines: runtime.NumGoroutine(),
+	}
+	status.Reload.Time = byNow(now, a.reload.Time)
 	for _, s := range a.set.Status() {
-		processes = append(processes, Process{Generation: generation, Status: s})
-		if what := s.Trouble(); what != "" {
-			trouble = append(trouble, strings.Join(s.Validators, ", ")+": "+what)
+		up := secondsOf(now.Sub(s.Started))
+		s.Started, s.Retry = byNow(now, s.Started), byNow(now, s.Retry)
+		status.Validators = append(status.Validators, Process{Generation: generation, Status: s, Uptime: up})
+	}
+	if a.record != nil {
+		status.Record = a.record.Status()
+		status.Record.Since = byNow(now, status.Record.Since)
+	}
+	if a.options.Lines != nil {
+		status.Log = a.options.Lines.Stats()
+	}
+	status.Trouble = append(status.troubles(), a.admin.troubles()...)
+	return status
+}
+
+// troubles says what is not as it should be.
+func (s Status) troubles() (list []string) {
+	if s.Absent != "" {
+		list = append(list, "no client reaches "+s.Address+": "+s.Absent)
+	}
+	for _, v := range s.Validators {
+		if what := v.Trouble(); what != "" {
+			list = append(list, strings.Join(v.Validators, ", ")+": "+what)
 		}
 	}
-	record := journal.Status{}
-	if a.record != nil {
-		record = a.record.Status()
+	if s.Record.Error != "" {
+		list = append(list, "the record is not written: "+s.Record.Error)
 	}
-	if record.Error != "" {
-		trouble = append(trouble, "the record is not written: "+record.Error)
+	if s.Watch.Error != "" {
+		list = append(list, "changes of files are found late: "+s.Watch.Error)
 	}
-	watch := a.watchStatus()
-	if watch.Error != "" {
-		trouble = append(trouble, "changes of files are found late: "+watch.Error)
+	if s.Log.Error != "" {
+		list = append(list, "the log is not written: "+s.Log.Error)
 	}
-	return Status{
-		Version: a.options.Version, PID: os.Getpid(), Address: a.addresses(), Allow: a.config.Allow,
-		Config: source(a.config), Started: a.started, Generation: generation, Trouble: trouble,
-		Reload: a.reload, Watch: watch, Connections: a.server.Stats(), Sessions: a.sessions.Stats(),
-		Record: record, Validators: processes, Goroutines: runtime.NumGoroutine(),
-	}
+	return list
 }
 
 // Names returns the names of the validators in force, in the config's order.
@@ -104,15 +149,22 @@ const (
 
 // admin answers on the admin socket.
 type admin struct {
-	path string
-	http *http.Server
+	http  *http.Server
+	place adminPlace
+	log   *slog.Logger
+	stop  context.CancelFunc // of keep
+	kept  sync.WaitGroup
+
+	mu     sync.Mutex
+	socket *kept
+	lost   string // why the socket cannot be made again; empty while it is there
 }
 
 // adminTimeout bounds one request on the admin socket but for the time of a reload.
 const adminTimeout = 5 * time.Second
 
-func startAdmin(a *Agent, path string) (*admin, error) {
-	listener, err := listenAdmin(path)
+func startAdmin(a *Agent, place adminPlace) (*admin, error) {
+	socket, err := place.open()
 	if err != nil {
 		return nil, err
 	}
@@ -130,21 +182,49 @@ func startAdmin(a *Agent, path string) (*admin, error) {
 		}
 		reply(w, http.StatusOK, a.Status())
 	})
-	ad := &admin{path: path, http: &http.Server{Handler: mux, ReadHeaderTimeout: adminTimeout,
-		ErrorLog: slog.NewLogLogger(a.options.Log.With(slog.String("socket", path)).Handler(), slog.LevelWarn)}}
+	ad := &admin{place: place, log: a.options.Log, socket: socket, http: &http.Server{Handler: mux, ReadHeaderTimeout: adminTimeout,
+		ErrorLog: slog.NewLogLogger(a.options.Log.With(slog.String("socket", socket.path)).Handler(), slog.LevelWarn)}}
 	// One request for each connection: what somebody opens and forgets is closed in time.
 	ad.http.SetKeepAlivesEnabled(false)
-	go func() { _ = ad.http.Serve(listener) }() // ends with ErrServerClosed
+	ad.serve(socket)
+	keeping, stop := context.WithCancel(context.Background())
+	ad.stop = stop
+	ad.kept.Go(func() { ad.keep(keeping) })
 	return ad, nil
+}
+
+func (ad *admin) serve(socket *kept) {
+	go func() { _ = ad.http.Serve(socket) }() // ends with ErrServerClosed, or when the socket has gone
+}
+
+// path is where the socket is now.
+func (ad *admin) path() string {
+	ad.mu.Lock()
+	defer ad.mu.Unlock()
+	return ad.socket.path
+}
+
+// troubles says why no command finds the agent; nothing when commands do.
+func (ad *admin) troubles() []string {
+	ad.mu.Lock()
+	defer ad.mu.Unlock()
+	if ad.lost == "" {
+		return nil
+	}
+	return []string{"the admin socket has gone: " + ad.lost}
 }
 
 // close ends the admin socket and removes it. A request in progress gets its answer first.
 func (ad *admin) close() {
+	ad.stop()
+	ad.kept.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if ad.http.Shutdown(ctx) != nil {
 		_ = ad.http.Close() // by force: nothing is left to do about an error
 	}
+	ad.socket.remove()
+	ad.place.unpoint()
 }
 
 type refusal struct {
@@ -155,42 +235,4 @@ func reply(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(body) // the caller has gone
-}
-
-// removeSocket removes a socket, and nothing else.
-func removeSocket(path string) error {
-	info, err := os.Lstat(path)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return nil
-	case err != nil:
-		return err
-	case info.Mode().Type() != os.ModeSocket:
-		return fmt.Errorf("%s is there and is no socket", path)
-	default:
-		return os.Remove(path)
-	}
-}
-
-// listenAdmin listens on the socket. One that an agent left behind when it was killed is
-// removed first; one that answers belongs to somebody else.
-func listenAdmin(path string) (net.Listener, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fmt.Errorf("admin socket: %w; name another place with --admin-socket", err)
-	}
-	if conn, err := net.Dial("unix", path); err == nil {
-		_ = conn.Close()
-		return nil, fmt.Errorf("admin socket %s belongs to another agent that is running; give this one its own with --admin-socket", path)
-	}
-	if err := removeSocket(path); err != nil {
-		return nil, fmt.Errorf("admin socket: %w; name another place with --admin-socket", err)
-	}
-	listener, err := net.Listen("unix", path)
-	if err != nil {
-		return nil, fmt.Errorf("admin socket: %w; name another place with --admin-socket", err)
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		return nil, errors.Join(fmt.Errorf("admin socket: %w", err), listener.Close())
-	}
-	return listener, nil
 }

@@ -23,11 +23,13 @@ func AdminSocket(c *config.Loaded, runtimeDir string, port int) string {
 	if c.Admin.Socket != "" {
 		return c.Admin.Socket
 	}
-	return filepath.Join(runtimeDir, fmt.Sprintf("admin-%d.sock", port))
+	return filepath.Join(runtimeDir, socketName(port))
 }
 
-// AdminSockets returns the admin sockets in the runtime directory that have no path of their
-// own. Those that agents left when they were killed are not among them.
+func socketName(port int) string { return fmt.Sprintf("admin-%d.sock", port) }
+
+// AdminSockets returns the admin sockets in the runtime directory, and the links to those that have
+// a path of their own. Those that agents left when they were killed are not among them.
 func AdminSockets(runtimeDir string) []string {
 	sockets, _ := filepath.Glob(filepath.Join(runtimeDir, "admin-*.sock")) // the pattern is sound
 	return slices.DeleteFunc(sockets, isLeft)
@@ -35,12 +37,8 @@ func AdminSockets(runtimeDir string) []string {
 
 // isLeft reports whether nobody listens on a socket any more.
 func isLeft(socket string) bool {
-	conn, err := net.Dial("unix", socket) // never waits: connect(2) of a unix socket that does not block
-	if err != nil {
-		return errors.Is(err, syscall.ECONNREFUSED)
-	}
-	_ = conn.Close() // nothing was said
-	return false
+	err := answers(socket)
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, os.ErrNotExist)
 }
 
 func adminSocket(c *config.Loaded, runtimeDir string, addr net.Addr) string {
@@ -98,7 +96,7 @@ func ask(ctx context.Context, socket, method, path string) (Status, error) {
 // unreachable says why nobody answered, and which agents there are.
 func unreachable(socket string, err error) error {
 	if errors.Is(err, os.ErrPermission) {
-		return fmt.Errorf("no right to use the admin socket %s; try as root or as the agent's user", socket)
+		return fmt.Errorf("no right to use the admin socket %s; try as root or as the agent's user, or see admin.group in the config", socket)
 	}
 	hint := "is an agent running?"
 	others := slices.DeleteFunc(AdminSockets(filepath.Dir(socket)), func(other string) bool { return other == socket })

@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/config"
@@ -24,17 +25,18 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/filewatch"
 	"github.com/stepagent/stepagent/agent/internal/journal"
 	"github.com/stepagent/stepagent/agent/internal/judge"
+	"github.com/stepagent/stepagent/agent/internal/logging"
 	"github.com/stepagent/stepagent/agent/internal/pluginhost"
 	"github.com/stepagent/stepagent/agent/internal/server"
 	"github.com/stepagent/stepagent/agent/internal/session"
 	"github.com/stepagent/stepagent/agent/internal/systemd"
 )
 
-// Options are what an agent is made of. All but RuntimeDir, Adopt and Service are needed.
+// Options are what an agent is made of. All but RuntimeDir, Adopt, Service and Lines are needed.
 type Options struct {
 	// Load reads the config: once at the start and once for each reload.
 	Load func() (*config.Loaded, error)
-	// RuntimeDir is the folder for sockets; empty for the one that RuntimeDir returns.
+	// RuntimeDir is the folder for sockets; empty for the first usable of RuntimeDirs.
 	RuntimeDir string
 	// Version is told to whoever asks for the status.
 	Version string
@@ -49,6 +51,8 @@ type Options struct {
 	// Log is where the agent logs; Level is its level, which the config sets.
 	Log   *slog.Logger
 	Level *slog.LevelVar
+	// Lines is the queue behind Log, for its counts; nil for none.
+	Lines *logging.Queue
 }
 
 // A Plugin is the command that serves the bundled validators: as a rule this very
@@ -63,7 +67,9 @@ type Plugin struct {
 type Agent struct {
 	options   Options
 	started   time.Time
+	dirs      []string // for sockets
 	listeners []net.Listener
+	own       *listener // the one among them that systemd has not opened; nil for none
 	loops     *eventloop.Loops
 	host      *pluginhost.Host
 	judge     *judge.Judge
@@ -72,6 +78,7 @@ type Agent struct {
 	admin     *admin
 	unwatch   context.CancelFunc // ends the feeding of systemd's watchdog
 	settled   *time.Timer        // gives memory back to the system
+	serving   atomic.Bool        // everything above is there
 
 	// reloading has one place, taken during a reload and a stop. A stop does not wait for it
 	// long: it ends the context stopping, and with that a reload in progress.
@@ -94,8 +101,8 @@ type Agent struct {
 	stopped chan struct{}
 }
 
-// Start starts an agent and returns when it accepts connections. The context bounds the
-// start only.
+// Start starts an agent and returns when it accepts connections, or waits for the address on
+// which to. The context bounds the start only.
 func Start(ctx context.Context, options Options) (*Agent, error) {
 	a := &Agent{options: options, started: time.Now(), reloading: make(chan struct{}, 1), stopped: make(chan struct{}),
 		settled: time.AfterFunc(math.MaxInt64, debug.FreeOSMemory)}
@@ -113,10 +120,12 @@ func (a *Agent) start(ctx context.Context) error {
 		return err
 	}
 	a.options.Level.Set(level(c))
-	if a.options.RuntimeDir == "" {
-		a.options.RuntimeDir = RuntimeDir()
+	a.dirs = runtimeDirs(a.options)
+	if a.listeners, err = a.listen(ctx, c); err != nil {
+		return err
 	}
-	if a.listeners, err = listeners(ctx, c, a.options.Service.Inherited()); err != nil {
+	place, err := newAdminPlace(c, a.dirs, a.Addr())
+	if err != nil {
 		return err
 	}
 	if a.loops, err = eventloop.New(eventloop.Usual()); err != nil {
@@ -135,12 +144,12 @@ func (a *Agent) start(ctx context.Context) error {
 	a.judge = judge.New(newChain(1, c, a.set))
 	a.sessions = session.NewManager(a.judge, sessionOptions(c, a.record), a.options.Log)
 	a.server = server.New(a.sessions, a.loops, serverOptions(c, a.options.Version, a.record), a.options.Log)
-	if a.admin, err = startAdmin(a, adminSocket(c, a.options.RuntimeDir, a.Addr())); err != nil {
+	if a.admin, err = startAdmin(a, place); err != nil {
 		return err
 	}
 	a.options.Log.Info("agent started", slog.String("address", a.addresses()),
 		slog.String("version", a.options.Version), slog.String("config", source(c)),
-		slog.String("validators", names(c)), slog.String("admin", a.admin.path))
+		slog.String("validators", names(c)), slog.String("admin", a.admin.path()))
 	if c.AllowFaults {
 		a.options.Log.Warn("faults are allowed: validators may make this agent misbehave")
 	}
@@ -149,6 +158,7 @@ func (a *Agent) start(ctx context.Context) error {
 		go func() { a.failed <- a.server.Serve(listener) }()
 	}
 	a.watchFiles(c.Reload, a.started, c)
+	a.serving.Store(true)
 	a.ready()
 	watching, unwatch := context.WithCancel(context.Background())
 	a.unwatch = unwatch
@@ -169,8 +179,15 @@ func (a *Agent) ready() {
 	a.settled.Reset(settledTime)
 }
 
-// Addr is the address that the agent listens on; the first one where systemd has opened
-// several.
+// tellService tells the service manager what the agent does, where that has changed.
+func (a *Agent) tellService() {
+	if a.serving.Load() {
+		a.options.Service.Status(a.summary())
+	}
+}
+
+// Addr is the address that the agent listens on or waits for; the first one where systemd has
+// opened several.
 func (a *Agent) Addr() net.Addr { return a.listeners[0].Addr() }
 
 // Wait returns when the agent has been stopped, or has failed: then with the cause. It is
@@ -254,13 +271,38 @@ func (a *Agent) current() *config.Loaded {
 }
 
 func newHost(o Options) (*pluginhost.Host, error) {
-	if err := ownRuntimeDir(o.RuntimeDir); err != nil {
+	dirs := runtimeDirs(o)
+	if _, err := usable(dirs); err != nil {
 		return nil, err
 	}
-	return pluginhost.New(pluginhost.Options{
+	var sockets []string
+	for _, dir := range dirs {
+		sockets = append(sockets, filepath.Join(dir, "plugins"))
+	}
+	host, err := pluginhost.New(pluginhost.Options{
 		Self: o.Plugin.Path, SelfArgv0: o.Plugin.Argv0, SelfArgs: o.Plugin.Args,
-		SocketDir: filepath.Join(o.RuntimeDir, "plugins"), Logger: o.Log, Adopt: o.Adopt,
+		SocketDir: sockets[0], SpareDirs: sockets[1:], Logger: o.Log, Adopt: o.Adopt,
 	})
+	if err != nil {
+		return nil, fmt.Errorf("%w; name another folder for sockets with the variable %s", err, runtimeDirVariable)
+	}
+	return host, nil
+}
+
+// runtimeDirs returns the folders for sockets, the first that is usable to be taken.
+func runtimeDirs(o Options) []string {
+	if o.RuntimeDir != "" {
+		return []string{o.RuntimeDir}
+	}
+	return RuntimeDirs()
+}
+
+// absolute returns the absolute path of a file; empty for none.
+func absolute(file string) string {
+	if path, err := filepath.Abs(file); err == nil && file != "" {
+		return path
+	}
+	return file
 }
 
 func names(c *config.Loaded) string {

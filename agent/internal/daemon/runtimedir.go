@@ -1,26 +1,87 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"os/user"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 )
 
-// RuntimeDir is the folder for sockets of agents of this user: what systemd gives, else the
-// place that the file hierarchy and the XDG base directory specification have for it.
-func RuntimeDir() string {
-	if dir, _, _ := strings.Cut(os.Getenv("RUNTIME_DIRECTORY"), ":"); dir != "" {
-		return dir
+// The folders of the service, as its unit has them: for sockets, and for state.
+const (
+	serviceRuntimeDir = "/run/stepagent"
+	serviceStateDir   = "/var/lib/stepagent"
+)
+
+// runtimeDirVariable names the folder for sockets: systemd.exec(5).
+const runtimeDirVariable = "RUNTIME_DIRECTORY"
+
+// RuntimeDirs are the folders for sockets of an agent of this user: what systemd gives, else the
+// places that the file hierarchy and the XDG base directory specification have for them. An agent
+// takes the first that it can use, and the next where that has gone: that of XDG goes when
+// the user has logged out, and the one of a service cannot be made again by the service itself.
+func RuntimeDirs() []string {
+	if given := os.Getenv(runtimeDirVariable); given != "" {
+		return append([]string{firstOf(given)}, stateRuntimeDir(os.Getenv("STATE_DIRECTORY"))...)
 	}
 	if os.Geteuid() == 0 {
-		return "/run/stepagent"
+		return []string{serviceRuntimeDir}
 	}
+	temporary := filepath.Join(os.TempDir(), fmt.Sprintf("stepagent-%d", os.Geteuid()))
 	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
-		return filepath.Join(dir, "stepagent")
+		return []string{filepath.Join(dir, "stepagent"), temporary}
 	}
-	return filepath.Join(os.TempDir(), fmt.Sprintf("stepagent-%d", os.Geteuid()))
+	return []string{temporary}
+}
+
+// firstOf returns the first folder of a variable that systemd has set.
+func firstOf(list string) string {
+	first, _, _ := strings.Cut(list, ":")
+	return first
+}
+
+// stateRuntimeDir is where a service has its sockets when its folder for them has gone: in that
+// for its state, which stays and is not hidden from others as its temporary folder is.
+func stateRuntimeDir(state string) []string {
+	if state == "" {
+		return nil
+	}
+	return []string{filepath.Join(firstOf(state), "run")}
+}
+
+// SearchDirs are the folders in which commands look for a running agent: those of this user's own
+// agents, then those of the service. A variable RUNTIME_DIRECTORY names the only ones.
+func SearchDirs() []string {
+	dirs := RuntimeDirs()
+	if os.Getenv(runtimeDirVariable) == "" {
+		dirs = append(dirs, serviceRuntimeDir)
+		dirs = append(dirs, stateRuntimeDir(serviceStateDir)...)
+	}
+	slices.Sort(dirs[1:])
+	dirs = append(dirs[:1], slices.Compact(dirs[1:])...)
+	return slices.DeleteFunc(dirs, func(dir string) bool {
+		// Anybody may have made one in the temporary folder.
+		info, err := os.Lstat(dir)
+		return err == nil && strings.HasPrefix(dir, os.TempDir()) && foreign(info, os.Geteuid()) != ""
+	})
+}
+
+// usable makes the first of the folders that can be made and is this user's alone, and returns it.
+func usable(dirs []string) (string, error) {
+	var first error
+	for _, dir := range dirs {
+		err := ownRuntimeDir(dir)
+		if err == nil {
+			return dir, nil
+		}
+		first = errors.Join(first, err)
+	}
+	return "", first
 }
 
 // ownRuntimeDir makes the folder if there is none, and refuses one in which others than this
@@ -28,7 +89,7 @@ func RuntimeDir() string {
 // there first would own our sockets.
 func ownRuntimeDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("the folder for sockets: %w; name another with the variable RUNTIME_DIRECTORY", err)
+		return fmt.Errorf("the folder for sockets: %w; name another with the variable %s", err, runtimeDirVariable)
 	}
 	for _, look := range []func(string) (os.FileInfo, error){os.Lstat, os.Stat} { // a link, and what it leads to
 		info, err := look(dir)
@@ -36,10 +97,21 @@ func ownRuntimeDir(dir string) error {
 			return fmt.Errorf("the folder for sockets: %w", err)
 		}
 		if problem := foreign(info, os.Geteuid()); problem != "" {
-			return fmt.Errorf("the folder for sockets, %s, %s; remove it, or name another with the variable RUNTIME_DIRECTORY", dir, problem)
+			return fmt.Errorf("the folder for sockets, %s, %s; %s", dir, problem, advice(dir, info))
 		}
 	}
 	return nil
+}
+
+// advice says what to do about a folder that is not this user's alone. It is never to remove it: the
+// sockets of a running agent may be in it.
+func advice(dir string, info os.FileInfo) string {
+	another := fmt.Sprintf("give this agent a folder of its own, here and for the commands that ask it: %s=%s-%d",
+		runtimeDirVariable, dir, os.Geteuid())
+	if owner, ok := info.Sys().(*syscall.Stat_t); ok && int(owner.Uid) == os.Geteuid() && info.Mode().Type() != os.ModeSymlink {
+		return fmt.Sprintf("take that right away, with: chmod go-w %s; or %s", dir, another)
+	}
+	return "leave it as it is, an agent may be using it, and " + another
 }
 
 // foreign says in what way a file is not the user's alone; empty when it is.
@@ -49,11 +121,20 @@ func foreign(info os.FileInfo, user int) string {
 	case !ok:
 		return "has no owner"
 	case owner.Uid != 0 && int(owner.Uid) != user:
-		return fmt.Sprintf("belongs to the user with the id %d", owner.Uid)
+		return fmt.Sprintf("belongs to the user with the id %d%s", owner.Uid, nameOf(int(owner.Uid)))
 	case info.Mode().Type() != os.ModeSymlink && info.Mode().Perm()&0o022 != 0:
 		return fmt.Sprintf("may be written by others (mode %#o)", info.Mode().Perm())
 	}
 	return ""
+}
+
+// nameOf returns the name of a user in brackets; nothing where that is not known.
+func nameOf(id int) string {
+	found, err := user.LookupId(strconv.Itoa(id))
+	if err != nil {
+		return ""
+	}
+	return " (" + found.Username + ")"
 }
 
 // maxTempDirBytes is how long the path of the temporary folder may be, so that the paths of

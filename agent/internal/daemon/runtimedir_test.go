@@ -1,8 +1,10 @@
 package daemon
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -39,6 +41,56 @@ func TestRuntimeDirIsOurs(t *testing.T) {
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: error %v, want %q", dir, err, want)
 		}
+	}
+}
+
+// TestAdviceHarmsNobody: what is said about the folder of another agent does not end that agent.
+func TestAdviceHarmsNobody(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "stepagent")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	link := dir + "-link"
+	if err := os.Symlink(dir, link); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Lstat(link) // as good as another's: the advice must not be about what it leads to
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := advice(dir, info)
+	if want := "leave it as it is, an agent may be using it, and give this agent a folder of its own"; !strings.HasPrefix(got, want) ||
+		!strings.Contains(got, "RUNTIME_DIRECTORY="+dir+"-") {
+		t.Errorf("got %q", got)
+	}
+	info, err = os.Lstat(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := advice(dir, info); !strings.HasPrefix(got, "take that right away, with: chmod go-w "+dir) || strings.Contains(got, "remove") {
+		t.Errorf("got %q", got)
+	}
+}
+
+// TestFolders: where agents of each kind of user keep their sockets, and where commands look.
+func TestFolders(t *testing.T) {
+	set := func(runtime, state, xdg string) {
+		t.Setenv("RUNTIME_DIRECTORY", runtime)
+		t.Setenv("STATE_DIRECTORY", state)
+		t.Setenv("XDG_RUNTIME_DIR", xdg)
+	}
+	set("/run/a:/run/b", "/var/lib/a:/var/lib/b", "/run/user/7")
+	if got := fmt.Sprint(RuntimeDirs(), SearchDirs()); got != "[/run/a /var/lib/a/run] [/run/a /var/lib/a/run]" {
+		t.Errorf("a service: %s", got)
+	}
+	set("", "", "/run/user/7")
+	own := RuntimeDirs()
+	if root := os.Geteuid() == 0; root && fmt.Sprint(own) != "[/run/stepagent]" ||
+		!root && fmt.Sprint(own) != fmt.Sprintf("[/run/user/7/stepagent %s/stepagent-%d]", os.TempDir(), os.Geteuid()) {
+		t.Errorf("a user: %s", own)
+	}
+	if got := SearchDirs(); got[0] != own[0] || !slices.Contains(got, serviceRuntimeDir) || !slices.Contains(got, serviceStateDir+"/run") {
+		t.Errorf("the commands of a user: %s", got)
 	}
 }
 

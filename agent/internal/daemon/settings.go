@@ -154,6 +154,9 @@ func flatten(err error) []error {
 
 // Check starts the config's validators once, to see whether they would serve, and stops them.
 func Check(ctx context.Context, c *config.Loaded, options Options) error {
+	if _, err := newAdminPlace(c, runtimeDirs(options), nil); err != nil {
+		return err
+	}
 	host, err := newHost(options)
 	if err != nil {
 		return err

@@ -46,12 +46,24 @@ func (a *Agent) check(ctx context.Context, within time.Duration) error {
 // summary says in one line what the agent does, for systemctl status.
 func (a *Agent) summary() string {
 	s := a.Status()
-	line := fmt.Sprintf("serving %s; open connections: %d, open sessions: %d; validators: %s (generation %d)",
-		s.Address, s.Connections.Open, s.Sessions.Open, strings.Join(s.Names(), ", "), s.Generation)
+	does := "serving " + s.Address
+	if s.Absent != "" {
+		does = fmt.Sprintf("waiting for the address %s (%s)", s.Address, s.Absent)
+	}
+	line := fmt.Sprintf("%s; open connections: %d, open sessions: %d; validators: %s (generation %d)",
+		does, s.Connections.Open, s.Sessions.Open, strings.Join(s.Names(), ", "), s.Generation)
 	if s.Reload.Error != "" {
 		line += "; the last reload was refused: " + s.Reload.Error
 	}
 	return line
+}
+
+// absent says why the address cannot be reached; empty when it can.
+func (a *Agent) absent() string {
+	if a.own == nil {
+		return ""
+	}
+	return a.own.absent()
 }
 
 // addresses returns the addresses that the agent listens on.
