@@ -4,10 +4,13 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -46,19 +49,29 @@ when anything is wrong nothing changes, and reload says why and ends with 1.`,
 }
 
 func newStatus() *cobra.Command {
-	return newQuestion("status", "show what the running agent does", printStatus,
-		func(s daemon.Status) any { return s })
+	cmd := newQuestion("status", "show what the running agent does", printStatus,
+		func(s daemon.Status) any { return s }, func(s daemon.Status) error {
+			if len(s.Trouble) > 0 {
+				return errDegraded
+			}
+			return nil
+		})
+	cmd.Long = `status shows what the running agent says of itself. It ends with 0 where the health is good, with
+3 where the agent runs and is degraded, and with 1 where no agent answers.`
+	return cmd
 }
 
 func newValidators() *cobra.Command {
 	cmd := newQuestion("validators", "show the validators of the running agent", printValidators,
-		func(s daemon.Status) any { return s.Validators })
+		func(s daemon.Status) any { return s.Validators }, func(daemon.Status) error { return nil })
 	cmd.AddCommand(newCheckValidator())
 	return cmd
 }
 
-// newQuestion returns a command that shows a part of the running agent's status.
-func newQuestion(use, short string, show func(io.Writer, daemon.Status) error, part func(daemon.Status) any) *cobra.Command {
+// newQuestion returns a command that shows a part of the running agent's status, and then ends as
+// verdict says.
+func newQuestion(use, short string, show func(io.Writer, daemon.Status) error, part func(daemon.Status) any,
+	verdict func(daemon.Status) error) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: use, Short: short, Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -69,9 +82,9 @@ func newQuestion(use, short string, show func(io.Writer, daemon.Status) error, p
 			if asJSON, err := cmd.Flags().GetBool("json"); err != nil || asJSON {
 				enc := json.NewEncoder(cmd.OutOrStdout())
 				enc.SetIndent("", "  ")
-				return enc.Encode(part(status))
+				return cmp.Or(err, enc.Encode(part(status)), verdict(status))
 			}
-			return show(cmd.OutOrStdout(), status)
+			return cmp.Or(show(cmd.OutOrStdout(), status), verdict(status))
 		},
 	}
 	addSettings(cmd, "port", "admin-socket")
@@ -92,24 +105,45 @@ func ask(cmd *cobra.Command, question func(context.Context, string) (daemon.Stat
 	return status, nameInstances(cmd, err)
 }
 
-// socketOf returns the admin socket of the agent that is meant. A config file that has become
-// wrong since the agent read it says nothing about that; where there is one agent only, it is
-// the one, and on a reload it will say itself, and in its log, what is wrong.
+// socketOf returns the admin socket of the agent that is meant. The config file may have changed
+// since the agent read it, or have become wrong: it does not say where the agent is, but the agent
+// says which file it has read. On a reload the agent says itself, and in its log, what is wrong.
 func socketOf(cmd *cobra.Command) (string, error) {
 	from := sources(cmd)
 	from.AnyOwner = true // all that is executed of it is a question to the agent
-	c, err := config.Load(from)
-	if err == nil {
-		return daemon.AdminSocket(c, daemon.RuntimeDir(), c.Port), nil
+	wanted := daemon.Wanted{ConfigFile: from.File, Dirs: daemon.SearchDirs(), PID: mainPID(),
+		Exact: isSet(cmd, "port", "STEPAGENT_PORT") || isSet(cmd, "admin-socket", "STEPAGENT_ADMIN_SOCKET")}
+	c, wrong := config.Load(from)
+	if wrong != nil {
+		from.File = ""
+		var err error
+		if c, err = config.Load(from); err != nil {
+			return "", wrong
+		}
 	}
-	from.File = ""
-	if c, without := config.Load(from); without == nil && (cmd.Flags().Changed("port") || cmd.Flags().Changed("admin-socket")) {
-		return daemon.AdminSocket(c, daemon.RuntimeDir(), c.Port), nil
+	wanted.Socket, wanted.Port = c.Admin.Socket, c.Port
+	if wrong != nil && !wanted.Exact {
+		wanted.Port = -1
 	}
-	if sockets := daemon.AdminSockets(daemon.RuntimeDir()); len(sockets) == 1 {
-		return sockets[0], nil
+	socket, err := daemon.Find(cmd.Context(), wanted)
+	if err != nil && wrong != nil {
+		return "", wrong
 	}
-	return "", err
+	return socket, err
+}
+
+// isSet reports whether a flag or its variable has been given.
+func isSet(cmd *cobra.Command, flag, variable string) bool {
+	return cmd.Flags().Changed(flag) || os.Getenv(variable) != ""
+}
+
+// mainPID is the agent for which systemd runs the command as ExecReload, systemd.exec(5); 0 for none.
+func mainPID() int {
+	pid, err := strconv.Atoi(os.Getenv("MAINPID"))
+	if err != nil {
+		return 0
+	}
+	return pid
 }
 
 func printStatus(w io.Writer, s daemon.Status) error {
@@ -117,8 +151,8 @@ func printStatus(w io.Writer, s daemon.Status) error {
 	row := func(name, format string, args ...any) {
 		_, _ = fmt.Fprintf(t, "%s\t%s\n", name, fmt.Sprintf(format, args...)) // Flush tells
 	}
-	row("agent", "%s, process %d, up %v", s.Version, s.PID, time.Since(s.Started).Round(time.Second))
-	row("address", "%s", s.Address)
+	row("agent", "%s, process %d, up %v", s.Version, s.PID, s.Uptime.Duration())
+	row("address", "%s", address(s))
 	row("config", "%s", s.Config)
 	row("health", "%s", health(s.Trouble))
 	row("last reload", "%s", lastReload(s.Reload))
@@ -133,8 +167,21 @@ func printStatus(w io.Writer, s daemon.Status) error {
 	row("steps", "%d passed, %d failed, %d undecided, %d answered again, %d refused",
 		s.Sessions.Passed, s.Sessions.Failed, s.Sessions.Undecided, s.Sessions.Replayed, s.Connections.RefusedMessages)
 	row("record", "%s", recordState(s.Record))
+	if lost := s.Log.Lost(); lost > 0 {
+		row("log", "%d lines lost: %d were not taken in time, %d could not be written", lost, s.Log.Dropped, s.Log.Unwritten)
+	}
 	row("validators", "%s (generation %d)", strings.Join(s.Names(), ", "), s.Generation)
 	return t.Flush()
+}
+
+// errDegraded ends status where the agent is not as it should be, after it has been shown.
+var errDegraded = errors.New("the agent is degraded")
+
+func address(s daemon.Status) string {
+	if s.Absent != "" {
+		return s.Address + " (not there yet)"
+	}
+	return s.Address
 }
 
 func health(trouble []string) string {
@@ -174,7 +221,7 @@ func printValidators(w io.Writer, s daemon.Status) error {
 	for _, v := range s.Validators {
 		process, up := "-", "-"
 		if v.PID != 0 {
-			process, up = fmt.Sprint(v.PID), time.Since(v.Started).Round(time.Second).String()
+			process, up = fmt.Sprint(v.PID), v.Uptime.Duration().String()
 		}
 		_, _ = fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t%s\t%s\n", strings.Join(v.Validators, ", "),
 			v.State, v.Generation, process, up, v.Restarts, v.Steps, v.Kept.Hits, v.Errors,

@@ -52,7 +52,8 @@ func addInstance(cmd *cobra.Command) {
 
 // nameInstances adds the instances that run to an error of a command that has found no agent.
 func nameInstances(cmd *cobra.Command, err error) error {
-	if err == nil || cmd.Flags().Changed(instanceFlag) || len(daemon.AdminSockets(daemon.RuntimeDir())) > 0 {
+	runs := func(dir string) bool { return len(daemon.AdminSockets(dir)) > 0 }
+	if err == nil || cmd.Flags().Changed(instanceFlag) || slices.ContainsFunc(daemon.SearchDirs(), runs) {
 		return err
 	}
 	return otherInstances(err, instances())

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/stepagent/stepagent/agent/internal/config"
@@ -26,8 +27,8 @@ func TestInstance(t *testing.T) {
 	if from.File != "/etc/stepagent/line-2.toml" {
 		t.Errorf("the config is %s", from.File)
 	}
-	if dir := daemon.RuntimeDir(); dir != "/run/stepagent@line-2" {
-		t.Errorf("the sockets are in %s", dir)
+	if dirs := daemon.SearchDirs(); !slices.Equal(dirs, []string{"/run/stepagent@line-2", "/var/lib/stepagent@line-2/run"}) {
+		t.Errorf("the sockets are in %s", dirs)
 	}
 	c, err := config.Load(config.Sources{Environ: os.Environ()})
 	if err != nil {

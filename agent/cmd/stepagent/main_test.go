@@ -25,7 +25,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"stepagent": main, testPluginName: serveTestPlugin})
+	testscript.Main(m, map[string]func(){"stepagent": main, testPluginName: serveTestPlugin, namespacedName: namespaced})
 }
 
 // The scripts in testdata/script run stepagent, which is this test binary, and have these

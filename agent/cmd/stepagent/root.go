@@ -18,6 +18,8 @@ const (
 	exitOK      = 0
 	exitFailure = 1
 	exitUsage   = 2
+	// exitDegraded is that of status where the agent runs and is not as it should be.
+	exitDegraded = 3
 )
 
 // run is the program but for its exit.
@@ -27,12 +29,16 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	cmd, err := root.ExecuteC()
-	complaints := logging.Complaints(stderr)
+	lines := logging.NewQueue(stderr) // a pipe that is full does not keep the program from ending
+	defer lines.Close()
+	complaints := logging.Complaints(lines)
 	var usage usageError
 	var problems config.Problems
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.Is(err, errDegraded):
+		return exitDegraded // the status has said why
 	case errors.As(err, &usage), errors.As(err, &problems) && problems.FromFlags():
 		_, _ = fmt.Fprintf(complaints, "stepagent:%s\nsee: %s --help\n", below(err), cmd.CommandPath())
 		return exitUsage

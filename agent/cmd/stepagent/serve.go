@@ -16,6 +16,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/daemon"
 	"github.com/stepagent/stepagent/agent/internal/eventloop"
 	"github.com/stepagent/stepagent/agent/internal/logging"
+	"github.com/stepagent/stepagent/agent/internal/signals"
 	"github.com/stepagent/stepagent/agent/internal/systemd"
 	"github.com/stepagent/stepagent/agent/internal/version"
 )
@@ -26,7 +27,11 @@ func newServe() *cobra.Command {
 		Short: "run the agent",
 		Long: `serve runs the agent until SIGTERM or SIGINT, which lets steps in flight get their reply; a
 second one ends it at once. SIGHUP reads the config again, like stepagent reload. A stop does not
-wait for a start or a reload that is under way.
+wait for a start or a reload that is under way. SIGQUIT and SIGABRT end it with a dump of what it
+was doing. SIGPIPE, SIGUSR1, SIGUSR2 and others change nothing.
+
+An address that the machine does not have yet is waited for: the agent starts, says so in its log
+and its status, and listens as soon as the address is there.
 
 ` + precedence,
 		Example: `  stepagent serve
@@ -42,12 +47,10 @@ wait for a start or a reload that is under way.
 }
 
 func serve(ctx context.Context, from config.Sources, stderr io.Writer) error {
-	// Two to stop, and one to reload: one reload is enough for all that wait.
-	signals, hangUps := make(chan os.Signal, 2), make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
-	defer signal.Stop(signals)
-	signal.Notify(hangUps, syscall.SIGHUP)
-	defer signal.Stop(hangUps)
+	stops := make(chan os.Signal, 2) // the second is by force
+	signal.Notify(stops, syscall.SIGTERM, syscall.SIGINT)
+	defer signal.Stop(stops)
+	caught := signals.Catch()
 
 	c, err := config.Load(from)
 	if err != nil {
@@ -74,7 +77,7 @@ func serve(ctx context.Context, from config.Sources, stderr io.Writer) error {
 	defer release()
 	agent, err := daemon.Start(starting, daemon.Options{
 		Load:    func() (*config.Loaded, error) { return config.Load(from) },
-		Version: version.Number(), Plugin: self(), Adopt: true, Service: service, Log: log, Level: level,
+		Version: version.Number(), Plugin: self(), Adopt: true, Service: service, Log: log, Level: level, Lines: lines,
 	})
 	switch {
 	case err != nil && starting.Err() != nil:
@@ -85,8 +88,8 @@ func serve(ctx context.Context, from config.Sources, stderr io.Writer) error {
 	}
 	ended := make(chan struct{})
 	defer close(ended)
-	go reloads(ctx, agent, hangUps, ended)
-	return supervise(ctx, agent, signals, log)
+	go reloads(ctx, agent, caught.HangUps, ended)
+	return supervise(ctx, agent, stops, log)
 }
 
 // reloads has the agent reload whenever it is told to, until it has ended. The agent logs why

@@ -93,3 +93,37 @@ func TestSignalEndsAStart(t *testing.T) {
 		t.Errorf("the agent logged:\n%s", log)
 	}
 }
+
+// TestHangUpAtOnce: a SIGHUP that comes while the program is still being initialized is a reload, for
+// when the agent has started.
+func TestHangUpAtOnce(t *testing.T) {
+	a := newAgent(t, "port = 1\n")
+	cmd := a.command("serve", "--config", a.configFile(), "--port", "0", "--log-format", "json")
+	cmd.Env = append(cmd.Env, "GODEBUG=inittrace=1") // a line for each package; see package runtime
+	a.begin(cmd)
+	waitFor(t, "the signals to be caught", func() bool {
+		return strings.Contains(a.stderr.String(), "init github.com/stepagent/stepagent/agent/internal/signals @")
+	})
+	a.signal(syscall.SIGHUP)
+	waitFor(t, "the reload", func() bool { return strings.Contains(a.stderr.String(), `"generation":2`) })
+	a.signal(syscall.SIGTERM)
+	if err := a.wait(); err != nil {
+		t.Errorf("SIGTERM: %v", err)
+	}
+}
+
+// TestSignalsThatMeanNothing leave the agent as it is.
+func TestSignalsThatMeanNothing(t *testing.T) {
+	a := startAgent(t, "port = 1\n")
+	for _, s := range []syscall.Signal{syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGPIPE, syscall.SIGALRM, syscall.SIGVTALRM,
+		syscall.SIGIO, syscall.SIGPWR, syscall.SIGXCPU, syscall.SIGXFSZ, syscall.SIGURG, syscall.SIGWINCH, syscall.SIGCHLD, syscall.Signal(64)} {
+		a.signal(s)
+		if g := a.status().Generation; g != 1 {
+			t.Errorf("%v: generation %d is in force", s, g)
+		}
+	}
+	a.signal(syscall.SIGQUIT)
+	if err := a.wait(); err == nil || !strings.Contains(a.stderr.String(), "SIGQUIT: quit") {
+		t.Errorf("SIGQUIT: %v, want a dump:\n%s", err, a.stderr.String())
+	}
+}
