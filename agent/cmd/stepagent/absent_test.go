@@ -197,11 +197,13 @@ func TestAddressThatIsNotThere(t *testing.T) {
 func TestServiceWaitsForItsAddress(t *testing.T) {
 	m := newServiceManager(t, "127.0.0.1:0")
 	a := newAgent(t, "host = \""+namespacedAddress+"\"\n")
+	t.Setenv("WATCHDOG_USEC", "2000000")
 	t.Setenv("NOTIFY_SOCKET", m.notify.LocalAddr().String())
 	n := newNamespace(t, a, "serve", "--config", a.configFile(), "--log-format", "json")
 	if got := m.expect("READY=1"); !strings.Contains(got, "STATUS=waiting for the address 10.9.9.9:8080 (this machine does not have") {
 		t.Errorf("the agent is ready: %q", got)
 	}
+	m.expect("WATCHDOG=1")
 	n.order("up")
 	m.expect("STATUS=serving 10.9.9.9:8080; ")
 	n.order("down")

@@ -40,7 +40,10 @@ func Find(ctx context.Context, w Wanted) (string, error) {
 	var agents []found
 	for _, dir := range w.Dirs {
 		for _, socket := range AdminSockets(dir) {
-			agents = append(agents, introduce(ctx, socket))
+			next := introduce(ctx, socket)
+			if !slices.ContainsFunc(agents, func(f found) bool { return f.status.PID != 0 && f.status.PID == next.status.PID }) {
+				agents = append(agents, next) // and not the link to a socket of its own that is beside it
+			}
 		}
 	}
 	by := func(is func(found) bool) (string, bool) {
