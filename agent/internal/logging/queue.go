@@ -2,6 +2,7 @@ package logging
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -34,6 +35,7 @@ type Queue struct {
 	bytes   int   // of the lines, and of those that are being written
 	stats   Stats // of all lines
 	told    Stats // what a line has said of them
+	stuck   bool  // a line was dropped, and none has been taken since
 	closing bool
 	ended   bool
 
@@ -45,7 +47,7 @@ type Stats struct {
 	// Dropped is how many found the queue full, Unwritten how many the writer failed to write.
 	Dropped   uint64 `json:"dropped"`
 	Unwritten uint64 `json:"unwritten"`
-	// Error says why the last line was not written; empty when it was.
+	// Error says why lines are lost now; empty where they are not.
 	Error string `json:"error,omitempty"`
 }
 
@@ -68,6 +70,7 @@ func (q *Queue) Write(lines []byte) (int, error) {
 	defer q.mu.Unlock()
 	if q.ended || q.bytes+len(lines) > maxQueueBytes {
 		q.stats.Dropped++
+		q.stuck = true
 		return len(lines), nil
 	}
 	q.bytes += len(lines)
@@ -138,6 +141,7 @@ func (q *Queue) written(line []byte, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.bytes -= len(line)
+	q.stuck = false
 	q.stats.Error = ""
 	if err != nil {
 		q.stats.Unwritten++
@@ -151,7 +155,11 @@ func (q *Queue) Stats() Stats {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	stats := q.stats
-	if stats.Error == "" && isRemoved(q.to) {
+	switch {
+	case stats.Error != "":
+	case q.stuck:
+		stats.Error = fmt.Sprintf("its reader takes no lines, and %d KiB of them wait", q.bytes>>10)
+	case isRemoved(q.to):
 		stats.Error = "its file has been removed"
 	}
 	return stats

@@ -34,10 +34,16 @@ func TestQueueDoesNotWait(t *testing.T) {
 		if kept > maxQueueBytes {
 			t.Errorf("%d bytes are kept", kept)
 		}
+		if s := q.Stats(); s.Dropped == 0 || !strings.HasPrefix(s.Error, "its reader takes no lines, and 10") {
+			t.Errorf("%+v while nobody takes them", s)
+		}
 
 		taken := &bytes.Buffer{}
 		go func() { _, _ = io.Copy(taken, r) }()
 		synctest.Wait()
+		if s := q.Stats(); s.Error != "" {
+			t.Errorf("%+v when they are taken again", s)
+		}
 		log.Info("afterwards")
 		q.Close()
 		synctest.Wait()

@@ -29,3 +29,41 @@ check "a plugin that hangs is no reason to restart the agent" same "$(main_pid)"
 check "but to replace the plugin" within 20 serves
 no_drop_in stepagent.service watchdog
 inside systemctl reset-failed stepagent
+
+# What the agent stands on goes, and the agent stays.
+readonly journald="systemd-journald.socket systemd-journald-dev-log.socket systemd-journald-audit.socket systemd-journald.service"
+agent=$(main_pid)
+check "stop the journal with its sockets" inside systemctl stop $journald
+inside kill -HUP "$agent"
+check "the agent goes on, and counts the lines that it cannot write" within 10 fails 3 '^log .* could not be written$' inside stepagent status
+check "start the journal again" inside systemctl start $journald
+inside kill -HUP "$agent"
+check "the journal gets the lines of the same agent" within 10 says 'log lines could not be written. unwritten=' journal
+check "and its health is good" within 10 says '^health +good$' inside stepagent status
+
+check "remove the folder for sockets" inside rm -r /run/stepagent
+check "root finds the agent again" within 5 says '^health +good$' inside stepagent status
+check "and so does its user" says '^health +good$' inside setpriv --reuid stepagent --regid stepagent --clear-groups stepagent status
+plugin=$(plugin_pid)
+check "kill the plugin" inside kill -KILL "$plugin"
+check "a plugin is started without the folder" within 10 differ_plugin "$plugin"
+check "a reload finds the agent" inside systemctl reload stepagent
+check "all that by one process" same "$(main_pid)" "$agent"
+
+printf 'host = "10.77.0.7"\n' | config
+check "an address that is not there does not keep the service from starting" inside systemctl restart stepagent
+check "systemd says what it waits for" says 'Status: "waiting for the address 10.77.0.7:8080' inside systemctl status stepagent
+check "and so does the agent" fails 3 '^address +10\.77\.0\.7:8080 \(not there yet\)$' inside stepagent status
+check "which can be reloaded" inside systemctl reload stepagent
+inside ip address add 10.77.0.7/24 dev host0
+check "when the address comes it is served" within 10 quick --host 10.77.0.7
+inside ip address delete 10.77.0.7/24 dev host0
+check "when it goes the agent says so" within 10 fails 3 'not there yet' inside stepagent status
+printf 'host = "::"\nport = 8081\n' | config
+check "a reload finds the agent by what it says, not by a port that has changed" fails 1 '' inside systemctl reload stepagent
+check "and the journal says what is wrong" says 'stepagent.toml:2:1: port: cannot change while the agent runs' journal -p err
+inside cp /root/packaged.toml /etc/stepagent/stepagent.toml
+check "the packaged config again" inside systemctl restart stepagent
+check "a hang-up in the first moment does not end the service for good" inside bash -c 'systemctl stop stepagent; systemctl start --no-block stepagent
+	while pid=$(systemctl show -P MainPID stepagent); [ "$pid" = 0 ]; do :; done; kill -HUP "$pid"'
+check "it serves" within 15 serves
