@@ -47,7 +47,7 @@ func TestAgentIsFound(t *testing.T) {
 		t.Errorf("status: %v: %s", err, out)
 	}
 
-	// No config is named, and the port is nobody's.
+	// No config is named, and no agent has its port.
 	out, err = a.command("status").CombinedOutput()
 	if want := "admin-" + a.port + ".sock (config " + a.configFile() + ")"; err == nil || !strings.Contains(string(out), want) {
 		t.Errorf("status: %v: %s, want %s", err, out, want)

@@ -106,7 +106,10 @@ func (a *Agent) Status() Status {
 	if a.options.Lines != nil {
 		status.Log = a.options.Lines.Stats()
 	}
-	status.Trouble = append(status.troubles(), a.admin.troubles()...)
+	status.Trouble = status.troubles()
+	if a.serving.Load() { // a command may ask before the start is over
+		status.Trouble = append(status.Trouble, a.admin.troubles()...)
+	}
 	return status
 }
 

@@ -235,7 +235,7 @@ func (ad *admin) look() {
 		return
 	}
 	ad.log.Warn("the admin socket had gone and is there again", slog.String("was", ad.socket.path), slog.String("socket", socket.path))
-	_ = ad.socket.Close() // nobody can find it
+	_ = ad.socket.Close() // no command finds it
 	ad.socket, ad.lost = socket, ""
 	ad.serve(socket)
 }

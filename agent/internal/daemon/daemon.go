@@ -181,7 +181,7 @@ func (a *Agent) ready() {
 
 // tellService tells the service manager what the agent does, where that has changed.
 func (a *Agent) tellService() {
-	if a.serving.Load() {
+	if a.serving.Load() && a.stopping.Err() == nil {
 		a.options.Service.Status(a.summary())
 	}
 }

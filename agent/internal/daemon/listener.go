@@ -28,7 +28,6 @@ type listener struct {
 	log     *slog.Logger
 	changed func() // is called after each change of absence
 	stop    context.CancelFunc
-	done    sync.WaitGroup
 
 	mu       sync.Mutex
 	socket   *socket // nil while it waits
@@ -56,7 +55,7 @@ func newListener(ctx context.Context, c *config.Loaded, log *slog.Logger, change
 	}
 	l.socket = s
 	if s == nil || !s.addr.IsUnspecified() {
-		l.done.Go(func() { l.watch(watching) })
+		go l.watch(watching)
 	}
 	return l, nil
 }
@@ -123,21 +122,20 @@ func (l *listener) announce() {
 	l.change = make(chan struct{})
 }
 
-// Close ends the waiting and the listening.
+// Close ends the waiting and the listening. It does not wait for watch, which may be waiting for a
+// lock of the caller's.
 func (l *listener) Close() error {
 	l.stop()
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.err == nil {
 		l.err = net.ErrClosed
 	}
-	s := l.socket
 	l.announce()
-	l.mu.Unlock()
-	l.done.Wait()
-	if s == nil {
+	if l.socket == nil {
 		return nil
 	}
-	return s.Close()
+	return l.socket.Close()
 }
 
 // Addr is the address that it listens on, or else the one that it waits for.
@@ -191,15 +189,9 @@ func (l *listener) look(ctx context.Context) {
 	next, err := open(ctx, l.config)
 	var absent absentError
 	switch {
-	case ctx.Err() != nil:
-		if next != nil {
-			_ = next.Close() // the listener is closed
-		}
 	case err == nil:
 		l.set(next, "")
-		if s != nil {
-			_ = s.Close() // its address is not there
-		}
+	case ctx.Err() != nil: // which may be why there is no answer
 	case errors.As(err, &absent):
 		l.set(s, absent.why)
 	case s == nil:
@@ -212,13 +204,23 @@ func (l *listener) look(ctx context.Context) {
 // set notes where it listens and why that cannot be reached, and says what is new.
 func (l *listener) set(s *socket, absence string) {
 	l.mu.Lock()
-	moved, was := s != l.socket, l.absence
+	moved, was, before := s != l.socket, l.absence, l.socket
+	if l.err != nil {
+		l.mu.Unlock()
+		if moved {
+			_ = s.Close() // too late for it
+		}
+		return
+	}
 	l.socket, l.absence = s, absence
 	if moved {
 		_ = s.SetDeadline(l.deadline) // of a listening socket, which has deadlines
 		l.announce()
 	}
 	l.mu.Unlock()
+	if moved && before != nil {
+		_ = before.Close() // its address is not there
+	}
 	switch {
 	case absence != "":
 		l.tell()

@@ -35,7 +35,7 @@ func TestQueueDoesNotWait(t *testing.T) {
 			t.Errorf("%d bytes are kept", kept)
 		}
 		if s := q.Stats(); s.Dropped == 0 || !strings.HasPrefix(s.Error, "its reader takes no lines, and 10") {
-			t.Errorf("%+v while nobody takes them", s)
+			t.Errorf("%+v while they are not taken", s)
 		}
 
 		taken := &bytes.Buffer{}
