@@ -123,7 +123,7 @@ func (w Wanted) expected() string {
 		if err == nil {
 			return socket
 		}
-		if errors.Is(err, os.ErrPermission) && forbidden == "" && !isSpare(dir) {
+		if errors.Is(err, os.ErrPermission) && forbidden == "" && isAgents(dir) {
 			forbidden = socket
 		}
 	}
@@ -154,6 +154,8 @@ func isSameFile(a, b string) bool {
 	return errOne == nil && errOther == nil && os.SameFile(one, other)
 }
 
-// isSpare reports whether the folder is the service's for when its first has gone. That it is closed
-// to a user does not say that there is an agent.
-func isSpare(dir string) bool { return slices.Contains(stateRuntimeDir(serviceStateDir), dir) }
+// isAgents reports whether a folder that this user may not look into is there for an agent alone. Others
+// are closed for other reasons too.
+func isAgents(dir string) bool {
+	return dir == serviceRuntimeDir || os.Getenv(runtimeDirVariable) != ""
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"strconv"
 	"sync"
@@ -14,8 +15,10 @@ import (
 )
 
 const (
-	// addressInterval is how often a listener looks whether its address is there.
+	// addressInterval is how often a listener looks whether its address is there; nameInterval is that
+	// for a name, about which a server is asked.
 	addressInterval = time.Second
+	nameInterval    = 5 * time.Second
 	// absentAgain is how often the log says that it is not.
 	absentAgain = 10 * time.Minute
 )
@@ -163,7 +166,11 @@ func (l *listener) absent() string {
 
 // watch looks at the address until the context ends.
 func (l *listener) watch(ctx context.Context) {
-	tick := time.NewTicker(addressInterval)
+	interval := addressInterval
+	if _, err := netip.ParseAddr(l.config.Host); err != nil && !isLocalhost(l.config.Host) {
+		interval = nameInterval
+	}
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
 		select {
