@@ -209,3 +209,31 @@ func TestTheSocketDirectoryIsMended(t *testing.T) {
 		})
 	}
 }
+
+// TestSpareSocketDir: a directory that cannot be made again is replaced by the next, which is tidied up
+// like the first.
+func TestSpareSocketDir(t *testing.T) {
+	base := socketsAt(t)
+	gone, spare := filepath.Join(base, "a"), filepath.Join(base, "b")
+	h, err := New(Options{SocketDir: filepath.Join(gone, "p"), SpareDirs: []string{spare}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.RemoveAll(gone), os.WriteFile(gone, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if path, err := h.sockets.mend(); err != nil || filepath.Dir(path) != spare {
+			t.Fatalf("got %s, %v", path, err)
+		}
+	}
+	next, err := New(Options{SocketDir: filepath.Join(gone, "p"), SpareDirs: []string{spare}})
+	if err != nil || filepath.Dir(next.sockets.path) != spare {
+		t.Fatalf("a start: %+v, %v", next, err)
+	}
+	h.Close()
+	next.Close()
+	if left := dirEntries(t, spare); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
