@@ -21,7 +21,7 @@ const module = "github.com/stepagent/stepagent/"
 // that calls go down and values come back. docs/architecture.md goes through it floor by
 // floor.
 var floors = [][]string{
-	{"plugins/validator", "agent/protocol", "agent/internal/eventloop", "agent/internal/logging", "agent/internal/porttest", "agent/internal/signals", "agent/internal/stepfile", "agent/internal/version", "agent/internal/manual", "agent/internal/systemd", "agent/internal/trail", "agent/internal/trustedpath", "docs/transcript", "docs/testreport"},
+	{"plugins/validator", "agent/protocol", "agent/internal/eventloop", "agent/internal/logging", "agent/internal/outfile", "agent/internal/porttest", "agent/internal/signals", "agent/internal/stepfile", "agent/internal/version", "agent/internal/manual", "agent/internal/systemd", "agent/internal/trail", "agent/internal/trustedpath", "docs/transcript", "docs/testreport"},
 	{"plugins/sdk/proto/stepagent/validator/v1", "plugins/validatortest", "agent/client", "agent/internal/config", "agent/internal/filewatch", "agent/internal/record", "agent/internal/judge", "agent/internal/journal", "agent/internal/wirevectors", "agent/internal/capture"},
 	{"plugins/sdk", "agent/internal/capturetest", "agent/internal/session", "agent/internal/verdictcache", "agent/internal/runner", "agent/internal/load", "plugins/sequence", "plugins/mintimeout", "plugins/pacing", "plugins/rules", "plugins/faults"},
 	{"plugins/bundled", "plugins/examples/voltage", "plugins/examples/steady", "agent/internal/pluginhost", "agent/internal/server", "agent/internal/report"},

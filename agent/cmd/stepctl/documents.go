@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
+	"github.com/stepagent/stepagent/agent/internal/outfile"
 	"github.com/stepagent/stepagent/agent/internal/record"
 	"github.com/stepagent/stepagent/agent/internal/report"
 	"github.com/stepagent/stepagent/agent/internal/report/html"
@@ -59,34 +59,28 @@ func (d *documents) asked() []document {
 	return asked
 }
 
+// A named is a file that has a name on the command line or in what the user is told.
+type named struct{ flag, path string }
+
 // prepare sees whether the documents could be written, so that nothing is sent in vain.
-// others are files by the names of their flags that no document may take the place of.
-func (d *documents) prepare(others map[string]string) error {
+// others are files that no document may take the place of, nor one of them that of another.
+func (d *documents) prepare(others ...named) error {
 	taken := map[string]string{}
-	for flag, path := range others {
-		if path != "" {
-			taken[place(path)] = flag
+	for _, doc := range d.asked() {
+		others = append(others, named{"--" + doc.flag, doc.path})
+	}
+	for _, file := range others {
+		at, _, err := outfile.Resolve(file.path)
+		if file.path == "" || err != nil || isDevice(file.path) {
+			continue // what cannot be opened is told by its opener
 		}
+		if other, ok := taken[at]; ok {
+			return fmt.Errorf("%s and %s are the same file, %s; name two", file.flag, other, file.path)
+		}
+		taken[at] = file.flag
 	}
 	for _, doc := range d.asked() {
-		at := place(doc.path)
-		if other, ok := taken[at]; ok && !isDevice(doc.path) {
-			return fmt.Errorf("--%s and %s are the same file, %s; name two", doc.flag, other, doc.path)
-		}
-		taken[at] = "--" + doc.flag
-		info, err := os.Stat(at)
-		switch {
-		case isDevice(doc.path):
-			continue
-		case err == nil && info.IsDir():
-			return &exitError{exitEvidence, cannotWrite(doc, errors.New("it is a folder; name a file"))}
-		}
-		probe, err := os.CreateTemp(filepath.Dir(at), ".stepctl-*")
-		if err != nil {
-			return &exitError{exitEvidence, cannotWrite(doc, err)}
-		}
-		_ = probe.Close() // it is empty
-		if err := os.Remove(probe.Name()); err != nil {
+		if err := outfile.Probe(doc.path); err != nil {
 			return &exitError{exitEvidence, cannotWrite(doc, err)}
 		}
 	}
@@ -112,52 +106,15 @@ func cannotWrite(doc document, err error) error {
 	return fmt.Errorf("cannot write the report --%s %s: %w", doc.flag, doc.path, err)
 }
 
-// save writes a document. A file takes the place of an older one when it is whole, so that
-// nobody ever finds half of one.
-func (doc document) save(run record.Run, split *report.Split) (err error) {
-	if isDevice(doc.path) {
-		file, err := os.OpenFile(doc.path, os.O_WRONLY, 0)
-		if err != nil {
-			return err
-		}
-		return errors.Join(doc.write(file, run, split), file.Close())
-	}
-	at := place(doc.path)
-	file, err := os.OpenFile(fmt.Sprintf("%s.%d.part", at, os.Getpid()), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
-	if err != nil {
-		return err
-	}
-	err = doc.write(file, run, split)
-	if err == nil {
-		err = file.Sync()
-	}
-	err = errors.Join(err, file.Close())
-	if err == nil {
-		err = os.Rename(file.Name(), at)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(file.Name()))
-	}
-	return nil
+// save writes a document.
+func (doc document) save(run record.Run, split *report.Split) error {
+	return outfile.Replace(doc.path, func(w io.Writer) error { return doc.write(w, run, split) })
 }
 
 // isDevice reports whether the path is there and is no file, such as /dev/stdout or a pipe.
 func isDevice(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && !info.Mode().IsRegular() && !info.IsDir()
-}
-
-// place is where the path leads to, so that two names of one file are known as such.
-func place(path string) string {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
-	} else if dir, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
-		path = filepath.Join(dir, filepath.Base(path))
-	}
-	if full, err := filepath.Abs(path); err == nil {
-		return full
-	}
-	return path
 }
 
 // A langFlag is a language of the HTML page.

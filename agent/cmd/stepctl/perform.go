@@ -66,11 +66,8 @@ func (p *performance) perform(ctx context.Context, procedure stepfile.Procedure,
 		return &exitError{exitEvidence, fmt.Errorf("nothing was sent: %w", closed)}
 	}
 	p.view.result(run)
-	if closed != nil {
-		return &exitError{exitEvidence, closed}
-	}
-	if err := p.report(); err != nil {
-		return err
+	if err := errors.Join(closed, p.report()); err != nil { // as much as can be is written
+		return &exitError{exitEvidence, err}
 	}
 	if err := written(p.out.err); err != nil {
 		return err

@@ -68,7 +68,7 @@ Exit codes:
 
 // retell writes what the record at path comes to.
 func (f *reportFlags) retell(cmd *cobra.Command, path string) error {
-	if err := f.documents.prepare(map[string]string{"the record": path}); err != nil {
+	if err := f.documents.prepare(named{"the record", path}); err != nil {
 		return err
 	}
 	stdout := cmd.OutOrStdout()

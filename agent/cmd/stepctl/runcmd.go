@@ -148,7 +148,7 @@ func (f *runFlags) perform(ctx context.Context, procedure stepfile.Procedure, st
 		return fmt.Errorf("--log-format: %w", err)
 	}
 	p := &performance{logger: logger, documents: f.documents}
-	if err := p.documents.prepare(map[string]string{"--record": f.record, "the step file": f.file}); err != nil {
+	if err := p.documents.prepare(named{"the step file", f.file}, named{"--record", f.record}, named{"--pcap", f.pcap}); err != nil {
 		return err
 	}
 	if f.record != "" {

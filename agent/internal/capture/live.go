@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"runtime"
 	"sync"
 	"time"
@@ -14,6 +13,8 @@ import (
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
 	"github.com/gopacket/gopacket/pcapgo"
+
+	"github.com/stepagent/stepagent/agent/internal/outfile"
 )
 
 // Linger is how long Close waits at most for the packets that end the connections: the last
@@ -38,7 +39,7 @@ type LiveOptions struct {
 // safe for concurrent use.
 type Live struct {
 	options LiveOptions
-	file    *os.File
+	file    *outfile.File
 	sources []source
 	reading sync.WaitGroup
 
@@ -85,9 +86,9 @@ var ErrNotPermitted = errors.New("this program has no right to capture packets")
 
 // begin writes the head of the file and reads the sources.
 func begin(options LiveOptions, sources []source) (*Live, error) {
-	file, err := create(options.Path)
+	file, err := outfile.Create(options.Path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("cannot write the capture: %w", err)
 	}
 	l := &Live{options: options, file: file, sources: sources, began: time.Now(), ports: map[uint16]*ending{}, ended: make(chan struct{}, 1)}
 	for i, s := range sources {
@@ -118,20 +119,6 @@ func begin(options LiveOptions, sources []source) (*Live, error) {
 
 // snapBytes is how much of a packet is captured: more than any has.
 const snapBytes = 262144
-
-// create makes the file. One that holds anything is refused and not changed: evidence is
-// never overwritten.
-func create(path string) (*os.File, error) {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
-	if err != nil {
-		return nil, fmt.Errorf("cannot write the capture: %w", err)
-	}
-	if info, err := file.Stat(); err == nil && info.Mode().IsRegular() && info.Size() > 0 {
-		_ = file.Close() // nothing was written
-		return nil, fmt.Errorf("cannot write the capture: %s holds something already; name another file, or remove it", path)
-	}
-	return file, nil
-}
 
 // Dial makes a connection to one of the agent's addresses, whose packets are captured. It
 // takes the place of a net.Dialer's; the address is not looked up again.
@@ -203,11 +190,8 @@ func (l *Live) finish() error {
 	if l.failed == nil {
 		l.failed = l.out.Flush()
 	}
-	if info, err := l.file.Stat(); err == nil && info.Mode().IsRegular() && l.failed == nil {
-		l.failed = l.file.Sync() // pipes and devices cannot
-	}
-	if err := l.file.Close(); l.failed == nil {
-		l.failed = err
+	if err := l.file.Close(); l.failed == nil && err != nil {
+		l.failed = fmt.Errorf("the capture is not whole: %w", err)
 	}
 	return l.failed
 }

@@ -1,0 +1,35 @@
+//go:build !unix
+
+package outfile
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Flags of open(2), which this system does not have.
+const noFollow, nonBlock = 0, 0
+
+// Resolve returns where a path leads to, which need not be there yet. Who else may make files
+// in a folder is not known here.
+func Resolve(path string) (at string, foreign bool, err error) {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	} else if dir, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
+		path = filepath.Join(dir, filepath.Base(path))
+	}
+	at, err = filepath.Abs(path)
+	return at, false, err
+}
+
+func isOwn(fs.FileInfo) bool { return true }
+
+func isUnread(error) bool { return false }
+
+func lock(*os.File) error { return nil }
+
+// keepOwner has nothing to do: owners are not known here.
+func keepOwner(*os.File, fs.FileInfo) error { return nil }
+
+func hasOtherNames(fs.FileInfo) bool { return false }
