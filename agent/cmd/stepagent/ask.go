@@ -193,14 +193,17 @@ func health(trouble []string) string {
 
 // recordState says how the agent's own record fares.
 func recordState(s journal.Status) string {
+	count := fmt.Sprintf("%d events written, %d dropped", s.Written, s.Dropped)
+	if s.Lost > 0 {
+		count += fmt.Sprintf(", %d lost after they were written", s.Lost)
+	}
 	switch {
 	case !s.Enabled:
 		return "off"
 	case s.Error != "":
-		return fmt.Sprintf("NOT WRITTEN since %s: %s; %d events written, %d dropped",
-			s.Since.Format(time.DateTime), s.Error, s.Written, s.Dropped)
+		return fmt.Sprintf("NOT WRITTEN since %s: %s; %s", s.Since.Format(time.DateTime), s.Error, count)
 	default:
-		return fmt.Sprintf("%s, %d events written, %d dropped", filepath.Join(s.Dir, s.File), s.Written, s.Dropped)
+		return filepath.Join(s.Dir, s.File) + ", " + count
 	}
 }
 

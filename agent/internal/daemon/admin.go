@@ -123,8 +123,8 @@ func (s Status) troubles() (list []string) {
 			list = append(list, strings.Join(v.Validators, ", ")+": "+what)
 		}
 	}
-	if s.Record.Error != "" {
-		list = append(list, "the record is not written: "+s.Record.Error)
+	if what := s.Record.Trouble(); what != "" {
+		list = append(list, what)
 	}
 	if s.Watch.Error != "" {
 		list = append(list, "changes of files are found late: "+s.Watch.Error)

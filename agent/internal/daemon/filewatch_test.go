@@ -81,7 +81,7 @@ func TestHalfAConfigIsNotTaken(t *testing.T) {
 	if refused := uint64(strings.Count(log.String(), "a file has changed while it was read")); refused < halves {
 		t.Errorf("%d halves were read, and %d reloads given up for that; the log:\n%s", halves, refused, log)
 	}
-	if s := a.Status(); len(s.Watch.Files) != 1 || s.Watch.Error != "" || inForce(a) > uint64(len(loaded)) {
+	if s := a.Status(); len(s.Watch.Files) != 2 || s.Watch.Error != "" || inForce(a) > uint64(len(loaded)) {
 		t.Errorf("status: %+v", s.Watch)
 	}
 }

@@ -95,9 +95,7 @@ func (a *Agent) tryReload(ctx context.Context, unchanged func() bool) error {
 		err = errChanged
 	}
 	if err != nil {
-		if record != a.record {
-			closeRecord(record)
-		}
+		record.drop()
 		return err
 	}
 
@@ -106,15 +104,16 @@ func (a *Agent) tryReload(ctx context.Context, unchanged func() bool) error {
 	a.mu.Lock()
 	oldSet, old := a.set, a.judge.Swap(chain)
 	oldRecord := a.record
-	a.config, a.set, a.record = next, set, record
+	a.config, a.set, a.record = next, set, record.Journal
 	a.mu.Unlock()
 	a.watchFiles(next.Reload, began, next)
+	record.apply()
 	a.options.Level.Set(level(next))
-	a.server.SetOptions(serverOptions(next, a.options.Version, record))
-	a.sessions.SetOptions(sessionOptions(next, record))
+	a.server.SetOptions(serverOptions(next, a.options.Version, record.Journal))
+	a.sessions.SetOptions(sessionOptions(next, record.Journal))
 	a.retire(old, func() {
 		oldSet.Close(context.Background())
-		if oldRecord != record {
+		if oldRecord != record.Journal {
 			closeRecord(oldRecord) // the last steps of the old validators are in it
 		}
 	})

@@ -3,16 +3,13 @@
 // age; and within a bound for all of them together.
 //
 // Evidence comes second to judging. When there is no room in the queue, or on the disk,
-// events are dropped and counted; the count stands in the status and, once there is room
-// again, in the record itself.
+// events are dropped; when a file is removed while it is written, its events are lost. Both
+// are counted: in the status and, once there is room again, in the record itself.
 package journal
 
 import (
-	"fmt"
 	"log/slog"
-	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/trail"
@@ -20,7 +17,7 @@ import (
 
 // Options say where and how much is written.
 type Options struct {
-	// Dir is the folder, which holds nothing else; it is made where it is missing.
+	// Dir is the folder; it is made where it is missing, and locked against other agents.
 	Dir string
 	// FileBytes is the size at which a file is exchanged for a new one, in bytes; a file is
 	// never larger. FileAge is the age at which it is.
@@ -36,97 +33,105 @@ type Options struct {
 
 // A Journal writes events. Its methods are safe for concurrent use.
 type Journal struct {
+	log  *slog.Logger
+	wake chan struct{} // has a token when there is something to do
+	done chan struct{}
+
+	mu      sync.Mutex // guards the rest, and is never held while a disk is waited for
 	options Options
-	log     *slog.Logger
-	queue   chan trail.Event
-	missed  atomic.Uint64 // dropped because the queue was full, since the last note of it
-	closing sync.Once
-	stop    chan struct{}
-	done    chan struct{}
-
-	mu     sync.Mutex
-	status Status
-}
-
-// A Status says how the journal fares.
-type Status struct {
-	Enabled bool   `json:"enabled"`
-	Dir     string `json:"dir,omitempty"`
-	// File is the name of the file that is written; empty while none can be.
-	File string `json:"file,omitempty"`
-	// Written and Dropped count events since the journal was opened.
-	Written uint64 `json:"written"`
-	Dropped uint64 `json:"dropped"`
-	// Error says why nothing is written now, and Since when that began; empty when all is
-	// well.
-	Error string    `json:"error,omitempty"`
-	Since time.Time `json:"since,omitzero"`
+	waiting []trail.Event
+	taken   int    // events that the writer has taken and not written yet
+	missed  uint64 // dropped because the queue was full, since the last note of it
+	changes []*Change
+	closed  bool
+	status  Status
+	// busy is when the writer began what it waits for now; zero when it waits for events.
+	busy time.Time
 }
 
 // Open begins to write. The error says that the folder cannot be used, which is for the
 // config to mend; a disk that is full is none, and is tried again.
 func Open(options Options, log *slog.Logger) (*Journal, error) {
-	if err := prepare(options.Dir); err != nil {
+	folder, err := claim(options.Dir)
+	if err != nil {
 		return nil, err
 	}
-	return start(options, disk{}, log), nil
+	return start(options, folder, log), nil
 }
 
-func start(options Options, files files, log *slog.Logger) *Journal {
+func start(options Options, folder files, log *slog.Logger) *Journal {
 	j := &Journal{
-		options: options, log: log, queue: make(chan trail.Event, options.Queue),
-		stop: make(chan struct{}), done: make(chan struct{}),
-		status: Status{Enabled: true, Dir: options.Dir},
+		options: options, log: log, wake: make(chan struct{}, 1), done: make(chan struct{}),
+		status: Status{Enabled: true, Dir: options.Dir}, busy: time.Now(),
 	}
-	w := &writer{journal: j, files: files}
+	w := &writer{journal: j, options: options, files: folder}
 	go w.run()
 	return j
 }
 
-// prepare makes the folder and sees whether files can be made in it.
-func prepare(dir string) error {
-	if err := os.MkdirAll(dir, 0o750); err != nil && !isPassing(err) {
-		return fmt.Errorf("cannot make the folder: %w", err)
-	}
-	probe, err := os.CreateTemp(dir, ".probe-*")
-	switch {
-	case err == nil:
-		_ = probe.Close() // it is empty
-		return os.Remove(probe.Name())
-	case isPassing(err):
-		return nil
-	default:
-		return fmt.Errorf("cannot make a file in it: %w", err)
-	}
-}
-
 // Record has the event written soon. It never waits. After Close it does nothing.
 func (j *Journal) Record(e trail.Event) {
-	select {
-	case <-j.stop:
-		return
+	j.mu.Lock()
+	switch {
+	case j.closed:
+	case len(j.waiting)+j.taken >= j.options.Queue:
+		j.missed++
 	default:
+		j.waiting = append(j.waiting, e)
 	}
+	j.mu.Unlock()
+	j.rouse()
+}
+
+// rouse wakes the writer.
+func (j *Journal) rouse() {
 	select {
-	case j.queue <- e:
-	default:
-		j.missed.Add(1)
+	case j.wake <- struct{}{}:
+	default: // it has been told
 	}
 }
 
-// Status returns how the journal fares now.
-func (j *Journal) Status() Status {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	s := j.status
-	s.Dropped += j.missed.Load()
-	return s
+// A Change is other options that are ready to be put in force.
+type Change struct {
+	journal *Journal
+	options Options
+	folder  files // nil where the folder stays
 }
 
-func (j *Journal) note(change func(*Status)) {
+// Prepare sees whether the record can go on with other options, and claims the folder where
+// they name another one. The change must be applied or dropped.
+func (j *Journal) Prepare(options Options) (*Change, error) {
+	c := &Change{journal: j, options: options}
 	j.mu.Lock()
-	defer j.mu.Unlock()
-	change(&j.status)
+	dir := j.options.Dir
+	j.mu.Unlock()
+	if isSame(dir, options.Dir) {
+		return c, nil // it is claimed already
+	}
+	folder, err := claim(options.Dir)
+	if err != nil {
+		return nil, err
+	}
+	c.folder = folder
+	return c, nil
+}
+
+// Apply has the journal go on with the options, in a new file. What is in the queue is still
+// written to the old one.
+func (c *Change) Apply() {
+	j := c.journal
+	j.mu.Lock()
+	j.options = c.options
+	j.changes = append(j.changes, c)
+	j.mu.Unlock()
+	j.rouse()
+}
+
+// Drop gives the change up.
+func (c *Change) Drop() {
+	if c.folder != nil {
+		c.folder.release()
+	}
 }
 
 // closeTime bounds how long Close waits for the disk.
@@ -135,10 +140,14 @@ const closeTime = 2 * time.Second
 // Close writes what is in the queue and closes the file, in bounded time. It may be called
 // again.
 func (j *Journal) Close() {
-	j.closing.Do(func() { close(j.stop) })
+	j.mu.Lock()
+	j.closed = true
+	dir := j.options.Dir
+	j.mu.Unlock()
+	j.rouse()
 	select {
 	case <-j.done:
 	case <-time.After(closeTime):
-		j.log.Warn("the record is not closed yet: the disk does not answer", slog.String("dir", j.options.Dir))
+		j.log.Warn("the record is not closed yet: the disk does not answer", slog.String("dir", dir))
 	}
 }

@@ -26,6 +26,7 @@ type memory struct {
 	room  int // bytes that are left; negative for any number
 	made  int
 	stuck chan struct{} // when not nil, writing waits for it
+	sync  error         // of Sync
 }
 
 type memoryFile struct {
@@ -33,7 +34,7 @@ type memoryFile struct {
 	name string
 }
 
-func (m *memory) create(string, time.Time) (file, string, error) {
+func (m *memory) create(time.Time) (file, string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.room == 0 {
@@ -45,13 +46,15 @@ func (m *memory) create(string, time.Time) (file, string, error) {
 	return &memoryFile{m, name}, name, nil
 }
 
-func (m *memory) remove(_, name string) {
+func (m *memory) remove(name string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.files, name)
 }
 
-func (m *memory) prune(string, string, int64) error { return nil }
+func (m *memory) prune(string, int64) error { return nil }
+func (m *memory) move(string)               {}
+func (m *memory) release()                  {}
 
 func (m *memory) setRoom(n int) {
 	m.mu.Lock()
@@ -94,8 +97,9 @@ func (f *memoryFile) Truncate(size int64) error {
 	return nil
 }
 
-func (f *memoryFile) Sync() error  { return nil }
-func (f *memoryFile) Close() error { return nil }
+func (f *memoryFile) Sync() error              { return f.in.sync }
+func (f *memoryFile) Close() error             { return nil }
+func (f *memoryFile) look(int64) (bool, error) { return false, nil }
 
 // events reads all files, each of which must be whole.
 func (m *memory) events(t *testing.T) []trail.Event {
@@ -237,14 +241,44 @@ func TestRecordNeverWaits(t *testing.T) {
 		for id := range int64(100) {
 			j.Record(step(id)) // a bubble in which this waited would be dead
 		}
-		if s := j.Status(); s.Dropped != 84 {
-			t.Errorf("%d dropped, want all that found no place", s.Dropped)
+		if s := j.Status(); s.Dropped != 84 || s.Trouble() != "" {
+			t.Errorf("%d dropped, want all that found no place; trouble %q", s.Dropped, s.Trouble())
+		}
+		time.Sleep(7 * time.Second)
+		if got := j.Status().Trouble(); got != "the record is not written: the disk has not answered for 7s, 16 events wait" {
+			t.Errorf("while the disk does not answer, the trouble is %q", got)
 		}
 		close(m.stuck)
 		synctest.Wait()
+		if s := j.Status(); s.Error != "" || !strings.HasSuffix(s.Trouble(), ": events came faster than they could be written") {
+			t.Errorf("when it answers again the status is %+v", s)
+		}
+		time.Sleep(gapShown)
+		if got := j.Status().Trouble(); got != "" {
+			t.Errorf("a gap of an hour ago is still trouble: %q", got)
+		}
 		j.Close()
 		if ids, dropped := steps(m.events(t)); len(ids) != 16 || dropped != 84 {
 			t.Errorf("%d steps, %d told as dropped", len(ids), dropped)
+		}
+	})
+}
+
+// What the disk took and did not keep is not told as written alone.
+func TestSyncFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{room: -1, sync: syscall.EIO}
+		j := begin(m, Options{FileAge: time.Minute})
+		j.Record(step(1))
+		j.Record(step(2))
+		time.Sleep(61 * time.Second)
+		synctest.Wait()
+		if s := j.Status(); s.Lost != 2 || s.Error != "" || !strings.HasSuffix(s.Trouble(), ": input/output error") {
+			t.Errorf("the status is %+v", s)
+		}
+		j.Close()
+		if _, dropped := steps(m.events(t)); dropped != 2 {
+			t.Errorf("the record tells of %d that are missing", dropped)
 		}
 	})
 }
@@ -278,7 +312,7 @@ func TestDisk(t *testing.T) {
 		j.Record(step(id))
 	}
 	j.Close()
-	names, err := filepath.Glob(filepath.Join(dir, prefix+"*"))
+	names, err := filepath.Glob(filepath.Join(dir, "steps-*"))
 	if err != nil {
 		t.Fatal(err)
 	}

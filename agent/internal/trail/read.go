@@ -22,9 +22,6 @@ const (
 	MaxKept = 1 << 20
 )
 
-// Suffix is how the names of the files end.
-const Suffix = ".jsonl"
-
 // A Found is what the agent's record says of one session.
 type Found struct {
 	// Opens are the lives of the agent that wrote of it, in the order of the files.
@@ -60,7 +57,7 @@ func Find(path, session string) (Found, error) {
 			return Found{}, fmt.Errorf("cannot read the agent's record: %s holds no file that ends with %s", path, Suffix)
 		}
 	}
-	slices.Sort(files) // the names begin with the time
+	slices.SortFunc(files, CompareFiles)
 	var found Found
 	for _, name := range files {
 		if err := found.file(name, session); err != nil {
