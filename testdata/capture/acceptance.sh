@@ -168,6 +168,36 @@ verify 1 'is not in the capture' success.pcapng --record failure6.jsonl
 head -c 3000 success.pcapng >cut.pcapng
 verify 2 'the file cannot be read to its end' cut.pcapng
 
+# Packets that take another interface than the plain route says, by policy routing and by
+# multipath routes, and come back by a third way; and a bridge, where each passes twice.
+for host in "$bench" "$laptop"; do on "$host" sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0; done
+ip link add eth1 netns "$laptop" type veth peer name eth1 netns "$bench"
+ip -n "$laptop" addr add 10.9.1.1/24 dev eth1
+ip -n "$bench" addr add 10.9.1.2/24 dev eth1
+for host in "$bench" "$laptop"; do ip -n "$host" link set eth1 up; done
+ip -n "$bench" addr add 10.8.0.2/32 dev lo
+ip -n "$laptop" addr add 10.7.0.1/32 dev lo
+ip -n "$bench" route add 10.7.0.1 via 10.9.1.1
+ip -n "$laptop" route add 10.8.0.2 via 10.9.0.2 src 10.7.0.1
+printf '{"test_services":[{"step_id":1,"timeout":5},{"step_id":2,"timeout":5},{"step_id":3,"timeout":5}]}' >three.json
+run asymmetric 0 three.json --host 10.8.0.2
+ip -n "$laptop" rule add ipproto tcp dport 8080 lookup 100
+ip -n "$laptop" route add 10.8.0.2 via 10.9.1.2 src 10.7.0.1 table 100
+run policy 0 three.json --host 10.8.0.2
+ip -n "$laptop" rule del lookup 100
+ip -n "$laptop" route replace 10.8.0.2 src 10.7.0.1 nexthop via 10.9.0.2 nexthop via 10.9.1.2
+on "$laptop" sysctl -qw net.ipv4.fib_multipath_hash_policy=1
+run multipath 0 three.json --host 10.8.0.2 --plain
+ip -n "$laptop" link add br0 type bridge
+ip -n "$laptop" addr del 10.9.0.1/24 dev eth0
+ip -n "$laptop" link set eth0 master br0
+ip -n "$laptop" addr add 10.9.0.1/24 dev br0
+ip -n "$laptop" link set br0 up
+run bridge 0 three.json --host 10.9.0.2
+for name in asymmetric policy multipath bridge; do verify 0 'of which 3 passed' "$name.pcapng" --record "$name.jsonl"; done
+[ "$(tcpdump -r bridge.pcapng 'tcp[tcpflags] & tcp-syn != 0' 2>/dev/null | wc -l)" -eq 2 ] || fail "bridge: not once"
+ok "packets are captured on every interface that they pass, and once"
+
 # A disk without room is told, and the run goes on.
 mkdir small
 mount -t tmpfs -o size=4k none small

@@ -52,8 +52,9 @@ At a terminal it shows the step that is under way, and at the end a table. Elsew
 writes one line a step. The last line says in one sentence what came of the run. Ctrl-C ends
 the run at once and keeps the record so far; a second one ends the program.
 
-With --pcap the packets of the run, and no others, are captured from the first to the last,
-without any other program. On Linux, stepctl needs a right for that, which is given once:
+With --pcap the packets of the run, and no others, are captured from the first to the last, on
+all interfaces, without any other program. On Linux, stepctl needs a right for
+that, which is given once:
   sudo setcap cap_net_raw+ep "$(command -v stepctl)"
 ` + settingsHelp + `
 
@@ -63,8 +64,8 @@ Exit codes:
   2  the command line, a setting or the step file is wrong
   3  no agent could be reached
   4  the evidence asked for (--record, --pcap, --json, --html, --junit, --tap, --summary) could
-     not be written, or every step passed and the agent sent more messages that answer nothing
-     than --max-strays`,
+     not be written, is not there any more, or is not whole; or every step passed and the agent
+     sent more messages that answer nothing than --max-strays`,
 		Example: `  stepctl run steps.json --host bench-7 --port 8080
   stepctl run --data failure --record failure.jsonl
   stepctl run steps.json --record run.jsonl --html run.html --lang ko --junit run.xml

@@ -9,46 +9,32 @@ import (
 	"golang.org/x/net/bpf"
 )
 
-// Where things are in packets, in bytes: RFC 791, RFC 8200, RFC 9293.
+// Values of packets and of the kernel: RFC 791, RFC 8200, RFC 9293, packet(7), if_arp.h.
 const (
-	etherTypeAt    = 12
-	etherHeader    = 14
-	vlanTag        = 4
 	protoTCP       = 6
-	etherTypeIPv4  = 0x0800
-	etherTypeIPv6  = 0x86dd
-	packetOutgoing = 4 // packet(7), PACKET_OUTGOING
+	packetOutgoing = 4   // PACKET_OUTGOING
+	arphrdLoopback = 772 // ARPHRD_LOOPBACK
 )
 
 // acceptBytes is what a filter returns for a packet that is wanted: how much of it.
 const acceptBytes = snapBytes
 
 // filterFor returns the program that lets pass TCP packets to and from the port of the
-// agents. framed says that an Ethernet header stands in front, which may have one VLAN tag.
-// On a loopback interface each packet goes by twice, out and in; once lets the one pass that
-// comes in.
-func filterFor(agents []netip.Addr, port uint16, framed, once bool) ([]bpf.RawInstruction, error) {
+// agents, which it is shown from their IP headers on. On a loopback interface each packet
+// goes by twice, out and in; with once, the one that goes out is left out.
+func filterFor(agents []netip.Addr, port uint16, once bool) ([]bpf.RawInstruction, error) {
 	var program []bpf.Instruction
 	if once {
 		program = append(program,
+			bpf.LoadExtension{Num: bpf.ExtLinkLayerType},
+			bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: arphrdLoopback, SkipTrue: 3},
 			bpf.LoadExtension{Num: bpf.ExtType},
 			bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: packetOutgoing, SkipTrue: 1},
 			bpf.RetConstant{Val: 0})
 	}
 	for _, agent := range agents {
 		for _, at := range []uint32{0, 2} { // the ports: first that of the sender
-			if !framed {
-				program = append(program, block(nil, 0, agent, port, at)...)
-				continue
-			}
-			kind := uint32(etherTypeIPv4)
-			if agent.Is6() {
-				kind = etherTypeIPv6
-			}
-			plain := []bpf.Instruction{load(etherTypeAt, 2), equal(kind)}
-			tagged := []bpf.Instruction{load(etherTypeAt, 2), equal(0x8100), load(etherTypeAt+vlanTag, 2), equal(kind)}
-			program = append(program, block(plain, etherHeader, agent, port, at)...)
-			program = append(program, block(tagged, etherHeader+vlanTag, agent, port, at)...)
+			program = append(program, block(agent, port, at)...)
 		}
 	}
 	return bpf.Assemble(append(program, bpf.RetConstant{Val: 0}))
@@ -56,24 +42,22 @@ func filterFor(agents []netip.Addr, port uint16, framed, once bool) ([]bpf.RawIn
 
 // block accepts a packet if all of its tests hold; if one does not, what follows the block
 // goes on. portAt is 0 for packets from the agent, and 2 for those to it.
-func block(tests []bpf.Instruction, ip uint32, agent netip.Addr, port uint16, portAt uint32) []bpf.Instruction {
+func block(agent netip.Addr, port uint16, portAt uint32) []bpf.Instruction {
+	tests := []bpf.Instruction{load(0, 1), bpf.ALUOpConstant{Op: bpf.ALUOpShiftRight, Val: 4}}
 	if agent.Is4() {
-		address := ip + 12 + portAt*2
-		tests = append(tests,
-			load(ip, 1), bpf.ALUOpConstant{Op: bpf.ALUOpShiftRight, Val: 4}, equal(4),
-			load(ip+9, 1), equal(protoTCP),
-			load(address, 4), equal(binary.BigEndian.Uint32(agent.AsSlice())),
-			load(ip+6, 2), bpf.JumpIf{Cond: bpf.JumpBitsNotSet, Val: 0x1fff}, // no later fragment, which has no ports
-			bpf.LoadMemShift{Off: ip}, bpf.LoadIndirect{Off: ip + portAt, Size: 2}, equal(uint32(port)))
+		tests = append(tests, equal(4),
+			load(9, 1), equal(protoTCP),
+			load(12+portAt*2, 4), equal(binary.BigEndian.Uint32(agent.AsSlice())),
+			load(6, 2), bpf.JumpIf{Cond: bpf.JumpBitsNotSet, Val: 0x1fff}, // no later fragment, which has no ports
+			bpf.LoadMemShift{Off: 0}, bpf.LoadIndirect{Off: portAt, Size: 2}, equal(uint32(port)))
 	} else {
-		tests = append(tests,
-			load(ip, 1), bpf.ALUOpConstant{Op: bpf.ALUOpShiftRight, Val: 4}, equal(6),
-			load(ip+6, 1), equal(protoTCP))
+		tests = append(tests, equal(6),
+			load(6, 1), equal(protoTCP))
 		bytes := agent.As16()
 		for i := uint32(0); i < 16; i += 4 {
-			tests = append(tests, load(ip+8+portAt*8+i, 4), equal(binary.BigEndian.Uint32(bytes[i:])))
+			tests = append(tests, load(8+portAt*8+i, 4), equal(binary.BigEndian.Uint32(bytes[i:])))
 		}
-		tests = append(tests, load(ip+40+portAt, 2), equal(uint32(port)))
+		tests = append(tests, load(40+portAt, 2), equal(uint32(port)))
 	}
 	// A test that does not hold goes past the block, whose end is known now.
 	for i, test := range tests {

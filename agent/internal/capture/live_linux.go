@@ -1,16 +1,19 @@
 package capture
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
-	"slices"
+	"os"
+	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/gopacket/gopacket"
-	"github.com/gopacket/gopacket/layers"
-	"github.com/gopacket/gopacket/pcapgo"
+	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 )
 
@@ -18,9 +21,9 @@ type rawConn = syscall.RawConn
 
 // claim binds a socket to a free local port, so that the port is known before the first
 // packet goes out.
-func (l *Live) claim(network string, c syscall.RawConn) error {
+func claim(network string, c syscall.RawConn) (port uint16, err error) {
 	var failed error
-	err := c.Control(func(fd uintptr) {
+	err = c.Control(func(fd uintptr) {
 		var any unix.Sockaddr = &unix.SockaddrInet4{}
 		if network == "tcp6" {
 			any = &unix.SockaddrInet6{}
@@ -32,121 +35,189 @@ func (l *Live) claim(network string, c syscall.RawConn) error {
 		failed = err
 		switch at := bound.(type) {
 		case *unix.SockaddrInet4:
-			l.own(uint16(at.Port))
+			port = uint16(at.Port)
 		case *unix.SockaddrInet6:
-			l.own(uint16(at.Port))
+			port = uint16(at.Port)
 		}
 	})
-	return errors.Join(err, failed)
+	return port, errors.Join(err, failed)
 }
 
-// openSources opens every interface over which the agents are reached.
-func openSources(options LiveOptions) ([]source, error) {
-	var names []string
-	for _, agent := range options.Agents {
-		name, err := interfaceTo(agent)
-		if err != nil {
-			return nil, err
-		}
-		if !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
-	var all []source
-	for _, name := range names {
-		s, err := openSource(name, options)
-		if err != nil {
-			for _, opened := range all {
-				_ = opened.close() // nothing was read from it
-			}
-			return nil, err
-		}
-		all = append(all, s)
-	}
-	return all, nil
+// receiveBytes is how much the kernel holds for a program that is slow to read, in bytes,
+// where it allows that.
+const receiveBytes = 8 << 20
+
+// A packetSocket receives packets of all interfaces from their IP headers on; packet(7).
+type packetSocket struct {
+	file   *os.File
+	conn   syscall.RawConn
+	buffer []byte
+	names  map[int]string // of interfaces
 }
 
-// openSource opens one interface.
-func openSource(name string, options LiveOptions) (source, error) {
-	face, err := net.InterfaceByName(name)
-	if err != nil {
-		return source{}, fmt.Errorf("cannot capture on %s: %w", name, err)
-	}
-	link, err := linkOf(face)
-	if err != nil {
-		return source{}, err
-	}
+// openSource opens a socket on all interfaces.
+func openSource(options LiveOptions) (source, error) {
 	agents := make([]netip.Addr, len(options.Agents))
 	for i, a := range options.Agents {
 		agents[i] = a.Unmap().WithZone("")
 	}
-	program, err := filterFor(agents, options.Port, link == layers.LinkTypeEthernet, face.Flags&net.FlagLoopback != 0)
+	program, err := filterFor(agents, options.Port, true)
 	if err != nil {
-		return source{}, fmt.Errorf("cannot capture on %s: %w", name, err)
+		return source{}, fmt.Errorf("cannot capture: %w", err)
 	}
-	handle, err := pcapgo.NewEthernetHandle(name)
+	// Of no protocol, it receives nothing until it has its filter.
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
+		return source{}, ErrNotPermitted
+	}
 	if err != nil {
-		return source{}, fmt.Errorf("cannot capture on %s: %w", name, err)
+		return source{}, fmt.Errorf("cannot capture: %w; capture with another tool, and verify that", err)
 	}
-	if err := handle.SetBPF(program); err != nil {
-		_ = handle.Close() // nothing was read from it
-		return source{}, fmt.Errorf("cannot capture on %s: the kernel does not take the filter: %w", name, err)
+	s := &packetSocket{file: os.NewFile(uintptr(fd), "packets"), buffer: make([]byte, snapBytes), names: map[int]string{}}
+	if s.conn, err = s.file.SyscallConn(); err == nil {
+		err = s.prepare(fd, program)
 	}
-	return source{
-		name: name, link: link, filter: filterText(agents, options.Port), close: handle.Close,
-		read: func() ([]byte, gopacket.CaptureInfo, error) {
-			data, info, err := handle.ReadPacketData()
-			if err == nil && len(info.AncillaryData) == 1 && link == layers.LinkTypeEthernet {
-				data, info = tag(data, info)
-			}
-			return data, info, err
-		},
-		stats: func() (received, dropped uint64, err error) {
-			counts, err := handle.Stats()
-			if err != nil {
-				return 0, 0, err
-			}
-			return uint64(counts.Packets), uint64(counts.Drops), nil
-		},
+	if err != nil {
+		_ = s.file.Close() // nothing was read from it
+		return source{}, fmt.Errorf("cannot capture: %w", err)
+	}
+	return source{filter: filterText(agents, options.Port), read: s.read, stop: s.stop, stats: s.stats, close: s.file.Close}, nil
+}
+
+// prepare begins to receive.
+func (s *packetSocket) prepare(fd int, program []bpf.RawInstruction) error {
+	if err := setFilter(fd, program); err != nil {
+		return fmt.Errorf("the kernel does not take the filter: %w", err)
+	}
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1); err != nil {
+		return err
+	}
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBytes) != nil {
+		// Without CAP_NET_ADMIN it is bounded by net.core.rmem_max; what is dropped is counted.
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBytes)
+	}
+	return unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: networkOrder(unix.ETH_P_ALL)})
+}
+
+func networkOrder(n uint16) uint16 {
+	return binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, n))
+}
+
+func setFilter(fd int, program []bpf.RawInstruction) error {
+	filter := make([]unix.SockFilter, len(program))
+	for i, in := range program {
+		filter[i] = unix.SockFilter{Code: in.Op, Jt: in.Jt, Jf: in.Jf, K: in.K}
+	}
+	return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]})
+}
+
+// stop lets no more packets in; those that have arrived are still read.
+func (s *packetSocket) stop() {
+	nothing := []bpf.RawInstruction{{Op: unix.BPF_RET | unix.BPF_K}}
+	// Reading ends a little later where this fails: as soon as no packet comes.
+	_ = s.conn.Control(func(fd uintptr) { _ = setFilter(int(fd), nothing) })
+	_ = s.file.SetReadDeadline(time.Now()) // it fails for files that cannot wait
+}
+
+func (s *packetSocket) stats() (received, dropped uint64, err error) {
+	var counts *unix.TpacketStats
+	var failed error
+	err = s.conn.Control(func(fd uintptr) {
+		counts, failed = unix.GetsockoptTpacketStats(int(fd), unix.SOL_PACKET, unix.PACKET_STATISTICS)
+	})
+	if err = errors.Join(err, failed); err != nil {
+		return 0, 0, err
+	}
+	return uint64(counts.Packets), uint64(counts.Drops), nil
+}
+
+// read waits for a packet; after stop it waits no longer.
+func (s *packetSocket) read() (a livePacket, err error) {
+	var failed error
+	err = s.conn.Read(func(fd uintptr) bool {
+		a, failed = s.receive(int(fd))
+		return !errors.Is(failed, unix.EAGAIN)
+	})
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = s.conn.Control(func(fd uintptr) { a, failed = s.receive(int(fd)) })
+		if errors.Is(failed, unix.EAGAIN) {
+			failed = io.EOF
+		}
+	}
+	return a, errors.Join(err, failed)
+}
+
+// receive takes a packet from the socket and puts a header of liveLink in front of it.
+func (s *packetSocket) receive(fd int) (livePacket, error) {
+	var control [128]byte
+	n, controls, _, from, err := unix.Recvmsg(fd, s.buffer, control[:], unix.MSG_TRUNC)
+	for errors.Is(err, unix.EINTR) || errors.Is(err, unix.ENETDOWN) { // an interface that goes down is one of many
+		n, controls, _, from, err = unix.Recvmsg(fd, s.buffer, control[:], unix.MSG_TRUNC)
+	}
+	if err != nil {
+		return livePacket{}, err
+	}
+	at, ok := from.(*unix.SockaddrLinklayer)
+	if !ok {
+		return livePacket{}, fmt.Errorf("a packet comes from %T", from)
+	}
+	data := cooked(at, s.buffer[:min(n, len(s.buffer))])
+	return livePacket{
+		face: at.Ifindex, name: s.name(at.Ifindex), outgoing: at.Pkttype == unix.PACKET_OUTGOING, data: data,
+		info: gopacket.CaptureInfo{Timestamp: stamp(control[:controls]), CaptureLength: len(data), Length: cookedBytes + n},
 	}, nil
 }
 
-// tag puts a VLAN tag back that the kernel has taken out of a frame.
-func tag(data []byte, info gopacket.CaptureInfo) ([]byte, gopacket.CaptureInfo) {
-	vlan, ok := info.AncillaryData[0].(int)
-	if !ok || len(data) < etherTypeAt {
-		return data, info
+// cooked returns the packet behind a header of LINKTYPE_LINUX_SLL2. The protocol is that of
+// the packet itself, in front of which the kernel has taken any VLAN tag away.
+func cooked(at *unix.SockaddrLinklayer, ip []byte) []byte {
+	protocol := uint16(unix.ETH_P_IP)
+	if len(ip) > 0 && ip[0]>>4 == 6 {
+		protocol = unix.ETH_P_IPV6
 	}
-	data = slices.Insert(data, etherTypeAt, 0x81, 0x00, byte(vlan>>8), byte(vlan))
-	info.CaptureLength += vlanTag
-	info.Length += vlanTag
-	return data, info
+	head := make([]byte, 0, cookedBytes+len(ip))
+	head = binary.BigEndian.AppendUint16(head, protocol)
+	head = binary.BigEndian.AppendUint16(head, 0) // reserved
+	head = binary.BigEndian.AppendUint32(head, uint32(at.Ifindex))
+	head = binary.BigEndian.AppendUint16(head, at.Hatype)
+	head = append(head, at.Pkttype, at.Halen)
+	head = append(head, at.Addr[:]...)
+	return append(head, ip...)
 }
 
-// linkOf returns the link type of an interface's packets. It needs the right to capture.
-func linkOf(face *net.Interface) (layers.LinkType, error) {
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0) // of no protocol: it receives nothing
-	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
-		return 0, ErrNotPermitted
+// cookedBytes is the length of that header.
+const cookedBytes = 20
+
+// name returns the name of an interface, its number where it has gone.
+func (s *packetSocket) name(index int) string {
+	if name, ok := s.names[index]; ok {
+		return name
 	}
+	name := strconv.Itoa(index)
+	if face, err := net.InterfaceByIndex(index); err == nil {
+		name = face.Name
+	}
+	s.names[index] = name
+	return name
+}
+
+// stamp returns the kernel's time of a packet; socket(7), SO_TIMESTAMPNS.
+func stamp(control []byte) time.Time {
+	messages, err := unix.ParseSocketControlMessage(control)
 	if err != nil {
-		return 0, fmt.Errorf("cannot capture on %s: %w", face.Name, err)
+		return time.Now()
 	}
-	defer func() { _ = unix.Close(fd) }() // nothing was read from it
-	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Ifindex: face.Index}); err != nil {
-		return 0, fmt.Errorf("cannot capture on %s: %w", face.Name, err)
+	native := binary.NativeEndian
+	for _, m := range messages {
+		if m.Header.Level != unix.SOL_SOCKET || m.Header.Type != unix.SO_TIMESTAMPNS {
+			continue
+		}
+		switch len(m.Data) {
+		case 16:
+			return time.Unix(int64(native.Uint64(m.Data)), int64(native.Uint64(m.Data[8:])))
+		case 8: // on systems of 32 bits
+			return time.Unix(int64(native.Uint32(m.Data)), int64(native.Uint32(m.Data[4:])))
+		}
 	}
-	bound, err := unix.Getsockname(fd)
-	if err != nil {
-		return 0, fmt.Errorf("cannot capture on %s: %w", face.Name, err)
-	}
-	at, ok := bound.(*unix.SockaddrLinklayer)
-	switch {
-	case ok && (at.Hatype == unix.ARPHRD_ETHER || at.Hatype == unix.ARPHRD_LOOPBACK):
-		return layers.LinkTypeEthernet, nil
-	case ok && (at.Hatype == unix.ARPHRD_NONE || at.Hatype == unix.ARPHRD_PPP || at.Hatype == unix.ARPHRD_RAWIP):
-		return layers.LinkTypeRaw, nil
-	default:
-		return 0, fmt.Errorf("cannot capture on %s: its packets are neither Ethernet nor IP; capture with another tool", face.Name)
-	}
+	return time.Now()
 }

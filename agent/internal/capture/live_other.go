@@ -9,10 +9,10 @@ import (
 
 type rawConn = syscall.RawConn
 
-// claim is not reached: openSources fails before.
-func (*Live) claim(string, syscall.RawConn) error { return errors.ErrUnsupported }
+// claim is not reached: openSource fails before.
+func claim(string, syscall.RawConn) (uint16, error) { return 0, errors.ErrUnsupported }
 
-// openSources says that packets are captured on Linux only.
-func openSources(LiveOptions) ([]source, error) {
-	return nil, errors.New("packets can be captured on Linux only; capture with another tool, and verify that")
+// openSource says that packets are captured on Linux only.
+func openSource(LiveOptions) (source, error) {
+	return source{}, errors.New("packets can be captured on Linux only; capture with another tool, and verify that")
 }

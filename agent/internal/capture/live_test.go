@@ -3,6 +3,7 @@ package capture
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net/netip"
 	"os"
@@ -14,32 +15,41 @@ import (
 	"time"
 
 	"github.com/gopacket/gopacket"
-	"github.com/gopacket/gopacket/layers"
 	"golang.org/x/net/bpf"
 
 	"github.com/stepagent/stepagent/agent/internal/capturetest"
 )
 
-// aSource hands out packets as an interface does.
+// aSource hands out packets as interfaces do.
 type aSource struct {
-	packets chan []byte
+	packets chan livePacket
 	once    sync.Once
+	dropped uint64
 }
 
-func newASource() *aSource { return &aSource{packets: make(chan []byte, 100)} }
+func newASource() *aSource { return &aSource{packets: make(chan livePacket, 100)} }
 
 func (s *aSource) source() source {
+	stop := func() { s.once.Do(func() { close(s.packets) }) }
 	return source{
-		name: "lo", link: layers.LinkTypeRaw, filter: "tcp",
-		read: func() ([]byte, gopacket.CaptureInfo, error) {
-			data, ok := <-s.packets
+		filter: "tcp", stop: stop, close: func() error { stop(); return nil },
+		read: func() (livePacket, error) {
+			p, ok := <-s.packets
 			if !ok {
-				return nil, gopacket.CaptureInfo{}, io.EOF
+				return livePacket{}, io.EOF
 			}
-			return data, gopacket.CaptureInfo{Timestamp: time.Now(), CaptureLength: len(data), Length: len(data)}, nil
+			return p, nil
 		},
-		stats: func() (uint64, uint64, error) { return 14, 2, nil },
-		close: func() error { s.once.Do(func() { close(s.packets) }); return nil },
+		stats: func() (uint64, uint64, error) { return 14, s.dropped, nil },
+	}
+}
+
+// pass has a packet go by on an interface.
+func (s *aSource) pass(p capturetest.Packet, face int) {
+	data := capturetest.File{Link: capturetest.SLL2}.Frame(p)
+	s.packets <- livePacket{
+		face: face, name: fmt.Sprintf("eth%d", face), outgoing: p.From == liveClient, data: data,
+		info: gopacket.CaptureInfo{Timestamp: p.Time, CaptureLength: len(data), Length: len(data)},
 	}
 }
 
@@ -60,11 +70,16 @@ func liveTalk() []capturetest.Packet {
 func startLive(t *testing.T, path string, s *aSource) *Live {
 	t.Helper()
 	l, err := begin(LiveOptions{Path: path, Agents: []netip.Addr{liveAgent.Addr()}, Port: 8080,
-		Application: "stepctl test", Comment: "a run"}, []source{s.source()})
+		Application: "stepctl test", Comment: "a run"}, s.source())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return l
+}
+
+// made notes a connection that has come about, and that has received so much.
+func made(l *Live, port uint16, received uint64) {
+	l.count(l.own(port), nil).(*countedConn).received.Add(received)
 }
 
 // TestLive: the packets of the connections that were made, and no others, from the first to
@@ -73,11 +88,11 @@ func TestLive(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "run.pcapng")
 	s := newASource()
 	l := startLive(t, path, s)
-	l.own(40000)
+	made(l, 40000, uint64(len("first")))
 	other := capturetest.NewTalk(netip.MustParseAddrPort("192.0.2.1:40001"), liveAgent, time.Unix(1, 0), 1, 1)
 	other.Open(0)
 	for _, p := range append(other.Packets(), liveTalk()...) {
-		s.packets <- p.Bytes(false)
+		s.pass(p, 2)
 	}
 	if err := l.Close("verdict: pass"); err != nil {
 		t.Fatal(err)
@@ -89,7 +104,7 @@ func TestLive(t *testing.T) {
 	if len(c.Conns) != 1 || c.Packets != 10 || c.Conns[0].Up.FIN.IsZero() || c.Conns[0].Down.FIN.IsZero() {
 		t.Errorf("%+v", c)
 	}
-	if c.Application != "stepctl test" || strings.Join(c.Comments, ", ") != "a run, verdict: pass" || c.Dropped != 2 || !c.DropsKnown {
+	if c.Application != "stepctl test" || strings.Join(c.Comments, ", ") != "a run, verdict: pass" || c.Dropped != 0 || !c.DropsKnown {
 		t.Errorf("application %q, comments %q, dropped %d", c.Application, c.Comments, c.Dropped)
 	}
 }
@@ -103,13 +118,13 @@ func TestLinger(t *testing.T) {
 			l := startLive(t, filepath.Join(t.TempDir(), "run.pcapng"), s)
 			l.own(40000)
 			for _, p := range packets[:3] {
-				s.packets <- p.Bytes(false)
+				s.pass(p, 2)
 			}
 			synctest.Wait()
 			go func() {
 				time.Sleep(100 * time.Millisecond)
 				for _, p := range packets[3:last] {
-					s.packets <- p.Bytes(false)
+					s.pass(p, 2)
 				}
 			}()
 			began := time.Now()
@@ -134,14 +149,14 @@ func TestLiveNeverOverwrites(t *testing.T) {
 	if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err := begin(LiveOptions{Path: path}, []source{newASource().source()})
+	_, err := begin(LiveOptions{Path: path}, newASource().source())
 	if err == nil || !strings.Contains(err.Error(), "run.pcapng holds something already") {
 		t.Error(err)
 	}
 	if _, err := os.Stat("/dev/full"); err != nil {
 		return // there is none on this system
 	}
-	if _, err = begin(LiveOptions{Path: "/dev/full"}, []source{newASource().source()}); err == nil || !strings.HasPrefix(err.Error(), "cannot write the capture: ") {
+	if _, err = begin(LiveOptions{Path: "/dev/full"}, newASource().source()); err == nil || !strings.HasPrefix(err.Error(), "cannot write the capture: ") {
 		t.Error(err)
 	}
 }
@@ -150,8 +165,8 @@ func TestLiveNeverOverwrites(t *testing.T) {
 func TestLiveReadFails(t *testing.T) {
 	s := newASource().source()
 	gone := errors.New("network is down")
-	s.read = func() ([]byte, gopacket.CaptureInfo, error) { return nil, gopacket.CaptureInfo{}, gone }
-	l, err := begin(LiveOptions{Path: filepath.Join(t.TempDir(), "run.pcapng")}, []source{s})
+	s.read = func() (livePacket, error) { return livePacket{}, gone }
+	l, err := begin(LiveOptions{Path: filepath.Join(t.TempDir(), "run.pcapng")}, s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,53 +178,48 @@ func TestLiveReadFails(t *testing.T) {
 
 // TestFilter: packets to and from the agent pass, and no others.
 func TestFilter(t *testing.T) {
-	four, six := netip.MustParseAddr("192.0.2.2"), netip.MustParseAddr("2001:db8::2")
-	for _, link := range []capturetest.Link{capturetest.Ethernet, capturetest.VLAN, capturetest.Raw} {
-		vm := filterVM(t, []netip.Addr{four, six}, link != capturetest.Raw)
-		for _, test := range []struct {
-			from, to string
-			want     bool
-		}{
-			{"192.0.2.1:40000", "192.0.2.2:8080", true},
-			{"192.0.2.2:8080", "192.0.2.1:40000", true},
-			{"192.0.2.2:40000", "192.0.2.1:8080", false},
-			{"192.0.2.1:8080", "192.0.2.2:40000", false},
-			{"192.0.2.1:40000", "192.0.2.3:8080", false},
-			{"[2001:db8::1]:40000", "[2001:db8::2]:8080", true},
-			{"[2001:db8::2]:8080", "[2001:db8::1]:40000", true},
-			{"[2001:db8::1]:40000", "[2001:db8::3]:8080", false},
-			{"[2001:db8::1]:40000", "[2001:db8::2]:8081", false},
-		} {
-			p := capturetest.Packet{From: netip.MustParseAddrPort(test.from), To: netip.MustParseAddrPort(test.to), Payload: []byte("x")}
-			n, err := vm.Run(capturetest.File{Link: link}.Frame(p))
-			if err != nil || n > 0 != test.want {
-				t.Errorf("%s, %s to %s: %d, %v", link, test.from, test.to, n, err)
-			}
+	vm := filterVM(t, netip.MustParseAddr("192.0.2.2"), netip.MustParseAddr("2001:db8::2"))
+	for _, test := range []struct {
+		from, to string
+		want     bool
+	}{
+		{"192.0.2.1:40000", "192.0.2.2:8080", true},
+		{"192.0.2.2:8080", "192.0.2.1:40000", true},
+		{"192.0.2.2:40000", "192.0.2.1:8080", false},
+		{"192.0.2.1:8080", "192.0.2.2:40000", false},
+		{"192.0.2.1:40000", "192.0.2.3:8080", false},
+		{"[2001:db8::1]:40000", "[2001:db8::2]:8080", true},
+		{"[2001:db8::2]:8080", "[2001:db8::1]:40000", true},
+		{"[2001:db8::1]:40000", "[2001:db8::3]:8080", false},
+		{"[2001:db8::1]:40000", "[2001:db8::2]:8081", false},
+	} {
+		p := capturetest.Packet{From: netip.MustParseAddrPort(test.from), To: netip.MustParseAddrPort(test.to), Payload: []byte("x")}
+		n, err := vm.Run(p.Bytes(false))
+		if err != nil || n > 0 != test.want {
+			t.Errorf("%s to %s: %d, %v", test.from, test.to, n, err)
 		}
-		// What is cut off or something else is let go, and not read beyond its end.
-		whole := capturetest.File{Link: link}.Frame(liveTalk()[3])
-		for n := range len(whole) {
-			if _, err := vm.Run(whole[:n]); err != nil {
-				t.Errorf("%s cut at %d: %v", link, n, err)
-			}
+	}
+	// What is cut off or something else is let go, and not read beyond its end.
+	whole := liveTalk()[3].Bytes(false)
+	for n := range len(whole) {
+		if _, err := vm.Run(whole[:n]); err != nil {
+			t.Errorf("cut at %d: %v", n, err)
 		}
-		// UDP between the same ends is none of it.
-		head := len(capturetest.File{Link: link}.Frame(liveTalk()[3])) - len(liveTalk()[3].Bytes(false))
-		udp := bytes.Clone(whole)
-		udp[head+9] = 17
-		if n, err := vm.Run(udp); n > 0 || err != nil {
-			t.Errorf("%s: UDP: %d, %v", link, n, err)
-		}
-		if n, err := vm.Run(bytes.Repeat([]byte{0x45}, 80)); n > 0 || err != nil {
-			t.Errorf("%s: %d, %v", link, n, err)
+	}
+	// UDP between the same ends is none of it.
+	udp := bytes.Clone(whole)
+	udp[9] = 17
+	for _, data := range [][]byte{udp, bytes.Repeat([]byte{0x45}, 80), bytes.Repeat([]byte{0x65}, 80)} {
+		if n, err := vm.Run(data); n > 0 || err != nil {
+			t.Errorf("%x: %d, %v", data[:1], n, err)
 		}
 	}
 }
 
 // filterVM runs the filter as the kernel does, but for what only the kernel knows.
-func filterVM(t *testing.T, agents []netip.Addr, framed bool) *bpf.VM {
+func filterVM(t *testing.T, agents ...netip.Addr) *bpf.VM {
 	t.Helper()
-	raw, err := filterFor(agents, 8080, framed, false)
+	raw, err := filterFor(agents, 8080, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -122,7 +122,7 @@ var ErrLocked = errors.New("is being written by another program")
 func (f *File) Write(p []byte) (int, error) {
 	n, err := f.file.Write(p)
 	f.size += int64(n)
-	return n, err
+	return n, named(err, f.path)
 }
 
 // Close makes the file durable and closes it. The error says that the evidence is not all
@@ -134,7 +134,7 @@ func (f *File) Close() error {
 	f.done = true
 	var err error
 	if f.regular {
-		err = f.file.Sync() // pipes and devices cannot
+		err = named(f.file.Sync(), f.path) // pipes and devices cannot
 		if checked := Check(f.at, f.file, f.size); checked != nil {
 			err = errors.Join(err, fmt.Errorf("%s %w", f.path, checked))
 		}
