@@ -102,9 +102,13 @@ func (s *liveSide) lacks(received uint64) bool {
 	return !s.known || s.hasAck && seqAfter(s.acked, s.next) || received > 0 && seqAfter(s.first+uint32(received), s.next)
 }
 
-// over reports whether the connection has ended, or has never begun.
+// over reports whether the connection has ended, or has never come about. One whose first
+// packets have not been read yet is not over.
 func (f *liveFlow) over() bool {
-	return !f.begun || f.reset || f.sides[0].finished && f.sides[1].finished
+	if !f.begun {
+		return f.conn == nil
+	}
+	return f.reset || f.sides[0].finished && f.sides[1].finished
 }
 
 // A liveLack is what the capture does not have of a connection.

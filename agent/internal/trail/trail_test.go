@@ -69,6 +69,18 @@ func TestFind(t *testing.T) {
 	if one, err := Find(filepath.Join(dir, "2.jsonl"), "s"); err != nil || len(one.Steps) != 1 {
 		t.Errorf("found %+v, error %v", one, err)
 	}
+	mixed := filepath.Join(dir, "mixed")
+	if err := os.Mkdir(mixed, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(filepath.Join("mixed", FileName(2, time.Unix(0, 0))), opened+step("s", "3"))
+	write(filepath.Join("mixed", FileName(1, time.Now())), opened+step("s", "2"))
+	write(filepath.Join("mixed", "steps-20460101T000000.000000000Z.jsonl"), opened+step("s", "1")) // of an earlier version
+	for i, step := range must(Find(mixed, "s")).Steps {
+		if step.StepID != int64(i+1) {
+			t.Errorf("step %d is in place %d", step.StepID, i+1)
+		}
+	}
 	for want, path := range map[string]string{
 		"no such file": filepath.Join(dir, "none"), "holds no file that ends with .jsonl": t.TempDir(),
 		"x.txt:1: no event of an agent's record": filepath.Join(dir, "x.txt"),
@@ -80,6 +92,13 @@ func TestFind(t *testing.T) {
 			t.Errorf("%s: error %v, want %s", path, err, want)
 		}
 	}
+}
+
+func must(found Found, err error) Found {
+	if err != nil {
+		panic(err)
+	}
+	return found
 }
 
 func TestDamagedFiles(t *testing.T) {
