@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/capturetest"
 )
@@ -80,6 +81,25 @@ func TestLiveWithoutConnection(t *testing.T) {
 	if err != nil || c.Packets != 1 {
 		t.Errorf("%d packets, error %v", c.Packets, err)
 	}
+}
+
+// Close waits for the packets of a connection of which none has been read yet.
+func TestLingerForTheFirstPacket(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newASource()
+		l := startLive(t, filepath.Join(t.TempDir(), "run.pcapng"), s)
+		made(l, 40000, uint64(len("first")))
+		go func() {
+			time.Sleep(100 * time.Millisecond)
+			for _, p := range liveTalk() {
+				s.pass(p, 2)
+			}
+		}()
+		began := time.Now()
+		if err := l.Close(""); err != nil || time.Since(began) != 100*time.Millisecond {
+			t.Errorf("after %v: %v", time.Since(began), err)
+		}
+	})
 }
 
 // What the kernel dropped is told.

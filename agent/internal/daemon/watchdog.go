@@ -55,6 +55,9 @@ func (a *Agent) summary() string {
 	if s.Reload.Error != "" {
 		line += "; the last reload was refused: " + s.Reload.Error
 	}
+	for _, what := range s.Trouble {
+		line += "; " + what
+	}
 	return line
 }
 
