@@ -47,6 +47,8 @@ type performance struct {
 	dropping bool
 	// unrecorded: the evidence could not even begin, so that nothing is sent or shown.
 	unrecorded bool
+	// warned: the loss of evidence was told while the run went on.
+	warned bool
 	// stop ends the run.
 	stop context.CancelFunc
 }
@@ -111,10 +113,15 @@ func (p *performance) report() error {
 func (p *performance) emit(e record.Event) {
 	for _, writer := range p.evidence {
 		// When the evidence cannot even begin, nothing is sent. Later the steps go on, and
-		// the error is told at the end.
-		if err := writer.Write(e); err != nil && e.Kind == record.KindStart {
+		// the exit code tells of it in the end.
+		switch err := writer.Write(e); {
+		case err == nil:
+		case e.Kind == record.KindStart:
 			p.unrecorded = true
 			p.stop()
+		case !p.warned:
+			p.warned = true
+			p.view.aside(func() { p.logger.Error("evidence is being lost; the run goes on", "err", err) })
 		}
 	}
 	if p.unrecorded {

@@ -22,6 +22,7 @@ type File struct {
 	size int64  // what was written, in bytes
 	// regular is false for pipes and devices, which keep nothing.
 	regular bool
+	looked  time.Time
 	closed  error
 	done    bool
 }
@@ -118,8 +119,19 @@ func (f *File) begin(foreign bool) error {
 // ErrLocked is the error of a lock that another program holds.
 var ErrLocked = errors.New("is being written by another program")
 
-// Write writes at the end of the file.
+// lookEvery is the least time from one look at a file by its name to the next while it is
+// written.
+const lookEvery = time.Second
+
+// Write writes at the end of the file. A file that has gone is an error soon, and not in the
+// end alone.
 func (f *File) Write(p []byte) (int, error) {
+	if f.regular && time.Since(f.looked) >= lookEvery {
+		f.looked = time.Now()
+		if err := f.check(); errors.Is(err, ErrGone) {
+			return 0, err
+		}
+	}
 	n, err := f.file.Write(p)
 	f.size += int64(n)
 	return n, named(err, f.path)
@@ -134,13 +146,17 @@ func (f *File) Close() error {
 	f.done = true
 	var err error
 	if f.regular {
-		err = named(f.file.Sync(), f.path) // pipes and devices cannot
-		if checked := Check(f.at, f.file, f.size); checked != nil {
-			err = errors.Join(err, fmt.Errorf("%s %w", f.path, checked))
-		}
+		err = errors.Join(named(f.file.Sync(), f.path), f.check()) // pipes and devices cannot
 	}
 	f.closed = errors.Join(err, f.file.Close())
 	return f.closed
+}
+
+func (f *File) check() error {
+	if err := Check(f.at, f.file, f.size); err != nil {
+		return fmt.Errorf("%s %w", f.path, err)
+	}
+	return nil
 }
 
 // Check looks whether the file that is open is still the one at its name, and holds as many

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // create is Create for a file that can be made.
@@ -113,6 +115,21 @@ func TestCloseTellsOfLoss(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A file that has gone is told while it is written, at most a second later.
+func TestWriteTellsOfLoss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "run.jsonl")
+		f := create(t, path)
+		write(t, f, "one\n")
+		must(t, os.Remove(path))
+		time.Sleep(lookEvery)
+		if _, err := f.Write([]byte("two\n")); !errors.Is(err, ErrGone) || !strings.HasPrefix(err.Error(), path+" was ") {
+			t.Errorf("error %v", err)
+		}
+		_ = f.Close()
+	})
 }
 
 func TestDevices(t *testing.T) {
