@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -60,7 +61,11 @@ func Find(path, session string) (Found, error) {
 	slices.SortFunc(files, CompareFiles)
 	var found Found
 	for _, name := range files {
-		if err := found.file(name, session); err != nil {
+		err := found.file(name, session)
+		if errors.Is(err, fs.ErrNotExist) && info.IsDir() {
+			continue // the agent has removed it meanwhile, being the oldest
+		}
+		if err != nil {
 			return Found{}, err
 		}
 	}
