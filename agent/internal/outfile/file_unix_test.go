@@ -92,6 +92,34 @@ func link(t *testing.T, to, path string) string {
 	return path
 }
 
+// A path leads where it does for the system, also past a link and up again.
+func TestResolve(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	must(t, err)
+	must(t, os.MkdirAll(filepath.Join(dir, "a", "b"), 0o700))
+	must(t, os.MkdirAll(filepath.Join(dir, "c"), 0o700))
+	link(t, "../a/b", filepath.Join(dir, "c", "link"))
+	link(t, "link/../file", filepath.Join(dir, "c", "last"))
+	t.Chdir(filepath.Join(dir, "c"))
+	for path, want := range map[string]string{
+		"file": "c/file", "./file": "c/file", "link/file": "a/b/file", "link/../file": "a/file", "../a/./b//file": "a/b/file",
+		"last": "a/file", dir + "/c/link/../b/file": "a/b/file", "none/file": "c/none/file",
+	} {
+		at, foreign, err := Resolve(path)
+		if err != nil || foreign || at != filepath.Join(dir, want) {
+			t.Errorf("%s leads to %s (%t, %v), want %s", path, at, foreign, err, want)
+		}
+		if path == "none/file" {
+			continue
+		}
+		must(t, os.WriteFile(path, nil, 0o600)) // as the system resolves it
+		if _, err := os.Lstat(filepath.Join(dir, want)); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+		must(t, os.Remove(filepath.Join(dir, want)))
+	}
+}
+
 // The kinds of folders in which others can make files; those of the group are its members.
 func TestForeign(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "d")

@@ -30,17 +30,20 @@ func Resolve(path string) (at string, foreign bool, err error) {
 	if strings.HasSuffix(path, "/") {
 		return "", false, fmt.Errorf("%s is a folder; name a file", path)
 	}
-	at, err = filepath.Abs(path)
-	if err != nil {
-		return "", false, err
-	}
-	rest := strings.Split(strings.TrimPrefix(at, "/"), "/")
 	at = "/"
+	rest := strings.Split(path, "/")
+	if !filepath.IsAbs(path) {
+		if at, err = os.Getwd(); err != nil {
+			return "", false, err
+		}
+	}
 	for links := 0; len(rest) > 0; {
-		name := rest[0]
+		name, folder := rest[0], at
 		rest = rest[1:]
-		folder := at
-		at = filepath.Join(folder, name)
+		at = filepath.Join(folder, name) // the folder has no links, so that ".." leads where it does for the system
+		if name == "" || at == folder {
+			continue
+		}
 		foreign = isForeign(folder)
 		info, err := os.Lstat(at)
 		if err != nil || info.Mode()&fs.ModeSymlink == 0 {
@@ -59,11 +62,10 @@ func Resolve(path string) (at string, foreign bool, err error) {
 		if isMagic(folder, at) {
 			return filepath.Join(append([]string{at}, rest...)...), false, nil
 		}
+		at, rest = folder, append(strings.Split(target, "/"), rest...)
 		if filepath.IsAbs(target) {
-			folder = "/"
+			at = "/"
 		}
-		full := filepath.Join(folder, target)
-		at, rest = "/", append(strings.Split(strings.TrimPrefix(full, "/"), "/"), rest...)
 	}
 	return at, foreign, nil
 }
