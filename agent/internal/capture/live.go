@@ -72,11 +72,10 @@ type source struct {
 // An livePacket is a packet as it goes by on one interface.
 type livePacket struct {
 	// face is the kernel's number of the interface, and name its name.
-	face     int
-	name     string
-	outgoing bool
-	info     gopacket.CaptureInfo
-	data     []byte
+	face int
+	name string
+	info gopacket.CaptureInfo
+	data []byte
 }
 
 // liveLink is the link type of all interfaces: that of Linux for "any", which has the

@@ -163,7 +163,7 @@ func (s *packetSocket) receive(fd int) (livePacket, error) {
 	}
 	data := cooked(at, s.buffer[:min(n, len(s.buffer))])
 	return livePacket{
-		face: at.Ifindex, name: s.name(at.Ifindex), outgoing: at.Pkttype == unix.PACKET_OUTGOING, data: data,
+		face: at.Ifindex, name: s.name(at.Ifindex), data: data,
 		info: gopacket.CaptureInfo{Timestamp: stamp(control[:controls]), CaptureLength: len(data), Length: cookedBytes + n},
 	}, nil
 }

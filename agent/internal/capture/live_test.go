@@ -48,7 +48,7 @@ func (s *aSource) source() source {
 func (s *aSource) pass(p capturetest.Packet, face int) {
 	data := capturetest.File{Link: capturetest.SLL2}.Frame(p)
 	s.packets <- livePacket{
-		face: face, name: fmt.Sprintf("eth%d", face), outgoing: p.From == liveClient, data: data,
+		face: face, name: fmt.Sprintf("eth%d", face), data: data,
 		info: gopacket.CaptureInfo{Timestamp: p.Time, CaptureLength: len(data), Length: len(data)},
 	}
 }

@@ -137,7 +137,6 @@ type sighting struct {
 	syn, fin, rst, get bool
 	wire               int
 	payload            uint64
-	outgoing           bool
 }
 
 // recent are the last packets that were seen, and where.
@@ -158,7 +157,7 @@ func (r *recent) again(s *segment, a *livePacket) bool {
 	}
 	now := sighting{
 		src: s.src, dst: s.dst, seq: s.seq, ack: s.ack, clock: s.clock, syn: s.syn, fin: s.fin, rst: s.rst, get: s.acks,
-		wire: s.wire, payload: maphash.Bytes(r.seed, s.payload), outgoing: a.outgoing,
+		wire: s.wire, payload: maphash.Bytes(r.seed, s.payload),
 	}
 	for i := range r.ring {
 		old := &r.ring[i]
