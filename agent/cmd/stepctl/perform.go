@@ -115,7 +115,7 @@ func (p *performance) emit(e record.Event) {
 		// When the evidence cannot even begin, nothing is sent. Later the steps go on, and
 		// the exit code tells of it in the end.
 		switch err := writer.Write(e); {
-		case err == nil:
+		case err == nil || p.unrecorded:
 		case e.Kind == record.KindStart:
 			p.unrecorded = true
 			p.stop()

@@ -185,18 +185,15 @@ type diskFile struct {
 	path string
 }
 
-// look finds a file that has another name now, as when it was moved to an archive, not gone.
+// look does not tell a file that was moved from one that was removed: where it is now, and
+// whether it stays there, is not known here. To one that has grown, only something was added.
 func (f *diskFile) look(size int64) (gone bool, err error) {
-	err = outfile.Check(f.path, f.File, size)
-	if err == nil {
+	if err = outfile.Check(f.path, f.File, size); err == nil {
 		return false, nil
 	}
 	info, statErr := f.Stat()
-	if statErr != nil {
-		return true, err
-	}
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	return info.Size() < size || ok && stat.Nlink == 0, fmt.Errorf("%s %w", filepath.Base(f.path), err)
+	grown := statErr == nil && errors.Is(err, outfile.ErrChanged) && info.Size() > size
+	return !grown, fmt.Errorf("%s %w", filepath.Base(f.path), err)
 }
 
 // isPassing reports whether an error of the disk may be over later: it is full, a quota is

@@ -15,8 +15,8 @@ type Status struct {
 	// file, and those that never did.
 	Written uint64 `json:"written"`
 	Dropped uint64 `json:"dropped"`
-	// Lost counts those of the written events that are no longer there, because something
-	// else removed or changed their file, or the disk did not keep it.
+	// Lost counts those of the written events that are no longer in the folder, because their
+	// file was removed, moved or changed while it was written, or the disk did not keep it.
 	Lost uint64 `json:"lost"`
 	// Error says why nothing is written now, and Since when that began; empty when all is
 	// well.

@@ -188,16 +188,17 @@ func (w *writer) look() {
 	if err == nil {
 		return
 	}
-	if gone {
-		w.lose(err)
+	if !gone {
+		w.inFile = 0 // what was written is still there
 	}
+	w.lose(err)
 	if time.Since(w.replaced) < replaceEvery {
 		w.fail(err)
 		return
 	}
 	w.replaced = time.Now()
 	w.journal.log.Error("the record's file is not as it was written; a new one is begun",
-		slog.String("dir", w.options.Dir), slog.Any("error", err), slog.Bool("events_lost", gone))
+		slog.String("dir", w.options.Dir), slog.Any("error", err), slog.Bool("events_gone", gone))
 	w.closeFile()
 	w.open()
 }
