@@ -63,13 +63,15 @@ func Replace(path string, write func(io.Writer) error) error {
 		return err
 	}
 	defer p.drop()
-	if err := write(p.file); err != nil {
-		return err
+	err = write(p.file)
+	switch {
+	case err != nil:
+	case p.inPlace:
+		err = p.copyTo(at, foreign, old)
+	default:
+		err = p.moveTo(at)
 	}
-	if p.inPlace {
-		return p.copyTo(at, foreign, old)
-	}
-	return p.moveTo(at)
+	return named(err, path) // and not the part's name
 }
 
 // A part is a file that is not whole yet, in the folder where it will be.
