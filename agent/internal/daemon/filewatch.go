@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"strings"
@@ -51,7 +52,10 @@ func (a *Agent) reloadOnChange(watcher *filewatch.Watcher) {
 		a.options.Log.Info("files have changed; the config is reloaded", slog.String("files", strings.Join(files, ", ")))
 		ctx, cancel := context.WithTimeoutCause(context.Background(), startTimeout, errTooLong)
 		before := watcher.Events()
-		_ = a.reloadIf(ctx, func() bool { return watcher.Events() == before }) // which logs why it is refused, and keeps it for the status
+		err := a.reloadIf(ctx, func() bool { return watcher.Events() == before })
+		if errors.Is(err, errChanged) {
+			watcher.Repeat()
+		} // any other error is logged, and kept for the status
 		cancel()
 	}
 }

@@ -34,6 +34,7 @@ type Watcher struct {
 	paths  []string
 	settle time.Duration
 	since  time.Time
+	repeat bool
 	err    error // why the kernel tells nothing
 }
 
@@ -50,6 +51,19 @@ func (w *Watcher) Watch(paths []string, settle time.Duration, since time.Time) {
 	w.mu.Lock()
 	w.paths, w.settle, w.since = slices.Clone(paths), settle, since
 	w.mu.Unlock()
+	w.wake()
+}
+
+// Repeat has all files told of as changed once more, when nothing changes any more: for a reader that was
+// disturbed.
+func (w *Watcher) Repeat() {
+	w.mu.Lock()
+	w.repeat = true
+	w.mu.Unlock()
+	w.wake()
+}
+
+func (w *Watcher) wake() {
 	select {
 	case w.again <- struct{}{}:
 	default:
@@ -98,7 +112,9 @@ func (w *Watcher) run() {
 			var since time.Time
 			paths, settle, since = w.wanted()
 			w.setErr(n.watch(paths))
-			seen = seenOf(paths, seen, since)
+			if seen = seenOf(paths, seen, since); w.takeRepeat() {
+				seen = map[string]string{}
+			}
 			settled.Reset(settle)
 		case e, ok := <-events:
 			if !ok {
@@ -137,6 +153,14 @@ func (w *Watcher) wanted() (paths []string, settle time.Duration, since time.Tim
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.paths, w.settle, w.since
+}
+
+func (w *Watcher) takeRepeat() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	repeat := w.repeat
+	w.repeat = false
+	return repeat
 }
 
 func (w *Watcher) setErr(err error) {

@@ -250,6 +250,21 @@ func TestSince(t *testing.T) {
 	s.told("b")
 }
 
+// TestRepeat: a reader that was disturbed is told once more, though nothing has changed since.
+func TestRepeat(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.watch("a", "b")
+	before := s.watcher.Events()
+	s.write("a", "two")
+	s.told("a")
+	if s.watcher.Events() == before {
+		t.Error("no event was counted")
+	}
+	s.watcher.Repeat()
+	s.told("a", "b")
+}
+
 // TestDecode takes what the kernel would never write, and what it does.
 func TestDecode(t *testing.T) {
 	t.Parallel()
