@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/stepagent/stepagent/agent/internal/config"
 	"github.com/stepagent/stepagent/agent/internal/daemon"
@@ -85,10 +86,10 @@ func checkFormat(from config.Sources) error {
 }
 
 // loadAs reads the config and becomes the user as whom it is checked: before the file is read where
-// the user must be able to.
-func loadAs(from config.Sources, k *checker) (c *config.Loaded, err error) {
-	own := k.isOwn(from.File)
-	if !own {
+// the user must be able to. Of another file, the notes say where the user cannot.
+func loadAs(from config.Sources, k *checker, notes io.Writer) (c *config.Loaded, err error) {
+	info, statErr := os.Stat(from.File)
+	if !k.isOwn(from.File) {
 		if c, err = config.Load(from); err != nil {
 			return nil, err
 		}
@@ -96,10 +97,12 @@ func loadAs(from config.Sources, k *checker) (c *config.Loaded, err error) {
 	if err := k.become(); err != nil {
 		return nil, err
 	}
-	if own {
+	if c == nil {
 		if c, err = config.Load(from); err != nil {
 			return nil, k.explain(err)
 		}
+	} else if statErr == nil && info.Mode().IsRegular() && unix.Access(from.File, unix.R_OK) != nil {
+		_, _ = fmt.Fprintf(notes, "stepagent: %s cannot be read where it is%s\n", c.File(), k.as())
 	}
 	return c, k.hidden(c)
 }
@@ -108,7 +111,7 @@ func checkConfig(ctx context.Context, cmd *cobra.Command, from config.Sources, k
 	if k.note != "" {
 		_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "stepagent: %s\n", k.note)
 	}
-	c, err := loadAs(from, k)
+	c, err := loadAs(from, k, cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
