@@ -275,7 +275,7 @@ func (s *soak) swap() {
 func (s *soak) refused() {
 	validator := func(more string) string { return "[[validators]]\nname = \"sequence\"\n" + more + "\n" }
 	wrong := [][2]string{
-		{"", "no keys"},
+		{"", "the file is empty"},
 		{"prot = 1\n", "prot"},
 		{validator(`path = "/none"`), "there is no file /none"},
 		{validator(fmt.Sprintf("path = %q", s.noPlugin)), "ended before it was ready (exit status 3)"},

@@ -199,12 +199,15 @@ func ClientFile() (string, error) {
 	var files []string
 	for _, name := range []string{"config.toml", "config.yaml", "config.yml"} {
 		path := filepath.Join(folder, "stepctl", name)
-		// A file that cannot be looked at may be there: reading it says what is wrong.
-		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
+		_, err := os.Lstat(path)
+		switch {
+		case err == nil:
 			files = append(files, path)
-			if err != nil {
-				break
-			}
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		case errors.Is(err, fs.ErrPermission):
+			return "", nil // the folder is another user's: some ways to become a user keep $HOME
+		default:
+			return path, nil // reading it says what is wrong
 		}
 	}
 	switch len(files) {
