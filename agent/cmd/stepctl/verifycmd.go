@@ -54,14 +54,17 @@ timeout must show that; --shows says it of any other, and --shows none of no fil
 
 pass, fail and inconclusive are about the evidence, not about the run: a capture that shows
 truthfully how a step was refused is a pass. inconclusive means that the capture does not
-hold enough to tell: packets are missing or cut off, it begins or ends in the middle.
+hold enough to tell: packets are missing or cut off, it begins or ends in the middle. A
+session of fewer steps than the agent's sessions have is inconclusive, unless --steps or
+--record says that it was all. A CAPTURE of - is standard input.
 
 Exit codes:
   0  every capture supports everything that is claimed
   1  something that is claimed is not so
   2  a file cannot be read, or the command line is wrong
   4  the output could not be written
-  5  inconclusive: a capture does not hold enough to tell, and nothing is known to be wrong`,
+  5  inconclusive: a capture does not hold enough to tell, and nothing is known to be wrong;
+     or interrupted`,
 		Example: `  stepctl verify run.pcapng
   stepctl verify timeout.pcapng --steps timeout_data.json --record timeout.jsonl
   stepctl verify bench.pcap.gz --config stepagent.toml --json | jq .verdict`,
@@ -147,7 +150,12 @@ func worse(a, b int) int {
 
 // one judges one capture and returns its exit code.
 func (f *verifyFlags) one(ctx context.Context, path string, opts verify.Options, stdout, stderr io.Writer, further bool) (int, error) {
-	c, broken := capture.ReadFile(path, uint16(f.port))
+	shown := newReading(path, stderr)
+	c, broken := capture.ReadFile(ctx, path, capture.Options{Port: uint16(f.port), Wanted: verify.Wanted, Progress: shown.progress})
+	shown.done()
+	if ctx.Err() != nil {
+		return 0, &exitError{exitInconclusive, fmt.Errorf("interrupted while reading %s; it is not judged", nameOf(path))}
+	}
 	if broken != nil {
 		_, _ = fmt.Fprintf(stderr, "stepctl: %v\n", broken) // if it cannot be said, the exit code says it
 	}
@@ -155,11 +163,11 @@ func (f *verifyFlags) one(ctx context.Context, path string, opts verify.Options,
 		return exitUsage, nil
 	}
 	r, err := verify.Capture(ctx, c, broken, opts)
+	if ctx.Err() != nil {
+		return 0, &exitError{exitInconclusive, fmt.Errorf("interrupted while judging %s", nameOf(path))}
+	}
 	if err != nil {
 		return 0, &exitError{exitUsage, err}
-	}
-	if ctx.Err() != nil {
-		return 0, &exitError{exitInconclusive, errors.New("interrupted")}
 	}
 	if f.json {
 		enc := json.NewEncoder(stdout)
@@ -214,7 +222,8 @@ func (f *verifyFlags) options(ctx context.Context, paths []string) (opts verify.
 	if err != nil {
 		return opts, nil, &exitError{exitUsage, err}
 	}
-	opts.Judge, opts.Session, opts.MessageBytes, opts.Rules = rules.Judge, rules.Session, rules.MessageBytes, rules.Text
+	opts.Judge, opts.Session, opts.MessageBytes = rules.Judge, rules.Session, rules.MessageBytes
+	opts.Rules, opts.Simple = rules.Text, rules.Simple
 	return opts, rules.Close, nil
 }
 

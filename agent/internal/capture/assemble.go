@@ -1,17 +1,30 @@
 package capture
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"net/netip"
 )
 
-// An assembler puts packets together to connections.
+// How long connections are kept of which it is not known whether they are wanted, in bytes of
+// payload: of one, and of all together.
+const (
+	undecidedBytes    = 256 << 10
+	undecidedAllBytes = 32 << 20
+)
+
+// An assembler gathers the packets of each pair of ends. What is not wanted it only counts.
 type assembler struct {
 	capture *Capture
-	port    uint16
-	open    map[ends]*Conn
-	held    int
-	last    Mark
+	opts    Options
+	pairs   map[ends]*pair
+	order   []*pair // in the order of their first packets
+	cut     fragments
+	// held is what all pairs hold, and undecided what those do of which it is not known
+	// whether they are wanted, in bytes.
+	held, undecided int
+	last            map[int]Mark // by interface
 }
 
 // ends are the two ends of a connection, the lower first.
@@ -24,113 +37,235 @@ func endsOf(s *segment) ends {
 	return ends{s.dst, s.src}
 }
 
-func newAssembler(c *Capture, port uint16) *assembler {
-	return &assembler{capture: c, port: port, open: map[ends]*Conn{}}
+// A pair is two ends and the packets between them, of one connection or of several that
+// followed one another.
+type pair struct {
+	ends     ends
+	segments []segment
+	payload  int // bytes of it that are held
+	state    wanted
+	opened   int    // connections that were opened, as far as they are not held
+	syn      uint32 // the number of the last that was
+}
+
+// wanted says whether a pair is kept.
+type wanted uint8
+
+const (
+	undecided wanted = iota
+	kept
+	foreign
+)
+
+func newAssembler(c *Capture, opts Options) *assembler {
+	return &assembler{capture: c, opts: opts, pairs: map[ends]*pair{}, last: map[int]Mark{}}
 }
 
 // add takes the next packet of the file.
 func (a *assembler) add(p packet) error {
-	if by := a.last.Time.Sub(p.mark.Time); !a.last.IsZero() && by > OrderTolerance {
-		a.capture.Backwards = append(a.capture.Backwards, Backwards{Packet: p.mark.Packet, By: by})
-	}
-	a.last = p.mark
-	s, what := decode(p)
+	a.watchClock(p)
+	s, what := decode(p, &a.cut)
 	skipped := &a.capture.Skipped
 	switch what {
 	case isOtherLink:
-		skipped.Link++
-		skipped.FirstLink = first(skipped.FirstLink, p.mark.Packet)
+		if skipped.Link++; skipped.FirstLink == 0 {
+			skipped.FirstLink, skipped.LinkName = p.mark.Packet, linkName(p.link)
+		}
 	case isNotTCP:
 		skipped.NotTCP++
-	case isFragment:
-		skipped.Fragments++
-		skipped.FirstFragment = first(skipped.FirstFragment, p.mark.Packet)
+		if name := tunnel(p); name != "" {
+			if skipped.Tunnels == nil {
+				skipped.Tunnels, skipped.FirstTunnel = map[string]int{}, p.mark.Packet
+			}
+			skipped.Tunnels[name]++
+		}
+	case isFragment: // counted at the end, when it is known what is missing
 	case isUnreadable:
 		skipped.Unreadable++
 	case isSegment:
-		if a.port == 0 || s.src.Port() == a.port || s.dst.Port() == a.port {
-			return a.keep(s)
+		if a.opts.Port == 0 || s.src.Port() == a.opts.Port || s.dst.Port() == a.opts.Port {
+			return a.take(s)
 		}
 	}
 	return nil
 }
 
-func first(known, packet int) int {
-	if known != 0 {
-		return known
+// watchClock notes where the times of one interface go back. Different interfaces have queues
+// of their own, so that their packets may be written in any order.
+func (a *assembler) watchClock(p packet) {
+	back := &a.capture.Backwards
+	last := a.last[p.face]
+	if by := last.Time.Sub(p.mark.Time); !last.IsZero() && by > OrderTolerance {
+		if back.Count++; back.Count == 1 {
+			back.Packet = p.mark.Packet
+		}
+		back.By = max(back.By, by)
 	}
-	return packet
+	a.last[p.face] = p.mark
 }
 
-// keep adds a segment to its connection.
-func (a *assembler) keep(s segment) error {
-	if a.held += heldPerSegment + len(s.payload); a.held > MaxHeldBytes {
-		return fmt.Errorf("more than %d MiB of TCP packets; give --port, or a part of the capture", MaxHeldBytes>>20)
+// take adds a segment to its pair.
+func (a *assembler) take(s segment) error {
+	if len(s.payload) < s.wire && a.capture.FirstCut == 0 {
+		a.capture.FirstCut = s.mark.Packet
 	}
 	key := endsOf(&s)
-	c := a.open[key]
-	if c == nil || c.renewedBy(&s) {
-		if len(a.capture.Conns) == MaxConns {
+	p := a.pairs[key]
+	if p == nil {
+		if len(a.pairs) == MaxConns {
+			a.forget()
+		}
+		if len(a.pairs) == MaxConns {
 			return fmt.Errorf("more than %d TCP connections; give --port, or a part of the capture", MaxConns)
 		}
-		c = newConn(&s)
-		a.open[key] = c
-		a.capture.Conns = append(a.capture.Conns, c)
+		p = &pair{ends: key}
+		if a.opts.Wanted == nil || a.opts.Port != 0 {
+			p.state = kept
+		}
+		a.pairs[key] = p
+		a.order = append(a.order, p)
 	}
-	c.add(s)
+	if p.state != kept && a.opts.Wanted(s.payload) {
+		switch p.state {
+		case undecided:
+			a.undecided -= p.bytes()
+		case foreign: // its beginning is lost, and that it has none will show
+			a.order = append(a.order, p)
+		}
+		p.state = kept
+	}
+	if p.state == foreign {
+		p.count(&s)
+		return nil
+	}
+	s.payload = bytes.Clone(s.payload) // the reader's buffer is used again
+	p.segments = append(p.segments, s)
+	p.payload += len(s.payload)
+	cost := heldPerSegment + len(s.payload)
+	a.held += cost
+	if p.state == undecided {
+		a.undecided += cost
+		a.thin(p)
+	}
+	if a.held > MaxHeldBytes {
+		return fmt.Errorf("more than %d MiB of TCP packets; give --port, or a part of the capture", MaxHeldBytes>>20)
+	}
 	return nil
 }
 
-// newConn begins a connection with its first packet.
-func newConn(s *segment) *Conn {
-	from, to := s.src, s.dst
-	if s.syn && s.acks {
-		from, to = to, from // the one who agrees is the other
+// bytes is what a pair holds.
+func (p *pair) bytes() int { return p.payload + heldPerSegment*len(p.segments) }
+
+// count counts the connections of a pair that is not kept.
+func (p *pair) count(s *segment) {
+	if s.syn && !s.acks && (p.opened == 0 || s.seq != p.syn) {
+		p.opened++
+		p.syn = s.seq
 	}
-	return &Conn{Up: &Stream{From: from, To: to}, Down: &Stream{From: to, To: from}, First: s.mark}
 }
 
-// renewedBy reports whether a packet opens another connection between the same ends.
-func (c *Conn) renewedBy(s *segment) bool {
-	if !s.syn || s.acks {
-		return false
+// thin decides about pairs that hold too much, first those that began first; those without
+// any payload, which hold little, only when that does not do.
+func (a *assembler) thin(p *pair) {
+	if p.bytes() > undecidedBytes {
+		a.decide(p)
 	}
-	known := c.Up
-	if s.src != known.From {
-		known = c.Down
+	for _, empty := range []bool{false, true} {
+		if a.undecided <= undecidedAllBytes {
+			return
+		}
+		rest := a.order[:0]
+		for _, p := range a.order {
+			if p.state == undecided && (p.payload == 0) == empty && a.undecided > undecidedAllBytes/2 {
+				a.decide(p)
+			}
+			if p.state != foreign {
+				rest = append(rest, p)
+			} // the map still knows it
+		}
+		clear(a.order[len(rest):])
+		a.order = rest
 	}
-	for i := range known.segments {
-		if other := &known.segments[i]; other.syn {
-			return other.seq != s.seq // else it is the same packet once more
+}
+
+// decide keeps an undecided pair, or counts it only.
+func (a *assembler) decide(p *pair) {
+	a.undecided -= p.bytes()
+	if a.wants(p) {
+		p.state = kept
+		return
+	}
+	a.drop(p)
+}
+
+// wants looks at everything that a pair has sent: what marks a message may have been cut in two
+// by packets.
+func (a *assembler) wants(p *pair) bool {
+	var sent [2][]byte
+	for i := range p.segments {
+		side := 0
+		if p.segments[i].src == p.ends.high {
+			side = 1
+		}
+		sent[side] = append(sent[side], p.segments[i].payload...)
+	}
+	return a.opts.Wanted(sent[0]) || a.opts.Wanted(sent[1])
+}
+
+func (a *assembler) drop(p *pair) {
+	a.held -= p.bytes()
+	p.state = foreign
+	for i := range p.segments {
+		p.count(&p.segments[i])
+	}
+	p.segments, p.payload = nil, 0
+}
+
+// forget makes room for other pairs by those that are not wanted.
+func (a *assembler) forget() {
+	for key, p := range a.pairs {
+		if p.state == foreign {
+			a.capture.Foreign += max(1, p.opened)
+			delete(a.pairs, key)
 		}
 	}
-	return len(c.Up.segments)+len(c.Down.segments) > 0
 }
 
-func (c *Conn) add(s segment) {
-	c.Last = s.mark
-	switch {
-	case s.syn && !s.acks && c.Opened.IsZero():
-		c.Opened = s.mark
-	case s.syn && s.acks && c.Accepted.IsZero():
-		c.Accepted = s.mark
+// finish works out the connections when all packets are there. An undecided pair is kept when
+// one of its ends is one of a pair that is: it may be of the same agent.
+func (a *assembler) finish(ctx context.Context) error {
+	c := a.capture
+	a.cut.giveUp()
+	c.Skipped.Fragments, c.Skipped.FirstFragment = a.cut.lost, a.cut.first
+	common := map[netip.AddrPort]bool{}
+	for _, p := range a.order {
+		if p.state == undecided && a.wants(p) {
+			p.state = kept
+		}
+		if p.state == kept {
+			common[p.ends.low], common[p.ends.high] = true, true
+		}
 	}
-	stream := c.Up
-	if s.src != c.Up.From {
-		stream = c.Down
+	for _, p := range a.order {
+		if p.state == undecided && !common[p.ends.low] && !common[p.ends.high] {
+			a.drop(p)
+		}
+		if p.state != foreign {
+			c.Conns = append(c.Conns, p.split()...)
+			delete(a.pairs, p.ends)
+		}
+		p.segments = nil
 	}
-	stream.segments = append(stream.segments, s)
-}
-
-// finish works out the streams when all packets are there.
-func (a *assembler) finish() {
-	for _, c := range a.capture.Conns {
-		up, down := c.Up.build(), c.Down.build()
-		c.Up.checkAcks(c, down, c.Down)
-		c.Down.checkAcks(c, up, c.Up)
-		c.checkClock(c.Up)
-		c.checkClock(c.Down)
-		c.Up.segments, c.Down.segments = nil, nil
+	for _, p := range a.pairs {
+		c.Foreign += max(1, p.opened)
 	}
-	clear(a.open)
+	a.pairs, a.order = nil, nil
+	sortConns(c.Conns)
+	for i, conn := range c.Conns {
+		if i%lookEvery == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		conn.build()
+	}
+	return nil
 }

@@ -13,18 +13,19 @@ package capture
 import (
 	"fmt"
 	"net/netip"
+	"sort"
 	"time"
 )
 
 // Limits of a capture that is read.
 const (
-	// MaxHeldBytes is how much of a capture is kept in memory, in bytes: its TCP packets and
-	// what is known about each.
+	// MaxHeldBytes is how much of a capture is kept in memory, in bytes: the TCP packets of
+	// the connections that are wanted, and what is known about each.
 	MaxHeldBytes = 512 << 20
-	// MaxConns is the number of TCP connections in one capture.
+	// MaxConns is the number of TCP connections in one capture that are kept.
 	MaxConns = 1 << 18
 	// heldPerSegment is what a TCP packet costs besides its payload, in bytes.
-	heldPerSegment = 192
+	heldPerSegment = 224
 )
 
 // Tolerances of the clock that stamped the packets.
@@ -58,26 +59,41 @@ type Capture struct {
 	DropsKnown bool
 	// Skipped counts packets that are in no connection.
 	Skipped Skipped
-	// Backwards are the places where time goes back by more than OrderTolerance.
-	Backwards []Backwards
-	// Conns are the TCP connections in the order of their first packets.
-	Conns []*Conn
+	// Backwards says whether time goes back by more than OrderTolerance between packets of
+	// one interface.
+	Backwards Backwards
+	// FirstCut is the first TCP packet that was cut off when it was captured (snaplen); 0 for
+	// none.
+	FirstCut int
+	// Conns are the TCP connections in the order of their first packets; Foreign is the number
+	// of those that were not wanted.
+	Conns   []*Conn
+	Foreign int
 }
 
 // Skipped counts packets that are in no connection, by why.
 type Skipped struct {
 	// Link: the link type is not known. NotTCP: something else than TCP over IP.
 	Link, NotTCP int
-	// Fragments are pieces of TCP packets that IP has cut; they are not put together.
+	// Fragments are pieces of TCP packets that IP has cut, and that lack others to be put
+	// together.
 	Fragments int
+	// Tunnels counts packets that are wrapped in something which is not looked into, by its
+	// name, and FirstTunnel is the first of them.
+	Tunnels     map[string]int
+	FirstTunnel int
 	// Unreadable: TCP, or what looks like it, that makes no sense or is cut off.
 	Unreadable int
-	// FirstLink and FirstFragment are the first packets of their kinds, 0 for none.
+	// FirstLink and FirstFragment are the first packets of their kinds, 0 for none; LinkName
+	// is the name of that link type.
 	FirstLink, FirstFragment int
+	LinkName                 string
 }
 
-// A Backwards is a packet that was stamped before the one in front of it in the file.
+// Backwards counts packets that were stamped before the one in front of them in the file.
 type Backwards struct {
+	Count int
+	// Packet is the first of them, and By the longest way back.
 	Packet int
 	By     time.Duration
 }
@@ -104,6 +120,9 @@ type Conn struct {
 	First, Last Mark
 	// Contradictions say where times cannot be true.
 	Contradictions []Contradiction
+	// UpClock and DownClock say that the clocks in the packets of the streams go at the rate
+	// of milliseconds, as far as the packets tell.
+	UpClock, DownClock bool
 }
 
 // A Contradiction is a packet whose time cannot be true.
@@ -128,7 +147,12 @@ type Stream struct {
 	// Conflicts are packets that carry other bytes than a packet before, for the same place.
 	Conflicts []Conflict
 	// Damaged are packets whose TCP checksum is wrong, and whose bytes no other packet has.
-	Damaged []int
+	Damaged []Damage
+	// Late are packets whose bytes the other side had acknowledged before: an earlier copy is
+	// not in the capture, or the time of the packet is not true.
+	Late []Late
+	// Seen are the packets of the stream in the order of their times.
+	Seen []Seen
 	// FIN is the packet that ends the stream, RST the one that breaks the connection off.
 	FIN, RST Mark
 
@@ -145,22 +169,22 @@ type Chunk struct {
 }
 
 type arrival struct {
-	from int
-	mark Mark
+	from  int
+	mark  Mark
+	heard int64
 }
 
 // At returns the packet that completed the byte at i and all before it in the chunk: the
 // moment at which a reader of the stream could have read it.
-func (c Chunk) At(i int) Mark {
-	low, high := 0, len(c.arrivals)
-	for high-low > 1 {
-		if middle := (low + high) / 2; c.arrivals[middle].from <= i {
-			low = middle
-		} else {
-			high = middle
-		}
-	}
-	return c.arrivals[low].mark
+func (c Chunk) At(i int) Mark { return c.arrival(i).mark }
+
+// HeardAt returns how much of the other stream the sender had received when it sent the byte
+// at i, as far as the packets tell; -1 when they do not.
+func (c Chunk) HeardAt(i int) int64 { return c.arrival(i).heard }
+
+func (c Chunk) arrival(i int) *arrival {
+	at := sort.Search(len(c.arrivals), func(n int) bool { return c.arrivals[n].from > i })
+	return &c.arrivals[at-1]
 }
 
 // A Missing is a range of bytes that are not in the capture.
@@ -176,6 +200,23 @@ type Missing struct {
 type Conflict struct {
 	// Packet came later than Earlier, whose bytes are kept.
 	Packet, Earlier int
+}
+
+// A Damage is a packet whose checksum is wrong.
+type Damage struct {
+	Packet int
+	// Acked says that the other side acknowledged its bytes at once, sooner than they can have
+	// been sent again: it received them with a checksum that was right.
+	Acked bool
+
+	end int64
+	at  time.Time
+}
+
+// A Late is a packet whose bytes were acknowledged By before it, in packet Acked.
+type Late struct {
+	Packet, Acked int
+	By            time.Duration
 }
 
 // A FileError says why a file cannot be read, or not to its end.

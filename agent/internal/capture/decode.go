@@ -25,6 +25,12 @@ type segment struct {
 	// clock is the sender's, in its own ticks; hasClock says that it is there.
 	clock    uint32
 	hasClock bool
+	// id is the identification of the IPv4 packet, which many systems count up for each
+	// connection; 0 for none.
+	id uint16
+	// at is the offset of the first byte in the stream, and heard the bytes of the other
+	// stream that had been received when it was sent; see number.
+	at, heard int64
 }
 
 // A kind says what a packet is.
@@ -57,13 +63,34 @@ func linkName(link layers.LinkType) string {
 		return "BSD loopback"
 	case layers.LinkTypeRaw, linkRawBSD, linkRawOBSD, layers.LinkTypeIPv4, layers.LinkTypeIPv6:
 		return "raw IP"
+	case layers.LinkTypeIEEE802_11, layers.LinkTypeIEEE80211Radio, layers.LinkTypePrismHeader:
+		return "802.11 (Wi-Fi in monitor mode)"
+	case layers.LinkTypePPP, layers.LinkTypePPP_HDLC:
+		return "PPP"
+	case layers.LinkTypePPPEthernet:
+		return "PPPoE"
 	default:
 		return "link type " + link.String()
 	}
 }
 
-// decode takes a packet apart.
-func decode(p packet) (segment, kind) {
+// An ipPacket is what is needed of an IP packet to read what it carries.
+type ipPacket struct {
+	proto    layers.IPProtocol
+	from, to []byte
+	payload  []byte
+	// wire is the length of the payload as it was sent.
+	wire int
+	id   uint16
+	// fragment says that it is a piece of a packet: piece says which, of packet pieceOf.
+	fragment bool
+	piece    layers.IPv4
+	pieceOf  uint32
+}
+
+// decode takes a packet apart. Pieces of packets are given to f, and what they complete is
+// returned with the mark of the last.
+func decode(p packet, f *fragments) (segment, kind) {
 	data, known := network(p.link, p.data)
 	switch {
 	case !known:
@@ -71,110 +98,129 @@ func decode(p packet) (segment, kind) {
 	case len(data) == 0:
 		return segment{}, isNotTCP
 	}
-	var s segment
-	var proto layers.IPProtocol
-	var payload []byte
-	var wire int
-	var k kind
-	var from, to []byte
+	var ip ipPacket
+	var ok bool
 	switch data[0] >> 4 {
 	case 4:
-		var ip layers.IPv4
-		if err := ip.DecodeFromBytes(data, gopacket.NilDecodeFeedback); err != nil {
-			return segment{}, isUnreadable
-		}
-		proto, payload, wire = ip.Protocol, ip.Payload, int(ip.Length)-int(ip.IHL)*4
-		if total := binary.BigEndian.Uint16(data[2:4]); total == 0 {
-			wire = len(payload) + p.cut // segmentation offload has left the length to the card
-		}
-		if ip.FragOffset != 0 || ip.Flags&layers.IPv4MoreFragments != 0 {
-			k = isFragment
-		}
-		from, to = ip.SrcIP, ip.DstIP
+		ok = ip.decode4(data, p.cut)
 	case 6:
-		var fragment bool
-		proto, payload, wire, fragment = decodeIPv6(data, p.cut)
-		if proto == layers.IPProtocolNoNextHeader && payload == nil {
-			return segment{}, isUnreadable
-		}
-		if fragment {
-			k = isFragment
-		}
-		from, to = data[8:24], data[24:40]
+		ok = ip.decode6(data, p.cut)
 	default:
 		return segment{}, isNotTCP
 	}
 	switch {
-	case proto != layers.IPProtocolTCP:
+	case !ok:
+		return segment{}, isUnreadable
+	case ip.proto != layers.IPProtocolTCP:
 		return segment{}, isNotTCP
-	case k == isFragment:
+	case ip.fragment && (f == nil || !f.add(&ip, p.mark)):
 		return segment{}, isFragment
 	}
-	return s, s.decodeTCP(p.mark, from, to, payload, wire)
+	var s segment
+	return s, s.decodeTCP(p.mark, &ip)
+}
+
+// decode4 reads an IPv4 header, RFC 791 section 3.1.
+func (p *ipPacket) decode4(data []byte, cut int) bool {
+	var ip layers.IPv4
+	if err := ip.DecodeFromBytes(data, gopacket.NilDecodeFeedback); err != nil {
+		return false
+	}
+	p.proto, p.payload, p.wire, p.id = ip.Protocol, ip.Payload, int(ip.Length)-int(ip.IHL)*4, ip.Id
+	if total := binary.BigEndian.Uint16(data[2:4]); total == 0 {
+		p.wire = len(p.payload) + cut // segmentation offload has left the length to the card
+	}
+	p.fragment = ip.FragOffset != 0 || ip.Flags&layers.IPv4MoreFragments != 0
+	p.piece, p.pieceOf = ip, uint32(ip.Id)
+	p.from, p.to = ip.SrcIP, ip.DstIP
+	return true
 }
 
 // ipv6HeaderBytes is the length of an IPv6 header without extensions.
 const ipv6HeaderBytes = 40
 
-// decodeIPv6 goes past the headers of an IPv6 packet, RFC 8200 section 4. What cannot be
-// read has no payload and no next header.
-func decodeIPv6(data []byte, cut int) (next layers.IPProtocol, payload []byte, wire int, fragment bool) {
+// decode6 goes past the headers of an IPv6 packet, RFC 8200 section 4.
+func (p *ipPacket) decode6(data []byte, cut int) bool {
 	if len(data) < ipv6HeaderBytes {
-		return layers.IPProtocolNoNextHeader, nil, 0, false
+		return false
 	}
-	next, wire = layers.IPProtocol(data[6]), int(binary.BigEndian.Uint16(data[4:6]))
-	payload = data[ipv6HeaderBytes:]
+	next, wire := layers.IPProtocol(data[6]), int(binary.BigEndian.Uint16(data[4:6]))
+	payload := data[ipv6HeaderBytes:]
 	if wire == 0 {
 		wire = len(payload) + cut // as with IPv4
 	}
 	payload = payload[:min(len(payload), wire)]
+	p.from, p.to = data[8:24], data[24:40]
 	for {
 		var length int
+		fragment := false
 		switch next {
 		case layers.IPProtocolIPv6HopByHop, layers.IPProtocolIPv6Routing, layers.IPProtocolIPv6Destination:
 			if len(payload) < 2 {
-				return layers.IPProtocolNoNextHeader, nil, 0, false
+				return false
 			}
 			length = (int(payload[1]) + 1) * 8
 		case layers.IPProtocolIPv6Fragment:
 			// One that is whole has offset 0 and nothing to follow, RFC 6946.
 			if len(payload) < 8 {
-				return layers.IPProtocolNoNextHeader, nil, 0, false
+				return false
 			}
 			length = 8
-			fragment = fragment || binary.BigEndian.Uint16(payload[2:4])&^0x6 != 0
+			fragment = binary.BigEndian.Uint16(payload[2:4])&^0x6 != 0
 		case layers.IPProtocolAH:
 			if len(payload) < 2 {
-				return layers.IPProtocolNoNextHeader, nil, 0, false
+				return false
 			}
 			length = (int(payload[1]) + 2) * 4
 		default:
-			return next, payload, wire, fragment
+			p.proto, p.payload, p.wire = next, payload, wire
+			return true
 		}
 		if len(payload) < length {
-			return layers.IPProtocolNoNextHeader, nil, 0, false
+			return false
 		}
+		head := payload
 		next, payload, wire = layers.IPProtocol(payload[0]), payload[length:], wire-length
+		if fragment {
+			p.fragment6(head, payload, wire)
+			p.proto, p.payload, p.wire = next, payload, wire
+			return true // what further headers there are is in the first piece alone
+		}
+	}
+}
+
+// fragment6 notes the piece that a fragment header describes, RFC 8200 section 4.5, as the
+// piece of an IPv4 packet that it would be: both are put together by the same rules.
+func (p *ipPacket) fragment6(head, payload []byte, wire int) {
+	const ipv4HeaderWords = 5
+	place := binary.BigEndian.Uint16(head[2:4])
+	p.fragment, p.pieceOf = true, binary.BigEndian.Uint32(head[4:8])
+	p.piece = layers.IPv4{
+		IHL: ipv4HeaderWords, Length: uint16(min(wire+ipv4HeaderWords*4, 0xffff)), FragOffset: place >> 3,
+		Protocol: layers.IPProtocol(head[0]), SrcIP: p.from, DstIP: p.to, BaseLayer: layers.BaseLayer{Payload: payload},
+	}
+	if place&1 != 0 {
+		p.piece.Flags = layers.IPv4MoreFragments
 	}
 }
 
 // decodeTCP reads the TCP header into s.
-func (s *segment) decodeTCP(mark Mark, from, to, data []byte, wire int) kind {
+func (s *segment) decodeTCP(mark Mark, ip *ipPacket) kind {
 	var tcp layers.TCP
-	if err := tcp.DecodeFromBytes(data, gopacket.NilDecodeFeedback); err != nil {
+	if err := tcp.DecodeFromBytes(ip.payload, gopacket.NilDecodeFeedback); err != nil {
 		return isUnreadable
 	}
-	source, _ := netip.AddrFromSlice(from) // 4 or 16 bytes
-	target, _ := netip.AddrFromSlice(to)
+	source, _ := netip.AddrFromSlice(ip.from) // 4 or 16 bytes
+	target, _ := netip.AddrFromSlice(ip.to)
 	*s = segment{
 		mark: mark,
 		src:  netip.AddrPortFrom(source, uint16(tcp.SrcPort)),
 		dst:  netip.AddrPortFrom(target, uint16(tcp.DstPort)),
 		seq:  tcp.Seq, ack: tcp.Ack, syn: tcp.SYN, fin: tcp.FIN, rst: tcp.RST, acks: tcp.ACK,
-		payload: tcp.Payload, wire: max(wire-int(tcp.DataOffset)*4, len(tcp.Payload)),
+		payload: tcp.Payload, wire: max(ip.wire-int(tcp.DataOffset)*4, len(tcp.Payload)), id: ip.id,
 	}
 	if s.wire == len(s.payload) {
-		s.damaged = !checksumHolds(from, to, data)
+		s.damaged = !checksumHolds(ip.from, ip.to, ip.payload)
 	}
 	for _, option := range tcp.Options {
 		if option.OptionType == layers.TCPOptionKindTimestamps && len(option.OptionData) == 8 {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -22,6 +23,22 @@ type packet struct {
 	data []byte
 	// cut is how many bytes of the packet were not captured.
 	cut int
+	// face is the number of the interface.
+	face int
+}
+
+// Options say what of a capture is kept.
+type Options struct {
+	// Port keeps only connections to or from it; 0 for any.
+	Port uint16
+	// Wanted reports whether bytes that were sent may be of a connection that is wanted. It
+	// gets the payload of one packet, or of many after one another. Connections of which it
+	// never does, and that have no end in common with one that is wanted, are only counted.
+	// Nil wants all.
+	Wanted func(payload []byte) bool
+	// Progress is told now and then how many packets, and how many bytes of the file, have
+	// been read; nil for not.
+	Progress func(packets int, bytes int64)
 }
 
 // A reader takes the packets of one file, one after the other.
@@ -49,38 +66,73 @@ func (c *counter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// ReadFile reads the capture at path, see Read.
-func ReadFile(path string, port uint16) (*Capture, error) {
+// ReadFile reads the capture at path, or standard input for "-", see Read. It returns as soon
+// as ctx is done, also where opening or reading blocks, as with a pipe.
+func ReadFile(ctx context.Context, path string, opts Options) (*Capture, error) {
+	type result struct {
+		c   *Capture
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		c, err := readFile(ctx, path, opts)
+		done <- result{c, err}
+	}()
+	select {
+	case r := <-done:
+		return r.c, r.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func readFile(ctx context.Context, path string, opts Options) (*Capture, error) {
+	if path == "-" {
+		return Read(ctx, os.Stdin, "standard input", opts)
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the capture: %w", err)
 	}
 	defer func() { _ = file.Close() }() // it was only read
-	return Read(file, path, port)
+	return Read(ctx, file, path, opts)
 }
 
-// Read reads a capture to its end. When port is not 0, only connections to or from that port
-// are kept. The error is a *FileError, or one of r. When the file is cut or damaged after
-// some packets, what those hold is returned together with the error.
-func Read(r io.Reader, name string, port uint16) (*Capture, error) {
-	in, err := open(r, name)
+// lookEvery is how many packets are read between two looks at the context.
+const lookEvery = 4096
+
+// Read reads a capture to its end. The error is a *FileError, the context's, or one of r. When
+// the file is cut or damaged after some packets, what those hold is returned together with
+// the error.
+func Read(ctx context.Context, r io.Reader, name string, opts Options) (*Capture, error) {
+	raw := &counter{from: r}
+	in, err := open(raw, name)
 	if err != nil {
 		return nil, err
 	}
-	a := newAssembler(in.capture, port)
-	for {
+	a := newAssembler(in.capture, opts)
+	for n := 1; ; n++ {
+		if n%lookEvery == 0 {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			if opts.Progress != nil {
+				opts.Progress(in.capture.Packets, raw.n)
+			}
+		}
 		p, err := in.packet()
 		switch {
 		case err == nil:
 			err = a.add(p)
 		case errors.Is(err, io.EOF) && errors.Is(in.source.err, io.EOF):
-			a.finish()
-			return in.capture, nil
+			return in.capture, a.finish(ctx)
 		case errors.Is(err, io.EOF):
 			err = in.source.err
 		}
 		if err != nil {
-			a.finish()
+			if stopped := a.finish(ctx); stopped != nil {
+				return nil, stopped
+			}
 			return in.capture, in.fail(err)
 		}
 	}
@@ -132,7 +184,7 @@ func (in *reader) openPcap(head []byte) error {
 		return in.fail(err)
 	}
 	in.next = func() ([]byte, gopacket.CaptureInfo, layers.LinkType, error) {
-		data, info, err := file.ReadPacketData()
+		data, info, err := file.ZeroCopyReadPacketData()
 		if errors.Is(err, io.EOF) && info.CaptureLength > 0 {
 			err = io.ErrUnexpectedEOF // its header is there
 		}
@@ -169,7 +221,7 @@ func (in *reader) openNG() error {
 	in.section(file.SectionInfo())
 	section := file.SectionInfo()
 	in.next = func() ([]byte, gopacket.CaptureInfo, layers.LinkType, error) {
-		data, info, options, err := file.ReadPacketDataWithOptions()
+		data, info, options, err := file.ZeroCopyReadPacketDataWithOptions()
 		if now := file.SectionInfo(); now != section {
 			section = now
 			in.section(now)
@@ -205,7 +257,7 @@ func (in *reader) comment(text string) {
 // maxYear is the last year that RFC 3339 can write.
 const maxYear = 9999
 
-// packet returns the next packet, io.EOF after the last.
+// packet returns the next packet, io.EOF after the last. Its data is valid until the next call.
 func (in *reader) packet() (packet, error) {
 	data, info, link, err := in.next()
 	if err != nil {
@@ -227,7 +279,7 @@ func (in *reader) packet() (packet, error) {
 		c.Last = info.Timestamp
 	}
 	return packet{mark: Mark{Packet: c.Packets, Time: info.Timestamp}, link: link, data: data,
-		cut: max(info.Length-info.CaptureLength, 0)}, nil
+		cut: max(info.Length-info.CaptureLength, 0), face: info.InterfaceIndex}, nil
 }
 
 // fail names the place of an error.

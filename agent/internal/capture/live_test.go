@@ -97,7 +97,7 @@ func TestLive(t *testing.T) {
 	if err := l.Close("verdict: pass"); err != nil {
 		t.Fatal(err)
 	}
-	c, err := ReadFile(path, 0)
+	c, err := ReadFile(t.Context(), path, Options{Port: 0})
 	if err != nil {
 		t.Fatal(err)
 	}

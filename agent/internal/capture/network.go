@@ -10,21 +10,6 @@ import (
 // else. It reports whether the link type is known.
 func network(link layers.LinkType, data []byte) (ip []byte, known bool) {
 	switch link {
-	case layers.LinkTypeEthernet:
-		if len(data) < 14 {
-			return nil, true
-		}
-		return tagged(binary.BigEndian.Uint16(data[12:14]), data[14:]), true
-	case layers.LinkTypeLinuxSLL:
-		if len(data) < 16 {
-			return nil, true
-		}
-		return tagged(binary.BigEndian.Uint16(data[14:16]), data[16:]), true
-	case layers.LinkTypeLinuxSLL2:
-		if len(data) < 20 {
-			return nil, true
-		}
-		return tagged(binary.BigEndian.Uint16(data[0:2]), data[20:]), true
 	case layers.LinkTypeNull, layers.LinkTypeLoop:
 		// The family is in the byte order of who captured; that it is IP, the next byte says.
 		if len(data) < 5 {
@@ -33,27 +18,90 @@ func network(link layers.LinkType, data []byte) (ip []byte, known bool) {
 		return data[4:], true
 	case layers.LinkTypeRaw, linkRawBSD, linkRawOBSD, layers.LinkTypeIPv4, layers.LinkTypeIPv6:
 		return data, true
+	}
+	etherType, data, known := framed(link, data)
+	if etherType != layers.EthernetTypeIPv4 && etherType != layers.EthernetTypeIPv6 {
+		return nil, known
+	}
+	return data, true
+}
+
+// framed goes past the header of a link that says what follows it. It reports whether it knows
+// the link; a header that is cut off is followed by nothing.
+func framed(link layers.LinkType, data []byte) (etherType layers.EthernetType, payload []byte, known bool) {
+	var at, header int // where the type is, in bytes, and how long the header
+	switch link {
+	case layers.LinkTypeEthernet:
+		at, header = 12, 14
+	case layers.LinkTypeLinuxSLL:
+		at, header = 14, 16
+	case layers.LinkTypeLinuxSLL2:
+		at, header = 0, 20
 	default:
-		return nil, false
+		return 0, nil, false
+	}
+	if len(data) < header {
+		return 0, nil, true
+	}
+	etherType, payload = layers.EthernetType(binary.BigEndian.Uint16(data[at:])), data[header:]
+	for {
+		switch etherType {
+		case layers.EthernetTypeDot1Q, layers.EthernetTypeQinQ, 0x9100: // VLAN; the last is what was used before 802.1ad
+			if len(payload) < 4 {
+				return 0, nil, true
+			}
+			etherType, payload = layers.EthernetType(binary.BigEndian.Uint16(payload[2:4])), payload[4:]
+		default:
+			return etherType, payload, true
+		}
 	}
 }
 
-// tagged goes past VLAN tags, of which there may be several (QinQ), and returns an IP packet
-// or nothing.
-func tagged(etherType uint16, data []byte) []byte {
-	for {
-		switch layers.EthernetType(etherType) {
-		case layers.EthernetTypeIPv4, layers.EthernetTypeIPv6:
-			return data
-		case layers.EthernetTypeDot1Q, layers.EthernetTypeQinQ, 0x9100: // what was used before 802.1ad
-			if len(data) < 4 {
-				return nil
+// The ports of UDP on which packets are wrapped.
+const (
+	portVXLAN  = 4789 // RFC 7348
+	portGeneve = 6081 // RFC 8926
+	portGTPU   = 2152 // 3GPP TS 29.281
+)
+
+// tunnel names what a packet, which is not TCP, is wrapped in; empty for nothing.
+func tunnel(p packet) string {
+	etherType, _, _ := framed(p.link, p.data)
+	switch etherType {
+	case layers.EthernetTypeMPLSUnicast, layers.EthernetTypeMPLSMulticast:
+		return "MPLS"
+	case layers.EthernetTypePPPoESession, layers.EthernetTypePPPoEDiscovery:
+		return "PPPoE"
+	case 0x88e5:
+		return "MACsec"
+	}
+	data, _ := network(p.link, p.data)
+	var ip ipPacket
+	if len(data) == 0 || data[0]>>4 == 4 && !ip.decode4(data, p.cut) || data[0]>>4 == 6 && !ip.decode6(data, p.cut) {
+		return ""
+	}
+	switch ip.proto {
+	case layers.IPProtocolGRE:
+		return "GRE"
+	case layers.IPProtocolIPIP:
+		return "IP in IP"
+	case layers.IPProtocolIPv6:
+		return "IPv6 in IP"
+	case layers.IPProtocolESP:
+		return "IPsec ESP"
+	case layers.IPProtocolUDP:
+		if len(ip.payload) >= 4 && !ip.fragment {
+			switch binary.BigEndian.Uint16(ip.payload[2:4]) {
+			case portVXLAN:
+				return "VXLAN"
+			case portGeneve:
+				return "Geneve"
+			case portGTPU:
+				return "GTP-U"
 			}
-			etherType, data = binary.BigEndian.Uint16(data[2:4]), data[4:]
-		default:
-			return nil
 		}
 	}
+	return ""
 }
 
 // checksumHolds reports whether the checksum of a TCP packet is right, RFC 9293 section 3.1.

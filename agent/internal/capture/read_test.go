@@ -36,7 +36,7 @@ func talk(client, agent netip.AddrPort, clientISN, agentISN uint32) *capturetest
 
 func read(t *testing.T, file []byte) *capture.Capture {
 	t.Helper()
-	c, err := capture.Read(bytes.NewReader(file), "test.pcap", 0)
+	c, err := capture.Read(t.Context(), bytes.NewReader(file), "test.pcap", capture.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func TestCutAnywhere(t *testing.T) {
 	for _, f := range []capturetest.File{{Pcap: true}, {}, {Gzip: true}, {Pcap: true, Gzip: true}, {Big: true}} {
 		whole := f.Write(talk(client4, agent4, 1, 1).Packets())
 		for n := range whole {
-			c, err := capture.Read(bytes.NewReader(whole[:n]), "cut.pcap", 0)
+			c, err := capture.Read(t.Context(), bytes.NewReader(whole[:n]), "cut.pcap", capture.Options{})
 			var wrong *capture.FileError
 			switch {
 			case err == nil && (f.Gzip || c.Packets == 14 && f.Pcap):
@@ -156,7 +156,7 @@ func TestNoCapture(t *testing.T) {
 		"gzip of gzip": {capturetest.File{Gzip: true}.Write(nil)[:3], "x: the file ends in the middle"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := capture.Read(bytes.NewReader(test.file), "x", 0)
+			_, err := capture.Read(t.Context(), bytes.NewReader(test.file), "x", capture.Options{})
 			if err == nil || !strings.HasPrefix(err.Error(), "x: ") || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got  %v\nwant %s", err, test.want)
 			}
@@ -171,7 +171,7 @@ func TestPort(t *testing.T) {
 	if c := read(t, file); len(c.Conns) != 2 {
 		t.Errorf("%d connections", len(c.Conns))
 	}
-	c, err := capture.Read(bytes.NewReader(file), "x", 8080)
+	c, err := capture.Read(t.Context(), bytes.NewReader(file), "x", capture.Options{Port: 8080})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +186,7 @@ func FuzzRead(f *testing.F) {
 		f.Add(file.Write(talk(client6, agent6, 1, 1).Packets()))
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
-		c, err := capture.Read(bytes.NewReader(file), "x", 0)
+		c, err := capture.Read(t.Context(), bytes.NewReader(file), "x", capture.Options{})
 		if err != nil && !strings.HasPrefix(err.Error(), "x: ") {
 			t.Errorf("the error does not name the file: %v", err)
 		}

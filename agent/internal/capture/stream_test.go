@@ -26,7 +26,7 @@ func TestAnyOrder(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		isn := rapid.Uint32().Draw(r, "isn")
 		packets := capturetest.Meddle(r, talk(client4, agent4, isn, isn+77).Packets())
-		c, err := capture.Read(strings.NewReader(string(capturetest.File{}.Write(packets))), "x", 0)
+		c, err := capture.Read(t.Context(), strings.NewReader(string(capturetest.File{}.Write(packets))), "x", capture.Options{})
 		if err != nil {
 			r.Fatal(err)
 		}
@@ -98,7 +98,7 @@ func TestTampering(t *testing.T) {
 		file := capturetest.File{}.Write(talk(client4, agent4, 1, 1).Packets())
 		changed := []byte(strings.Replace(string(file), "first", "worst", 1))
 		conn := read(t, changed).Conns[0]
-		if !slices.Equal(conn.Down.Damaged, []int{6}) {
+		if len(conn.Down.Damaged) != 1 || conn.Down.Damaged[0].Packet != 6 || !conn.Down.Damaged[0].Acked {
 			t.Errorf("damaged: %v", conn.Down.Damaged)
 		}
 	})
@@ -114,8 +114,9 @@ func TestTampering(t *testing.T) {
 		packets := talk(client4, agent4, 1, 1).Packets()
 		packets[5].Time = packets[5].Time.Add(100 * time.Millisecond)
 		c := read(t, capturetest.File{}.Write(packets))
-		if len(c.Backwards) != 1 || len(c.Conns[0].Contradictions) != 1 || c.Conns[0].Contradictions[0].Packet != 6 {
-			t.Errorf("%+v, %+v", c.Backwards, c.Conns[0].Contradictions)
+		late := c.Conns[0].Down.Late
+		if c.Backwards.Count != 1 || len(late) != 1 || late[0].Packet != 6 || late[0].Acked != 7 {
+			t.Errorf("%+v, %+v", c.Backwards, late)
 		}
 	})
 	t.Run("a time against the sender's clock", func(t *testing.T) {
@@ -124,7 +125,7 @@ func TestTampering(t *testing.T) {
 			packets[7+i].Time = packets[7+i].Time.Add(-500 * time.Millisecond)
 		}
 		c := read(t, capturetest.File{}.Write(packets))
-		if n := len(c.Conns[0].Contradictions); len(c.Backwards) > 0 || n == 0 {
+		if n := len(c.Conns[0].Contradictions); c.Backwards.Count > 0 || n == 0 {
 			t.Errorf("%+v", c.Conns[0])
 		}
 	})

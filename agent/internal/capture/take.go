@@ -42,7 +42,7 @@ func (l *Live) readFailed(err error) {
 
 // take writes a packet, if it is one of a connection that was made here.
 func (l *Live) take(a *livePacket) {
-	seg, what := decode(packet{mark: Mark{Packet: 1, Time: a.info.Timestamp}, link: liveLink, data: a.data, cut: a.info.Length - a.info.CaptureLength})
+	seg, what := decode(packet{mark: Mark{Packet: 1, Time: a.info.Timestamp}, link: liveLink, data: a.data, cut: a.info.Length - a.info.CaptureLength}, nil)
 	if what != isSegment {
 		return
 	}

@@ -115,7 +115,7 @@ func (p Packet) Bytes(extended bool) []byte {
 	var ip gopacket.SerializableLayer
 	var network gopacket.NetworkLayer
 	if p.From.Addr().Is4() {
-		four := &layers.IPv4{Version: 4, TTL: 64, Protocol: layers.IPProtocolTCP, SrcIP: from, DstIP: to}
+		four := &layers.IPv4{Version: 4, TTL: 64, Id: p.ID, Protocol: layers.IPProtocolTCP, SrcIP: from, DstIP: to}
 		if extended {
 			four.Options = []layers.IPv4Option{{OptionType: 148, OptionLength: 4, OptionData: []byte{0, 0}}} // router alert
 		}

@@ -30,6 +30,7 @@ func Meddle(r *rapid.T, packets []Packet) []Packet {
 			out = append(out, twin)
 		}
 	}
+	Number(out)
 	// Two neighbours change places: each gets the other's time.
 	for i := 1; i+1 < len(out); i++ {
 		if out[i].From == out[i+1].From && out[i+1].Time.Sub(out[i].Time) < 30*time.Microsecond && rapid.Bool().Draw(r, "swap") {

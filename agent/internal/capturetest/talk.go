@@ -20,6 +20,12 @@ type Packet struct {
 	// Clock is the sender's, in milliseconds (RFC 7323); NoClock leaves it out.
 	Clock   uint32
 	NoClock bool
+	// ID is the identification of an IPv4 packet, 0 for none. Linux counts it for each
+	// connection.
+	ID uint16
+
+	// known is until when the sender knows what the other end sent.
+	known time.Time
 }
 
 // A Talk is one connection between a client and an agent. Its methods add packets, each at
@@ -27,8 +33,12 @@ type Packet struct {
 type Talk struct {
 	Client, Agent netip.AddrPort
 	Began         time.Time
-	// NoClock leaves out the senders' clocks.
-	NoClock bool
+	// NoClock leaves out the senders' clocks, and NoID the count of their packets.
+	NoClock, NoID bool
+	// Way is how long a packet is on its way that is sent at a time, where the capture is taken
+	// at the agent: the times of what the client sends are then those of the client. It must not
+	// have packets overtake one another. Nil for none, where the capture is taken at the client.
+	Way func(at time.Duration) time.Duration
 
 	first   map[netip.AddrPort]uint32
 	packets []Packet
@@ -51,9 +61,14 @@ func (t *Talk) other(end netip.AddrPort) netip.AddrPort {
 
 // Send adds one packet of either end. Packets may be added in any order of their times.
 func (t *Talk) Send(at time.Duration, p Packet) {
+	p.Clock, p.NoClock = 7_000_000+uint32(at/time.Millisecond), t.NoClock
+	p.known = t.Began.Add(at)
+	if t.Way != nil && p.From == t.Client {
+		p.known = p.known.Add(-MaxWay)
+		at += t.Way(at)
+	}
 	p.Time, p.To = t.Began.Add(at), t.other(p.From)
 	p.ACK = p.ACK || !p.SYN
-	p.Clock, p.NoClock = 7_000_000+uint32(at/time.Millisecond), t.NoClock
 	t.packets = append(t.packets, p)
 }
 
@@ -64,38 +79,101 @@ func (t *Talk) Packets() []Packet {
 	seq := maps.Clone(t.first)
 	for i := range all {
 		p := &all[i]
-		p.Seq, p.Ack = seq[p.From], seq[p.To]
+		p.Seq, p.Ack = seq[p.From], t.first[p.To]
+		for j := i - 1; j >= 0; j-- { // what it acknowledges is what had come by then
+			if q := &all[j]; q.From == p.To && (!q.Time.After(p.known) || !p.known.Before(p.Time)) {
+				p.Ack = q.Seq + uint32(len(q.Payload))
+				if q.SYN || q.FIN {
+					p.Ack++
+				}
+				break
+			}
+		}
 		seq[p.From] += uint32(len(p.Payload))
 		if p.SYN || p.FIN {
 			seq[p.From]++
 		}
 	}
+	if !t.NoID {
+		Number(all)
+	}
 	return all
 }
 
-// Open adds the handshake.
-func (t *Talk) Open(at time.Duration) {
-	t.Send(at, Packet{From: t.Client, SYN: true})
-	t.Send(at+Delay, Packet{From: t.Agent, SYN: true, ACK: true})
-	t.Send(at+2*Delay, Packet{From: t.Client})
+// Number gives the packets of each sender their identifications, in the order in which they
+// were sent. That of a SYN which is an answer is 0, as Linux has it. A packet that follows its
+// twin has the same.
+func Number(packets []Packet) {
+	type stream struct{ from, to netip.AddrPort }
+	last := map[stream]uint16{}
+	var before Packet // as it was
+	for i := range packets {
+		p := &packets[i]
+		was := *p
+		key := stream{p.From, p.To}
+		twin := i > 0 && was.ID != 0 && was.ID == before.ID && was.From == before.From && was.Seq == before.Seq &&
+			len(was.Payload) == len(before.Payload)
+		switch {
+		case p.SYN && p.ACK:
+			p.ID = 0
+		case twin:
+			p.ID = packets[i-1].ID
+		case last[key] != 0:
+			p.ID = last[key] + 1
+		default:
+			p.ID = uint16(p.Seq) | 1
+		}
+		last[key], before = p.ID, was
+	}
 }
 
-// Ask adds bytes of the client and their acknowledgement.
-func (t *Talk) Ask(at time.Duration, text string) { t.say(t.Client, at, text) }
+// Open adds the handshake, and returns when the client can send.
+func (t *Talk) Open(at time.Duration) time.Duration {
+	agreed := t.answered(at, Packet{From: t.Client, SYN: true}, Packet{From: t.Agent, SYN: true, ACK: true})
+	if t.Way == nil {
+		t.Send(at+2*Delay, Packet{From: t.Client})
+		return at + 2*Delay
+	}
+	t.Send(agreed+MaxWay, Packet{From: t.Client})
+	return agreed + MaxWay
+}
+
+// Ask adds bytes of the client and their acknowledgement, and returns when the agent has them.
+func (t *Talk) Ask(at time.Duration, text string) time.Duration { return t.say(t.Client, at, text) }
 
 // Reply adds bytes of the agent and their acknowledgement.
 func (t *Talk) Reply(at time.Duration, text string) { t.say(t.Agent, at, text) }
 
-func (t *Talk) say(from netip.AddrPort, at time.Duration, text string) {
-	t.Send(at, Packet{From: from, Payload: []byte(text)})
-	t.Send(at+Delay, Packet{From: t.other(from)})
+func (t *Talk) say(from netip.AddrPort, at time.Duration, text string) time.Duration {
+	return t.answered(at, Packet{From: from, Payload: []byte(text)}, Packet{From: t.other(from)}) - Delay
+}
+
+// MaxWay is the longest way of a packet that Talk.Way may say.
+const MaxWay = 100 * time.Millisecond
+
+// answered adds a packet, and what the other end sends when it has come.
+func (t *Talk) answered(at time.Duration, p, answer Packet) time.Duration {
+	t.Send(at, p)
+	sent := t.packets[len(t.packets)-1].Time.Sub(t.Began)
+	switch {
+	case t.Way == nil:
+		t.Send(at+Delay, answer)
+	case p.From == t.Client:
+		t.Send(sent+Delay, answer)
+	default:
+		t.Send(at+MaxWay, answer) // that it has known by then
+	}
+	return t.packets[len(t.packets)-1].Time.Sub(t.Began)
 }
 
 // Close has one end close the connection, and the other follow.
 func (t *Talk) Close(at time.Duration, first netip.AddrPort) {
-	t.Send(at, Packet{From: first, FIN: true})
-	t.Send(at+Delay, Packet{From: t.other(first), FIN: true})
-	t.Send(at+2*Delay, Packet{From: first})
+	followed := t.answered(at, Packet{From: first, FIN: true}, Packet{From: t.other(first), FIN: true})
+	if t.Way == nil {
+		t.Send(at+2*Delay, Packet{From: first})
+	} else {
+		t.Send(followed+MaxWay, Packet{From: first})
+	}
 }
 
 // Reset has one end break the connection off.

@@ -25,16 +25,24 @@ var (
 	sessionInComment = regexp.MustCompile(`\(session ([ -~]{1,64})\)$`)
 )
 
+// parseComment takes the comment apart that CommentOf makes; false when it is another.
+func parseComment(comment string) (verdict, session string, ok bool) {
+	rest, ok := strings.CutPrefix(comment, verdictWord)
+	if !ok {
+		return "", "", false
+	}
+	verdict, sentence, _ := strings.Cut(rest, ":")
+	if found := sessionInComment.FindStringSubmatch(sentence); found != nil {
+		session = found[1]
+	}
+	return verdict, session, true
+}
+
 // comments judges what the comments of the capture claim.
 func (v *verifier) comments() {
 	for _, comment := range v.capture.Comments {
-		if rest, ok := strings.CutPrefix(comment, verdictWord); ok {
-			claimed, sentence, _ := strings.Cut(rest, ":")
-			session := ""
-			if found := sessionInComment.FindStringSubmatch(sentence); found != nil {
-				session = found[1]
-			}
-			v.verdictClaim(claimed, session)
+		if verdict, session, ok := parseComment(comment); ok {
+			v.verdictClaim(verdict, session)
 		}
 		if found := shaInComment.FindStringSubmatch(comment); found != nil && v.opts.Procedure != nil && found[1] != v.opts.Procedure.SHA256 {
 			v.report.find(Fail, "comment", 0, fmt.Sprintf("the comment names another step file than %s: its sha256 is %s", v.opts.Procedure.Name, found[1]))
@@ -46,11 +54,14 @@ func (v *verifier) comments() {
 // names, or else of all.
 func (v *verifier) verdictClaim(claimed, session string) {
 	steps, passed, open := 0, 0, v.lossy
+	if session == "" && len(v.report.Sessions) > 1 {
+		return // whose run it was, it does not say
+	}
 	for _, s := range v.report.Sessions {
 		if session != "" && s.ID != session {
 			continue
 		}
-		open = open || s.doubt || s.late
+		open = open || s.doubt || !s.sure || verdictOf(s.Findings) == Inconclusive
 		for _, step := range s.Steps {
 			steps++
 			open = open || step.Outcome == Unanswered

@@ -54,7 +54,7 @@ func TestPageShowsTheScript(t *testing.T) {
 	}
 	_, golden, _ := strings.Cut(string(script), "-- run.golden --\n")
 	golden, _, _ = strings.Cut(golden, "-- ")
-	if golden == "" || !strings.Contains(string(doc), "$ stepctl verify run.pcapng\n"+golden) {
+	if golden == "" || !strings.Contains(string(doc), "$ stepctl verify run.pcapng --steps steps.json\n"+golden) {
 		t.Errorf("the page does not show:\n%s", golden)
 	}
 }

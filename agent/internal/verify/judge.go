@@ -33,8 +33,8 @@ func (v *verifier) judgeMessages(s *Step) {
 	if e.message.unsure || a != nil && a.message.unsure {
 		s.find(Inconclusive, "after_gap", s.Request.First, "bytes of the connection before it are missing in the capture")
 	}
-	if a == nil && len(e.dialog.down.Missing) > 0 {
-		s.find(Inconclusive, "reply_missing", 0, "no reply is in the capture, but bytes of the agent are missing in it")
+	if a == nil && !e.dialog.heard(e.dialog.down) {
+		s.find(Inconclusive, "reply_missing", 0, "no reply is in the capture, but packets of the agent are missing in it")
 	}
 }
 
@@ -120,7 +120,7 @@ func (v *verifier) judgeTime(s *Step) {
 	t := v.opts.Tolerances
 	switch s.Outcome {
 	case Unanswered:
-		if len(s.exchange.dialog.down.Missing) > 0 {
+		if d := s.exchange.dialog; s.Reply == nil && !d.heard(d.down) {
 			break // that has been said
 		}
 		s.find(Inconclusive, "unanswered", 0, v.whyUnanswered(s))
@@ -132,17 +132,28 @@ func (v *verifier) judgeTime(s *Step) {
 			s.find(Inconclusive, "abandoned", 0, "the client "+s.gaveUp+" before a reply came, and had declared no timeout")
 		}
 	case Passed, Refused, Unjudged, Late:
-		if s.hasTime && (s.response-s.timeout).Abs() < t.Edge {
+		// On the agent's side of a link the way to the client is still to come.
+		edge := t.Edge + s.exchange.dialog.way()
+		if left := s.timeout - s.response; s.hasTime && left > -t.Edge && left < edge {
 			s.find(Inconclusive, "edge", s.Reply.Packet, fmt.Sprintf(
-				"the reply came within %s of the end of the timeout: which came first for the client, the packets do not say", span(t.Edge)))
+				"the reply came within %s of the end of the timeout: which came first for the client, the packets do not say", span(edge)))
 		}
 	}
 	v.judgeGap(s)
 }
 
 func (v *verifier) whyUnanswered(s *Step) string {
-	if !s.hasTime {
+	switch {
+	case s.unsure != "" && s.Reply != nil:
+		return fmt.Sprintf("the reply came %s after the request, and its timeout is %s; %s", span(s.response), declared(s.timeout), s.unsure)
+	case s.unsure != "":
+		return s.unsure
+	case !s.hasTime:
 		return "no reply is in the capture, and the request declares no timeout"
+	}
+	if last := s.exchange.dialog.silentUntil(); v.observedUntil().Sub(last) > v.opts.Tolerances.Edge {
+		return fmt.Sprintf("the last packet of its connection is %s after the request, before a reply or the end of its timeout of %s",
+			span(last.Sub(s.exchange.message.begin.Time)), declared(s.timeout))
 	}
 	left := v.observedUntil().Sub(s.exchange.message.begin.Time)
 	return fmt.Sprintf("the capture ends %s after the request, before a reply or the end of its timeout of %s", span(left), declared(s.timeout))

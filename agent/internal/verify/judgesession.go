@@ -3,15 +3,20 @@ package verify
 import (
 	"fmt"
 	"net/netip"
+
+	"github.com/stepagent/stepagent/agent/internal/record"
 )
 
 // judgeSession judges the steps of a session, and the intervals between them.
 func (v *verifier) judgeSession(s *Session) {
-	if s.late {
+	switch {
+	case s.late:
 		s.find(Inconclusive, "began_before", s.Steps[0].Request.First, fmt.Sprintf(
 			"the session began before the capture: its first step here is %s, so that the validators cannot judge it again", s.Steps[0].name()))
+	case s.hidden > 0:
+		s.find(Inconclusive, "steps_missing", 0, fmt.Sprintf("the replies tell of %s, or more, that are not in the capture", count(s.hidden, "step")))
 	}
-	v.gaps(s.Steps)
+	v.gaps(s)
 	s.doubt = v.doubtful(s)
 	for _, step := range s.Steps {
 		v.judgeStep(step, s.late)
@@ -22,14 +27,10 @@ func (v *verifier) judgeSession(s *Session) {
 
 // conclude makes one verdict of what was found out about the session and its steps.
 func (s *Session) conclude() {
-	if s.doubt {
-		weaken(s.Findings)
-	}
+	s.weaken(s.Findings)
 	s.Verdict = verdictOf(s.Findings)
 	for _, step := range s.Steps {
-		if s.doubt {
-			weaken(step.Findings)
-		}
+		s.weaken(step.Findings)
 		step.Verdict = verdictOf(step.Findings)
 		s.Verdict = s.Verdict.and(step.Verdict)
 	}
@@ -55,30 +56,75 @@ func (v *verifier) doubtful(s *Session) bool {
 	return v.lossy || v.partial[between{s.Agent, s.Client.Addr()}]
 }
 
-// weaken makes what fails inconclusive where a step that is missing might explain it.
-func weaken(findings []Finding) {
+// weaken makes what fails inconclusive where a step or a packet that is missing might explain
+// it.
+func (s *Session) weaken(findings []Finding) {
 	for i := range findings {
-		switch f := &findings[i]; f.Code {
-		case "verdict", "not_asked", "end", "interval", "abandoned", "procedure", "procedure_short", "wrong_id":
-			if f.Verdict == Fail {
-				f.Verdict = Inconclusive
-				f.Text += "; but packets are missing"
+		f := &findings[i]
+		if f.Verdict != Fail {
+			continue
+		}
+		switch f.Code {
+		case "verdict", "not_asked", "end":
+			if s.doubt || s.unclear {
+				f.soften("steps may be missing")
+			}
+		case "interval", "abandoned", "wrong_id", "wrong_session", "two_replies":
+			if s.doubt {
+				f.soften("packets are missing")
 			}
 		}
 	}
 }
 
-// judgeEnd says whether there may be more of a session than the capture has. A session that
-// its client has left is not complete, and nothing is missing.
+func (f *Finding) soften(why string) {
+	f.Verdict = Inconclusive
+	f.Text += "; but " + why
+}
+
+// judgeEnd says whether there may be more of a session than the capture has. That its
+// connection was closed does not tell: a client may open one for each step, or another one.
 func (v *verifier) judgeEnd(s *Session) {
 	last := s.Steps[len(s.Steps)-1]
+	said := fmt.Sprintf("%s of %d", count(len(s.Steps), "step"), v.opts.Session.Steps)
 	switch closed := last.exchange.dialog.closed(); {
 	case s.Complete || s.late:
 	case closed.IsZero():
-		s.find(Inconclusive, "cut", last.Request.Packet, fmt.Sprintf("the capture ends before the session does: after %s of %d, with its connection open",
-			count(len(s.Steps), "step"), v.opts.Session.Steps))
+		s.find(Inconclusive, "cut", last.Request.Packet, "the capture ends before the session does: after "+said+", with its connection open")
+	case v.ended(s):
+		s.find(Pass, "incomplete", last.Request.Packet, "the client left the session after "+said)
 	default:
-		s.find(Pass, "incomplete", last.Request.Packet, fmt.Sprintf("the client left the session after %s of %d",
-			count(len(s.Steps), "step"), v.opts.Session.Steps))
+		s.find(Inconclusive, "incomplete", last.Request.Packet, "the capture shows "+said+
+			", and not whether the client sent more; if that was all, say so with --steps or --record")
 	}
+}
+
+// ended reports whether something says that the last step of a session in the capture was the
+// last that its client sent: the procedure, the record, or the comment that closes a capture.
+func (v *verifier) ended(s *Session) bool {
+	v.chains()
+	if s.chain.sessions[len(s.chain.sessions)-1] != s {
+		return false
+	}
+	steps := 0
+	for _, step := range s.chain.steps {
+		if step.Outcome != Unjudged {
+			steps++
+		}
+	}
+	if p := v.opts.Procedure; p != nil && steps%len(p.Steps) == 0 {
+		return true
+	}
+	mine := func(session string) bool {
+		return session != "" && session == s.ID || session == "" && len(v.report.Sessions) == 1
+	}
+	if r := v.run; r != nil && !r.Cut() && mine(r.Start.Session) && steps >= len(r.Steps)-r.Counts[record.NotRun] {
+		return true
+	}
+	for _, comment := range v.capture.Comments {
+		if _, session, ok := parseComment(comment); ok && mine(session) {
+			return true
+		}
+	}
+	return false
 }

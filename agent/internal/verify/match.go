@@ -31,8 +31,12 @@ type exchange struct {
 	ends     bool // it is the session's last step
 	// instead is the reply of the sessions, which they may give without asking.
 	instead protocol.Reply
-	// skipped says that the agent is taken not to have judged it.
+	// skipped says that the agent is taken not to have judged it, and hidden are the steps that
+	// the agent is taken to have judged before it, which are not in the capture.
 	skipped bool
+	hidden  []int64
+	// expected is the step that had to come.
+	expected judge.Expectation
 }
 
 // An answer is one reply.
@@ -60,13 +64,19 @@ func (d *dialog) match() []*exchange {
 		e.index = len(all)
 		all = append(all, e)
 	}
-	byReq := map[protocol.ReqID][]*exchange{}
+	byReq := map[protocol.ReqID]*queue{}
+	queued := func(req protocol.ReqID) *queue {
+		if byReq[req] == nil {
+			byReq[req] = &queue{}
+		}
+		return byReq[req]
+	}
 	for _, e := range all {
 		if !e.req().IsZero() {
-			byReq[e.req()] = append(byReq[e.req()], e)
+			queued(e.req()).asked = append(queued(e.req()).asked, e)
 		}
 	}
-	from := 0
+	inOrder := &queue{asked: all}
 	for _, m := range d.replies {
 		reply, err := protocol.DecodeReply(m.raw)
 		if m.cut || m.bad != nil || err != nil {
@@ -74,14 +84,15 @@ func (d *dialog) match() []*exchange {
 			continue
 		}
 		a := answer{message: m, reply: reply}
-		for from < len(all) && len(all[from].replies) > 0 {
-			from++
-		}
-		asked := all[max(0, from-maxBack):]
+		asked := inOrder
 		if !reply.Req.IsZero() {
-			asked = byReq[reply.Req]
+			asked = queued(reply.Req)
 		}
-		if e := answered(asked, a); e != nil {
+		e := answered(asked.window(), a)
+		if e != nil && e.another(a) && !d.whole() {
+			e = nil // it may answer a request that is missing
+		}
+		if e != nil {
 			e.replies = append(e.replies, a)
 		} else {
 			d.strays = append(d.strays, a)
@@ -91,17 +102,43 @@ func (d *dialog) match() []*exchange {
 	return all
 }
 
-// maxBack is how many requests before the first that has no reply are looked at, to tell a
-// second reply from one that answers nothing.
-const maxBack = 128
+// A queue is requests that wait for a reply.
+type queue struct {
+	asked []*exchange
+	from  int // the first that has none
+}
+
+// How many requests are looked at for one reply: before the first that has none, to tell a
+// second reply from one that answers nothing, and behind it.
+const (
+	maxBack  = 128
+	maxAhead = 1024
+)
+
+// window returns the requests that the next reply may answer.
+func (q *queue) window() []*exchange {
+	for q.from < len(q.asked) && len(q.asked[q.from].replies) > 0 {
+		q.from++
+	}
+	return q.asked[max(0, q.from-maxBack):min(len(q.asked), q.from+maxAhead)]
+}
+
+// before reports whether the agent had received the request when it sent the reply: by what the
+// reply's packet acknowledges, whatever the times of the packets.
+func (e *exchange) before(a answer) bool {
+	if a.message.heard < 0 {
+		return !e.message.end.Time.After(a.message.end.Time)
+	}
+	return e.message.to <= a.message.heard
+}
 
 // answered returns, of those that were asked, the request that a reply answers: the
 // first without a reply that has its step_id, else the first without a reply. A request that
-// comes after the reply is not answered by it.
+// the agent had not received by then is not answered by it.
 func answered(asked []*exchange, a answer) *exchange {
 	var open, same, twice *exchange
 	for _, e := range asked {
-		if e.message.end.Packet > a.message.end.Packet {
+		if !e.before(a) || same != nil && !same.expired(a) {
 			break
 		}
 		if a.reply.Req.IsZero() && !e.req().IsZero() && e.bad == nil && a.reply.StepID != nil {
@@ -131,6 +168,12 @@ func answered(asked []*exchange, a answer) *exchange {
 	default:
 		return twice
 	}
+}
+
+// another reports whether a reply names another step than the request.
+func (e *exchange) another(a answer) bool {
+	id := e.id()
+	return id != nil && a.reply.StepID != nil && *id != *a.reply.StepID
 }
 
 // expired reports whether the request's timeout was over when a reply came.

@@ -11,7 +11,6 @@ import (
 
 	"github.com/stepagent/stepagent/agent/internal/capturetest"
 	"github.com/stepagent/stepagent/agent/internal/record"
-	"github.com/stepagent/stepagent/agent/internal/stepfile"
 	"github.com/stepagent/stepagent/agent/internal/verify"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
@@ -241,13 +240,8 @@ func TestGivenIntervals(t *testing.T) {
 	talk.Reply(1003*ms, `{"step_id":2,"error_code":0}`)
 	talk.Close(2*time.Second, client)
 	for interval, want := range map[string]verify.Verdict{"1": verify.Pass, "0.5": verify.Fail} {
-		p, findings := stepfile.Parse("steps.json", fmt.Appendf(nil,
-			`{"test_services":[{"step_id":1,"timeout":5,"interval":%s},{"step_id":2,"timeout":5,"interval":1}]}`, interval))
-		if err := stepfile.AsError("steps.json", findings); err != nil {
-			t.Fatal(err)
-		}
 		opts := rules(t)
-		opts.Procedure = &p
+		opts.Procedure = procedure(t, fmt.Sprintf(`{"step_id":1,"timeout":5,"interval":%s},{"step_id":2,"timeout":5,"interval":1}`, interval))
 		r := judge(t, talk.Packets(), opts)
 		expect(t, r, want)
 		if step := r.Sessions[0].Steps[0]; !step.IntervalGiven || step.Gap == nil || *step.Gap != 1 {

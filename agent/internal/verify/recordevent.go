@@ -11,15 +11,20 @@ import (
 )
 
 // ifWhole is the verdict of a contradiction: a fail, unless something is missing in the
-// capture that might explain it.
+// capture that might explain it. What is not in the capture may always be missing.
 func (c *comparison) ifWhole(s *Step) Verdict {
-	if s != nil {
-		return c.v.sureOf(s.exchange.dialog)
-	}
-	if verdictOf(c.v.report.Findings) == Inconclusive {
+	if s == nil || s.session != nil && (s.session.doubt || s.session.unclear) {
 		return Inconclusive
 	}
-	return Fail
+	return c.v.sureOf(s.exchange.dialog)
+}
+
+// certainTime reports whether the times of request and reply are those at which they were
+// sent first.
+func (s *Step) certainTime() bool {
+	e := s.exchange
+	a := e.reply()
+	return e.dialog.up.SentFirst(e.message.from) && (a == nil || e.dialog.down.SentFirst(a.message.to-1))
 }
 
 // event says whether the capture shows one event.
@@ -29,7 +34,7 @@ func (c *comparison) event(line int, e record.Event) {
 		m.StepID = &e.StepID
 	}
 	s := c.sent[e.Index]
-	wrong, text := "", ""
+	wrong, text, unsure := "", "", false
 	switch e.Kind {
 	case record.KindStart:
 		wrong, text = c.start(e)
@@ -41,7 +46,7 @@ func (c *comparison) event(line int, e record.Event) {
 			break
 		}
 		m.Packet = s.Request.Packet
-		wrong, text = c.wasSent(e, s)
+		wrong, text, unsure = c.wasSent(e, s)
 	case record.KindUnreachable:
 		text = "no request of it is in the capture"
 	case record.KindDropped:
@@ -54,7 +59,7 @@ func (c *comparison) event(line int, e record.Event) {
 			wrong = "its request is not in the capture"
 			break
 		}
-		wrong, text = c.settled(e, s)
+		wrong, text, unsure = c.settled(e, s)
 		if s.Reply != nil {
 			m.Packet = s.Reply.Packet
 		}
@@ -63,6 +68,8 @@ func (c *comparison) event(line int, e record.Event) {
 	switch {
 	case wrong != "" && (s == nil || s.Reply == nil) && c.afterEnd(e):
 		m.Verdict, m.Text = Inconclusive, "the capture ends before it"
+	case wrong != "" && (s != nil && s.Outcome == Unanswered || unsure):
+		m.Verdict, m.Text = Inconclusive, wrong+", unless packets are missing"
 	case wrong != "":
 		m.Verdict, m.Text = c.ifWhole(s), wrong
 	}
@@ -86,73 +93,80 @@ func (c *comparison) start(e record.Event) (wrong, text string) {
 	return "", "a run of " + e.Start.Procedure.Name
 }
 
-// wasSent compares a sending with its request.
-func (c *comparison) wasSent(e record.Event, s *Step) (wrong, text string) {
+// wasSent compares a sending with its request. unsure says that it is the time that differs, and
+// that an earlier copy of a packet may be missing.
+func (c *comparison) wasSent(e record.Event, s *Step) (wrong, text string, unsure bool) {
 	r := s.exchange.request
 	at := c.run.Start.Time.Add(e.At).Add(c.offset)
 	off := s.exchange.message.begin.Time.Sub(at)
 	switch {
 	case s.exchange.bad != nil:
-		return "what was sent is no request: " + s.exchange.bad.Detail, ""
+		return "what was sent is no request: " + s.exchange.bad.Detail, "", false
 	case r.StepID != e.StepID:
-		return fmt.Sprintf("step %d was sent instead", r.StepID), ""
+		return fmt.Sprintf("step %d was sent instead", r.StepID), "", false
 	case r.Timeout.Declared && r.Timeout.Duration != e.Timeout:
-		return fmt.Sprintf("it was sent with a timeout of %s, the record says %s", declared(r.Timeout.Duration), declared(e.Timeout)), ""
+		return fmt.Sprintf("it was sent with a timeout of %s, the record says %s", declared(r.Timeout.Duration), declared(e.Timeout)), "", false
 	case r.Interval.Declared && r.Interval.Duration != e.Interval:
-		return fmt.Sprintf("it was sent with an interval of %s, the record says %s", declared(r.Interval.Duration), declared(e.Interval)), ""
+		return fmt.Sprintf("it was sent with an interval of %s, the record says %s", declared(r.Interval.Duration), declared(e.Interval)), "", false
 	case off.Abs() > c.v.opts.Tolerances.Record:
-		return fmt.Sprintf("it was sent %s from when the record says", span(off.Abs())), ""
+		return fmt.Sprintf("it was sent %s from when the record says", span(off.Abs())), "", !s.certainTime()
 	}
-	return "", "sent in packet " + strconv.Itoa(s.Request.Packet)
+	return "", "sent in packet " + strconv.Itoa(s.Request.Packet), false
 }
 
-// settled compares what became of a step.
-func (c *comparison) settled(e record.Event, s *Step) (wrong, text string) {
+// settled compares what became of a step; unsure is as in wasSent.
+func (c *comparison) settled(e record.Event, s *Step) (wrong, text string, unsure bool) {
 	shown := "the capture shows: " + s.Sentence
 	switch e.Kind {
 	case record.KindReply, record.KindLate:
-		a := s.exchange.reply()
-		inTime := s.Outcome == Passed || s.Outcome == Refused || s.Outcome == Unjudged
-		switch {
-		case a == nil:
-			return "the record has a reply, " + shown, ""
-		case !sameReply(a.reply, *e.Reply):
-			return fmt.Sprintf("the reply on the wire is another: %.200s", a.message.raw), ""
-		case (s.response - e.Took).Abs() > c.v.opts.Tolerances.Record:
-			return fmt.Sprintf("the reply took %s by the record, and %s on the wire", span(e.Took), span(s.response)), ""
-		case inTime != (e.Kind == record.KindReply) && (s.response-s.timeout).Abs() > c.v.opts.Tolerances.Record:
-			return "the record says " + string(e.Kind) + ", " + shown, ""
-		}
-		return "", fmt.Sprintf("reply in packet %d, %s after the request", s.Reply.Packet, span(s.response))
+		return c.replied(e, s, shown)
 	case record.KindTimeout:
 		nearly := s.Reply != nil && (s.response-s.timeout).Abs() <= c.v.opts.Tolerances.Record
 		if s.Outcome != TimedOut && s.Outcome != Late && !nearly {
-			return "the record says timeout, " + shown, ""
+			return "the record says timeout, " + shown, "", false
 		}
 	case record.KindLost:
 		if s.Outcome != Lost {
-			return "the record says that the connection was lost, " + shown, ""
+			return "the record says that the connection was lost, " + shown, "", false
 		}
 	case record.KindWrong:
 		if s.Outcome != Misanswered && len(s.exchange.dialog.garbled)+len(s.exchange.dialog.strays) == 0 {
-			return "the record says that something else came, " + shown, ""
+			return "the record says that something else came, " + shown, "", false
 		}
 	case record.KindInterval:
 		return c.interval(e, s)
 	}
-	return "", s.Sentence
+	return "", s.Sentence, false
 }
 
-func (c *comparison) interval(e record.Event, s *Step) (wrong, text string) {
+// replied compares a reply.
+func (c *comparison) replied(e record.Event, s *Step, shown string) (wrong, text string, unsure bool) {
+	a := s.exchange.reply()
+	inTime := s.Outcome == Passed || s.Outcome == Refused || s.Outcome == Unjudged
+	switch {
+	case a == nil:
+		return "the record has a reply, " + shown, "", false
+	case !sameReply(a.reply, *e.Reply):
+		return fmt.Sprintf("the reply on the wire is another: %.200s", a.message.raw), "", false
+	case (s.response - e.Took).Abs() > c.v.opts.Tolerances.Record:
+		return fmt.Sprintf("the reply took %s by the record, and %s on the wire", span(e.Took), span(s.response)), "", !s.certainTime()
+	case inTime != (e.Kind == record.KindReply) && (s.response-s.timeout).Abs() > c.v.opts.Tolerances.Record:
+		return "the record says " + string(e.Kind) + ", " + shown, "", !s.certainTime()
+	}
+	return "", fmt.Sprintf("reply in packet %d, %s after the request", s.Reply.Packet, span(s.response)), false
+}
+
+func (c *comparison) interval(e record.Event, s *Step) (wrong, text string, unsure bool) {
 	switch {
 	case !s.hasGap && c.sent[e.Index+1] == nil:
-		return "", "no step follows on the wire"
+		return "", "no step follows on the wire", false
 	case !s.hasGap:
-		return "", "when the step was over, the packets do not say"
+		return "", "when the step was over, the packets do not say", false
 	case (s.gap - e.Kept).Abs() > c.v.opts.Tolerances.Record:
-		return fmt.Sprintf("the client waited %s by the record, and %s on the wire", span(e.Kept), span(s.gap)), ""
+		certain := s.certainTime() && s.next.certainTime() && (s.next.exchange.dialog == s.exchange.dialog || s.session.sure)
+		return fmt.Sprintf("the client waited %s by the record, and %s on the wire", span(e.Kept), span(s.gap)), "", !certain
 	}
-	return "", fmt.Sprintf("waited %s", span(s.gap))
+	return "", fmt.Sprintf("waited %s", span(s.gap)), false
 }
 
 func (c *comparison) stray(e record.Event, s *Step) (wrong, text string) {

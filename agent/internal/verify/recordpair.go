@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/record"
+	"github.com/stepagent/stepagent/agent/protocol"
 )
 
 // pick finds the steps of the run: those of its session, or of the client without a name that
@@ -50,19 +51,25 @@ func (c *comparison) pick() {
 // pair finds the request of each step that the record says was sent: by its req, else the
 // next one with its step_id.
 func (c *comparison) pair() {
+	byReq := map[protocol.ReqID][]*Step{}
+	for _, s := range c.steps {
+		byReq[s.exchange.req()] = append(byReq[s.exchange.req()], s)
+	}
+	take := func(index int, s *Step) { c.sent[index], c.taken[s] = s, true }
 	next := 0
 	for _, e := range c.log.Events {
-		if e.Kind != record.KindSent {
-			continue
-		}
-		for i, s := range c.steps {
-			byReq := !e.Req.IsZero() && s.exchange.req() == e.Req
-			byID := e.Req.IsZero() && i >= next && s.StepID != nil && *s.StepID == e.StepID
-			if !c.taken[s] && (byReq || byID) {
-				c.sent[e.Index], c.taken[s] = s, true
-				c.sure = c.sure || byReq
-				next = i + 1
-				break
+		switch {
+		case e.Kind != record.KindSent:
+		case !e.Req.IsZero():
+			if same := byReq[e.Req]; len(same) > 0 {
+				take(e.Index, same[0])
+				byReq[e.Req], c.sure = same[1:], true
+			}
+		default:
+			fits := func(s *Step) bool { return !c.taken[s] && s.StepID != nil && *s.StepID == e.StepID }
+			if i := slices.IndexFunc(c.steps[next:], fits); i >= 0 {
+				take(e.Index, c.steps[next+i])
+				next += i + 1
 			}
 		}
 	}
@@ -70,11 +77,17 @@ func (c *comparison) pair() {
 
 // clocks works out how far the two clocks are apart.
 func (c *comparison) clocks() {
-	var offsets []time.Duration
+	var offsets, certain []time.Duration
 	for _, e := range c.log.Events {
 		if s := c.sent[e.Index]; e.Kind == record.KindSent && s != nil {
 			offsets = append(offsets, s.exchange.message.begin.Time.Sub(c.run.Start.Time.Add(e.At)))
+			if s.exchange.dialog.up.SentFirst(s.exchange.message.from) {
+				certain = append(certain, offsets[len(offsets)-1])
+			}
 		}
+	}
+	if len(certain) > 0 {
+		offsets = certain
 	}
 	if len(offsets) == 0 {
 		return

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stepagent/stepagent/agent/internal/judge"
 	"github.com/stepagent/stepagent/agent/internal/session"
+	"github.com/stepagent/stepagent/agent/protocol"
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
@@ -39,51 +40,43 @@ func (v *verifier) replay(ctx context.Context) {
 	v.report.Agents = order
 }
 
-// maxGuesses is how many steps without a reply are tried as not judged, for each agent.
-const maxGuesses = 64
+// maxGuesses is how many times an agent is replayed to find out what the packets do not say.
+const maxGuesses = 128
 
 // settleUnknown replays an agent, and once more for each step without a reply that fits
-// better as one that was not judged.
+// better as one that was not judged, and for steps that may be missing.
 func (v *verifier) settleUnknown(ctx context.Context, all []event) {
+	g := &guesser{v: v, ctx: ctx, all: all, ends: sendsEnds(all)}
 	v.replayOnce(ctx, all)
-	wrong := mismatches(all)
-	guesses := 0
+	g.wrong = g.mismatches()
 	for _, ev := range all {
-		if wrong == 0 || guesses == maxGuesses {
+		if g.wrong == 0 || g.spent() {
 			break
 		}
 		if ev.step == nil || ev.step.reply() != nil || ev.step.bad != nil {
 			continue
 		}
-		guesses++
 		ev.step.skipped = true
-		v.replayOnce(ctx, all)
-		if fewer := mismatches(all); fewer < wrong {
-			wrong = fewer
+		if g.better() {
 			continue
 		}
 		ev.step.skipped = false
-		v.replayOnce(ctx, all)
+		g.stale = true
 	}
-}
-
-// mismatches counts the replies that are not what the validators say now.
-func mismatches(all []event) int {
-	n := 0
-	for _, ev := range all {
-		if ev.step != nil && ev.step.disagrees() != "" {
-			n++
-		}
-	}
-	return n
+	g.refresh()
+	g.findHidden()
+	v.guessed = v.guessed || g.wrong > 0 && g.spent()
 }
 
 func (v *verifier) replayOnce(ctx context.Context, all []event) {
 	clock := newClock()
-	bench := &bench{judge: v.opts.Judge}
+	bench := &bench{judge: v.opts.Judge, expects: map[string]judge.Expectation{}, done: map[protocol.ReqID][]*exchange{}}
 	m := session.NewManagerAt(clock, bench, v.opts.Session, slog.New(slog.DiscardHandler))
 	conns := map[*dialog]*session.Conn{}
 	for _, ev := range all {
+		if ctx.Err() != nil {
+			return // the report is not used
+		}
 		clock.advance(ev.at)
 		conn := conns[ev.dialog]
 		if conn == nil {
@@ -96,6 +89,10 @@ func (v *verifier) replayOnce(ctx context.Context, all []event) {
 		}
 		e := ev.step
 		e.session, e.asked, e.replayed, e.ends, e.position = "", false, false, false, 0
+		for _, id := range e.hidden {
+			bench.at = &exchange{dialog: e.dialog, request: protocol.Request{StepID: id, Session: e.request.Session}}
+			conn.Do(ctx, bench.at.request, e.message.end.Time)
+		}
 		bench.at = e
 		answer := conn.Do(ctx, e.request, e.message.end.Time)
 		e.replayed, e.instead = answer.Replayed, answer.Reply
@@ -111,7 +108,10 @@ func (v *verifier) replayOnce(ctx context.Context, all []event) {
 type bench struct {
 	judge Judge
 	at    *exchange
-	done  []*exchange
+	// done are the steps that were judged, by their req, and expects is what each session has
+	// to send next.
+	done    map[protocol.ReqID][]*exchange
+	expects map[string]judge.Expectation
 }
 
 // Judge asks the validators. A step that the agent refused for a fault of its own has not
@@ -123,11 +123,17 @@ func (b *bench) Judge(ctx context.Context, s judge.Session, step judge.Step) jud
 	if e.request.Session != "" {
 		e.seat = s.ID
 	}
+	if e.expected = b.expects[s.ID]; s.Position == 0 {
+		e.expected = b.First()
+	}
 	e.now = b.judge.Judge(ctx, s, step)
-	b.done = append(b.done, e)
+	if !e.request.Req.IsZero() {
+		b.done[e.request.Req] = append(b.done[e.request.Req], e)
+	}
 	if a := e.reply(); e.skipped || a != nil && a.reply.Reason.AgentsOwn() {
 		return judge.Judgement{Outcome: validator.Undecided, Memory: s.Memory}
 	}
+	b.expects[s.ID] = e.now.Expects
 	return e.now
 }
 
@@ -140,8 +146,8 @@ func (b *bench) First() judge.Expectation { return b.judge.First() }
 
 // again gives a repeated request the session of the one that it repeats.
 func (b *bench) again(e *exchange) {
-	for _, first := range slices.Backward(b.done) {
-		if first.request.Session == e.request.Session && first.request.Req == e.request.Req {
+	for _, first := range slices.Backward(b.done[e.request.Req]) {
+		if first.request.Session == e.request.Session {
 			e.session, e.seat, e.position, e.now = first.session, first.seat, first.position, first.now
 			return
 		}

@@ -77,8 +77,15 @@ type Session struct {
 
 	seat string
 	// late says that the session began before the capture did, doubt that something of it may
-	// be missing in the capture.
-	late, doubt bool
+	// be missing in the capture, sure that no step of it can be, up to the last that is there,
+	// and unclear that what may be missing might explain replies that the validators do not.
+	late, doubt, sure, unclear bool
+	// hidden is the number of steps that are missing, by what the replies tell.
+	hidden int
+	// chain is that of the session; nil before the chains are known.
+	chain *chain
+	// slow says that the client took longer than declared after each of several steps.
+	slow bool
 }
 
 // A Step is one request and what became of it.
@@ -113,6 +120,8 @@ type Step struct {
 	Findings []Finding `json:"findings"`
 
 	exchange *exchange
+	session  *Session
+	next     *Step // the one after it, when the gap is known
 	timeout  time.Duration
 	hasTime  bool
 	interval time.Duration
@@ -121,6 +130,8 @@ type Step struct {
 	// after is when a step without a reply was over, and gaveUp what its client did then.
 	after  time.Duration
 	gaveUp string
+	// unsure says why there is no telling what became of the step.
+	unsure string
 	// settled is when the client was done with the step; zero when there is no telling.
 	settled time.Time
 	gap     time.Duration

@@ -17,9 +17,11 @@ type Rules struct {
 	Judge        *judge.Judge
 	Session      session.Options
 	MessageBytes int
-	// Text says in words what the validators are.
-	Text  string
-	close []func()
+	// Text says in words what the validators are, and Simple that they are those for which
+	// Options.Simple may be set.
+	Text   string
+	Simple bool
+	close  []func()
 }
 
 // Close ends the processes of validators that have one.
@@ -46,8 +48,10 @@ func LoadRules(ctx context.Context, c *config.Loaded, version string) (*Rules, e
 		Generation: 1, AllowFaults: c.AllowFaults, Limits: judge.Limits{Floor: c.Judging.Floor, Cap: c.Judging.Cap},
 	}, groups...))
 	names := make([]string, len(c.Validators))
+	r.Simple = true
 	for i, v := range c.Validators {
 		names[i] = v.As
+		r.Simple = r.Simple && v.Path == "" && (v.Name == "sequence" || v.Name == "min_timeout")
 	}
 	r.Text = "the validators " + strings.Join(names, ", ")
 	if files := c.Files(); len(files) == 0 {

@@ -13,6 +13,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/capture"
 	"github.com/stepagent/stepagent/agent/internal/capturetest"
 	"github.com/stepagent/stepagent/agent/internal/config"
+	"github.com/stepagent/stepagent/agent/internal/stepfile"
 	"github.com/stepagent/stepagent/agent/internal/verify"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
@@ -41,14 +42,22 @@ type act struct {
 // A scene is a client that performs acts.
 type scene struct {
 	client  netip.AddrPort
+	agent   netip.AddrPort // agent when zero
 	session string
 	// plain is as clients without sessions do: a connection a step, no newline.
 	plain bool
 	acts  []act
 	at    time.Duration
+	// ahead sends all requests in one packet; apart opens another connection now and then.
+	ahead, apart bool
+	// noID and noClock are what the hosts leave out of their packets.
+	noID, noClock bool
+	// way has the capture taken at the agent, see capturetest.Talk.
+	way func(at time.Duration) time.Duration
 	// talks are the connections, and sentAt when each request was sent.
 	talks  []*capturetest.Talk
 	sentAt []time.Duration
+	sent   []string
 }
 
 // success, failure and trouble are the three procedures, in short intervals. What the agent
@@ -91,22 +100,26 @@ func (s *scene) perform() []capturetest.Packet {
 	if !s.client.IsValid() {
 		s.client = client
 	}
+	if !s.agent.IsValid() {
+		s.agent = agent
+	}
+	if s.ahead {
+		return s.performAhead()
+	}
 	var talk *capturetest.Talk
 	port := s.client.Port()
 	for i, a := range s.acts {
 		if talk == nil {
 			end := netip.AddrPortFrom(s.client.Addr(), port)
 			port++
-			talk = capturetest.NewTalk(end, agent, began, 1000*uint32(port), 77*uint32(port))
-			s.talks = append(s.talks, talk)
-			talk.Open(s.at)
-			s.at += 200 * time.Microsecond
+			talk = s.connect(end)
 		}
 		done := s.act(talk, a, i)
-		if s.plain && !a.reset {
+		leaves := s.plain || s.apart && i%3 == 2 && a.after < a.timeout
+		if leaves && !a.reset {
 			talk.Close(done+100*time.Microsecond, talk.Client)
 		}
-		if s.plain || a.reset {
+		if leaves || a.reset {
 			talk = nil
 		}
 		wait := a.interval
@@ -121,6 +134,42 @@ func (s *scene) perform() []capturetest.Packet {
 	return capturetest.Merge(s.talks...)
 }
 
+// connect opens a connection.
+func (s *scene) connect(client netip.AddrPort) *capturetest.Talk {
+	port := uint32(client.Port())
+	talk := capturetest.NewTalk(client, s.agent, began, 1000*port, 77*port)
+	talk.NoID, talk.NoClock, talk.Way = s.noID, s.noClock, s.way
+	s.talks = append(s.talks, talk)
+	if opened := talk.Open(s.at); s.way == nil {
+		s.at += 200 * time.Microsecond
+	} else {
+		s.at = opened + time.Microsecond
+	}
+	return talk
+}
+
+// performAhead sends all requests at once, and has them answered one after the other.
+func (s *scene) performAhead() []capturetest.Packet {
+	talk := s.connect(s.client)
+	all := ""
+	for _, a := range s.acts {
+		s.sent = append(s.sent, string(protocol.AppendRequest(nil, protocol.Request{StepID: a.id, Timeout: protocol.Seconds(a.timeout),
+			Interval: protocol.Seconds(a.interval)})))
+		s.sentAt = append(s.sentAt, s.at)
+		all += s.sent[len(s.sent)-1]
+	}
+	if there := talk.Ask(s.at, all); s.way != nil {
+		s.at = there
+	}
+	for i, a := range s.acts {
+		s.at += max(a.after, 500*time.Microsecond)
+		reply := protocol.Reply{StepID: &a.id, Reason: a.reason, End: i%10 == 9}
+		talk.Reply(s.at, string(protocol.AppendReply(nil, reply)))
+	}
+	talk.Close(s.at+s.back()+ms, talk.Client)
+	return talk.Packets()
+}
+
 // act plays one act and returns when the client is done with it.
 func (s *scene) act(talk *capturetest.Talk, a act, i int) time.Duration {
 	r := protocol.Request{StepID: a.id, Timeout: protocol.Seconds(a.timeout), Interval: protocol.Seconds(a.interval), Session: s.session}
@@ -131,7 +180,11 @@ func (s *scene) act(talk *capturetest.Talk, a act, i int) time.Duration {
 	if s.plain {
 		text = strings.TrimSpace(text)
 	}
-	talk.Ask(s.at, text)
+	came := s.at
+	if there := talk.Ask(s.at, text); s.way != nil {
+		came = there
+	}
+	s.sent = append(s.sent, text)
 	s.sentAt = append(s.sentAt, s.at)
 	after := a.after
 	if after == 0 {
@@ -141,15 +194,23 @@ func (s *scene) act(talk *capturetest.Talk, a act, i int) time.Duration {
 	case a.silent:
 		return s.at + a.timeout
 	case a.reset:
-		talk.Reset(s.at+after, agent)
-		return s.at + after
+		talk.Reset(came+after, s.agent)
+		return came + after + s.back()
 	}
 	reply := protocol.Reply{StepID: &a.id, Req: r.Req, Session: r.Session, Reason: a.reason, End: i%10 == 9}
 	if a.reason != "" {
 		reply.ErrorCode, reply.Detail = 1, "told to say so"
 	}
-	talk.Reply(s.at+after, string(protocol.AppendReply(nil, reply)))
-	return s.at + min(after, a.timeout)
+	talk.Reply(came+after, string(protocol.AppendReply(nil, reply)))
+	return min(came+after+s.back(), s.at+a.timeout)
+}
+
+// back is how long a reply takes to the client.
+func (s *scene) back() time.Duration {
+	if s.way == nil {
+		return 0
+	}
+	return capturetest.MaxWay
 }
 
 // rules returns the options of an agent without a config.
@@ -164,7 +225,17 @@ func rules(t testing.TB) verify.Options {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.Close)
-	return verify.Options{Judge: r.Judge, Session: r.Session, MessageBytes: r.MessageBytes, Rules: r.Text}
+	return verify.Options{Judge: r.Judge, Session: r.Session, MessageBytes: r.MessageBytes, Rules: r.Text, Simple: r.Simple}
+}
+
+// procedure returns the procedure of a step file with these steps.
+func procedure(t testing.TB, steps string) *stepfile.Procedure {
+	t.Helper()
+	p, findings := stepfile.Parse("steps.json", []byte(`{"test_services":[`+steps+`]}`))
+	if err := stepfile.AsError("steps.json", findings); err != nil {
+		t.Fatal(err)
+	}
+	return &p
 }
 
 // judge judges packets in a file.
@@ -175,7 +246,7 @@ func judge(t testing.TB, packets []capturetest.Packet, opts verify.Options) *ver
 
 func judgeFile(t testing.TB, file []byte, opts verify.Options) *verify.Report {
 	t.Helper()
-	c, err := capture.Read(bytes.NewReader(file), "test.pcapng", opts.Port)
+	c, err := capture.Read(context.Background(), bytes.NewReader(file), "test.pcapng", capture.Options{Port: opts.Port, Wanted: verify.Wanted})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +260,7 @@ func judgeFile(t testing.TB, file []byte, opts verify.Options) *verify.Report {
 // judgeAnything judges what may be no capture; nil when it is none.
 func judgeAnything(t *testing.T, file []byte, opts verify.Options) *verify.Report {
 	t.Helper()
-	c, broken := capture.Read(bytes.NewReader(file), "test.pcapng", 0)
+	c, broken := capture.Read(t.Context(), bytes.NewReader(file), "test.pcapng", capture.Options{Wanted: verify.Wanted})
 	if c == nil {
 		return nil
 	}

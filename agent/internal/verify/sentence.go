@@ -42,9 +42,12 @@ func (v *verifier) sentence(s *Step) string {
 		return fmt.Sprintf("%s got no reply: the client %s after %s", name, s.gaveUp, span(s.after))
 	case Misanswered:
 		return fmt.Sprintf("%s got a reply that is none to it, after %s", name, in)
-	default:
-		return name + ": what became of it is not in the capture"
+	case Unanswered:
+		if s.Reply != nil {
+			return fmt.Sprintf("%s got a reply %s after the request; whether in time, the capture does not tell", name, in)
+		}
 	}
+	return name + ": what became of it is not in the capture"
 }
 
 // silence says how long nothing came, as far as there is more than the timeout of it.
@@ -52,7 +55,7 @@ func (v *verifier) silence(s *Step) string {
 	if ended := s.exchange.dialog.closed(); !ended.IsZero() {
 		return fmt.Sprintf(", nor until the connection closed after %s", span(ended.Sub(s.exchange.message.begin.Time)))
 	}
-	return fmt.Sprintf(", nor in the %s until the capture ends", span(v.observedUntil().Sub(s.exchange.message.begin.Time)))
+	return fmt.Sprintf(", nor in the %s until its last packet", span(s.exchange.dialog.silentUntil().Sub(s.exchange.message.begin.Time)))
 }
 
 // refusedFor says why a step was refused, by the agent's word or, where it gives none, by

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/stepagent/stepagent/agent/protocol"
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
@@ -31,12 +32,13 @@ func (v *verifier) collect() {
 			known[k] = s
 			v.report.Sessions = append(v.report.Sessions, s)
 		}
+		step.session = s
 		s.Steps = append(s.Steps, step)
 		s.Complete = s.Complete || e.ends
 	}
 	for _, s := range v.report.Sessions {
 		v.noteRepeats(s)
-		s.late = v.beganBefore(s)
+		v.lookForMissing(s)
 	}
 	if v.opts.Procedure != nil {
 		for _, c := range v.chains() {
@@ -56,17 +58,65 @@ func (v *verifier) collect() {
 
 // noteRepeats marks the requests that were answered from memory.
 func (v *verifier) noteRepeats(s *Session) {
-	for i, step := range s.Steps {
-		if !step.exchange.replayed {
+	first := map[protocol.ReqID]int{} // the packet of each request
+	for _, step := range s.Steps {
+		if req := step.exchange.req(); !step.exchange.replayed {
+			if first[req] == 0 {
+				first[req] = step.Request.Packet
+			}
 			continue
 		}
-		for _, first := range s.Steps[:i] {
-			if first.exchange.req() == step.exchange.req() && first.RepeatOf == 0 {
-				step.RepeatOf = first.Request.Packet
-				break
-			}
+		step.RepeatOf = first[step.exchange.req()]
+	}
+}
+
+// lookForMissing says whether steps of a session are missing, or can be.
+func (v *verifier) lookForMissing(s *Session) {
+	s.late = v.beganBefore(s)
+	wrong := false
+	for i, step := range s.Steps {
+		e := step.exchange
+		s.hidden += len(e.hidden)
+		s.late = s.late || i == 0 && len(e.hidden) > 0
+		wrong = wrong || e.disagrees() != "" || e.refusedHere() || e.endsElsewhere(false)
+	}
+	s.sure = s.hidden == 0 && v.certain(s)
+	s.unclear = s.hidden > 0 || wrong && !s.sure && (!v.opts.Simple || v.guessed || v.crowded(s))
+}
+
+// certain reports whether no step of a session can be missing before the last that is there:
+// its connections are whole, and it is on one from its beginning, or the agent says that it had
+// all its steps.
+func (v *verifier) certain(s *Session) bool {
+	one := true
+	first := s.Steps[0].exchange
+	for _, step := range s.Steps {
+		d := step.exchange.dialog
+		if !d.whole() {
+			return false
+		}
+		one = one && d == first.dialog
+		if a := step.exchange.reply(); a != nil && a.reply.End && step.exchange.ends {
+			return true
 		}
 	}
+	begins := v.opts.Judge.First()
+	fresh := begins.Known && first.bad == nil && first.request.StepID == begins.StepID
+	return one && (fresh || first.request.Session == "" && first.index > 0)
+}
+
+// crowded reports whether clients without a name at one address were at work over several
+// connections: whose step one was that is missing, there is no telling then.
+func (v *verifier) crowded(s *Session) bool {
+	if s.Named {
+		return false
+	}
+	for _, other := range v.report.Sessions {
+		if other != s && !other.Named && other.Agent == s.Agent && other.Client.Addr() == s.Client.Addr() {
+			return true
+		}
+	}
+	return false
 }
 
 // beganBefore reports whether the session had steps before the capture began: the agent

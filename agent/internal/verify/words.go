@@ -43,6 +43,14 @@ func count(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
+// are is count with its verb.
+func are(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun + " is"
+	}
+	return count(n, noun) + " are"
+}
+
 // list writes numbers: 3; 3 and 5; 2, 4 and 9.
 func list(items []string) string {
 	switch n := len(items); n {
