@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -22,12 +23,14 @@ type reading struct {
 }
 
 // off is how much later the time is than the clock says.
-func (r *reading) off() time.Duration { return r.time - r.clock }
+func (r reading) off() time.Duration { return r.time - r.clock }
 
 // checkClock compares the times of a stream's packets with the clock of their sender, which
 // most systems put into every TCP packet (RFC 7323 section 4). A time that was changed
-// afterwards does not fit any more. It reports whether the clock goes at the usual rate.
-func (c *Conn) checkClock(s *Stream) bool {
+// afterwards does not fit any more: one that is too early never does, and one that is too late
+// not where the capture was taken near to the sender, as elsewhere the packet may have been
+// under way for long. It reports whether the clock goes at the usual rate.
+func (c *Conn) checkClock(s *Stream, near bool) bool {
 	readings := s.readings()
 	if len(readings) < 2 {
 		return false
@@ -48,9 +51,13 @@ func (c *Conn) checkClock(s *Stream) bool {
 		return false // another rate, or another clock
 	}
 	span := agree[len(agree)-1].time - agree[0].time
+	// Where packets are not all under way for the same time, more has to be allowed.
+	jitter := slices.MaxFunc(agree, byOff).off() - slices.MinFunc(agree, byOff).off()
 	for _, r := range readings {
 		by := (r.off() - usual).Abs()
-		if by <= ClockTolerance || len(readings) < clockPackets || span < rateSpan && r.otherRate(&agree[0]) {
+		switch {
+		case by <= ClockTolerance+2*jitter, len(readings) < clockPackets, r.off() > usual && !near,
+			span < rateSpan && r.otherRate(agree[0]):
 			continue
 		}
 		c.Contradictions = append(c.Contradictions, Contradiction{Packet: r.mark.Packet, By: by,
@@ -59,12 +66,33 @@ func (c *Conn) checkClock(s *Stream) bool {
 	return span >= rateSpan
 }
 
+func byOff(a, b reading) int { return cmp.Compare(a.off(), b.off()) }
+
+// nearTime is how long a host takes at most to answer a packet of the opening of a connection
+// that is captured near to it.
+const nearTime = 5 * time.Millisecond
+
+// near reports whether the capture was taken near to the one that opened the connection, and to
+// the other, as far as its opening tells.
+func (c *Conn) near() (up, down bool) {
+	if c.Opened.IsZero() || c.Accepted.IsZero() {
+		return false, false
+	}
+	down = c.Accepted.Time.Sub(c.Opened.Time) < nearTime
+	for i := range c.Up.segments {
+		if seg := &c.Up.segments[i]; !seg.syn && !seg.mark.Time.Before(c.Accepted.Time) {
+			return seg.mark.Time.Sub(c.Accepted.Time) < nearTime, down
+		}
+	}
+	return false, down
+}
+
 // rateSpan is how long a clock must be seen to agree until its rate is known.
 const rateSpan = time.Second
 
 // otherRate reports whether a clock that has another rate, as some systems have, explains why
 // a reading does not fit those that agree, which are close together.
-func (r *reading) otherRate(agree *reading) bool {
+func (r reading) otherRate(agree reading) bool {
 	elapsed, ticked := r.time-agree.time, r.clock-agree.clock
 	if elapsed == 0 {
 		return false

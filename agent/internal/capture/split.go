@@ -48,9 +48,9 @@ func connOf(conns []*Conn, s *segment) *Conn {
 	switch {
 	case s.syn && newest.renewedBy(s):
 		return nil
-	case newest.near(s):
+	case newest.fits(s):
 		return newest
-	case len(conns) > 1 && conns[len(conns)-2].near(s):
+	case len(conns) > 1 && conns[len(conns)-2].fits(s):
 		return conns[len(conns)-2]
 	case newest.over():
 		return nil // its opening is not in the capture
@@ -96,8 +96,8 @@ const lookedAtForSYN = 4
 // that talk to an agent is larger, and numbers of connections are chosen at random.
 const nearBytes = 1 << 24
 
-// near reports whether the numbers of a packet go with those of the connection.
-func (c *Conn) near(s *segment) bool {
+// fits reports whether the numbers of a packet go with those of the connection.
+func (c *Conn) fits(s *segment) bool {
 	own, other := c.streams(s)
 	if n := len(own.segments); n > 0 {
 		off := int32(s.seq - own.segments[n-1].seq)

@@ -20,12 +20,13 @@ func (n *numbering) offset(seq uint32) int64 {
 
 // build works out both streams of a connection from their packets.
 func (c *Conn) build() {
-	up, down := c.Up.number(c.Down), c.Down.number(c.Up)
-	c.Up.place(up, down)
-	c.Down.place(down, up)
+	ofUp, ofDown := c.Up.number(c.Down), c.Down.number(c.Up)
+	c.Up.place(ofUp, ofDown)
+	c.Down.place(ofDown, ofUp)
 	c.Up.build(c.Down)
 	c.Down.build(c.Up)
-	c.UpClock, c.DownClock = c.checkClock(c.Up), c.checkClock(c.Down)
+	up, down := c.near()
+	c.UpClock, c.DownClock = c.checkClock(c.Up, up), c.checkClock(c.Down, down)
 	c.Up.segments, c.Down.segments = nil, nil
 }
 
