@@ -108,16 +108,34 @@ func decode(p packet, f *fragments) (segment, kind) {
 	default:
 		return segment{}, isNotTCP
 	}
+	if ok && ip.fragment {
+		if !ip.mayBeTCP() {
+			return segment{}, isNotTCP
+		}
+		if f == nil || !f.add(&ip, p.mark) {
+			return segment{}, isFragment
+		}
+		ok = ip.skipHeaders() // of IPv6, which are in front of it all
+	}
 	switch {
 	case !ok:
 		return segment{}, isUnreadable
 	case ip.proto != layers.IPProtocolTCP:
 		return segment{}, isNotTCP
-	case ip.fragment && (f == nil || !f.add(&ip, p.mark)):
-		return segment{}, isFragment
 	}
 	var s segment
 	return s, s.decodeTCP(p.mark, &ip)
+}
+
+// mayBeTCP reports whether a piece may be of a TCP packet: it says so, or names another header of
+// IPv6 that comes first.
+func (p *ipPacket) mayBeTCP() bool {
+	switch p.proto {
+	case layers.IPProtocolTCP, layers.IPProtocolIPv6HopByHop, layers.IPProtocolIPv6Routing,
+		layers.IPProtocolIPv6Destination, layers.IPProtocolAH:
+		return true
+	}
+	return false
 }
 
 // decode4 reads an IPv4 header, RFC 791 section 3.1.
@@ -139,52 +157,56 @@ func (p *ipPacket) decode4(data []byte, cut int) bool {
 // ipv6HeaderBytes is the length of an IPv6 header without extensions.
 const ipv6HeaderBytes = 40
 
-// decode6 goes past the headers of an IPv6 packet, RFC 8200 section 4.
+// decode6 reads an IPv6 header, and goes past those that follow it.
 func (p *ipPacket) decode6(data []byte, cut int) bool {
 	if len(data) < ipv6HeaderBytes {
 		return false
 	}
-	next, wire := layers.IPProtocol(data[6]), int(binary.BigEndian.Uint16(data[4:6]))
-	payload := data[ipv6HeaderBytes:]
-	if wire == 0 {
-		wire = len(payload) + cut // as with IPv4
+	p.proto, p.wire = layers.IPProtocol(data[6]), int(binary.BigEndian.Uint16(data[4:6]))
+	p.payload = data[ipv6HeaderBytes:]
+	if p.wire == 0 {
+		p.wire = len(p.payload) + cut // as with IPv4
 	}
-	payload = payload[:min(len(payload), wire)]
+	p.payload = p.payload[:min(len(p.payload), p.wire)]
 	p.from, p.to = data[8:24], data[24:40]
+	return p.skipHeaders()
+}
+
+// skipHeaders goes past the headers that may stand between those of IPv6 and of TCP, RFC 8200
+// section 4, up to that of a fragment. IPv4 has none but AH.
+func (p *ipPacket) skipHeaders() bool {
+	p.fragment = false
 	for {
 		var length int
-		fragment := false
-		switch next {
+		switch p.proto {
 		case layers.IPProtocolIPv6HopByHop, layers.IPProtocolIPv6Routing, layers.IPProtocolIPv6Destination:
-			if len(payload) < 2 {
+			if len(p.payload) < 2 {
 				return false
 			}
-			length = (int(payload[1]) + 1) * 8
+			length = (int(p.payload[1]) + 1) * 8
 		case layers.IPProtocolIPv6Fragment:
-			// One that is whole has offset 0 and nothing to follow, RFC 6946.
-			if len(payload) < 8 {
+			if len(p.payload) < 8 {
 				return false
 			}
 			length = 8
-			fragment = binary.BigEndian.Uint16(payload[2:4])&^0x6 != 0
+			// One that is whole has offset 0 and nothing to follow, RFC 6946.
+			p.fragment = binary.BigEndian.Uint16(p.payload[2:4])&^0x6 != 0
 		case layers.IPProtocolAH:
-			if len(payload) < 2 {
+			if len(p.payload) < 2 {
 				return false
 			}
-			length = (int(payload[1]) + 2) * 4
+			length = (int(p.payload[1]) + 2) * 4
 		default:
-			p.proto, p.payload, p.wire = next, payload, wire
 			return true
 		}
-		if len(payload) < length {
+		if len(p.payload) < length {
 			return false
 		}
-		head := payload
-		next, payload, wire = layers.IPProtocol(payload[0]), payload[length:], wire-length
-		if fragment {
-			p.fragment6(head, payload, wire)
-			p.proto, p.payload, p.wire = next, payload, wire
-			return true // what further headers there are is in the first piece alone
+		head := p.payload
+		p.proto, p.payload, p.wire = layers.IPProtocol(head[0]), head[length:], p.wire-length
+		if p.fragment {
+			p.fragment6(head, p.payload, p.wire)
+			return true
 		}
 	}
 }

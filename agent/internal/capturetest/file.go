@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/binary"
+	"slices"
 	"time"
 )
 
@@ -19,6 +20,11 @@ type File struct {
 	Extended bool
 	// Snaplen cuts packets off after so many bytes; 0 for not.
 	Snaplen int
+	// Fragments has IP cut packets into pieces with so many bytes, a multiple of 8, and the last
+	// piece sent first; 0 for not.
+	Fragments int
+	// Faces is the number of interfaces in a pcapng file, which see the packets in turn; 0 is 1.
+	Faces int
 	// Comment is the section's, and Dropped what the statistics of the interface count; they
 	// are in pcapng only.
 	Comment string
@@ -77,13 +83,14 @@ func (f File) pcap(packets []Packet) []byte {
 	out = o.AppendUint32(out, 262144)
 	out = o.AppendUint32(out, uint32(f.Link.number(six(packets))))
 	for _, p := range packets {
-		frame := f.Link.frame(p.Bytes(f.Extended), six(packets))
-		kept := f.cut(frame)
-		out = o.AppendUint32(out, uint32(p.Time.Unix()))
-		out = o.AppendUint32(out, uint32(time.Duration(p.Time.Nanosecond())*time.Nanosecond/unit))
-		out = o.AppendUint32(out, uint32(len(kept)))
-		out = o.AppendUint32(out, uint32(len(frame)))
-		out = append(out, kept...)
+		for _, frame := range f.frames(p) {
+			kept := f.cut(frame)
+			out = o.AppendUint32(out, uint32(p.Time.Unix()))
+			out = o.AppendUint32(out, uint32(time.Duration(p.Time.Nanosecond())*time.Nanosecond/unit))
+			out = o.AppendUint32(out, uint32(len(kept)))
+			out = o.AppendUint32(out, uint32(len(frame)))
+			out = append(out, kept...)
+		}
 	}
 	return out
 }
@@ -109,20 +116,37 @@ func (f File) pcapng(packets []Packet) []byte {
 	face = o.AppendUint16(face, 0)
 	face = o.AppendUint32(face, 0)
 	face = f.option(face, 9, []byte{resolution})
-	out = f.block(out, 1, face)
-	for _, p := range packets {
-		frame := f.Link.frame(p.Bytes(f.Extended), six(packets))
-		kept := f.cut(frame)
-		ticks := uint64(p.Time.UnixNano()) / uint64(unit)
-		body := o.AppendUint32(nil, 0)
-		body = o.AppendUint32(body, uint32(ticks>>32))
-		body = o.AppendUint32(body, uint32(ticks))
-		body = o.AppendUint32(body, uint32(len(kept)))
-		body = o.AppendUint32(body, uint32(len(frame)))
-		out = f.block(out, 6, append(body, kept...))
+	for range max(f.Faces, 1) {
+		out = f.block(out, 1, face)
+	}
+	for i, p := range packets {
+		for _, frame := range f.frames(p) {
+			kept := f.cut(frame)
+			ticks := uint64(p.Time.UnixNano()) / uint64(unit)
+			body := o.AppendUint32(nil, uint32(i%max(f.Faces, 1)))
+			body = o.AppendUint32(body, uint32(ticks>>32))
+			body = o.AppendUint32(body, uint32(ticks))
+			body = o.AppendUint32(body, uint32(len(kept)))
+			body = o.AppendUint32(body, uint32(len(frame)))
+			out = f.block(out, 6, append(body, kept...))
+		}
 	}
 	statistics := append(o.AppendUint32(nil, 0), make([]byte, 8)...)
 	return f.block(out, 5, f.option(statistics, 5, o.AppendUint64(nil, f.Dropped)))
+}
+
+// frames returns a packet as it is captured: as one frame, or several.
+func (f File) frames(p Packet) [][]byte {
+	ip, six := p.Bytes(f.Extended), p.From.Addr().Is6()
+	if f.Fragments == 0 {
+		return [][]byte{f.Link.frame(ip, six)}
+	}
+	var all [][]byte
+	for _, piece := range fragments(ip, six, f.Fragments) {
+		all = append(all, f.Link.frame(piece, six))
+	}
+	slices.Reverse(all)
+	return all
 }
 
 // block writes a block around its body.

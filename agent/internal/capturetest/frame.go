@@ -23,9 +23,15 @@ const (
 	NullBig    Link = "null, big-endian"
 	Raw        Link = "raw"
 	RawIP      Link = "raw IPv4 or IPv6"
+
+	// What packets may be wrapped in, over Ethernet, and a link that is not read.
+	MPLS  Link = "mpls"
+	PPPoE Link = "pppoe"
+	GRE   Link = "gre"
+	WiFi  Link = "802.11"
 )
 
-// Links returns every link.
+// Links returns every link whose packets are read.
 func Links() []Link {
 	return []Link{Ethernet, VLAN, QinQ, SLL, SLL2, NullLittle, NullBig, Raw, RawIP}
 }
@@ -41,6 +47,8 @@ func (l Link) number(six bool) uint16 {
 		return 0
 	case Raw:
 		return 101
+	case WiFi:
+		return 105
 	case RawIP:
 		if six {
 			return 229
@@ -76,6 +84,15 @@ func (l Link) frame(ip []byte, six bool) []byte {
 		return pad(join(ends, []byte{0x81, 0x00, 0x00, 0x05}, etherType))
 	case QinQ:
 		return pad(join(ends, []byte{0x88, 0xa8, 0x00, 0x07, 0x81, 0x00, 0x00, 0x05}, etherType))
+	case MPLS: // RFC 3032: a label that is the last
+		return pad(join(ends, []byte{0x88, 0x47, 0, 1, 1, 64}))
+	case PPPoE: // RFC 2516, and PPP's number of IP
+		return pad(join(ends, []byte{0x88, 0x64, 0x11, 0, 0, 1, byte((len(ip) + 2) >> 8), byte(len(ip) + 2), 0, 0x21}))
+	case GRE: // RFC 2784, over IPv4
+		outer := []byte{0x45, 0, byte((len(ip) + 24) >> 8), byte(len(ip) + 24), 0, 0, 0, 0, 64, 47, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2}
+		return pad(join(ends, []byte{0x08, 0x00}, outer, []byte{0, 0}, etherType))
+	case WiFi: // a data frame, with LLC and SNAP
+		return join([]byte{0x08, 0, 0, 0}, ends, []byte{2, 0, 0, 0, 0, 3, 0, 0, 0xaa, 0xaa, 3, 0, 0, 0}, etherType)
 	case SLL:
 		return join([]byte{0, 0, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0}, etherType)
 	case SLL2:
