@@ -115,7 +115,8 @@ func checkLaw(t *testing.T, got *verify.Report, truth map[string]verify.Outcome,
 			if timeout(step.Outcome) && !timeout(was) {
 				t.Errorf("%s: it is called %s, and was %s", step.Sentence, step.Outcome, was)
 			}
-			if got.Verdict == verify.Pass && (!known || was != step.Outcome) {
+			// That a late reply is missing makes no other case of it.
+			if got.Verdict == verify.Pass && (!known || was != step.Outcome && !(timeout(was) && step.Outcome == verify.TimedOut)) {
 				t.Errorf("%s: it is a pass, and was %s", step.Sentence, was)
 			}
 		}

@@ -113,7 +113,11 @@ func shownBy(r *verify.Report) map[string]verify.Outcome {
 	all := map[string]verify.Outcome{}
 	for _, s := range r.Sessions {
 		for _, step := range s.Steps {
-			all[step.Request.Text+" of "+s.Client.Addr().String()] = step.Outcome
+			was := step.Outcome
+			if step.Verdict == verify.Inconclusive {
+				was = verify.Late // the client may have waited in vain
+			}
+			all[step.Request.Text+" of "+s.Client.Addr().String()] = was
 		}
 	}
 	return all
