@@ -82,9 +82,11 @@ func (s *Stream) SentFirst(offset int64) bool {
 		if i == len(s.Seen) {
 			return false
 		}
-		if i = s.Seen[i].Before; i < 0 {
+		before := s.Seen[i].Before
+		if before < 0 || before >= i { // missing, or overtaken
 			return false
 		}
+		i = before
 		if one := &s.Seen[i]; one.Pure() && one.Begin <= offset {
 			return true
 		}

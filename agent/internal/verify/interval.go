@@ -23,6 +23,16 @@ func (d *dialog) way() time.Duration {
 	return max(d.up.Seen[i].Mark.Time.Sub(accepted.Time), 0)
 }
 
+// trip returns how long it takes from one end to the other and back, as far as the opening of
+// the connection tells.
+func (d *dialog) trip() time.Duration {
+	opened, accepted := d.conn.Opened.Time, d.conn.Accepted.Time
+	if opened.IsZero() || accepted.IsZero() {
+		return 0
+	}
+	return accepted.Sub(opened) + d.way()
+}
+
 // jitter is how much two packets of the client may differ in how long they were on their way to
 // where the capture was taken.
 func (d *dialog) jitter() time.Duration { return 2 * d.way() }

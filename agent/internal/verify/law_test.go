@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,11 +27,15 @@ const lawVariants = 400
 // is still shown, and what it calls a timeout was one.
 func TestLaw(t *testing.T) {
 	variants, seed := setting(t, "STEPAGENT_LAW_VARIANTS", lawVariants), setting(t, "STEPAGENT_LAW_SEED", 1)
-	opts := rules(t)
+	path := filepath.Join(t.TempDir(), "stepagent.toml")
+	if err := os.WriteFile(path, []byte(paced), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	opts, byTime := rules(t), rulesOf(t, path)
 	passed := 0
 	for i := range variants {
 		r := rand.New(rand.NewPCG(uint64(seed), uint64(i)))
-		if lawHolds(t, r, opts) == verify.Pass {
+		if lawHolds(t, r, opts, byTime) == verify.Pass {
 			passed++
 		}
 		if t.Failed() {
@@ -42,6 +47,16 @@ func TestLaw(t *testing.T) {
 	}
 	t.Logf("%d of %d variants pass", passed, variants)
 }
+
+// paced is the config of an agent that judges by times as well.
+const paced = `
+[[validators]]
+name = "sequence"
+[[validators]]
+name = "min_timeout"
+[[validators]]
+name = "pacing"
+`
 
 func setting(t *testing.T, name string, otherwise int) int {
 	t.Helper()
@@ -57,9 +72,13 @@ func setting(t *testing.T, name string, otherwise int) int {
 }
 
 // lawHolds makes one variant and checks it.
-func lawHolds(t *testing.T, r *rand.Rand, opts verify.Options) verify.Verdict {
+func lawHolds(t *testing.T, r *rand.Rand, opts, byTime verify.Options) verify.Verdict {
 	t.Helper()
 	s := aSound(t, r, 0)
+	if s.timely && r.IntN(2) == 0 {
+		opts = byTime
+		s.name += ", judged by times"
+	}
 	opts = s.claimed(t, r, opts)
 	file := capturetest.File{Link: s.link, Pcap: r.IntN(2) == 0, Micro: r.IntN(4) == 0, Big: r.IntN(4) == 0}
 	whole := judgeFile(t, file.Write(s.packets), opts)
@@ -74,8 +93,7 @@ func lawHolds(t *testing.T, r *rand.Rand, opts verify.Options) verify.Verdict {
 		packets, what = lose(r, packets)
 		did = append(did, what)
 	}
-	if r.IntN(5) == 0 {
-		other := aSound(t, r, 1)
+	if other := aSound(t, r, 1); r.IntN(5) == 0 && (other.timely || opts.Simple) {
 		packets = merged(packets, other.packets)
 		truth, sizes = join(truth, other.truth), join(sizes, other.sizes)
 		opts.Procedure, opts.Record, opts.Claims = nil, nil, nil // they are of one
@@ -139,8 +157,9 @@ type sound struct {
 	sizes map[string]int
 	// one is the scene when there is only one, for its record and its procedure.
 	one *scene
-	// vague says that even the whole capture does not tell everything.
-	vague bool
+	// vague says that even the whole capture does not tell everything, timely that every step is
+	// judged, and comes to the agent when it is seen.
+	vague, timely bool
 }
 
 // aSound draws a sound capture; number keeps the clients of two of them apart.
@@ -155,6 +174,7 @@ func aSound(t *testing.T, r *rand.Rand, number int) *sound {
 	}
 	six, far := r.IntN(5) == 0, r.IntN(5) == 0
 	s.vague = far // how long the way to the client is, it tells only in part
+	s.timely = !far
 	for i := range clients {
 		one := aClient(r, byte(10+20*number+i), six)
 		if far {
@@ -195,6 +215,7 @@ func (s *sound) add(t *testing.T, one *scene) {
 	s.packets = merged(s.packets, one.perform())
 	host := one.client.Addr().String()
 	for i, a := range one.acts {
+		s.timely = s.timely && !a.reset && !a.silent && a.after < a.timeout
 		s.truth[host+strings.TrimSpace(one.sent[i])] = became(a)
 		if one.way != nil && a.timeout < 2*capturetest.MaxWay { // the reply was late for the client
 			s.truth[host+strings.TrimSpace(one.sent[i])] = verify.Late

@@ -216,7 +216,13 @@ func (s *scene) back() time.Duration {
 // rules returns the options of an agent without a config.
 func rules(t testing.TB) verify.Options {
 	t.Helper()
-	loaded, err := config.Load(config.Sources{})
+	return rulesOf(t, "")
+}
+
+// rulesOf returns the options of an agent with a config file; empty for none.
+func rulesOf(t testing.TB, file string) verify.Options {
+	t.Helper()
+	loaded, err := config.Load(config.Sources{File: file})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/stepagent/stepagent/agent/protocol"
 	"github.com/stepagent/stepagent/plugins/validator"
@@ -81,8 +82,23 @@ func (v *verifier) lookForMissing(s *Session) {
 		wrong = wrong || e.disagrees() != "" || e.refusedHere() || e.endsElsewhere(false)
 	}
 	s.sure = s.hidden == 0 && v.certain(s)
-	s.unclear = s.hidden > 0 || wrong && !s.sure && (!v.opts.Simple || v.guessed || v.crowded(s))
+	s.unclear = s.hidden > 0 || wrong && !s.sure && (!v.opts.Simple || v.guessed || v.crowded(s)) ||
+		wrong && !v.opts.Simple && !s.timed()
 }
+
+// timed reports whether the times at which the steps came to the agent, and were answered, are
+// those of the packets: validators that judge by times need them.
+func (s *Session) timed() bool {
+	for _, step := range s.Steps {
+		if !step.certainTime() || step.exchange.dialog.trip() > soon {
+			return false
+		}
+	}
+	return true
+}
+
+// soon is how long a packet may be under way that comes at once.
+const soon = 5 * time.Millisecond
 
 // certain reports whether no step of a session can be missing before the last that is there:
 // its connections are whole, and it is on one from its beginning, or the agent says that it had
