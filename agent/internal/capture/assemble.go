@@ -221,8 +221,19 @@ func (a *assembler) drop(p *pair) {
 	p.segments, p.payload = nil, 0
 }
 
-// forget makes room for other pairs by those that are not wanted.
+// forget makes room for other pairs by those that are not wanted, as far as is known by now.
 func (a *assembler) forget() {
+	rest := a.order[:0]
+	for _, p := range a.order {
+		if p.state == undecided {
+			a.decide(p)
+		}
+		if p.state != foreign {
+			rest = append(rest, p)
+		}
+	}
+	clear(a.order[len(rest):])
+	a.order = rest
 	for key, p := range a.pairs {
 		if p.state == foreign {
 			a.capture.Foreign += max(1, p.opened)

@@ -181,6 +181,34 @@ func TestForeign(t *testing.T) {
 	runtime.KeepAlive(c)
 }
 
+// TestManyConnections: a scan of ports, with more connections than are kept, does not keep the one
+// that is wanted from being found.
+func TestManyConnections(t *testing.T) {
+	file := capturetest.File{Pcap: true}.Write(talk(client4, agent4, 1, 1).Packets())
+	const header, record = 24, 16
+	syn := file[header : header+record+int(file[header+8])]
+	ports := record + 20 // behind the header of the record and that of IP
+	var scan bytes.Buffer
+	scan.Write(file[:header])
+	for n := range capture.MaxConns + 1000 {
+		one := bytes.Clone(syn)
+		one[ports], one[ports+1] = byte(n>>8), byte(n)     // from
+		one[ports+2], one[ports+3] = byte(n>>16), byte(99) // to
+		scan.Write(one)
+	}
+	asking := capturetest.NewTalk(client4, agent4, began, 1, 1)
+	asking.Open(time.Minute)
+	asking.Ask(time.Minute+time.Second, `{"step_id":1}`)
+	scan.Write(capturetest.File{Pcap: true}.Write(asking.Packets())[header:])
+	c, err := capture.Read(t.Context(), &scan, "x", capture.Options{Wanted: asks})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Conns) != 1 || !c.Conns[0].Up.Started || c.Foreign != capture.MaxConns+1000 {
+		t.Errorf("%d connections, %d foreign", len(c.Conns), c.Foreign)
+	}
+}
+
 // TestInterrupt: reading ends when its context does, also while a pipe gives nothing.
 func TestInterrupt(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())

@@ -190,7 +190,10 @@ func aSound(t *testing.T, r *rand.Rand, number int) *sound {
 	if number > 0 {
 		return s
 	}
-	if !far && r.IntN(3) == 0 {
+	if r.IntN(8) == 0 {
+		s.packets = seenTwice(s.packets)
+		s.name += ", each packet seen on two interfaces"
+	} else if !far && r.IntN(3) == 0 {
 		s.packets = resend(r, s.packets)
 		s.name += ", with packets sent again"
 		s.vague = true
@@ -312,6 +315,15 @@ func (s *sound) claimed(t *testing.T, r *rand.Rand, opts verify.Options) verify.
 		opts.Record = &log
 	}
 	return opts
+}
+
+// seenTwice has each packet captured where it comes in and where it goes out.
+func seenTwice(packets []capturetest.Packet) []capturetest.Packet {
+	twins := slices.Clone(packets)
+	for i := range twins {
+		twins[i].Time = twins[i].Time.Add(15 * time.Microsecond)
+	}
+	return merged(packets, twins)
 }
 
 func merged(a, b []capturetest.Packet) []capturetest.Packet {
