@@ -16,7 +16,7 @@ type piece struct {
 	mark   Mark
 	heard  int64
 	// order is that of the packets' times, behind all others for those that are damaged.
-	order   int
+	order   int64
 	damaged bool
 	// probe says that it is one byte, as the probes of keep-alives are, which may be any.
 	probe bool
@@ -27,7 +27,7 @@ func (p *piece) end() int64 { return p.offset + int64(len(p.data)) }
 const damagedOrder = 1 << 40
 
 func newPiece(seg *segment, order int) piece {
-	p := piece{offset: seg.at, data: seg.payload, mark: seg.mark, heard: seg.heard, order: order,
+	p := piece{offset: seg.at, data: seg.payload, mark: seg.mark, heard: seg.heard, order: int64(order),
 		damaged: seg.damaged, probe: seg.wire == 1}
 	if p.damaged {
 		p.order += damagedOrder
