@@ -44,8 +44,22 @@ func (c *comparison) pick() {
 		if c.run.Start.Session != "" {
 			what = fmt.Sprintf("the session %q of the record is not in the capture", c.run.Start.Session)
 		}
-		c.find(c.ifWhole(nil), "record_session", what)
+		verdict := Fail
+		if !c.v.seemsWhole() {
+			verdict = Inconclusive
+		}
+		c.find(verdict, "record_session", what)
 	}
+}
+
+// seemsWhole reports whether the capture has sessions, and nothing tells that packets of any are
+// missing. A session of which all packets are missing does not show.
+func (v *verifier) seemsWhole() bool {
+	whole := len(v.report.Sessions) > 0 && verdictOf(v.report.Findings) != Inconclusive
+	for _, s := range v.report.Sessions {
+		whole = whole && s.Verdict != Inconclusive && (s.Complete || v.ended(s))
+	}
+	return whole
 }
 
 // pair finds the request of each step that the record says was sent: by its req, else the
