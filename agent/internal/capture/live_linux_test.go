@@ -34,7 +34,7 @@ func TestLiveOnThisMachine(t *testing.T) {
 		if err := l.Close("verdict: pass"); err != nil {
 			t.Error(err)
 		}
-		c, err := ReadFile(path, agent.Port())
+		c, err := ReadFile(t.Context(), path, Options{Port: agent.Port()})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -35,7 +35,7 @@ func taken(t *testing.T, dropped uint64, packets []capturetest.Packet, faces fun
 		synctest.Wait()
 		err = l.Close("verdict: pass")
 	})
-	c, readErr := ReadFile(path, 0)
+	c, readErr := ReadFile(t.Context(), path, Options{})
 	if readErr != nil {
 		t.Fatal(readErr)
 	}
