@@ -33,6 +33,8 @@ const (
 	// OrderTolerance is how far the times of packets may go against the order in which
 	// things must have happened: several queues or interfaces stamp by themselves.
 	OrderTolerance = 10 * time.Millisecond
+	// ApartTolerance is how far the clocks of two interfaces may be apart.
+	ApartTolerance = 100 * time.Millisecond
 	// ClockTolerance is how far a packet's time may be from what its sender's own clock
 	// says, the timestamp option of RFC 7323: packets wait in queues and on radio links.
 	ClockTolerance = 150 * time.Millisecond
@@ -123,6 +125,11 @@ type Conn struct {
 	// UpClock and DownClock say that the clocks in the packets of the streams go at the rate
 	// of milliseconds, as far as the packets tell.
 	UpClock, DownClock bool
+	// Apart says that the two sides were not all captured on one interface, so that their times
+	// may be of two clocks.
+	Apart bool
+
+	face int // of the first packet
 }
 
 // A Contradiction is a packet whose time cannot be true.

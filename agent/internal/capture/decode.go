@@ -28,6 +28,8 @@ type segment struct {
 	// id is the identification of the IPv4 packet, which many systems count up for each
 	// connection; 0 for none.
 	id uint16
+	// face is the interface.
+	face int
 	// at is the offset of the first byte in the stream, and heard the bytes of the other
 	// stream that had been received when it was sent; see number.
 	at, heard int64
@@ -124,7 +126,9 @@ func decode(p packet, f *fragments) (segment, kind) {
 		return segment{}, isNotTCP
 	}
 	var s segment
-	return s, s.decodeTCP(p.mark, &ip)
+	what := s.decodeTCP(p.mark, &ip)
+	s.face = p.face
+	return s, what
 }
 
 // mayBeTCP reports whether a piece may be of a TCP packet: it says so, or names another header of

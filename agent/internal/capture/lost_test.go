@@ -99,6 +99,7 @@ func TestInterfaces(t *testing.T) {
 	for i := range half { // the second half is the other interface's
 		mixed = append(mixed, packets[i])
 		if half+i < len(packets) {
+			packets[half+i].Face = 1
 			mixed = append(mixed, packets[half+i])
 		}
 	}
@@ -107,6 +108,9 @@ func TestInterfaces(t *testing.T) {
 	if content(conn.Up) != "onetwo" || content(conn.Down) != "firstsecond" || c.Backwards.Count > 0 || conn.Up.From != client4 ||
 		len(conn.Up.Late)+len(conn.Down.Late)+len(conn.Contradictions) > 0 {
 		t.Errorf("%+v, %+v", c.Backwards, conn)
+	}
+	for i := range mixed {
+		mixed[i].Face = 0
 	}
 	if c = read(t, capturetest.File{}.Write(mixed)); c.Backwards.Count == 0 {
 		t.Error("times that go back on one interface are not told")

@@ -35,7 +35,7 @@ func newConn(s *segment) *Conn {
 	if s.syn && s.acks {
 		from, to = to, from // the one who agrees is the other
 	}
-	return &Conn{Up: &Stream{From: from, To: to}, Down: &Stream{From: to, To: from}, First: s.mark}
+	return &Conn{Up: &Stream{From: from, To: to}, Down: &Stream{From: to, To: from}, First: s.mark, face: s.face}
 }
 
 // connOf returns the connection that a packet belongs to, nil for a new one. A packet of an
@@ -116,7 +116,7 @@ func (c *Conn) over() bool {
 }
 
 func (c *Conn) add(s *segment) {
-	c.Last = s.mark
+	c.Last, c.Apart = s.mark, c.Apart || s.face != c.face
 	switch {
 	case s.syn && !s.acks && c.Opened.IsZero():
 		c.Opened = s.mark

@@ -23,7 +23,7 @@ type File struct {
 	// Fragments has IP cut packets into pieces with so many bytes, a multiple of 8, and the last
 	// piece sent first; 0 for not.
 	Fragments int
-	// Faces is the number of interfaces in a pcapng file, which see the packets in turn; 0 is 1.
+	// Faces is the number of interfaces in a pcapng file; 0 is 1.
 	Faces int
 	// Comment is the section's, and Dropped what the statistics of the interface count; they
 	// are in pcapng only.
@@ -119,11 +119,11 @@ func (f File) pcapng(packets []Packet) []byte {
 	for range max(f.Faces, 1) {
 		out = f.block(out, 1, face)
 	}
-	for i, p := range packets {
+	for _, p := range packets {
 		for _, frame := range f.frames(p) {
 			kept := f.cut(frame)
 			ticks := uint64(p.Time.UnixNano()) / uint64(unit)
-			body := o.AppendUint32(nil, uint32(i%max(f.Faces, 1)))
+			body := o.AppendUint32(nil, uint32(p.Face))
 			body = o.AppendUint32(body, uint32(ticks>>32))
 			body = o.AppendUint32(body, uint32(ticks))
 			body = o.AppendUint32(body, uint32(len(kept)))

@@ -23,6 +23,8 @@ type Packet struct {
 	// ID is the identification of an IPv4 packet, 0 for none. Linux counts it for each
 	// connection.
 	ID uint16
+	// Face is the number of the interface in a pcapng file, from 0.
+	Face int
 
 	// known is until when the sender knows what the other end sent.
 	known time.Time

@@ -98,7 +98,7 @@ func (v *verifier) judgeGap(s *Step) {
 		certain = ok && shortest-s.interval > late
 	}
 	verdict := Fail
-	if !certain {
+	if !certain || s.exchange.dialog.conn.Apart || s.next.exchange.dialog.conn.Apart {
 		verdict = Inconclusive
 		text += ", unless earlier copies of the packets are missing"
 	}

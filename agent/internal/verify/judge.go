@@ -3,6 +3,7 @@ package verify
 import (
 	"fmt"
 
+	"github.com/stepagent/stepagent/agent/internal/capture"
 	"github.com/stepagent/stepagent/agent/protocol"
 	"github.com/stepagent/stepagent/plugins/validator"
 )
@@ -133,8 +134,11 @@ func (v *verifier) judgeTime(s *Step) {
 		}
 	case Passed, Refused, Unjudged, Late:
 		// On the agent's side of a link the way to the client is still to come.
-		edge := t.Edge + s.exchange.dialog.way()
-		if left := s.timeout - s.response; s.hasTime && left > -t.Edge && left < edge {
+		edge, over := t.Edge+s.exchange.dialog.way(), t.Edge
+		if s.exchange.dialog.conn.Apart {
+			edge, over = edge+capture.ApartTolerance, over+capture.ApartTolerance
+		}
+		if left := s.timeout - s.response; s.hasTime && left > -over && left < edge {
 			s.find(Inconclusive, "edge", s.Reply.Packet, fmt.Sprintf(
 				"the reply came within %s of the end of the timeout: which came first for the client, the packets do not say", span(edge)))
 		}

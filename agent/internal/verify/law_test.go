@@ -77,6 +77,9 @@ func lawHolds(t *testing.T, r *rand.Rand, opts, byTime verify.Options) verify.Ve
 	}
 	opts = s.claimed(t, r, opts)
 	file := capturetest.File{Link: s.link, Pcap: r.IntN(2) == 0, Micro: r.IntN(4) == 0, Big: r.IntN(4) == 0}
+	if s.apart {
+		file.Pcap, file.Faces = false, 2
+	}
 	whole := judgeFile(t, file.Write(s.packets), opts)
 	if whole.Verdict == verify.Fail || whole.Verdict == verify.Inconclusive && !s.vague {
 		t.Errorf("%s is not sound:\n%s", s.name, text(t, whole))

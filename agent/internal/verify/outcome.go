@@ -1,8 +1,10 @@
 package verify
 
 import (
+	"slices"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/capture"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
@@ -37,6 +39,9 @@ func (v *verifier) outcome(s *Step) {
 func (s *Step) late(a *answer) bool {
 	d, last := s.exchange.dialog, a.message.to-1
 	expiry := s.exchange.message.begin.Time.Add(s.timeout)
+	if d.conn.Apart && s.response < s.timeout+capture.ApartTolerance {
+		return false
+	}
 	if d.down.SentFirst(last) {
 		return true
 	}
@@ -103,13 +108,23 @@ func (d *dialog) silentUntil() time.Time {
 	if n := len(d.up.Seen); n > 0 && d.up.Seen[n-1].Heard >= 0 {
 		t = d.up.Seen[n-1].Mark.Time
 	}
-	if n := len(d.down.Seen); n > 0 && d.down.Seen[n-1].Mark.Time.After(t) {
-		t = d.down.Seen[n-1].Mark.Time
+	if d.conn.Apart {
+		return t // the agent's times are of another clock
 	}
-	if reset := d.down.RST.Time; reset.After(t) {
-		t = reset
+	for _, one := range slices.Backward(d.down.Seen) {
+		if one.Pure() { // one with bytes may be sent again, after others that are missing
+			t = later(t, one.Mark.Time)
+			break
+		}
 	}
-	return t
+	return later(t, d.down.RST.Time)
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // wentOn returns when the client sent its next request over the same connection; zero when it

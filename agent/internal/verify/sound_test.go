@@ -29,6 +29,8 @@ type sound struct {
 	// vague says that even the whole capture does not tell everything, timely that every step is
 	// judged, and comes to the agent when it is seen.
 	vague, timely bool
+	// apart says that the packets are of two interfaces.
+	apart bool
 }
 
 // aSound draws a sound capture; number keeps the clients of two of them apart.
@@ -59,7 +61,11 @@ func aSound(t *testing.T, r *rand.Rand, number int) *sound {
 	if number > 0 {
 		return s
 	}
-	if r.IntN(8) == 0 {
+	if number == 0 && r.IntN(8) == 0 {
+		s.packets, s.apart, s.vague = stampedApart(r, s.packets), true, true
+		s.timely, s.one = false, nil
+		s.name += ", the sides captured on interfaces whose clocks differ"
+	} else if r.IntN(8) == 0 {
 		s.packets = seenTwice(s.packets)
 		s.name += ", each packet seen on two interfaces"
 	} else if !far && r.IntN(3) == 0 {
@@ -184,6 +190,18 @@ func (s *sound) claimed(t *testing.T, r *rand.Rand, opts verify.Options) verify.
 		opts.Record = &log
 	}
 	return opts
+}
+
+// stampedApart has what the agent sends captured on another interface, with another clock.
+func stampedApart(r *rand.Rand, packets []capturetest.Packet) []capturetest.Packet {
+	by := time.Duration(r.IntN(190)-95) * ms
+	out := slices.Clone(packets)
+	for i := range out {
+		if out[i].From.Port() == 8080 {
+			out[i].Time, out[i].Face = out[i].Time.Add(by), 1
+		}
+	}
+	return merged(nil, out)
 }
 
 // seenTwice has each packet captured where it comes in and where it goes out.
