@@ -111,6 +111,38 @@ func TestSentAgain(t *testing.T) {
 	}
 }
 
+// TestLateCopy: a reply that came in time, and of which only a copy that was sent again is in the
+// capture, was not late.
+func TestLateCopy(t *testing.T) {
+	s := scene{session: "bench-7", acts: success(), noID: true}
+	s.acts[9].after = 5200 * ms // so it seems
+	expect(t, judge(t, s.perform(), rules(t)), verify.Inconclusive,
+		"step 10 got a reply 5.2 s after the request; whether in time, the capture does not tell",
+		"whether an earlier copy of it came in time, the packets do not say")
+	s = scene{session: "bench-7", acts: success()}
+	s.acts[9].after = 5200 * ms
+	expect(t, judge(t, s.perform(), rules(t)), verify.Pass, "step 10 timed out after 5 s: the reply came 5.2 s after the request, too late")
+}
+
+// TestWhoseStep: where several clients without names share an address, a connection that is
+// missing may be of any of them.
+func TestWhoseStep(t *testing.T) {
+	var all []capturetest.Packet
+	for i := range 2 {
+		s := scene{plain: true, acts: failure(), at: time.Duration(i) * 40 * ms, client: netip.AddrPortFrom(client.Addr(), uint16(20000+100*i))}
+		all = merged(all, s.perform())
+	}
+	expect(t, judge(t, all, rules(t)), verify.Pass)
+	for _, lost := range [][]uint16{{20001}, {20001, 20103}, {20002, 20004, 20104}, {20000, 20109}, {20003, 20005, 20006, 20103}} {
+		r := judge(t, without(all, func(p capturetest.Packet) bool {
+			return slices.Contains(lost, p.From.Port()) || slices.Contains(lost, p.To.Port())
+		}), rules(t))
+		if r.Verdict != verify.Inconclusive {
+			t.Errorf("without %v: %s", lost, text(t, r))
+		}
+	}
+}
+
 // TestWrappedPackets: what a packet is wrapped in is named.
 func TestWrappedPackets(t *testing.T) {
 	for link, name := range map[capturetest.Link]string{

@@ -98,7 +98,8 @@ func (v *verifier) judgeGap(s *Step) {
 		certain = ok && shortest-s.interval > late
 	}
 	verdict := Fail
-	if !certain || s.exchange.dialog.conn.Apart || s.next.exchange.dialog.conn.Apart {
+	d, next := s.exchange.dialog, s.next.exchange.dialog
+	if !certain || d.conn.Apart || next.conn.Apart || d != next && s.session.mixed {
 		verdict = Inconclusive
 		text += ", unless earlier copies of the packets are missing"
 	}

@@ -17,12 +17,25 @@ func (v *verifier) judgeSession(s *Session) {
 		s.find(Inconclusive, "steps_missing", 0, fmt.Sprintf("the replies tell of %s, or more, that are not in the capture", count(s.hidden, "step")))
 	}
 	v.gaps(s)
+	if s.wrong && !s.Named && !s.onOne() && !v.paced(s) {
+		s.unclear = true // the steps of two clients may have been taken for those of one
+	}
 	s.doubt = v.doubtful(s)
 	for _, step := range s.Steps {
 		v.judgeStep(step, s.late)
 	}
 	v.judgeEnd(s)
 	s.conclude()
+}
+
+// paced reports whether all gaps of a session are as declared, as those of one client are.
+func (v *verifier) paced(s *Session) bool {
+	for _, step := range s.Steps {
+		if off := step.gap - step.interval; step.hasGap && step.hasWait && (off < -v.opts.Tolerances.Early || off > v.lateBy(step)) {
+			return false
+		}
+	}
+	return true
 }
 
 // conclude makes one verdict of what was found out about the session and its steps.

@@ -139,8 +139,8 @@ func checkLaw(t *testing.T, got *verify.Report, truth map[string]verify.Outcome,
 		}
 	}
 	for host, n := range shown {
-		if got.Verdict == verify.Pass && n != sizes[host] {
-			t.Errorf("%d of %d steps of %s are a pass", n, sizes[host], host)
+		if got.Verdict == verify.Pass && n%sizes[host] != 0 { // a whole run may be missing
+			t.Errorf("%d steps of runs of %d of %s are a pass", n, sizes[host], host)
 		}
 	}
 }

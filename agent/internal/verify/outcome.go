@@ -66,6 +66,10 @@ func (v *verifier) unanswered(s *Step) {
 	expiry := sent.Add(s.timeout)
 	soonest := e.notBefore().Add(s.timeout - edge - d.jitter())
 	byAgent, byClient := d.endedBy()
+	inTime := expiry
+	if d.conn.Apart {
+		inTime = expiry.Add(-capture.ApartTolerance)
+	}
 	on := e.wentOn()
 	if s.hasWait && s.interval == 0 {
 		on = time.Time{} // a client that does not wait between its steps may send them ahead
@@ -81,7 +85,7 @@ func (v *verifier) unanswered(s *Step) {
 	switch {
 	case s.hasTime && early(on):
 		gaveUp(on, "went on")
-	case !byAgent.IsZero() && (!s.hasTime || byAgent.Before(expiry)) && (byClient.IsZero() || !byClient.Before(byAgent)):
+	case !byAgent.IsZero() && (!s.hasTime || byAgent.Before(inTime)) && (byClient.IsZero() || !byClient.Before(byAgent)):
 		s.Outcome, s.settled = Lost, byAgent
 		s.after = byAgent.Sub(sent)
 	case early(byClient):

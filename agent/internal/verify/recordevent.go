@@ -13,7 +13,7 @@ import (
 // ifWhole is the verdict of a contradiction: a fail, unless something is missing in the
 // capture that might explain it. What is not in the capture may always be missing.
 func (c *comparison) ifWhole(s *Step) Verdict {
-	if s == nil || s.session != nil && (s.session.doubt || s.session.unclear) {
+	if s == nil || s.session != nil && (s.session.doubt || s.session.unclear || s.session.mixed) {
 		return Inconclusive
 	}
 	return c.v.sureOf(s.exchange.dialog)
@@ -163,7 +163,7 @@ func (c *comparison) interval(e record.Event, s *Step) (wrong, text string, unsu
 	case !s.hasGap:
 		return "", "when the step was over, the packets do not say", false
 	case (s.gap - e.Kept).Abs() > c.v.opts.Tolerances.Record:
-		certain := s.certainTime() && s.next.certainTime() && (s.next.exchange.dialog == s.exchange.dialog || s.session.sure)
+		certain := s.certainTime() && s.next.certainTime() && (s.next.exchange.dialog == s.exchange.dialog || s.session.sure && !s.session.mixed)
 		return fmt.Sprintf("the client waited %s by the record, and %s on the wire", span(e.Kept), span(s.gap)), "", !certain
 	}
 	return "", fmt.Sprintf("waited %s", span(s.gap)), false

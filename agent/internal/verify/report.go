@@ -80,6 +80,10 @@ type Session struct {
 	// be missing in the capture, sure that no step of it can be, up to the last that is there,
 	// and unclear that what may be missing might explain replies that the validators do not.
 	late, doubt, sure, unclear bool
+	// wrong says that there are replies which the validators do not give.
+	wrong bool
+	// mixed says that steps of another client may have been taken for its.
+	mixed bool
 	// hidden is the number of steps that are missing, by what the replies tell.
 	hidden int
 	// chain is that of the session; nil before the chains are known.

@@ -21,7 +21,7 @@ type sound struct {
 	packets []capturetest.Packet
 	link    capturetest.Link
 	// truth is what became of each request, by the client's host and the text; sizes is how
-	// many steps each client sent.
+	// many steps each client of a host sent.
 	truth map[string]verify.Outcome
 	sizes map[string]int
 	// one is the scene when there is only one, for its record and its procedure.
@@ -29,6 +29,8 @@ type sound struct {
 	// vague says that even the whole capture does not tell everything, timely that every step is
 	// judged, and comes to the agent when it is seen.
 	vague, timely bool
+	// crowd says that clients without names share an address.
+	crowd bool
 	// apart says that the packets are of two interfaces.
 	apart bool
 }
@@ -56,8 +58,15 @@ func aSound(t *testing.T, r *rand.Rand, number int) *sound {
 		if clients == 1 {
 			s.one = one
 		}
+		if one.plain && one.settled() && r.IntN(2) == 0 { // another one at the same address
+			s.one, s.crowd = nil, true
+			port := one.client.Port() + uint16(1000*(1+r.IntN(20)))
+			s.add(t, &scene{plain: true, acts: one.acts, at: time.Duration(r.IntN(900)) * ms, agent: one.agent,
+				client: netip.AddrPortFrom(one.client.Addr(), port), noID: one.noID, noClock: one.noClock, way: one.way})
+		}
 	}
 	s.name = fmt.Sprintf("%d clients, the last %s", clients, s.name)
+	s.timely = s.timely && !s.crowd
 	if number > 0 {
 		return s
 	}
@@ -92,16 +101,21 @@ func (s *sound) add(t *testing.T, one *scene) {
 	t.Helper()
 	s.packets = merged(s.packets, one.perform())
 	host := one.client.Addr().String()
+	s.timely = s.timely && one.settled()
 	for i, a := range one.acts {
-		s.timely = s.timely && !a.reset && !a.silent && a.after < a.timeout
 		s.truth[host+strings.TrimSpace(one.sent[i])] = became(a)
 		if one.way != nil && a.timeout < 2*capturetest.MaxWay { // the reply was late for the client
 			s.truth[host+strings.TrimSpace(one.sent[i])] = verify.Late
 		}
 	}
-	s.sizes[host] += len(one.acts)
+	s.sizes[host] = len(one.acts)
 	s.name = fmt.Sprintf("%q, plain %t, ahead %t, apart %t, far %t, %v",
 		one.session, one.plain, one.ahead, one.apart, one.way != nil, one.client)
+}
+
+// settled reports whether every step gets its reply in time.
+func (s *scene) settled() bool {
+	return !slices.ContainsFunc(s.acts, func(a act) bool { return a.silent || a.reset || a.after >= a.timeout })
 }
 
 // became is what the capture of an act shows.

@@ -37,10 +37,7 @@ func (v *verifier) collect() {
 		s.Steps = append(s.Steps, step)
 		s.Complete = s.Complete || e.ends
 	}
-	for _, s := range v.report.Sessions {
-		v.noteRepeats(s)
-		v.lookForMissing(s)
-	}
+	v.crowds()
 	if v.opts.Procedure != nil {
 		for _, c := range v.chains() {
 			c.give(v.opts.Procedure)
@@ -71,8 +68,9 @@ func (v *verifier) noteRepeats(s *Session) {
 	}
 }
 
-// lookForMissing says whether steps of a session are missing, or can be.
-func (v *verifier) lookForMissing(s *Session) {
+// lookForMissing says whether steps of a session are missing, or can be. crowded says that there
+// are others without a name at its address.
+func (v *verifier) lookForMissing(s *Session, crowded bool) {
 	s.late = v.beganBefore(s)
 	wrong := false
 	for i, step := range s.Steps {
@@ -81,9 +79,20 @@ func (v *verifier) lookForMissing(s *Session) {
 		s.late = s.late || i == 0 && len(e.hidden) > 0
 		wrong = wrong || e.disagrees() != "" || e.refusedHere() || e.endsElsewhere(false)
 	}
+	s.wrong = wrong
 	s.sure = s.hidden == 0 && v.certain(s)
-	s.unclear = s.hidden > 0 || wrong && !s.sure && (!v.opts.Simple || v.guessed || v.crowded(s)) ||
-		wrong && !v.opts.Simple && !s.timed()
+	s.unclear = s.hidden > 0 || wrong && !s.sure && (!v.opts.Simple || v.guessed || crowded) ||
+		wrong && (!v.opts.Simple && !s.timed() || crowded)
+}
+
+// onOne reports whether all steps of a session came over one connection.
+func (s *Session) onOne() bool {
+	for _, step := range s.Steps {
+		if step.exchange.dialog != s.Steps[0].exchange.dialog {
+			return false
+		}
+	}
+	return true
 }
 
 // timed reports whether the times at which the steps came to the agent, and were answered, are
@@ -112,7 +121,7 @@ func (v *verifier) certain(s *Session) bool {
 			return false
 		}
 		one = one && d == first.dialog
-		if a := step.exchange.reply(); a != nil && a.reply.End && step.exchange.ends {
+		if a := step.exchange.reply(); a != nil && a.reply.End && step.exchange.ends && !s.wrong {
 			return true
 		}
 	}
@@ -121,18 +130,38 @@ func (v *verifier) certain(s *Session) bool {
 	return one && (fresh || first.request.Session == "" && first.index > 0)
 }
 
-// crowded reports whether clients without a name at one address were at work over several
-// connections: whose step one was that is missing, there is no telling then.
-func (v *verifier) crowded(s *Session) bool {
-	if s.Named {
-		return false
-	}
-	for _, other := range v.report.Sessions {
-		if other != s && !other.Named && other.Agent == s.Agent && other.Client.Addr() == s.Client.Addr() {
-			return true
+// A crowd is sessions without names of one address that overlap in time. Whose step one was that
+// is missing there is no telling, and the steps of one client may be taken for those of another.
+type crowd struct {
+	sessions int
+	until    time.Time
+}
+
+// crowds looks for missing steps in every session, and notes which sessions may have steps of
+// other clients.
+func (v *verifier) crowds() {
+	latest := map[between]*crowd{}
+	of := map[*Session]*crowd{}
+	for _, s := range v.report.Sessions { // in the order in which they began
+		v.noteRepeats(s)
+		if s.Named || s.onOne() {
+			continue
 		}
+		key := between{s.Agent, s.Client.Addr()}
+		c := latest[key]
+		if c == nil || s.Steps[0].exchange.message.begin.Time.After(c.until) {
+			c = &crowd{}
+			latest[key] = c
+		}
+		c.sessions++
+		c.until = later(c.until, s.Steps[len(s.Steps)-1].exchange.message.begin.Time)
+		of[s] = c
 	}
-	return false
+	for _, s := range v.report.Sessions {
+		c := of[s]
+		v.lookForMissing(s, c != nil && c.sessions > 1)
+		s.mixed = c != nil && (!s.sure || c.sessions > 1)
+	}
 }
 
 // beganBefore reports whether the session had steps before the capture began: the agent
