@@ -66,7 +66,7 @@ func aSound(t *testing.T, r *rand.Rand, number int) *sound {
 		}
 	}
 	s.name = fmt.Sprintf("%d clients, the last %s", clients, s.name)
-	s.timely = s.timely && !s.crowd
+	s.timely, s.vague = s.timely && !s.crowd, s.vague || s.crowd
 	if number > 0 {
 		return s
 	}
