@@ -21,7 +21,7 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 1' INT TERM
 cd "$dir"
-chmod 777 "$dir"
+chmod 1777 "$dir" # as /tmp: a config in it is taken
 
 fail() {
 	printf 'FAIL: %s\n' "$*"

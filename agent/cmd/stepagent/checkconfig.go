@@ -56,6 +56,9 @@ what comes by standard input are relative to the working directory.
 			}
 			ctx, release := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer release() // after the folder for sockets is removed
+			if name, _ := cmd.Flags().GetString(instanceFlag); name != "" && !cmd.Flags().Changed("unit") {
+				o.unit = "stepagent@" + name + ".service"
+			}
 			k, err := newChecker(ctx, o.user, o.unit)
 			if err != nil {
 				return err

@@ -5,7 +5,7 @@ snippet() { cat >"$work/root/etc/stepagent/conf.d/$1"; }
 printf '[[validators]]\nname = "min_timeout"\nsettings = { seconds = 60 }\n' | snippet 50-timeout.toml
 printf 'session: {steps: 3}\n' | snippet 60-steps.yaml
 check "check-config names every file" says \
-	'^/etc/stepagent/stepagent.toml, /etc/stepagent/conf.d/50-timeout.toml, /etc/stepagent/conf.d/60-steps.yaml: sound, and its 2 validators serve$' \
+	'^/etc/stepagent/stepagent.toml, /etc/stepagent/conf.d/50-timeout.toml, /etc/stepagent/conf.d/60-steps.yaml: sound, and its 2 validators serve .checked as the user stepagent of stepagent.service.$' \
 	inside stepagent check-config /etc/stepagent/stepagent.toml
 check "a reload puts snippets in force" inside systemctl reload stepagent
 check "the rules of one" fails 1 'refused: timeout_too_short' quick --host "$agent4"

@@ -28,7 +28,7 @@ check "status names one" says '^config +/etc/stepagent/left.toml$' inside stepag
 check "and the other" says '^address +\[::\]:8082$' inside stepagent status --instance right
 check "without a name it is the service" says '^address +\[::\]:8080$' inside stepagent status
 check "validators takes the name too" says '^min_timeout +serving' inside stepagent validators --instance right
-check "and check-config" says '^/etc/stepagent/right.toml: sound, and its 1 validators serve$' inside stepagent check-config --instance right
+check "and check-config" says '^/etc/stepagent/right.toml: sound, and its 1 validators serve .checked as the user stepagent of stepagent@right.service.$' inside stepagent check-config --instance right
 
 inside mkdir /etc/stepagent/right.d
 printf 'session.steps = 3\n' >"$work/root/etc/stepagent/right.d/steps.toml"
