@@ -83,7 +83,7 @@ func TestStraysComeFromPluginsThatHaveEnded(t *testing.T) {
 	if got := f.strays(); len(got) != 1 || got[0].pid != stray.pid() {
 		t.Errorf("strays: %+v, want %d alone", got, stray.pid())
 	}
-	f.close() // or it reaps those that are no plugins of its own
+	f.close()                                // or it reaps those that are no plugins of its own
 	for _, p := range slices.Backward(all) { // the stray before the plugin that would end it
 		p.kill()
 		<-p.drained

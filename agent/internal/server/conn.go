@@ -24,7 +24,7 @@ type conn struct {
 	steps    context.Context // of the steps that are judged
 	probing  bool            // nobody's connection, see door
 	addr     netip.AddrPort
-	sessions *session.Conn
+	sessions session.Conn
 
 	// These are the goroutine's.
 	reader *protocol.Reader
@@ -87,7 +87,7 @@ func (c *conn) serve() {
 		sessions = s.probes
 	}
 	c.stays = c.probing || s.loops == nil
-	c.sessions = sessions.Connect(session.Peer{Addr: c.addr, Gone: c.peerGone})
+	c.sessions.Connect(sessions, session.Peer{Addr: c.addr, Gone: c.peerGone})
 	c.goOn(nil)
 }
 

@@ -59,8 +59,15 @@ type Trace struct {
 
 // Connect returns the sessions' side of a new connection.
 func (m *Manager) Connect(peer Peer) *Conn {
+	c := new(Conn)
+	c.Connect(m, peer)
+	return c
+}
+
+// Connect makes the zero Conn, wherever the caller keeps it, the sessions' side of a new connection.
+func (c *Conn) Connect(m *Manager, peer Peer) {
 	peer.Addr = netip.AddrPortFrom(peer.Addr.Addr().Unmap(), peer.Addr.Port())
-	return &Conn{manager: m, peer: peer}
+	c.manager, c.peer = m, peer
 }
 
 // Do has one step judged in its session and returns the answer. When the context ends
@@ -68,7 +75,7 @@ func (m *Manager) Connect(peer Peer) *Conn {
 func (c *Conn) Do(ctx context.Context, req protocol.Request, arrived time.Time) Answer {
 	for {
 		s := c.seat(ctx, &req, arrived, c.mayResume(req.StepID))
-		if !s.take(ctx) {
+		if !s.turn.take(ctx) {
 			s.release()
 			return c.refuse(&req, protocol.ShuttingDown, "the agent stops")
 		}
@@ -89,7 +96,7 @@ func (c *Conn) Try(req protocol.Request, arrived time.Time) (answer Answer, ok b
 	}
 	ctx := context.Background() // which nothing here waits for
 	s := c.seat(ctx, &req, arrived, false)
-	if !s.tryTake() {
+	if !s.turn.try() {
 		s.release()
 		return Answer{}, false
 	}
@@ -206,7 +213,7 @@ func (c *Conn) enter(ctx context.Context, s *seat, req *protocol.Request, arrive
 
 // exit gives the turn back.
 func (c *Conn) exit(s *seat) {
-	defer s.pass()
+	defer s.turn.pass()
 	defer s.release()
 	if now := s.session; now != nil && now.position == 0 {
 		c.manager.abandon(s)

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -128,8 +129,8 @@ func (m *Manager) Leftovers() string {
 // HoldTurn has the turn of the connection's own seat until the function is called.
 func (c *Conn) HoldTurn() (pass func()) {
 	s := c.own
-	s.turn <- struct{}{}
-	return s.pass
+	s.turn.take(context.Background())
+	return s.turn.pass
 }
 
 // Names is how many session names the connection keeps.

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"net/netip"
 	"strconv"
 	"time"
@@ -53,7 +54,8 @@ func (m *Manager) open(s *seat, client netip.AddrPort, now time.Time) opening {
 	if s.label == "" {
 		s.label = m.label(s)
 	}
-	s.session = begin(s.label, client, o.Steps, first, now)
+	s.current = begin(s.label, client, o.Steps, first, now)
+	s.session = &s.current
 	m.publish(s)
 	return opened
 }
@@ -107,10 +109,10 @@ func (m *Manager) end(s *seat, incomplete string) *session {
 	} else {
 		m.stats.Incomplete++
 	}
-	ended := s.session
+	ended := s.current
 	m.vacate(s)
 	s.label = ""
-	return ended
+	return &ended
 }
 
 // logEnd writes the one line that a session gets, unless too many end; nil gets none.
@@ -132,7 +134,7 @@ func (m *Manager) vacate(s *seat) {
 	if m.begun[from]--; m.begun[from] == 0 {
 		delete(m.begun, from)
 	}
-	s.session = nil
+	s.session, s.current = nil, session{}
 	if s.name != "" && s.rounds > 0 {
 		// The replies stay for a while: the client may not have got the last one.
 		m.toRest(s)
@@ -180,8 +182,8 @@ func (m *Manager) arm(s *seat) {
 
 // expire closes the session that has been idle for too long, or forgets the named seat.
 func (m *Manager) expire(s *seat) {
-	s.turn <- struct{}{}
-	defer s.pass()
+	s.turn.take(context.Background())
+	defer s.turn.pass()
 	m.mu.Lock()
 	s.fires = time.Time{}
 	var ended *session

@@ -2,6 +2,7 @@ package session
 
 import (
 	"container/list"
+	"context"
 	"log/slog"
 	"net/netip"
 	"sync"
@@ -114,8 +115,8 @@ func (m *Manager) Close() {
 
 // dismiss takes the seat's turn, ends its session and forgets it.
 func (m *Manager) dismiss(s *seat) {
-	s.turn <- struct{}{}
-	defer s.pass()
+	s.turn.take(context.Background())
+	defer s.turn.pass()
 	m.mu.Lock()
 	var ended *session
 	if s.session != nil {

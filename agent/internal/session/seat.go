@@ -2,7 +2,6 @@ package session
 
 import (
 	"container/list"
-	"context"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -16,13 +15,13 @@ type seat struct {
 	name string
 	// client is the address and port from which the seat was first taken.
 	client netip.AddrPort
-	// turn is held by whoever judges a step here or closes the session: a channel and not a
-	// mutex, so that waiting for it can be given up.
-	turn chan struct{}
+	// turn is held by what judges a step here or closes the session.
+	turn turn
 
 	// Guarded by turn.
-	session *session // nil between two sessions
-	label   string   // of the session, or of one that had no step judged and is to begin again
+	session *session // nil between two sessions, else &current
+	current session
+	label   string // of the session, or of one that had no step judged and is to begin again
 	rounds  int
 	memos   []memo
 	kept    int // bytes that the memos take
@@ -57,33 +56,8 @@ type card struct {
 }
 
 func newSeat(name string, client netip.AddrPort) *seat {
-	return &seat{name: name, client: client, turn: make(chan struct{}, 1)}
+	return &seat{name: name, client: client}
 }
-
-// take waits for the turn; false when the context ended first.
-func (s *seat) take(ctx context.Context) bool {
-	if ctx.Err() != nil {
-		return false
-	}
-	select {
-	case s.turn <- struct{}{}:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-// tryTake takes the turn if nobody has it.
-func (s *seat) tryTake() bool {
-	select {
-	case s.turn <- struct{}{}:
-		return true
-	default:
-		return false
-	}
-}
-
-func (s *seat) pass() { <-s.turn }
 
 // deadline is when the seat is to be looked at if nothing happens: to close its session, or
 // to forget a named seat without one. The caller holds Manager.mu.

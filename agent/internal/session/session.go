@@ -93,8 +93,8 @@ type session struct {
 
 type tally struct{ passed, failed, undecided int }
 
-func begin(id string, client netip.AddrPort, steps int, first judge.Expectation, now time.Time) *session {
-	return &session{id: id, client: client, steps: steps, began: now, replied: now, expects: first}
+func begin(id string, client netip.AddrPort, steps int, first judge.Expectation, now time.Time) session {
+	return session{id: id, client: client, steps: steps, began: now, replied: now, expects: first}
 }
 
 // state returns what the judge is to know of the session.
