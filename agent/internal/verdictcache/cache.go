@@ -47,13 +47,19 @@ type Key func(dst []byte, call *judge.Call) []byte
 type Cache struct {
 	group   Group
 	options Options
-	keys    sync.Pool // of *[]byte
+	lookups sync.Pool // of *lookup
 
 	hits, misses, asked, differing atomic.Uint64
 
 	rechecks   rechecks
 	generation atomic.Pointer[generation]
 	mu         sync.Mutex // for changes of generation
+}
+
+// A lookup is the memory for making one key after another.
+type lookup struct {
+	call judge.Call // whose address is taken: else each would be allocated
+	key  []byte
 }
 
 // A generation is a time in which the validators say the same: what is kept of them, which those
@@ -66,7 +72,7 @@ type generation struct {
 // New returns a Cache of a group. It keeps nothing until Reset.
 func New(group Group, options Options) *Cache {
 	c := &Cache{group: group, options: options}
-	c.keys.New = func() any { return new([]byte) }
+	c.lookups.New = func() any { return new(lookup) }
 	c.generation.Store(&generation{})
 	return c
 }
@@ -99,10 +105,10 @@ func (c *Cache) Try(call *judge.Call) ([]judge.Answer, bool) {
 	if g.table == nil || call.Fresh {
 		return nil, false
 	}
-	key := c.keys.Get().(*[]byte)
-	defer c.keys.Put(key)
-	*key = g.key((*key)[:0], call)
-	return g.table.get(*key)
+	l := c.lookups.Get().(*lookup)
+	defer c.lookups.Put(l)
+	l.key = g.key(l.key[:0], call)
+	return g.table.get(l.key)
 }
 
 // Tried implements judge.Group.
@@ -119,17 +125,21 @@ func (c *Cache) Judge(ctx context.Context, call judge.Call) []judge.Answer {
 	if g.table == nil || call.Fresh {
 		return c.ask(ctx, g, call)
 	}
-	key := c.keys.Get().(*[]byte)
-	defer c.keys.Put(key)
-	*key = g.key((*key)[:0], &call)
-	if answers, ok := g.table.get(*key); ok {
-		c.Tried(&call, answers)
+	l := c.lookups.Get().(*lookup)
+	defer func() {
+		l.call = judge.Call{} // which refers to the session's memory
+		c.lookups.Put(l)
+	}()
+	l.call = call
+	l.key = g.key(l.key[:0], &l.call)
+	if answers, ok := g.table.get(l.key); ok {
+		c.Tried(&l.call, answers)
 		return answers
 	}
 	c.misses.Add(1)
 	answers := c.ask(ctx, g, call)
 	if canKeep(answers) {
-		g.table.put(*key, answers)
+		g.table.put(l.key, answers)
 	}
 	return answers
 }
