@@ -15,7 +15,6 @@ import (
 // that sends its next step with the last reply is answered again and again. Steps are counted and
 // not time: it may do a few for each that its share would be.
 func TestClientsThatSendAheadTakeTurns(t *testing.T) {
-	t.Parallel()
 	const clients, ahead, least = 40, 3000, 100
 	a := newAgent(t, "host = \"127.0.0.1\"\n")
 	cmd := a.command("serve", "--config", a.configFile(), "--port", "0", "--log-format", "json")
