@@ -31,7 +31,7 @@ type checker struct {
 }
 
 // newChecker finds the user of the flag --user or, without it, of the service. Only root can check as
-// somebody else.
+// another user.
 func newChecker(ctx context.Context, userName, unitName string) (*checker, error) {
 	if userName != "" {
 		k, err := asUser(userName, "", nil)

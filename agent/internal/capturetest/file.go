@@ -20,7 +20,7 @@ type File struct {
 	Extended bool
 	// Snaplen cuts packets off after so many bytes; 0 for not.
 	Snaplen int
-	// Fragments has IP cut packets into pieces with so many bytes, a multiple of 8, and the last
+	// Fragments has IP cut packets into pieces of this many bytes, a multiple of 8, and the last
 	// piece sent first; 0 for not.
 	Fragments int
 	// Faces is the number of interfaces in a pcapng file; 0 is 1.

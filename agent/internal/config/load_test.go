@@ -69,7 +69,7 @@ func TestEmptied(t *testing.T) {
 }
 
 // TestInjectedVariables: what Kubernetes and Docker make for a service called stepagent, or
-// stepagent-admin, is no mistake of anybody. What only looks alike is.
+// stepagent-admin, is no mistake. What only looks alike is.
 func TestInjectedVariables(t *testing.T) {
 	t.Parallel()
 	injected := []string{"STEPAGENT_PORT=tcp://10.96.0.7:7000", "STEPAGENT_SERVICE_HOST=10.96.0.7",

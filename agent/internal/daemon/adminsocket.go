@@ -140,7 +140,7 @@ func (p adminPlace) unpoint() {
 }
 
 // listenAdmin listens on the socket. One that an agent left behind when it was killed is
-// removed first; one that answers belongs to somebody else.
+// removed first; one that answers belongs to another agent.
 func listenAdmin(path string, p adminPlace) (*net.UnixListener, error) {
 	const another = "name another place with --admin-socket"
 	if over := len(path) - maxSocketBytes; over > 0 {

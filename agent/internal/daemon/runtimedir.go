@@ -65,7 +65,7 @@ func SearchDirs() []string {
 	slices.Sort(dirs[1:])
 	dirs = append(dirs[:1], slices.Compact(dirs[1:])...)
 	return slices.DeleteFunc(dirs, func(dir string) bool {
-		// Anybody may have made one in the temporary folder.
+		// Any user may have made one in the temporary folder.
 		info, err := os.Lstat(dir)
 		return err == nil && strings.HasPrefix(dir, os.TempDir()) && foreign(info, os.Geteuid()) != ""
 	})

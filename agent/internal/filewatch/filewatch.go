@@ -1,4 +1,4 @@
-// Package filewatch tells when files have changed and nobody writes to them any more.
+// Package filewatch tells when files have changed and are no longer written to.
 //
 // It watches the folders on the way to each file, see inotify(7), so that a file which is renamed into
 // its place, a link that leads elsewhere and a folder that is exchanged are changes like a write. A

@@ -13,7 +13,7 @@ import (
 
 // resolveProgram returns the file that the path of a plugin leads to, with no symbolic link in it:
 // that is what is checked, executed and shown until the next reload, wherever the links lead by then.
-// It refuses a file that somebody other than root and the agent's user could put other code into,
+// It refuses a file that a user other than root and the agent's could put other code into,
 // between this look and the start or later; see package trustedpath.
 func resolveProgram(path string) (string, error) {
 	real, err := trustedpath.Resolve(path, os.Geteuid())

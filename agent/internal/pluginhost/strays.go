@@ -32,7 +32,7 @@ type family struct {
 	agent   uint64 // the number of the agent, by which its plugins are marked; 0 for none
 	dir     string // of the sockets of its plugins, which their environment names; empty for none
 	log     *slog.Logger
-	runs    atomic.Uint64 // so many plugins have been started
+	runs    atomic.Uint64 // how many plugins have been started
 	mu      sync.RWMutex  // for writing: no process is being started
 	members sync.Map      // the process ids of living plugins
 	sweeps  sync.WaitGroup

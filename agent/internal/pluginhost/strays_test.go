@@ -30,7 +30,7 @@ func TestSweepBesideTheClose(*testing.T) {
 }
 
 // startStranger starts a child of this process that no plugin is, as the shell before an agent may
-// have. Nobody but the family reaps it.
+// have. Only the family reaps it.
 func startStranger(t *testing.T, attr *syscall.SysProcAttr, args ...string) suspect {
 	t.Helper()
 	cmd := exec.Command(args[0], args[1:]...)
@@ -161,7 +161,7 @@ func TestKillSparesAnotherWithTheSameNumber(t *testing.T) {
 	earlier := s
 	earlier.started = "1"
 	if earlier.kill() || !isThereStill(s) {
-		t.Error("it was killed in the place of an earlier one")
+		t.Error("it was killed for an earlier one")
 	}
 	if !s.kill() {
 		t.Error("it was not killed")

@@ -8,11 +8,11 @@ import "log/slog"
 // where that is less.
 const keptBack = 256
 
-// refusing is the part of the files kept back, one in so many, that clients may take who are told
+// refusing is the share of the files kept back, one in refusing, that clients may take who are told
 // why they are refused.
 const refusing = 4
 
-// spare returns how many files are kept back of so many; 0 is no limit that is known.
+// spare returns how many of the files are kept back; 0 files is a limit that is not known.
 func spare(files uint64) int {
 	if files == 0 {
 		return keptBack

@@ -70,7 +70,7 @@ func (m *Manager) keep(s *seat) {
 	}
 }
 
-// recount has the sums say that the seat remembers so many bytes; the caller holds mu.
+// recount sets how many bytes the seat remembers, in the sums too; the caller holds mu.
 func (m *Manager) recount(s *seat, kept int) {
 	if more := kept - s.card.kept; more != 0 {
 		m.stats.RememberedBytes += more

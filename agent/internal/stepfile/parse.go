@@ -44,7 +44,7 @@ type parser struct {
 	findings []Finding
 	// sorts has the place in findings of the first of each sort, for those of steps.
 	sorts map[sort]int
-	// errors counts all errors. Of both kinds of findings so many are kept, and the further
+	// errors counts all errors. Of both kinds of findings a number is kept, and the further
 	// ones counted.
 	errors                         int
 	keptErrors, keptWarnings       int

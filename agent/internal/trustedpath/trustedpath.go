@@ -1,4 +1,4 @@
-// Package trustedpath checks that nobody but root and one user decides what a path leads to.
+// Package trustedpath checks that only root and one user decide what a path leads to.
 //
 // It follows the path as the kernel does, name by name and link by link, and looks at every
 // folder on the way: also at those between two links, where another name could be put. That is

@@ -112,7 +112,7 @@ func check(path string, st *unix.Stat_t, uid int) error {
 	return &UntrustedError{path, fmt.Sprintf("others than the owner can write to %s; chmod go-w %s", path, path)}
 }
 
-// isReadOnly reports whether the path is on a file system that is mounted read-only for whoever runs
+// isReadOnly reports whether the path is on a file system that is mounted read-only for those who run
 // here, as the folders are that a container is handed its config in. A service manager mounts what it
 // likes read-only for one service alone, and others write to it: so the mounts must be those of the
 // first process.

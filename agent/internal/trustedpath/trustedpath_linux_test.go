@@ -137,7 +137,7 @@ func TestResolveOwner(t *testing.T) {
 	}
 }
 
-// TestReadOnly: nobody writes to what is mounted read-only, whatever its mode says, unless that is so
+// TestReadOnly: no user writes to what is mounted read-only, whatever its mode says, unless that is so
 // for one service alone.
 func TestReadOnly(t *testing.T) {
 	t.Parallel()
@@ -162,7 +162,7 @@ func TestReadOnly(t *testing.T) {
 	}()
 	must(t, <-own)
 	if <-own == nil {
-		t.Error("what is read-only for one process is taken for what nobody writes to")
+		t.Error("what is read-only for one process is taken for what no user writes to")
 	}
 	must(t, readOnly())
 	t.Cleanup(func() { must(t, unix.Unmount(r.at("dir"), unix.MNT_DETACH)) })

@@ -16,7 +16,7 @@ import (
 const (
 	maxRows      = 1000
 	maxStretches = 100
-	// maxQuoteRunes is how much of a text of somebody else is shown.
+	// maxQuoteRunes is how much of a text that others wrote is shown.
 	maxQuoteRunes = 500
 )
 
