@@ -62,7 +62,8 @@ func TestHalfAConfigIsNotTaken(t *testing.T) {
 	last := func() bool {
 		mu.Lock()
 		defer mu.Unlock()
-		return loaded[len(loaded)-1].Session.Steps == 1000+writes && inForce(a) > 1
+		c := loaded[len(loaded)-1] // whole, so that every reload before it has ended
+		return c.Session.Steps == 1000+writes && c.Record.Queue == c.Session.Steps && inForce(a) > 1
 	}
 	for began := time.Now(); !last(); time.Sleep(10 * time.Millisecond) {
 		if time.Since(began) > 20*time.Second {
