@@ -48,11 +48,10 @@ func (a *Agent) watchFiles(wanted config.Reload, since time.Time, configs ...*co
 
 // reloadOnChange reloads at each change until the watcher is closed.
 func (a *Agent) reloadOnChange(watcher *filewatch.Watcher) {
-	for files := range watcher.Changed() {
-		a.options.Log.Info("files have changed; the config is reloaded", slog.String("files", strings.Join(files, ", ")))
+	for change := range watcher.Changed() {
+		a.options.Log.Info("files have changed; the config is reloaded", slog.String("files", strings.Join(change.Files, ", ")))
 		ctx, cancel := context.WithTimeoutCause(context.Background(), startTimeout, errTooLong)
-		before := watcher.Events()
-		err := a.reloadIf(ctx, func() bool { return watcher.Events() == before })
+		err := a.reloadIf(ctx, func() bool { return watcher.Holds(change) })
 		if errors.Is(err, errChanged) {
 			watcher.Repeat()
 		} // any other error is logged, and kept for the status

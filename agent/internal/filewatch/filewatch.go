@@ -9,6 +9,7 @@ package filewatch
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -24,7 +25,7 @@ const lookInterval = 10 * time.Second
 // A Watcher watches some files. Its methods are safe for concurrent use.
 type Watcher struct {
 	log     *slog.Logger
-	changed chan []string
+	changed chan Change
 	closing chan struct{}
 	again   chan struct{} // has one place: what is to be watched is another
 	once    sync.Once
@@ -40,7 +41,7 @@ type Watcher struct {
 
 // New returns a Watcher that watches nothing yet.
 func New(log *slog.Logger) *Watcher {
-	w := &Watcher{log: log, changed: make(chan []string), closing: make(chan struct{}), again: make(chan struct{}, 1)}
+	w := &Watcher{log: log, changed: make(chan Change), closing: make(chan struct{}), again: make(chan struct{}, 1)}
 	go w.run()
 	return w
 }
@@ -70,12 +71,21 @@ func (w *Watcher) wake() {
 	}
 }
 
-// Changed has the paths of files that have changed. It is closed after Close.
-func (w *Watcher) Changed() <-chan []string { return w.changed }
+// Changed has the changes of the files. It is closed after Close.
+func (w *Watcher) Changed() <-chan Change { return w.changed }
 
-// Events counts what has happened to the files. Where it is the same before and after something was
-// made of them, that was made of whole files.
-func (w *Watcher) Events() uint64 { return w.events.Load() }
+// A Change tells of files that have changed and were not being written to.
+type Change struct {
+	Files  []string
+	seen   map[string]string // the states of all files then
+	events uint64            // how many there had been
+}
+
+// Holds reports whether nothing has happened to the files since the change was found. What was read of
+// them in between was read of whole files.
+func (w *Watcher) Holds(c Change) bool {
+	return w.events.Load() == c.events && len(differing(slices.Collect(maps.Keys(c.seen)), c.seen)) == 0
+}
 
 // Err says why the kernel does not tell of changes, so that they are found late; nil when it does.
 func (w *Watcher) Err() error {
@@ -132,16 +142,14 @@ func (w *Watcher) run() {
 				w.log.Info("a file is being written to; the reload waits until it is closed", "file", open)
 				continue // its close is an event
 			}
-			different := differing(paths, seen)
-			if len(different) == 0 {
+			c := changeOf(paths, seen)
+			if len(c.Files) == 0 {
 				continue
 			}
 			w.setErr(n.watch(paths)) // links may lead elsewhere
-			for _, path := range different {
-				seen[path] = stateOf(path, time.Time{})
-			}
+			c.events, seen = w.events.Load(), maps.Clone(c.seen)
 			select {
-			case w.changed <- different:
+			case w.changed <- c:
 			case <-w.closing:
 				return
 			}
@@ -180,6 +188,18 @@ func seenOf(paths []string, before map[string]string, since time.Time) map[strin
 		}
 	}
 	return seen
+}
+
+// changeOf compares the files with those seen.
+func changeOf(paths []string, seen map[string]string) Change {
+	c := Change{seen: map[string]string{}}
+	for _, path := range paths {
+		c.seen[path] = stateOf(path, time.Time{})
+		if c.seen[path] != seen[path] {
+			c.Files = append(c.Files, path)
+		}
+	}
+	return c
 }
 
 // differing returns the paths whose files are others than those seen.
