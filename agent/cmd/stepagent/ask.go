@@ -151,7 +151,7 @@ func printStatus(w io.Writer, s daemon.Status) error {
 	row := func(name, format string, args ...any) {
 		_, _ = fmt.Fprintf(t, "%s\t%s\n", name, fmt.Sprintf(format, args...)) // Flush tells
 	}
-	row("agent", "%s, process %d, up %v", s.Version, s.PID, s.Uptime.Duration())
+	row("agent", "%s, process %d, up %v", s.Version, s.PID, time.Duration(s.Uptime).Truncate(time.Second))
 	row("address", "%s", address(s))
 	row("config", "%s", s.Config)
 	row("health", "%s", health(s.Trouble))
@@ -224,7 +224,7 @@ func printValidators(w io.Writer, s daemon.Status) error {
 	for _, v := range s.Validators {
 		process, up := "-", "-"
 		if v.PID != 0 {
-			process, up = fmt.Sprint(v.PID), v.Uptime.Duration().String()
+			process, up = fmt.Sprint(v.PID), time.Duration(v.Uptime).Truncate(time.Second).String()
 		}
 		_, _ = fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t%s\t%s\n", strings.Join(v.Validators, ", "),
 			v.State, v.Generation, process, up, v.Restarts, v.Steps, v.Kept.Hits, v.Errors,

@@ -16,6 +16,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/pluginhost"
 	"github.com/stepagent/stepagent/agent/internal/server"
 	"github.com/stepagent/stepagent/agent/internal/session"
+	"github.com/stepagent/stepagent/agent/internal/trail"
 )
 
 // A Status is what a running agent says of itself.
@@ -32,8 +33,8 @@ type Status struct {
 	ConfigFile string `json:"config_file,omitempty"`
 	// Started is when the agent was started, by the clock as it is now; Uptime is how long ago
 	// that is, which no step of the clock changes.
-	Started time.Time `json:"started"`
-	Uptime  Seconds   `json:"uptime_seconds"`
+	Started time.Time     `json:"started"`
+	Uptime  trail.Seconds `json:"uptime_seconds"`
 	// Generation is the number of the validators in force; it goes up with each reload.
 	Generation uint64     `json:"generation"`
 	Reload     LastReload `json:"last_reload"`
@@ -61,16 +62,12 @@ type Process struct {
 	Generation uint64 `json:"generation"`
 	pluginhost.Status
 	// Uptime is how long ago the process was started.
-	Uptime Seconds `json:"uptime_seconds"`
+	Uptime trail.Seconds `json:"uptime_seconds"`
 }
 
-// Seconds are a length of time; in JSON they are a number.
-type Seconds float64
-
-func secondsOf(d time.Duration) Seconds { return Seconds(d.Round(time.Millisecond).Seconds()) }
-
-// Duration returns the length of time, in whole seconds.
-func (s Seconds) Duration() time.Duration { return time.Duration(s) * time.Second }
+func secondsOf(d time.Duration) trail.Seconds {
+	return trail.Seconds(max(d, 0).Round(time.Millisecond))
+}
 
 // byNow returns the time by the clock as it is now. Between the two the clock may have been set: a
 // board without a clock of its own starts in 1970.

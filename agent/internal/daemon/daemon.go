@@ -297,14 +297,6 @@ func runtimeDirs(o Options) []string {
 	return RuntimeDirs()
 }
 
-// absolute returns the absolute path of a file; empty for none.
-func absolute(file string) string {
-	if path, err := filepath.Abs(file); err == nil && file != "" {
-		return path
-	}
-	return file
-}
-
 func names(c *config.Loaded) string {
 	var list []string
 	for _, v := range c.Validators {

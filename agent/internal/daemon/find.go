@@ -146,7 +146,7 @@ func isSameFile(a, b string) bool {
 	if a == "" || b == "" {
 		return false
 	}
-	if a == absolute(b) {
+	if path, err := filepath.Abs(b); err == nil && a == path {
 		return true
 	}
 	one, errOne := os.Stat(a)

@@ -84,7 +84,7 @@ type Change struct {
 // Holds reports whether nothing has happened to the files since the change was found. What was read of
 // them in between was read of whole files.
 func (w *Watcher) Holds(c Change) bool {
-	return w.events.Load() == c.events && len(differing(slices.Collect(maps.Keys(c.seen)), c.seen)) == 0
+	return w.events.Load() == c.events && len(changeOf(slices.Collect(maps.Keys(c.seen)), c.seen).Files) == 0
 }
 
 // Err says why the kernel does not tell of changes, so that they are found late; nil when it does.
@@ -134,7 +134,7 @@ func (w *Watcher) run() {
 				settled.Reset(settle)
 			}
 		case <-look.C:
-			if len(differing(paths, seen)) > 0 {
+			if len(changeOf(paths, seen).Files) > 0 {
 				settled.Reset(settle)
 			}
 		case <-settled.C:
@@ -200,16 +200,6 @@ func changeOf(paths []string, seen map[string]string) Change {
 		}
 	}
 	return c
-}
-
-// differing returns the paths whose files are others than those seen.
-func differing(paths []string, seen map[string]string) (different []string) {
-	for _, path := range paths {
-		if stateOf(path, time.Time{}) != seen[path] {
-			different = append(different, path)
-		}
-	}
-	return different
 }
 
 // stateOf tells a file, or a folder with what is in it, from others and from itself after a change. The
