@@ -35,7 +35,7 @@ sed -e '1,2c\
 }
 tools=$(mktemp -d)
 trap 'rm -rf "$tools"' EXIT
-go build -trimpath -buildvcs=false -o "$tools/" ./packaging/copyright ./packaging/changelog
+go build -trimpath -buildvcs=false -o "$tools/" ./packaging/tools/copyright ./packaging/tools/changelog
 for command in stepagent stepctl; do
 	go run -trimpath -buildvcs=false -tags manual "./agent/cmd/$command" "$out" "$version" "$date"
 

@@ -10,7 +10,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 go mod download # what the module needs; from here on nothing is fetched
-go run -trimpath ./packaging/modproxy -version "$version" "$work/proxy"
+go run -trimpath ./packaging/tools/modproxy -version "$version" "$work/proxy"
 
 export GOPROXY="file://$work/proxy,file://$(go env GOMODCACHE)/cache/download" GOSUMDB=off
 export GOPATH=$work/gopath GOMODCACHE=$work/gopath/pkg/mod GOBIN=$work/bin GOFLAGS=-modcacherw GOWORK=off CGO_ENABLED=0

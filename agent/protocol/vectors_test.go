@@ -7,15 +7,15 @@ import (
 	"testing"
 	"testing/iotest"
 
-	"github.com/stepagent/stepagent/agent/internal/wirevectors"
+	"github.com/stepagent/stepagent/agent/internal/testkit/testvectors"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
 const vectorDir = "../../testdata/frames"
 
-func loadVectors(t testing.TB) []wirevectors.Vector {
+func loadVectors(t testing.TB) []testvectors.Vector {
 	t.Helper()
-	vectors, err := wirevectors.Load(vectorDir)
+	vectors, err := testvectors.Load(vectorDir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,15 +74,15 @@ func TestVectors(t *testing.T) {
 			stream := readAll(protocol.NewReader(bytes.NewReader(v.Bytes), 0))
 			end := checkExchanges(t, v, stream)
 			switch v.Connection {
-			case wirevectors.Open:
+			case testvectors.Open:
 				if end != io.EOF {
 					t.Errorf("%s: the stream ends with %v, want %v", v, end, io.EOF)
 				}
-			case wirevectors.Cut:
+			case testvectors.Cut:
 				if end != io.ErrUnexpectedEOF {
 					t.Errorf("%s: the stream ends with %v, want %v", v, end, io.ErrUnexpectedEOF)
 				}
-			case wirevectors.Closed:
+			case testvectors.Closed:
 				if bad, ok := errors.AsType[*protocol.Error](end); !ok || bad.Reason != protocol.BadMessage {
 					t.Errorf("%s: the stream ends with %v, want reason %s", v, end, protocol.BadMessage)
 				}
@@ -93,10 +93,10 @@ func TestVectors(t *testing.T) {
 
 // checkExchanges goes through the messages of a stream as a server does, and returns the
 // error after which that closes the connection.
-func checkExchanges(t *testing.T, v wirevectors.Vector, stream reading) error {
+func checkExchanges(t *testing.T, v testvectors.Vector, stream reading) error {
 	t.Helper()
 	wanted := v.Exchanges
-	next := func() wirevectors.Exchange {
+	next := func() testvectors.Exchange {
 		t.Helper()
 		if len(wanted) == 0 {
 			t.Fatalf("%s: more messages than exchanges: %q, end %v", v, stream.messages, stream.end)
@@ -128,7 +128,7 @@ func checkExchanges(t *testing.T, v wirevectors.Vector, stream reading) error {
 	return end
 }
 
-func checkRefusal(t *testing.T, exchange wirevectors.Exchange, bad *protocol.Error) {
+func checkRefusal(t *testing.T, exchange testvectors.Exchange, bad *protocol.Error) {
 	t.Helper()
 	if exchange.Request != "" {
 		t.Errorf("refused: %v; line %d wants %s", bad, exchange.Line, exchange.Request)
@@ -141,7 +141,7 @@ func checkRefusal(t *testing.T, exchange wirevectors.Exchange, bad *protocol.Err
 	}
 }
 
-func checkRequest(t *testing.T, exchange wirevectors.Exchange, request protocol.Request) {
+func checkRequest(t *testing.T, exchange testvectors.Exchange, request protocol.Request) {
 	t.Helper()
 	if got := protocol.AppendRequest(nil, request); string(got) != exchange.Request+"\n" {
 		t.Errorf("the request is %s, line %d wants %q", got, exchange.Line, exchange.Request)

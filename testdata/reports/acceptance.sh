@@ -10,7 +10,7 @@ stepagent=$(realpath "$1")
 stepctl=$(realpath "$2")
 pictures=${3:-}
 here=$(realpath "$(dirname "$0")")
-schema=$here/../../agent/internal/report/junit/testdata/junit.xsd
+schema=$here/../../agent/internal/client/report/junit/testdata/junit.xsd
 
 dir=$(mktemp -d /tmp/reports-XXXXXX)
 agent=

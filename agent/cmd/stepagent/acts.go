@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/stepagent/stepagent/agent/internal/record"
+	"github.com/stepagent/stepagent/agent/internal/client/record"
 	"github.com/stepagent/stepagent/agent/protocol"
 	"github.com/stepagent/stepagent/configs"
 )

@@ -17,10 +17,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/stepagent/stepagent/agent/internal/config"
-	"github.com/stepagent/stepagent/agent/internal/daemon"
-	"github.com/stepagent/stepagent/agent/internal/journal"
-	"github.com/stepagent/stepagent/agent/internal/pluginhost"
+	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
+	"github.com/stepagent/stepagent/agent/internal/agent/journal"
+	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost"
+	"github.com/stepagent/stepagent/agent/internal/shared/config"
 )
 
 // askTimeout bounds how long a running agent may take to answer; a reload starts processes.

@@ -13,8 +13,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/stepagent/stepagent/agent/internal/config"
-	"github.com/stepagent/stepagent/agent/internal/systemd"
+	"github.com/stepagent/stepagent/agent/internal/agent/systemd"
+	"github.com/stepagent/stepagent/agent/internal/shared/config"
 )
 
 // defaultUnit is the service that the packages install.

@@ -16,9 +16,9 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/stepagent/stepagent/agent/internal/conformance"
-	"github.com/stepagent/stepagent/agent/internal/daemon"
-	"github.com/stepagent/stepagent/agent/internal/pluginhost"
+	"github.com/stepagent/stepagent/agent/internal/agent/conformance"
+	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
+	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost"
 )
 
 func newCheckValidator() *cobra.Command {

@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/stepagent/stepagent/agent/internal/daemon"
+	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
 )
 
 func newDemo() *cobra.Command {

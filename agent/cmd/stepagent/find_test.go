@@ -8,12 +8,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stepagent/stepagent/agent/internal/porttest"
+	"github.com/stepagent/stepagent/agent/internal/testkit/freeport"
 )
 
 // TestAgentIsFound by what it says of itself, when its config says something else by now.
 func TestAgentIsFound(t *testing.T) {
-	port, err := porttest.Free()
+	port, err := freeport.Free()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/stepagent/stepagent/agent/internal/daemon"
+	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
 )
 
 // Where stepagent@NAME.service has its config and its folders, see systemd.exec(5).

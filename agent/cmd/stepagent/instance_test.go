@@ -6,8 +6,8 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/stepagent/stepagent/agent/internal/config"
-	"github.com/stepagent/stepagent/agent/internal/daemon"
+	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
+	"github.com/stepagent/stepagent/agent/internal/shared/config"
 )
 
 // TestInstance: with --instance a command looks where the service of that name has its config,

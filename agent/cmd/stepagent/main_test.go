@@ -16,9 +16,9 @@ import (
 	"github.com/pelletier/go-toml/v2"
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/stepagent/stepagent/agent/internal/daemon"
-	"github.com/stepagent/stepagent/agent/internal/porttest"
-	"github.com/stepagent/stepagent/agent/internal/version"
+	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
+	"github.com/stepagent/stepagent/agent/internal/shared/version"
+	"github.com/stepagent/stepagent/agent/internal/testkit/freeport"
 	"github.com/stepagent/stepagent/configs"
 	"github.com/stepagent/stepagent/plugins/bundled"
 	"github.com/stepagent/stepagent/plugins/faults"
@@ -74,7 +74,7 @@ func TestScripts(t *testing.T) {
 const patience = 20 * time.Second
 
 func cmdFreePort(ts *testscript.TestScript, _ bool, _ []string) {
-	port, err := porttest.Free()
+	port, err := freeport.Free()
 	ts.Check(err)
 	ts.Setenv("PORT", port)
 }

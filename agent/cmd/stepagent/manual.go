@@ -5,7 +5,7 @@ package main
 import (
 	"os"
 
-	"github.com/stepagent/stepagent/agent/internal/manual"
+	"github.com/stepagent/stepagent/agent/internal/shared/manual"
 	"github.com/stepagent/stepagent/configs"
 )
 

@@ -3,9 +3,9 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/stepagent/stepagent/agent/internal/daemon"
-	"github.com/stepagent/stepagent/agent/internal/eventloop"
-	"github.com/stepagent/stepagent/agent/internal/version"
+	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
+	"github.com/stepagent/stepagent/agent/internal/shared/eventloop"
+	"github.com/stepagent/stepagent/agent/internal/shared/version"
 	"github.com/stepagent/stepagent/plugins/bundled"
 	"github.com/stepagent/stepagent/plugins/sdk"
 )

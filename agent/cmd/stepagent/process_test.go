@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stepagent/stepagent/agent/internal/daemon"
+	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
 )
 
 // An agentProcess is a stepagent in a process of its own, which is this test binary.

@@ -8,9 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/stepagent/stepagent/agent/internal/config"
-	"github.com/stepagent/stepagent/agent/internal/logging"
-	"github.com/stepagent/stepagent/agent/internal/version"
+	"github.com/stepagent/stepagent/agent/internal/shared/config"
+	"github.com/stepagent/stepagent/agent/internal/shared/logging"
+	"github.com/stepagent/stepagent/agent/internal/shared/version"
 )
 
 // Exit codes.

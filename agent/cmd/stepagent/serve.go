@@ -12,13 +12,13 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/stepagent/stepagent/agent/internal/config"
-	"github.com/stepagent/stepagent/agent/internal/daemon"
-	"github.com/stepagent/stepagent/agent/internal/eventloop"
-	"github.com/stepagent/stepagent/agent/internal/logging"
-	"github.com/stepagent/stepagent/agent/internal/signals"
-	"github.com/stepagent/stepagent/agent/internal/systemd"
-	"github.com/stepagent/stepagent/agent/internal/version"
+	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
+	"github.com/stepagent/stepagent/agent/internal/agent/signals"
+	"github.com/stepagent/stepagent/agent/internal/agent/systemd"
+	"github.com/stepagent/stepagent/agent/internal/shared/config"
+	"github.com/stepagent/stepagent/agent/internal/shared/eventloop"
+	"github.com/stepagent/stepagent/agent/internal/shared/logging"
+	"github.com/stepagent/stepagent/agent/internal/shared/version"
 )
 
 func newServe() *cobra.Command {

@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/stepagent/stepagent/agent/internal/config"
+	"github.com/stepagent/stepagent/agent/internal/shared/config"
 )
 
 // A setting is a flag that sets a key of the config.

@@ -102,7 +102,7 @@ func TestHangUpAtOnce(t *testing.T) {
 	cmd.Env = append(cmd.Env, "GODEBUG=inittrace=1") // a line for each package; see package runtime
 	a.begin(cmd)
 	waitFor(t, "the signals to be caught", func() bool {
-		return strings.Contains(a.stderr.String(), "init github.com/stepagent/stepagent/agent/internal/signals @")
+		return strings.Contains(a.stderr.String(), "init github.com/stepagent/stepagent/agent/internal/agent/signals @")
 	})
 	a.signal(syscall.SIGHUP)
 	waitFor(t, "the reload", func() bool { return strings.Contains(a.stderr.String(), `"generation":2`) })

@@ -8,14 +8,14 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/stepagent/stepagent/agent/internal/config"
-	"github.com/stepagent/stepagent/agent/internal/daemon"
-	"github.com/stepagent/stepagent/agent/internal/logging"
-	"github.com/stepagent/stepagent/agent/internal/record"
-	"github.com/stepagent/stepagent/agent/internal/report"
-	"github.com/stepagent/stepagent/agent/internal/runner"
-	"github.com/stepagent/stepagent/agent/internal/stepfile"
-	"github.com/stepagent/stepagent/agent/internal/version"
+	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
+	"github.com/stepagent/stepagent/agent/internal/client/record"
+	"github.com/stepagent/stepagent/agent/internal/client/report"
+	"github.com/stepagent/stepagent/agent/internal/client/runner"
+	"github.com/stepagent/stepagent/agent/internal/shared/config"
+	"github.com/stepagent/stepagent/agent/internal/shared/logging"
+	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
+	"github.com/stepagent/stepagent/agent/internal/shared/version"
 )
 
 // A stage is the agent of a demonstration and the folder that keeps its traces.

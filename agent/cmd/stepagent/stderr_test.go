@@ -13,15 +13,15 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/stepagent/stepagent/agent/internal/daemon"
-	"github.com/stepagent/stepagent/agent/internal/porttest"
+	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
+	"github.com/stepagent/stepagent/agent/internal/testkit/freeport"
 )
 
 // serving starts an agent that writes its log to stderr, and waits until it answers.
 func serving(t *testing.T, stderr *os.File, redirections string) *agentProcess {
 	t.Helper()
 	a := newAgent(t, "[log]\nformat = \"text\"\n")
-	port, err := porttest.Free()
+	port, err := freeport.Free()
 	if err != nil {
 		t.Fatal(err)
 	}

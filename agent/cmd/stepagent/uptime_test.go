@@ -5,9 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stepagent/stepagent/agent/internal/daemon"
-	"github.com/stepagent/stepagent/agent/internal/pluginhost"
-	"github.com/stepagent/stepagent/agent/internal/trail"
+	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
+	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost"
+	"github.com/stepagent/stepagent/agent/internal/shared/trail"
 )
 
 // TestUptimeIsNotTheClocks: a board without a clock of its own starts in 1970, and a clock may be set back.

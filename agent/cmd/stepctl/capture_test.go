@@ -7,7 +7,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/stepagent/stepagent/agent/internal/capturetest"
+	"github.com/stepagent/stepagent/agent/internal/testkit/capturetest"
 )
 
 // cmdCapture writes a capture of a conversation that is written down, see capturetest.Script:

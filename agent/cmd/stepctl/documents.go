@@ -8,12 +8,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/stepagent/stepagent/agent/internal/outfile"
-	"github.com/stepagent/stepagent/agent/internal/record"
-	"github.com/stepagent/stepagent/agent/internal/report"
-	"github.com/stepagent/stepagent/agent/internal/report/html"
-	"github.com/stepagent/stepagent/agent/internal/report/junit"
-	"github.com/stepagent/stepagent/agent/internal/report/tap"
+	"github.com/stepagent/stepagent/agent/internal/client/record"
+	"github.com/stepagent/stepagent/agent/internal/client/report"
+	"github.com/stepagent/stepagent/agent/internal/client/report/html"
+	"github.com/stepagent/stepagent/agent/internal/client/report/junit"
+	"github.com/stepagent/stepagent/agent/internal/client/report/tap"
+	"github.com/stepagent/stepagent/agent/internal/shared/outfile"
 )
 
 // documents are the reports that are written to files: the same ones by run and by report,

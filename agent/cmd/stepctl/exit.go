@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/stepagent/stepagent/agent/internal/stepfile"
+	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
 )
 
 // The voice of stepctl: an error is "stepctl: " and one sentence in lower case with no full

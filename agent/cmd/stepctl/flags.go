@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/stepagent/stepagent/agent/internal/stepfile"
+	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
 )
 
 // The agent's address, unless it is said otherwise.

@@ -12,8 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/stepagent/stepagent/agent/internal/load"
-	"github.com/stepagent/stepagent/agent/internal/stepfile"
+	"github.com/stepagent/stepagent/agent/internal/client/load"
+	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
 )
 
 // loadFlags is the command line of stepctl load.

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/stepagent/stepagent/agent/internal/load"
+	"github.com/stepagent/stepagent/agent/internal/client/load"
 )
 
 // A durationFlag is a length of time with its unit; a bare number is in seconds.

@@ -6,8 +6,8 @@ import (
 	"io"
 	"time"
 
-	"github.com/stepagent/stepagent/agent/internal/load"
-	"github.com/stepagent/stepagent/agent/internal/version"
+	"github.com/stepagent/stepagent/agent/internal/client/load"
+	"github.com/stepagent/stepagent/agent/internal/shared/version"
 )
 
 // loadRedraw is the time from one drawing of the progress of a load to the next.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/stepagent/stepagent/agent/internal/porttest"
+	"github.com/stepagent/stepagent/agent/internal/testkit/freeport"
 )
 
 func TestMain(m *testing.M) {
@@ -56,7 +56,7 @@ func cmdAgent(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func cmdNoAgent(ts *testscript.TestScript, _ bool, _ []string) {
-	port, err := porttest.Free()
+	port, err := freeport.Free()
 	ts.Check(err)
 	ts.Setenv("PORT", port)
 }

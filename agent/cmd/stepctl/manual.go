@@ -5,7 +5,7 @@ package main
 import (
 	"os"
 
-	"github.com/stepagent/stepagent/agent/internal/manual"
+	"github.com/stepagent/stepagent/agent/internal/shared/manual"
 )
 
 // With the tag "manual" this is no client but writes its man pages and completions.

@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/stepagent/stepagent/agent/internal/report"
+	"github.com/stepagent/stepagent/agent/internal/client/report"
 )
 
 // written tells what an error of writing to stdout means. A reader that has gone away, as

@@ -10,12 +10,12 @@ import (
 	"path/filepath"
 	"strconv"
 
-	"github.com/stepagent/stepagent/agent/internal/capture"
-	"github.com/stepagent/stepagent/agent/internal/record"
-	"github.com/stepagent/stepagent/agent/internal/report"
-	"github.com/stepagent/stepagent/agent/internal/stepfile"
-	"github.com/stepagent/stepagent/agent/internal/verify"
-	"github.com/stepagent/stepagent/agent/internal/version"
+	"github.com/stepagent/stepagent/agent/internal/client/capture"
+	"github.com/stepagent/stepagent/agent/internal/client/record"
+	"github.com/stepagent/stepagent/agent/internal/client/report"
+	"github.com/stepagent/stepagent/agent/internal/client/verify"
+	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
+	"github.com/stepagent/stepagent/agent/internal/shared/version"
 )
 
 // startCapture begins to capture a run against the agent at address.

@@ -8,10 +8,10 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/stepagent/stepagent/agent/internal/capture"
-	"github.com/stepagent/stepagent/agent/internal/record"
-	"github.com/stepagent/stepagent/agent/internal/runner"
-	"github.com/stepagent/stepagent/agent/internal/stepfile"
+	"github.com/stepagent/stepagent/agent/internal/client/capture"
+	"github.com/stepagent/stepagent/agent/internal/client/record"
+	"github.com/stepagent/stepagent/agent/internal/client/runner"
+	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
 )
 
 // A view shows a run as it happens. Its methods are called one at a time.

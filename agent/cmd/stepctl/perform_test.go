@@ -6,7 +6,7 @@ import (
 	"io"
 	"testing"
 
-	"github.com/stepagent/stepagent/agent/internal/record"
+	"github.com/stepagent/stepagent/agent/internal/client/record"
 )
 
 // A run that contradicts itself was performed: it is no mistake on the command line.

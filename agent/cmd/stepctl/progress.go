@@ -6,8 +6,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/stepagent/stepagent/agent/internal/record"
-	"github.com/stepagent/stepagent/agent/internal/report"
+	"github.com/stepagent/stepagent/agent/internal/client/record"
+	"github.com/stepagent/stepagent/agent/internal/client/report"
 )
 
 // redrawEvery is the time from one drawing of the status line to the next.

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/stepagent/stepagent/agent/internal/logging"
+	"github.com/stepagent/stepagent/agent/internal/shared/logging"
 )
 
 // readingAfter is how long a file is read until the terminal shows how far it is.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/stepagent/stepagent/agent/internal/version"
+	"github.com/stepagent/stepagent/agent/internal/shared/version"
 )
 
 // run is the whole program: it takes the command line without the program's name and

@@ -12,12 +12,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/stepagent/stepagent/agent/internal/logging"
-	"github.com/stepagent/stepagent/agent/internal/record"
-	"github.com/stepagent/stepagent/agent/internal/report"
-	"github.com/stepagent/stepagent/agent/internal/runner"
-	"github.com/stepagent/stepagent/agent/internal/stepfile"
-	"github.com/stepagent/stepagent/agent/internal/version"
+	"github.com/stepagent/stepagent/agent/internal/client/record"
+	"github.com/stepagent/stepagent/agent/internal/client/report"
+	"github.com/stepagent/stepagent/agent/internal/client/runner"
+	"github.com/stepagent/stepagent/agent/internal/shared/logging"
+	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
+	"github.com/stepagent/stepagent/agent/internal/shared/version"
 )
 
 // runFlags is the command line of stepctl run.

@@ -12,12 +12,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/stepagent/stepagent/agent/internal/config"
-	"github.com/stepagent/stepagent/agent/internal/load"
-	"github.com/stepagent/stepagent/agent/internal/logging"
-	"github.com/stepagent/stepagent/agent/internal/report/html"
-	"github.com/stepagent/stepagent/agent/internal/runner"
-	"github.com/stepagent/stepagent/agent/internal/stepfile"
+	"github.com/stepagent/stepagent/agent/internal/client/load"
+	"github.com/stepagent/stepagent/agent/internal/client/report/html"
+	"github.com/stepagent/stepagent/agent/internal/client/runner"
+	"github.com/stepagent/stepagent/agent/internal/shared/config"
+	"github.com/stepagent/stepagent/agent/internal/shared/logging"
+	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
 )
 
 // settingsHelp says where settings come from, in the help of the commands that have them.

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/stepagent/stepagent/agent/internal/record"
+	"github.com/stepagent/stepagent/agent/internal/client/record"
 )
 
 // A phase is what a run does at the moment.

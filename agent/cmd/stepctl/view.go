@@ -5,8 +5,8 @@ import (
 	"io"
 	"time"
 
-	"github.com/stepagent/stepagent/agent/internal/record"
-	"github.com/stepagent/stepagent/agent/internal/report"
+	"github.com/stepagent/stepagent/agent/internal/client/record"
+	"github.com/stepagent/stepagent/agent/internal/client/report"
 )
 
 // A lines view writes one line for each step, as for a file or a pipe.

@@ -1,0 +1,258 @@
+// Package conformance checks a plugin of any language from outside: whether it starts, keeps
+// to the contract on the wire, ends when it is told to, and whether its validators keep the
+// law of package validator.
+package conformance
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost"
+	"github.com/stepagent/stepagent/plugins/validator"
+	"github.com/stepagent/stepagent/plugins/validatortest"
+)
+
+// A Subject is what is to be checked.
+type Subject struct {
+	// Path is the absolute path of the program, Args are its arguments.
+	Path string
+	Args []string
+	// Validator is the one to check; empty for all that the plugin has.
+	Validator string
+	// Settings is one JSON object for the validator, or empty.
+	Settings []byte
+	// StepIDs and Data come up in the questions beside the kit's own.
+	StepIDs []int64
+	Data    [][]byte
+}
+
+// A State is what came of one check.
+type State string
+
+// The states.
+const (
+	OK         State = "ok"
+	Failed     State = "FAILED"
+	NotChecked State = "not checked"
+)
+
+// A Line is the result of one check.
+type Line struct {
+	State State
+	// Check says what was looked at.
+	Check string
+	// Detail says what is wrong and what to do, why nothing was looked at, or what was found;
+	// of several lines where a question is shown.
+	Detail string
+}
+
+// A Listener is told of the results as they come.
+type Listener interface {
+	Line(Line)
+	// Progress tells how much of a long check is done. It is called by one goroutine at a
+	// time.
+	Progress(check string, done, of int)
+}
+
+// Run checks a plugin with processes of the host, and reports whether all is well.
+func Run(ctx context.Context, host *pluginhost.Host, subject Subject, to Listener) (sound bool) {
+	r := &run{host: host, subject: subject, to: to, sound: true}
+	about, err := host.Describe(ctx, r.spec(""))
+	if err != nil {
+		r.line("it starts and describes itself", "", err)
+		return false
+	}
+	r.line("it starts and describes itself", fmt.Sprintf("%s %s, after %v", about.Name, about.Version,
+		about.Ready.Round(time.Millisecond)), nil)
+	offered := false
+	for _, v := range about.Validators {
+		if subject.Validator == "" || subject.Validator == v.Name {
+			r.validator(ctx, v)
+			offered = true
+		}
+	}
+	if !offered {
+		r.line("it has the validator "+subject.Validator, "", fmt.Errorf("it has %s", names(about)))
+	}
+	return r.sound
+}
+
+type run struct {
+	host    *pluginhost.Host
+	subject Subject
+	to      Listener
+	sound   bool
+}
+
+func (r *run) spec(name string) pluginhost.Spec {
+	return pluginhost.Spec{Name: cmp.Or(name, "checked"), Validator: name, Path: r.subject.Path, Args: r.subject.Args, Settings: r.subject.Settings, SendAll: true}
+}
+
+func (r *run) line(check, found string, err error) {
+	l := Line{State: OK, Check: check, Detail: found}
+	if err != nil {
+		l.State, l.Detail = Failed, inWords(err)
+		r.sound = false
+	}
+	r.to.Line(l)
+}
+
+// inWords is an error without where a config would have it; what was joined stands line by line.
+func inWords(err error) string {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var all []string
+		for _, e := range joined.Unwrap() {
+			all = append(all, inWords(e))
+		}
+		return strings.Join(all, "\n")
+	}
+	if wrong, ok := errors.AsType[*pluginhost.SpecError](err); ok {
+		return wrong.Bare()
+	}
+	return err.Error()
+}
+
+// validator checks one validator of the plugin.
+func (r *run) validator(ctx context.Context, about pluginhost.Offer) {
+	spec := r.spec(about.Name)
+	taken := "validator " + about.Name + ": it takes its settings"
+	checks, err := r.inspect(ctx, spec)
+	if err != nil {
+		r.line(taken, "", r.hint(err))
+		return
+	}
+	r.line(taken, about.Summary, nil)
+	for _, c := range checks {
+		r.line(c.Name, "", c.Err)
+	}
+	if err := r.laws(ctx, spec); err != nil {
+		r.line("it starts again and judges a first step", "", err)
+	}
+}
+
+// tries is how often the wire may show something wrong before that is the plugin's doing and
+// not the machine's, which may be busy.
+const tries = 3
+
+// inspect looks at what only the wire shows.
+func (r *run) inspect(ctx context.Context, spec pluginhost.Spec) (checks []pluginhost.Check, err error) {
+	for range tries {
+		checks = nil
+		err := r.host.Inspect(ctx, spec, func(c pluginhost.Check) { checks = append(checks, c) })
+		if err != nil {
+			return nil, err
+		}
+		if !slices.ContainsFunc(checks, func(c pluginhost.Check) bool { return c.Err != nil }) {
+			break
+		}
+	}
+	return checks, nil
+}
+
+// hint adds what to do when settings are wrong that nobody gave.
+func (r *run) hint(err error) error {
+	wrong, ok := errors.AsType[*pluginhost.SpecError](err)
+	if ok && strings.HasPrefix(wrong.Key, "settings") && len(r.subject.Settings) == 0 {
+		return fmt.Errorf("%s; give it some with --settings", inWords(err))
+	}
+	return err
+}
+
+// laws puts the validator to the laws, in two processes: one that is asked about sessions
+// from their first step on, and one that joins in later.
+func (r *run) laws(ctx context.Context, spec pluginhost.Spec) error {
+	var sets []*pluginhost.Set
+	defer func() {
+		for _, set := range sets {
+			set.Close(ctx)
+		}
+	}()
+	for range 2 {
+		set, err := r.host.Start(ctx, []pluginhost.Spec{spec})
+		if err != nil {
+			return err
+		}
+		sets = append(sets, set)
+	}
+	declaration := sets[0].Status()[0].Reads
+	r.line("what it reads", reading(declaration), nil)
+	next := sets[0]
+	failures, err := validatortest.Examine(func() (validator.Validator, error) {
+		v := newRemote(next)
+		next = sets[1]
+		return v, ctx.Err()
+	}, validatortest.Options{StepIDs: r.subject.StepIDs, Data: r.subject.Data,
+		Progress: func(done, of int) { r.to.Progress("sessions, bad input, many at once", done, of) }})
+	if err != nil {
+		return err
+	}
+	asked := uint64(0)
+	for _, set := range sets {
+		asked += set.Status()[0].Steps
+	}
+	r.results(failures, asked, declaration != nil)
+	return nil
+}
+
+// reading says what a validator with this declaration is sent, and when it is asked.
+func reading(declaration []string) string {
+	reads := inputs(declaration)
+	ever := reads & (validator.InputAt | validator.InputGap)
+	switch {
+	case declaration == nil:
+		return "it declares nothing: it is sent everything and asked about every step"
+	case reads == 0:
+		return "its state alone; verdicts are kept"
+	case ever == 0:
+		return reads.String() + "; verdicts are kept"
+	default:
+		return fmt.Sprintf("%s; it is asked about every step, as no two have the same %s",
+			reads, strings.Join(ever.Names(), " and "))
+	}
+}
+
+// inside are the laws that do not show from outside a process.
+func inside(law string) bool { return law == "ownership" || law == "expectation" }
+
+// results says of each law what came of it. Only a validator that declares what it reads is put to
+// the law of inputs; as the host sends it nothing else, what shows is that all its processes declare
+// the same.
+func (r *run) results(failures []validatortest.Failure, asked uint64, declared bool) {
+	broken := map[string]string{}
+	for _, f := range failures {
+		broken[f.Law] = f.Text
+	}
+	_, silent := broken["answer"]
+	_, slow := broken["deadline"]
+	for _, law := range validatortest.Laws() {
+		check := law.Name + ": " + law.Text
+		text, isBroken := broken[law.Name]
+		switch {
+		case inside(law.Name):
+		case isBroken:
+			r.line(check, "", errors.New(text))
+		case law.Name == "inputs" && !declared:
+		case law.Name == "concurrency" && len(broken) > 0:
+			r.to.Line(Line{State: NotChecked, Check: check, Detail: "first mend the rest"})
+		case silent || slow:
+			r.to.Line(Line{State: NotChecked, Check: check, Detail: "not all was asked"})
+		case law.Name == "answer":
+			r.line(check, fmt.Sprintf("%d questions", asked), nil)
+		default:
+			r.line(check, "", nil)
+		}
+	}
+}
+
+func names(about pluginhost.About) string {
+	var all []string
+	for _, v := range about.Validators {
+		all = append(all, v.Name)
+	}
+	return strings.Join(all, ", ")
+}

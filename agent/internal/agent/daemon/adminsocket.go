@@ -1,0 +1,241 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/shared/config"
+)
+
+// adminInterval is how often the agent looks whether its admin socket is still there.
+const adminInterval = 500 * time.Millisecond
+
+// adminPlace says where the admin socket is and who may use it.
+type adminPlace struct {
+	path  string   // that of the config; empty for one in the first usable of dirs
+	name  string   // in dirs; where the config has a path, a link to that
+	dirs  []string // for sockets
+	mode  fs.FileMode
+	group int // -1 for that of the process
+}
+
+// newAdminPlace reads what the config says of the admin socket.
+func newAdminPlace(c *config.Loaded, dirs []string, addr net.Addr) (adminPlace, error) {
+	place := adminPlace{path: c.Admin.Socket, name: filepath.Base(adminSocket(c, dirs[0], addr)), dirs: dirs, mode: 0o600, group: -1}
+	if place.path != "" {
+		place.name = socketName(c.Port)
+	}
+	if c.Admin.Mode != "" {
+		mode, err := strconv.ParseUint(c.Admin.Mode, 8, 32)
+		if err != nil {
+			return place, config.Problems{c.Problem("admin.mode", err.Error())} // which the config has checked
+		}
+		place.mode = fs.FileMode(mode)
+	}
+	if c.Admin.Group == "" {
+		return place, nil
+	}
+	group, err := user.LookupGroup(c.Admin.Group)
+	if err != nil {
+		group, err = user.LookupGroupId(c.Admin.Group)
+	}
+	if err == nil {
+		place.group, err = strconv.Atoi(group.Gid)
+	}
+	if err != nil {
+		return place, config.Problems{c.Problem("admin.group", fmt.Sprintf("this machine has no group %q; "+
+			"make it with: groupadd --system %[1]s; or name another", c.Admin.Group))}
+	}
+	return place, nil
+}
+
+// shared reports whether others than the agent's user may use the socket.
+func (p adminPlace) shared() bool { return p.mode&0o077 != 0 }
+
+// A kept is a listening socket with the file that it made.
+type kept struct {
+	*net.UnixListener
+	path string
+	file os.FileInfo
+}
+
+// isThere reports whether the path still leads to the socket.
+func (k *kept) isThere() bool {
+	info, err := os.Lstat(k.path)
+	return err == nil && os.SameFile(info, k.file)
+}
+
+// remove removes the socket, and no other that has its path by now.
+func (k *kept) remove() {
+	if k.isThere() {
+		_ = os.Remove(k.path) // nothing is left to do about an error
+	}
+}
+
+// open listens in the first folder that can be used, or at the path of the config.
+func (p adminPlace) open() (*kept, error) {
+	path := p.path
+	dir, err := usable(p.dirs)
+	if path == "" {
+		if err != nil {
+			return nil, err
+		}
+		path = filepath.Join(dir, p.name)
+		if err := p.letIn(dir); err != nil {
+			return nil, err
+		}
+	} else if err == nil {
+		p.point(filepath.Join(dir, p.name))
+	}
+	listener, err := listenAdmin(path, p)
+	if err != nil {
+		return nil, err
+	}
+	file, err := os.Lstat(path)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("admin socket: %w", err), listener.Close())
+	}
+	return &kept{listener, path, file}, nil
+}
+
+// letIn lets others through the folder where they may use the socket. What else is in it has a mode
+// of its own.
+func (p adminPlace) letIn(dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil || !p.shared() {
+		return err
+	}
+	return os.Chmod(dir, info.Mode().Perm()|0o055)
+}
+
+// point makes a link to a socket elsewhere, by which commands find the agent whose config names another
+// place by now. They ask without it where it cannot be made.
+func (p adminPlace) point(link string) {
+	if to, err := os.Readlink(link); err == nil && to != p.path && isLeft(link) {
+		_ = os.Remove(link)
+	}
+	_ = os.Symlink(p.path, link)
+}
+
+// unpoint removes the link.
+func (p adminPlace) unpoint() {
+	if p.path == "" {
+		return
+	}
+	for _, dir := range p.dirs {
+		link := filepath.Join(dir, p.name)
+		if to, err := os.Readlink(link); err == nil && to == p.path {
+			_ = os.Remove(link)
+		}
+	}
+}
+
+// listenAdmin listens on the socket. One that an agent left behind when it was killed is
+// removed first; one that answers belongs to another agent.
+func listenAdmin(path string, p adminPlace) (*net.UnixListener, error) {
+	const another = "name another place with --admin-socket"
+	if over := len(path) - maxSocketBytes; over > 0 {
+		return nil, fmt.Errorf("admin socket: the path %s is %d bytes too long for a unix socket; "+
+			"name a shorter one with --admin-socket, or a folder with a shorter path with the variable %s", path, over, runtimeDirVariable)
+	}
+	folder := fs.FileMode(0o700)
+	if p.shared() {
+		folder = 0o755
+	}
+	if err := os.MkdirAll(filepath.Dir(path), folder); err != nil {
+		return nil, fmt.Errorf("admin socket: %w; %s", err, another)
+	}
+	if conn, err := net.Dial("unix", path); err == nil {
+		_ = conn.Close()
+		return nil, fmt.Errorf("admin socket %s belongs to another agent that is running; give this one its own with --admin-socket", path)
+	}
+	if err := removeSocket(path); err != nil {
+		return nil, fmt.Errorf("admin socket: %w; %s", err, another)
+	}
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		return nil, fmt.Errorf("admin socket: %w; %s", err, another)
+	}
+	listener.SetUnlinkOnClose(false)             // the path may be another agent's by then
+	if p.group >= 0 && p.group != os.Getegid() { // which it has already; the unit forbids chown(2)
+		err = os.Chown(path, -1, p.group)
+		if err != nil {
+			err = fmt.Errorf("admin.group: %w; the agent's user must be in that group, and a service needs a drop-in with "+
+				"SupplementaryGroups=, PrivateUsers=no and SystemCallFilter=@chown; or leave the key out and add people to the agent's own group", err)
+		}
+	}
+	if err == nil {
+		err = os.Chmod(path, p.mode)
+	}
+	if err != nil {
+		_ = os.Remove(path)
+		return nil, errors.Join(fmt.Errorf("admin socket: %w", err), listener.Close())
+	}
+	return listener, nil
+}
+
+// maxSocketBytes is the longest path of a unix socket, without the NUL at its end: unix(7),
+// sun_path.
+const maxSocketBytes = 107
+
+// removeSocket removes a socket, and nothing else.
+func removeSocket(path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case info.Mode().Type() == os.ModeSymlink && isLeft(path): // to the socket of an agent that was killed
+		return os.Remove(path)
+	case info.Mode().Type() != os.ModeSocket:
+		return fmt.Errorf("%s is there and is no socket", path)
+	default:
+		return os.Remove(path)
+	}
+}
+
+// keep puts the socket back in its place when it has gone: with its folder, as at the end of a
+// user's last login, or by a hand that tidied up. It returns when the context ends.
+func (ad *admin) keep(ctx context.Context) {
+	tick := time.NewTicker(adminInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			ad.look()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (ad *admin) look() {
+	ad.mu.Lock()
+	defer ad.mu.Unlock()
+	if ad.socket.isThere() {
+		return
+	}
+	socket, err := ad.place.open()
+	if err != nil {
+		if ad.lost == "" {
+			ad.log.Error("the admin socket has gone and cannot be made again; the agent tries again, "+
+				"and a restart makes its folder", slog.String("socket", ad.socket.path), slog.String("error", err.Error()))
+		}
+		ad.lost = err.Error()
+		return
+	}
+	ad.log.Warn("the admin socket had gone and is there again", slog.String("was", ad.socket.path), slog.String("socket", socket.path))
+	_ = ad.socket.Close() // no command finds it
+	ad.socket, ad.lost = socket, ""
+	ad.serve(socket)
+}

@@ -1,0 +1,58 @@
+package daemon_test
+
+import (
+	"context"
+	"net"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
+)
+
+// TestAskAnAgentThatIsSlow: it is there, and who asks is not told otherwise.
+func TestAskAnAgentThatIsSlow(t *testing.T) {
+	o, _ := options(t, "port = 1\n")
+	socket := filepath.Join(o.RuntimeDir, "slow.sock")
+	listener, err := net.Listen("unix", socket) // takes connections, and never answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	_, err = daemon.AskReload(ctx, socket)
+	said := regexp.MustCompile(`slow\.sock has not answered within \d+s; a reload may still be under way`) // 0s, where nobody else is busy
+	if err == nil || !said.MatchString(err.Error()) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestSocketsThatAreLeft: an agent that was killed leaves its socket, and is no agent to ask.
+func TestSocketsThatAreLeft(t *testing.T) {
+	o, _ := options(t, "port = 1\n")
+	listen := func(name string) *net.UnixListener {
+		listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(o.RuntimeDir, name), Net: "unix"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return listener
+	}
+	killed, alive := listen("admin-1.sock"), listen("admin-2.sock")
+	killed.SetUnlinkOnClose(false)
+	if err := killed.Close(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = alive.Close() }()
+	there := filepath.Join(o.RuntimeDir, "admin-2.sock")
+	if got := daemon.AdminSockets(o.RuntimeDir); !slices.Equal(got, []string{there}) {
+		t.Errorf("got %q, want %q", got, there)
+	}
+	_, err := daemon.AskStatus(t.Context(), filepath.Join(o.RuntimeDir, "admin-1.sock"))
+	if want := "; there is " + there + "; name one"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("error %v, want %s", err, want)
+	}
+}

@@ -1,0 +1,215 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/shared/config"
+)
+
+// listen returns the listeners that systemd has opened, which must be what the config says, or
+// opens the port.
+func (a *Agent) listen(ctx context.Context, c *config.Loaded) ([]net.Listener, error) {
+	inherited := a.options.Service.Inherited()
+	var problems config.Problems
+	for _, listener := range inherited {
+		if key, wrong := disagrees(ctx, c, listener.Addr()); wrong != "" {
+			problems = append(problems, c.Problem(key, fmt.Sprintf("%s, but the socket that systemd has passed listens on %v; "+
+				"change this key, or ListenStream with: systemctl edit stepagent.socket", wrong, listener.Addr())))
+		}
+	}
+	switch {
+	case len(problems) > 0:
+		return nil, problems
+	case len(inherited) > 0:
+		return inherited, nil
+	}
+	listener, err := newListener(ctx, c, a.options.Log, a.tellService)
+	if err != nil {
+		return nil, err
+	}
+	a.own = listener
+	return []net.Listener{listener}, nil
+}
+
+// disagrees says what the config has instead of the address of a socket that systemd has
+// opened: commands find the agent by its port, and nobody may be let in whom the config
+// keeps out.
+func disagrees(ctx context.Context, c *config.Loaded, passed net.Addr) (key, wrong string) {
+	tcp, ok := passed.(*net.TCPAddr)
+	if !ok {
+		return "port", fmt.Sprintf("is %d, of TCP", c.Port)
+	}
+	if c.Port != 0 && c.Port != tcp.Port {
+		return "port", fmt.Sprintf("is %d", c.Port)
+	}
+	on := tcp.AddrPort().Addr().Unmap().WithZone("")
+	found, err := resolve(ctx, c.Host)
+	if err != nil {
+		return "host", fmt.Sprintf("is %s (%v)", c.Host, err)
+	}
+	if slices.ContainsFunc(found, func(host netip.Addr) bool {
+		return host.IsUnspecified() && (host.Is6() || on.Is4()) || host.WithZone("") == on
+	}) {
+		return "", ""
+	}
+	return "host", "is " + c.Host
+}
+
+// resolveTime bounds how long a name server may take.
+const resolveTime = 3 * time.Second
+
+// resolve returns the addresses that a host stands for, in the order in which to try them.
+func resolve(ctx context.Context, host string) ([]netip.Addr, error) {
+	if addr, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{addr}, nil
+	}
+	if isLocalhost(host) {
+		return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, resolveTime)
+	defer cancel()
+	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return nil, err
+	}
+	for i := range found {
+		found[i] = found[i].Unmap()
+	}
+	slices.SortStableFunc(found, func(a, b netip.Addr) int { return a.BitLen() - b.BitLen() }) // IPv4 first
+	return found, nil
+}
+
+// isLocalhost reports whether a name stands for this machine by RFC 6761, section 6.3. No resolver is
+// asked about it: /etc/hosts may lack it, and a name server that answers names another host.
+func isLocalhost(name string) bool {
+	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	return name == "localhost" || name == "localhost.localdomain" || strings.HasSuffix(name, ".localhost")
+}
+
+// An absentError says that the host is not one of this machine's addresses now, and may be later.
+type absentError struct{ why string }
+
+func (e absentError) Error() string { return e.why }
+
+// A socket is a listening socket and where it listens.
+type socket struct {
+	*net.TCPListener
+	addr netip.Addr
+	zone int // index of the interface of a link-local address; else 0
+}
+
+// open opens the port on the host, or says what to do about it.
+func open(ctx context.Context, c *config.Loaded) (*socket, error) {
+	addrs, err := resolve(ctx, c.Host)
+	if err != nil {
+		return nil, absentError{fmt.Sprintf("the name %s has no address now: %v", c.Host, err)}
+	}
+	var first error
+	for _, addr := range addrs {
+		s, err := openOn(addr, c.Port)
+		if err == nil {
+			return s, nil
+		}
+		if !errors.As(err, new(absentError)) {
+			return nil, fmt.Errorf("cannot listen on %s: %w", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)), err)
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return nil, first
+}
+
+func openOn(addr netip.Addr, port int) (*socket, error) {
+	zone, err := zoneOf(addr)
+	if err != nil {
+		return nil, err
+	}
+	network, local := "tcp", net.JoinHostPort(at(addr, zone), strconv.Itoa(port))
+	switch {
+	case addr.Is4():
+		network = "tcp4" // package net would make 0.0.0.0 every IPv6 address too
+	case addr.IsUnspecified():
+		local = net.JoinHostPort("", strconv.Itoa(port)) // works where there is no IPv6 as well
+	}
+	listener, err := net.Listen(network, local)
+	switch {
+	case err == nil:
+		return &socket{listener.(*net.TCPListener), addr, zone}, nil
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("port %d is taken; see who has it with: ss -ltnp 'sport = :%d'; or choose another with --port", port, port)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return nil, absentError{fmt.Sprintf("this machine does not have the address %v; see those that it has with: ip address", addr)}
+	case errors.Is(err, syscall.EACCES):
+		return nil, errors.New("ports below 1024 need a right of their own (CAP_NET_BIND_SERVICE); choose another with --port")
+	case errors.Is(err, syscall.EAFNOSUPPORT):
+		return nil, absentError{fmt.Sprintf("this machine has no IPv6 for %v", addr)}
+	default:
+		return nil, err
+	}
+}
+
+// zoneOf returns the index of the interface that a link-local address of IPv6 needs: each
+// interface has such addresses of its own, RFC 4007.
+func zoneOf(addr netip.Addr) (int, error) {
+	zone := addr.Zone()
+	switch {
+	case zone == "" && addr.Is6() && (addr.IsLinkLocalUnicast() || addr.IsLinkLocalMulticast()):
+		return 0, fmt.Errorf("a link-local address needs its interface; "+
+			"write it as in %v%%eth0; see the interfaces with: ip -6 address show scope link", addr)
+	case zone == "":
+		return 0, nil
+	}
+	// The table of package net is up to a minute old; an interface that comes again has another index.
+	found, err := net.InterfaceByName(zone)
+	if index, notNumber := strconv.Atoi(zone); err != nil && notNumber == nil {
+		found, err = net.InterfaceByIndex(index)
+	}
+	if err != nil {
+		return 0, absentError{fmt.Sprintf("this machine has no interface %s; see those that it has with: ip link", zone)}
+	}
+	return found.Index, nil
+}
+
+// at is an address for package net.
+func at(addr netip.Addr, zone int) string {
+	if zone == 0 {
+		return addr.String()
+	}
+	return addr.WithZone(strconv.Itoa(zone)).String()
+}
+
+// isHere reports whether the machine still has the socket's address, on the same interface.
+func (s *socket) isHere() bool {
+	if s.addr.IsUnspecified() {
+		return true
+	}
+	if zone, err := zoneOf(s.addr); err != nil || zone != s.zone {
+		return false
+	}
+	// What the kernel lets another socket have, it lets this one keep.
+	probe, err := net.ListenPacket("udp", net.JoinHostPort(at(s.addr, s.zone), "0"))
+	if err != nil {
+		return !errors.Is(err, syscall.EADDRNOTAVAIL) // out of descriptors says nothing about it
+	}
+	_ = probe.Close() // nothing was sent
+	return true
+}
+
+// where returns the address with the zone as the config has it, which the kernel's does not say.
+func (s *socket) where() net.Addr {
+	bound := s.Addr().(*net.TCPAddr)
+	if s.zone == 0 {
+		return bound
+	}
+	return &net.TCPAddr{IP: bound.IP, Port: bound.Port, Zone: s.addr.Zone()}
+}

@@ -1,0 +1,115 @@
+package pluginhost
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/agent/verdictcache"
+)
+
+// State says what a process is doing.
+type State string
+
+// The states.
+const (
+	// Serving: steps are judged.
+	Serving State = "serving"
+	// Starting: a process is being started; steps wait.
+	Starting State = "starting"
+	// BackingOff: processes ended too soon one after the other, so the next is started only
+	// later; steps wait.
+	BackingOff State = "backing off"
+	// Stopped: the set is closed.
+	Stopped State = "stopped"
+)
+
+// A Status describes one process of a set.
+type Status struct {
+	// Validators are the names of the instances in it.
+	Validators []string `json:"validators"`
+	// Plugin and Version are what the plugin says of itself.
+	Plugin  string `json:"plugin"`
+	Version string `json:"version"`
+	// Path is the file that is executed.
+	Path string `json:"path"`
+	// Checksum is that of the file; empty where it could not be read, or is over 256 MiB.
+	Checksum string `json:"checksum"`
+	State    State  `json:"state"`
+	// PID is the id of the process; 0 while none serves.
+	PID int `json:"pid"`
+	// Started is when the last process was started.
+	Started time.Time `json:"started"`
+	// Restarts is how many processes have been put in the place of one that was lost.
+	Restarts uint64 `json:"restarts"`
+	// Failures is how many processes in a row have ended too soon, while none serves; the next
+	// one is started at Retry.
+	Failures int       `json:"failures"`
+	Retry    time.Time `json:"retry,omitzero"`
+	// Refusing says that the breaker is open: steps are refused at once.
+	Refusing bool `json:"refusing"`
+	// Steps is how many steps the validators judged, by a verdict that was kept or by a call, and
+	// Errors how many of them some validator gave no verdict for.
+	Steps  uint64 `json:"steps"`
+	Errors uint64 `json:"errors"`
+	// Reads are the names of the inputs that the validators are sent; nil where one of them has
+	// not declared what it reads, and all are sent.
+	Reads []string `json:"reads"`
+	// Kept says which verdicts are kept.
+	Kept verdictcache.Status `json:"kept"`
+	// Latency is that of the calls.
+	Latency Latency `json:"latency"`
+	// LastError says why the last process was lost; empty when none was.
+	LastError string `json:"last_error,omitempty"`
+}
+
+// Trouble says in one line why somebody should look at the process; empty when nobody need.
+func (s Status) Trouble() string {
+	switch {
+	case s.State == BackingOff && s.Refusing:
+		return fmt.Sprintf("steps are refused: %d processes failed in a row; the next is started at %s; the last one: %s",
+			s.Failures, s.Retry.Format(time.TimeOnly), s.LastError)
+	case s.State == BackingOff || s.State == Starting:
+		return fmt.Sprintf("steps wait for the next process: the last one: %s", s.LastError)
+	case s.Kept.Differing > 0:
+		return fmt.Sprintf("%d steps got two different verdicts when they were judged twice; no verdicts are kept", s.Kept.Differing)
+	default:
+		return ""
+	}
+}
+
+// Status returns the status of every process, in the config's order.
+func (s *Set) Status() []Status {
+	all := make([]Status, len(s.supervisors))
+	for i, v := range s.supervisors {
+		all[i] = v.status()
+	}
+	return all
+}
+
+func (s *supervisor) status() Status {
+	s.mu.Lock()
+	sum := s.instance.checksum
+	s.mu.Unlock()
+	checksum := sum() // may take a moment
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := Status{
+		Validators: s.group.names, Checksum: checksum,
+		Plugin: s.instance.name, Version: s.instance.version,
+		Path: s.instance.path, Started: s.instance.started,
+		Restarts: s.restarts, Errors: s.group.errors.Load(), Kept: s.cache.Status(), Latency: s.group.took.summary(),
+		State: s.state, LastError: s.lastErr, Failures: s.failures,
+		Refusing: s.group.phase.Load().refusal != nil,
+	}
+	st.Steps = st.Kept.Hits + s.group.steps.Load()
+	if s.instance.declared {
+		st.Reads = append([]string{}, s.instance.reads.Names()...)
+	}
+	switch s.state {
+	case Serving:
+		st.PID = s.instance.process.pid()
+	case BackingOff:
+		st.Retry = s.retryAt
+	}
+	return st
+}

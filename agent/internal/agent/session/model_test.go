@@ -1,0 +1,233 @@
+package session_test
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/agent/session"
+	"github.com/stepagent/stepagent/agent/protocol"
+)
+
+// A model is what the design says of sessions, one step after another and with nothing of how
+// they are kept. It is a plain value: copies are made with clone.
+type model struct {
+	mode       string // after_bad_step
+	rules      session.Options
+	changed    time.Time // when the rules were
+	generation uint64
+	conns      map[int]conn
+	places     map[string]place // a nameless one by the connection that it began with, such as "#7"
+	count      int              // of sessions that have ended
+	stats      session.Stats
+	ended      []string
+	free       map[string]time.Time // when the last step of a name or connection had been judged
+}
+
+// A conn is an open connection.
+type conn struct {
+	addr string
+	own  string // the place for steps that name no session; empty when it has none
+}
+
+// A place is where sessions happen one after another: a name, or what a nameless client has.
+type place struct {
+	name  string
+	addr  string // that used it first
+	run   run
+	memos []memo
+	users []int // the open connection that used it last
+	left  time.Time
+	rest  int       // when its last session ended, as an order; 0 for never
+	ended time.Time // the same as a time
+}
+
+// A run is a session that is open; the zero value is none.
+type run struct {
+	steps, position           int
+	wants                     int64 // sequence's next step
+	began, due                time.Time
+	from                      string // the address of the client that began it
+	passed, failed, undecided int
+	generations               string
+}
+
+// A memo is a reply that was given to a req.
+type memo struct {
+	req   protocol.ReqID
+	reply protocol.Reply
+}
+
+func (m *model) clone() *model {
+	c := *m
+	c.conns, c.places, c.ended, c.free = maps.Clone(m.conns), maps.Clone(m.places), slices.Clone(m.ended), maps.Clone(m.free)
+	for id, p := range c.places {
+		p.memos, p.users = slices.Clone(p.memos), slices.Clone(p.users)
+		c.places[id] = p
+	}
+	return &c
+}
+
+func (p place) open() bool { return p.run.position > 0 }
+
+// deadline is when the place's session, or the memory of its replies, is to end.
+func (m *model) deadline(p place) time.Time {
+	if !p.open() {
+		return p.ended.Add(m.rules.IdleTimeout)
+	}
+	deadline := p.run.due.Add(m.rules.IdleTimeout)
+	if len(p.users) == 0 {
+		interval := min(max(p.run.due.Sub(p.left), 0), m.rules.LongestInterval) // what is left of it
+		from := p.left.Add(interval)
+		if resume := from.Add(m.rules.ResumeWindow); resume.Before(deadline) {
+			deadline = resume
+		}
+	}
+	return deadline
+}
+
+// advance lets the time pass until now: what is due to end does, one after another.
+func (m *model) advance(now time.Time) {
+	for {
+		ending := m.ending(now)
+		if len(ending) == 0 {
+			return
+		}
+		id := slices.MinFunc(ending, func(a, b string) int {
+			return m.deadline(m.places[a]).Compare(m.deadline(m.places[b]))
+		})
+		p := m.places[id]
+		if !p.open() {
+			delete(m.places, id)
+			continue
+		}
+		at := m.deadline(p)
+		if at.Before(m.changed) {
+			at = m.changed
+		}
+		m.end(&p, at, "incomplete")
+		m.keep(id, p)
+	}
+}
+
+// ending returns the places of which something is to end by then.
+func (m *model) ending(then time.Time) []string {
+	var ending []string
+	for id, p := range m.places {
+		if (p.name != "" || p.open()) && !then.Before(m.deadline(p)) {
+			ending = append(ending, id)
+		}
+	}
+	return ending
+}
+
+// keep stores a place, unless there is nothing left in it: of a nameless one that is no
+// longer used.
+func (m *model) keep(id string, p place) {
+	if !p.open() && (p.name == "" && len(p.users) == 0 || p.name != "" && p.rest == 0) {
+		delete(m.places, id)
+		return
+	}
+	m.places[id] = p
+}
+
+func (m *model) end(p *place, at time.Time, verdict string) {
+	if verdict == "" {
+		m.stats.Completed++
+		verdict = "pass"
+		if p.run.failed > 0 {
+			verdict = "fail"
+		}
+	} else {
+		m.stats.Incomplete++
+	}
+	m.stats.Open--
+	m.ended = append(m.ended, fmt.Sprintf("%s: %s steps=%d of=%d passed=%d failed=%d undecided=%d duration=%v validators=%s",
+		cmp.Or(p.name, "nameless"), verdict, p.run.position, p.run.steps, p.run.passed, p.run.failed, p.run.undecided,
+		at.Sub(p.run.began).Round(time.Millisecond), p.run.generations))
+	p.run = run{}
+	m.count++
+	p.rest, p.ended = m.count, at
+}
+
+// place returns where the connection's step is to be judged, and makes the place if need be.
+func (m *model) place(c int, name string) string {
+	if name == "" {
+		own := m.conns[c].own
+		if own == "" {
+			own = fmt.Sprint("#", c)
+			m.places[own] = place{addr: m.conns[c].addr}
+			m.take(c, own)
+		}
+		return own
+	}
+	p, found := m.places[name]
+	if !found {
+		addr := m.conns[c].addr
+		for m.names(addr) >= m.rules.MaxOpenPerAddress && m.restsLongest(addr) != "" {
+			delete(m.places, m.restsLongest(addr))
+		}
+		for m.names("") >= m.rules.MaxOpen && m.restsLongest("") != "" {
+			delete(m.places, m.restsLongest(""))
+		}
+		p.name, p.addr = name, addr
+	}
+	p.users = []int{c}
+	m.places[name] = p
+	return name
+}
+
+// take makes the connection the user of a nameless place.
+func (m *model) take(c int, id string) {
+	m.conns[c] = conn{addr: m.conns[c].addr, own: id}
+	p := m.places[id]
+	p.users = []int{c}
+	m.places[id] = p
+}
+
+// names is how many names there are that the address was first to use, or any.
+func (m *model) names(addr string) int {
+	n := 0
+	for _, p := range m.places {
+		if p.name != "" && (addr == "" || p.addr == addr) {
+			n++
+		}
+	}
+	return n
+}
+
+// openFrom is how many sessions the address has begun that are open.
+func (m *model) openFrom(addr string) int {
+	n := 0
+	for _, p := range m.places {
+		if p.open() && p.run.from == addr {
+			n++
+		}
+	}
+	return n
+}
+
+func (m *model) restsLongest(addr string) (oldest string) {
+	for id, p := range m.places {
+		if p.name != "" && (addr == "" || p.addr == addr) && !p.open() && p.rest > 0 && (oldest == "" || p.rest < m.places[oldest].rest) {
+			oldest = id
+		}
+	}
+	return oldest
+}
+
+// leave closes a connection.
+func (m *model) leave(c int, now time.Time) {
+	delete(m.conns, c)
+	for id, p := range m.places {
+		if i := slices.Index(p.users, c); i >= 0 {
+			p.users = slices.Delete(p.users, i, i+1)
+			if len(p.users) == 0 {
+				p.left = now
+			}
+			m.keep(id, p)
+		}
+	}
+}

@@ -1,0 +1,174 @@
+package html
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+
+	"github.com/stepagent/stepagent/agent/internal/client/record"
+	"github.com/stepagent/stepagent/agent/protocol"
+	"github.com/stepagent/stepagent/plugins/mintimeout"
+	"github.com/stepagent/stepagent/plugins/pacing"
+	"github.com/stepagent/stepagent/plugins/sequence"
+	"github.com/stepagent/stepagent/plugins/validator"
+)
+
+// entries returns every text of a catalogue by its name.
+func entries(w *words) map[string]string {
+	all := map[string]string{}
+	var walk func(name string, v reflect.Value)
+	walk = func(name string, v reflect.Value) {
+		switch v.Kind() {
+		case reflect.String:
+			all[name] = v.String()
+		case reflect.Map:
+			for _, key := range v.MapKeys() {
+				all[fmt.Sprintf("%s[%v]", name, key)] = v.MapIndex(key).String()
+			}
+		case reflect.Slice:
+			for i := range v.Len() {
+				walk(fmt.Sprintf("%s[%d]", name, i), v.Index(i))
+			}
+		case reflect.Struct:
+			for i := range v.NumField() {
+				if field := v.Type().Field(i); field.IsExported() {
+					walk(name+"."+field.Name, v.Field(i))
+				}
+			}
+		}
+	}
+	walk("", reflect.ValueOf(w).Elem())
+	return all
+}
+
+// verbs returns the verbs of a format in the order of its arguments.
+func verbs(format string) string {
+	found := regexp.MustCompile(`%(?:\[(\d)\])?([a-z])`).FindAllStringSubmatch(format, -1)
+	slices.SortStableFunc(found, func(a, b []string) int { return strings.Compare(a[1], b[1]) })
+	var all []string
+	for _, f := range found {
+		all = append(all, f[2])
+	}
+	return strings.Join(all, "")
+}
+
+// Every entry is there in both languages, takes the same arguments, and is in its language.
+func TestCatalogue(t *testing.T) {
+	en, ko := entries(english()), entries(korean())
+	if len(en) < 100 || len(en) != len(ko) {
+		t.Fatalf("%d entries in English and %d in Korean", len(en), len(ko))
+	}
+	neutral := []string{".Milliseconds", ".Scale"}
+	for name, text := range en {
+		other, ok := ko[name]
+		switch {
+		case !ok:
+			t.Errorf("%s is missing in Korean", name)
+		case text == "" || other == "":
+			t.Errorf("%s is empty: %q and %q", name, text, other)
+		case verbs(text) != verbs(other):
+			t.Errorf("%s takes %s in English and %s in Korean", name, verbs(text), verbs(other))
+		case strings.ContainsFunc(text, hangul):
+			t.Errorf("%s is Korean in English: %s", name, text)
+		case !strings.ContainsFunc(other, hangul) && !slices.Contains(neutral, name):
+			t.Errorf("%s is not Korean: %s", name, other)
+		}
+	}
+	for _, w := range []*words{english(), korean()} {
+		for _, outcome := range record.Outcomes() {
+			if w.Results[outcome] == "" || w.Fates[outcome] == "" {
+				t.Errorf("no words for the outcome %s", outcome)
+			}
+		}
+		for _, reason := range append(protocol.Sent(), protocol.Timeout, protocol.ConnectionLost, protocol.WrongReply, protocol.Unreachable) {
+			if w.Reasons[reason] == "" {
+				t.Errorf("no words for the reason %s", reason)
+			}
+		}
+		for _, cause := range []record.Cause{record.Finished, record.Interrupted, record.Lost, ""} {
+			if w.Endings[cause] == "" {
+				t.Errorf("no words for the end %q", cause)
+			}
+		}
+	}
+}
+
+func hangul(r rune) bool { return unicode.Is(unicode.Hangul, r) }
+
+// ask returns the detail with which a validator fails a step.
+func ask(t *testing.T, make validator.Factory, settings string, session validator.Session, step validator.Step) string {
+	t.Helper()
+	v, err := make([]byte(settings))
+	if err != nil {
+		t.Fatal(err)
+	}
+	verdict, err := v.Validate(context.Background(), session, step)
+	if err != nil || verdict.Outcome != validator.Fail {
+		t.Fatalf("%+v, error %v", verdict, err)
+	}
+	return verdict.Detail
+}
+
+// bundled are details of the validators that come with the agent, from themselves.
+func bundled(t *testing.T) []string {
+	session := validator.Session{ID: "s", Position: 1, Steps: 10}
+	wait := func(d time.Duration) validator.Wait { return validator.Wait{Duration: d, Declared: true} }
+	all := []string{
+		ask(t, sequence.New, `{"last":3}`, validator.Session{Steps: 9}, validator.Step{ID: 100}),
+		ask(t, sequence.New, `{"last":3}`, validator.Session{Steps: 9}, validator.Step{ID: 2}),
+		ask(t, mintimeout.New, `{"seconds":5}`, session, validator.Step{ID: 1, Timeout: wait(1500 * time.Millisecond)}),
+	}
+	v, err := pacing.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := v.Validate(context.Background(), validator.Session{ID: "s", Steps: 10}, validator.Step{ID: 1, Interval: wait(2 * time.Second)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	session.State = first.State
+	for _, gap := range []time.Duration{time.Second, 5 * time.Second} {
+		all = append(all, ask(t, pacing.New, "", session, validator.Step{ID: 2, Gap: wait(gap)}))
+	}
+	return all
+}
+
+// What the bundled validators say reads in Korean, whatever the numbers are.
+func TestDetailsOfTheBundledValidators(t *testing.T) {
+	w := korean()
+	for _, detail := range bundled(t) {
+		text, ok := w.translate(detail)
+		if !ok || !strings.ContainsFunc(text, hangul) || strings.Contains(text, "$") {
+			t.Errorf("%q became %q", detail, text)
+			continue
+		}
+		for _, number := range regexp.MustCompile(`\d+(\.\d+)?`).FindAllString(detail, -1) {
+			if !strings.Contains(text, number) {
+				t.Errorf("%q lost %s in %q", detail, number, text)
+			}
+		}
+	}
+	if text, ok := w.translate("the valve is open"); ok || text != "the valve is open" {
+		t.Errorf("somebody's own words became %q", text)
+	}
+	if text, ok := w.translate(korean().Pass); ok {
+		t.Errorf("it became %q", text)
+	}
+}
+
+func TestParseLanguage(t *testing.T) {
+	for _, name := range Languages() {
+		if l, err := ParseLanguage(name); err != nil || string(l) != name {
+			t.Errorf("%s: %q, %v", name, l, err)
+		}
+	}
+	if _, err := ParseLanguage("kr"); err == nil || !strings.Contains(err.Error(), `en and ko, not in "kr"`) {
+		t.Errorf("error %v", err)
+	}
+}

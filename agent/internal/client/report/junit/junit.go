@@ -1,0 +1,168 @@
+// Package junit tells what a run came to as JUnit XML, for CI servers.
+//
+// There is no standard, so what is written is what two widespread schemas both take: the one
+// of the Jenkins xUnit plugin and the stricter one known as Windy Road's. testdata/junit.xsd
+// states it.
+package junit
+
+import (
+	"encoding/xml"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/client/record"
+	"github.com/stepagent/stepagent/agent/internal/client/report"
+	"github.com/stepagent/stepagent/agent/internal/shared/logging"
+)
+
+type suites struct {
+	XMLName xml.Name `xml:"testsuites"`
+	Suite   suite    `xml:"testsuite"`
+}
+
+// A suite is the run. The order of the fields is that of the schema.
+type suite struct {
+	ID         int        `xml:"id,attr"`
+	Name       string     `xml:"name,attr"`
+	Package    string     `xml:"package,attr"`
+	Tests      int        `xml:"tests,attr"`
+	Failures   int        `xml:"failures,attr"`
+	Errors     int        `xml:"errors,attr"`
+	Time       string     `xml:"time,attr"`
+	Timestamp  string     `xml:"timestamp,attr"`
+	Hostname   string     `xml:"hostname,attr"`
+	Properties []property `xml:"properties>property"`
+	Cases      []testCase `xml:"testcase"`
+	Out        string     `xml:"system-out"`
+	Err        string     `xml:"system-err"`
+}
+
+type property struct {
+	Name  string `xml:"name,attr"`
+	Value string `xml:"value,attr"`
+}
+
+// A testCase is one expected step.
+type testCase struct {
+	Name    string   `xml:"name,attr"`
+	Class   string   `xml:"classname,attr"`
+	Time    string   `xml:"time,attr"`
+	Failure *problem `xml:"failure"`
+	Error   *problem `xml:"error"`
+}
+
+// A problem says why a step did not pass.
+type problem struct {
+	Message string `xml:"message,attr"`
+	Type    string `xml:"type,attr"`
+	Text    string `xml:",chardata"`
+}
+
+// Write writes the run as one JUnit document: a suite with a test case for each expected
+// step. A step that the agent refused is a failure, with the reason as its type. Everything
+// else that is no pass is an error, because the step was not judged: a timeout, a lost link,
+// a fault of the agent's own, a step that was not run. So no server takes a run that did not
+// finish for a pass.
+func Write(w io.Writer, run record.Run) error {
+	s := suite{
+		Name: logging.Clean(run.Start.Procedure.Name), Package: "stepctl", Tests: len(run.Steps),
+		Time: seconds(run.Duration), Timestamp: run.Start.Time.UTC().Format("2006-01-02T15:04:05"),
+		Hostname: hostname(run.Start.Host), Properties: properties(run),
+		Out: report.Sentence(run) + "\n", Err: extras(run),
+	}
+	class := className(run.Start.Procedure.Name)
+	for _, step := range run.Steps {
+		c := testCase{Name: fmt.Sprintf("%d. step %d", step.Index, step.StepID), Class: class, Time: seconds(step.Took)}
+		p := &problem{Message: message(step), Type: kind(step), Text: report.Detail(step)}
+		switch {
+		case step.Outcome == record.Passed:
+		case step.Outcome == record.Failed && !step.Reason.AgentsOwn():
+			c.Failure = p
+			s.Failures++
+		default:
+			c.Error = p
+			s.Errors++
+		}
+		s.Cases = append(s.Cases, c)
+	}
+	if _, err := io.WriteString(w, xml.Header); err != nil {
+		return err
+	}
+	enc := xml.NewEncoder(w)
+	enc.Indent("", "  ")
+	if err := enc.Encode(suites{Suite: s}); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, "\n")
+	return err
+}
+
+func properties(run record.Run) []property {
+	start := run.Start
+	agent, cause := strings.Join(run.Agents, ", "), string(run.Cause)
+	if agent == "" {
+		agent = "not known"
+	}
+	if run.Cut() {
+		cause = "the record has no end"
+	}
+	all := []property{
+		{"client", "stepctl " + start.Client}, {"agent", agent}, {"address", start.Address}, {"session", start.Session},
+		{"procedure", start.Procedure.Name}, {"procedure.sha256", start.Procedure.SHA256},
+		{"started", start.Time.Format(time.RFC3339Nano)}, {"cause", cause}, {"verdict", run.Verdict.String()},
+		{"record.format", strconv.Itoa(start.Format)},
+	}
+	for i := range all {
+		all[i].Value = logging.Clean(all[i].Value)
+	}
+	return all
+}
+
+// message is the problem in one line.
+func message(step record.StepResult) string {
+	if text := report.Detail(step); text != "" {
+		return text
+	}
+	return report.Word(step.Outcome)
+}
+
+// kind is the reason where there is one, else the outcome.
+func kind(step record.StepResult) string {
+	if step.Reason != "" {
+		return logging.Clean(string(step.Reason))
+	}
+	return step.Outcome.String()
+}
+
+// extras tells what came besides the replies that were waited for, a line each.
+func extras(run record.Run) string {
+	var b strings.Builder
+	for _, stray := range run.Strays {
+		b.WriteString(report.Line(stray, record.StepResult{}) + "\n")
+	}
+	if run.Dropped > 0 {
+		fmt.Fprintf(&b, "strays that were counted and not kept: %d\n", run.Dropped)
+	}
+	return b.String()
+}
+
+// className is the procedure's name without folder and ending. CI servers take a point for
+// the end of a package's name.
+func className(name string) string {
+	base := strings.TrimSuffix(filepath.Base(name), filepath.Ext(name))
+	return "stepctl." + strings.ReplaceAll(logging.Clean(base), ".", "_")
+}
+
+// hostname must not be empty.
+func hostname(host string) string {
+	if host = strings.TrimSpace(logging.Clean(host)); host != "" {
+		return host
+	}
+	return "localhost"
+}
+
+func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) }

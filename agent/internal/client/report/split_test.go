@@ -1,0 +1,109 @@
+package report_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/client/record"
+	"github.com/stepagent/stepagent/agent/internal/client/report"
+	"github.com/stepagent/stepagent/agent/internal/shared/trail"
+	"github.com/stepagent/stepagent/agent/protocol"
+)
+
+const ms = time.Millisecond
+
+// asked is an event of the agent's about a request: how long it waited for its turn and in the
+// validators' queue, when the verdict was there, and when the reply was written (0 for never).
+func asked(req string, turn, queue, took, judged, replied time.Duration) trail.StepEvent {
+	s := trail.Step{Session: "s", Req: []byte(req), Turn: trail.Seconds(turn), Judged: trail.Seconds(judged), Generation: 3,
+		Groups: []trail.Group{{Validators: []string{"a"}, Queue: trail.Seconds(queue), Took: trail.Seconds(took)},
+			{Validators: []string{"b"}, Took: trail.Seconds(took / 2)}}}
+	if replied > 0 {
+		r := trail.Seconds(replied)
+		s.Replied = &r
+	}
+	return trail.StepEvent{Step: s}
+}
+
+func joined(steps ...record.StepResult) record.Run {
+	run := record.Run{Start: record.Start{Session: "s"}, Duration: 100 * ms}
+	for i, s := range steps {
+		s.Index = i + 1
+		run.Steps = append(run.Steps, s)
+	}
+	return run
+}
+
+// The parts of a reply add up to what the client waited.
+func TestJoin(t *testing.T) {
+	ok := record.StepResult{Outcome: record.Passed, Req: protocol.TextReq("a-1"), Took: 10 * ms, Reply: &protocol.Reply{}, Kept: protocol.Seconds(30 * ms)}
+	late := record.StepResult{Outcome: record.TimedOut, Req: protocol.NumReq(7), Took: 5 * ms, Late: &record.LateReply{Took: 20 * ms}}
+	withheld := record.StepResult{Outcome: record.TimedOut, Req: protocol.TextReq("a-3"), Took: 5 * ms}
+	unsent := record.StepResult{Outcome: record.Unreachable}
+	delayed := asked(`7`, 0, 0, 2*ms, 3*ms, 15*ms)
+	delayed.Fault = "late"
+	again := asked(`"a-1"`, 0, 0, 0, 0, 1*ms)
+	again.Replayed = true
+	split, err := report.Join(joined(ok, late, withheld, unsent), trail.Found{Opens: []trail.Open{{Agent: "1.2.0"}}, Dropped: 4,
+		Steps: []trail.StepEvent{again, asked(`"a-1"`, 1*ms, 2*ms, 5*ms, 7*ms, 8*ms), delayed, asked(`"a-3"`, 0, 0, 2*ms, 3*ms, 0)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []report.Part{
+		{Waited: 10 * ms, Link: 2 * ms, Queue: 3 * ms, Validators: 3 * ms, Agent: 2 * ms},
+		{Waited: 20 * ms, Link: 5 * ms, Validators: 2 * ms, Agent: 1 * ms, Fault: 12 * ms},
+		{Validators: 2 * ms, Agent: 1 * ms},
+		{},
+	}
+	for i, w := range want {
+		v := split.Steps[i]
+		if v.Part != w || v.Known != (i < 3) || v.Whole != (i < 2) {
+			t.Errorf("step %d: %+v, want %+v", i+1, v, w)
+		}
+		if p := v.Part; v.Whole && p.Link+p.Queue+p.Validators+p.Agent+p.Fault != p.Waited {
+			t.Errorf("step %d: the parts do not add up: %+v", i+1, p)
+		}
+	}
+	if v := split.Steps[0]; v.Arrivals != 2 || v.Slowest[0] != "a" || v.Generation != 3 {
+		t.Errorf("the first step is seen as %+v", v)
+	}
+	if split.Counted != 2 || split.Total.Waited != 30*ms || split.Intervals != 30*ms || split.Between != 50*ms {
+		t.Errorf("the whole is %+v", split)
+	}
+	const sentence = "where the time of 2 replies went: link 7.00 ms, agent queue 3.00 ms, validators 5.00 ms, agent 3.00 ms, " +
+		"held back on purpose 12.0 ms; the client kept intervals for 30.0 ms and had 50.0 ms of its own; the agent's record lacks 4 events"
+	if got := split.Account(); got != sentence {
+		t.Errorf("got  %s\nwant %s", got, sentence)
+	}
+}
+
+// A reply that the client has before the agent knows that it is written still adds up.
+func TestJoinOfAReplyThatOvertakes(t *testing.T) {
+	ok := record.StepResult{Outcome: record.Passed, Req: protocol.TextReq("a"), Took: 7 * ms, Reply: &protocol.Reply{}}
+	split, err := report.Join(joined(ok), trail.Found{Steps: []trail.StepEvent{asked(`"a"`, 0, 1*ms, 4*ms, 5*ms, 8*ms)}})
+	want := report.Part{Waited: 7 * ms, Queue: 1 * ms, Validators: 3 * ms, Agent: 3 * ms}
+	if err != nil || split.Steps[0].Part != want {
+		t.Errorf("%+v, error %v, want %+v", split.Steps[0].Part, err, want)
+	}
+}
+
+// An agent's clock that runs faster than the client's makes no part negative.
+func TestJoinWithClocksThatDiffer(t *testing.T) {
+	ok := record.StepResult{Outcome: record.Passed, Req: protocol.TextReq("a"), Took: 5 * ms, Reply: &protocol.Reply{}}
+	split, err := report.Join(joined(ok), trail.Found{Steps: []trail.StepEvent{asked(`"a"`, 3*ms, 9*ms, 8*ms, 7*ms, 6*ms)}})
+	if p := split.Steps[0].Part; err != nil || min(p.Link, p.Queue, p.Validators, p.Agent, p.Fault) < 0 {
+		t.Errorf("%+v, error %v", p, err)
+	}
+}
+
+func TestJoinThatCannotBe(t *testing.T) {
+	run := joined(record.StepResult{})
+	if _, err := report.Join(run, trail.Found{}); err == nil || !strings.Contains(err.Error(), "no step of session s") {
+		t.Errorf("error %v", err)
+	}
+	run.Start.Session = ""
+	if _, err := report.Join(run, trail.Found{}); err == nil || !strings.Contains(err.Error(), "without --plain") {
+		t.Errorf("error %v", err)
+	}
+}

@@ -1,0 +1,123 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/client"
+	"github.com/stepagent/stepagent/agent/internal/client/record"
+	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
+	"github.com/stepagent/stepagent/agent/protocol"
+)
+
+// A run is one execution of a procedure.
+type run struct {
+	ctx       context.Context
+	opts      Options
+	procedure stepfile.Procedure
+	log       *log
+	client    *client.Client // nil before the first step
+}
+
+// steps performs all steps and says why the run ended. When it returns nothing more comes
+// from the agent.
+func (r *run) steps() record.Cause {
+	defer func() {
+		if r.client != nil {
+			_ = r.client.Close() // every step is settled
+		}
+	}()
+	last := len(r.procedure.Steps)
+	for i, step := range r.procedure.Steps {
+		index := i + 1
+		settled, result := r.step(index, step)
+		switch {
+		case !settled:
+			return record.Interrupted
+		case r.client == nil:
+			return record.Lost
+		case index < last:
+			r.wait(index, step, result.Done)
+		}
+	}
+	return record.Finished
+}
+
+// step performs one step. It is not settled when the run was interrupted.
+func (r *run) step(index int, step stepfile.Step) (settled bool, result client.Result) {
+	result, err := r.exchange(index, step)
+	event := record.Event{Index: index, StepID: step.ID, Took: result.Done.Sub(result.Sent)}
+	var wrong *client.WrongReplyError
+	switch {
+	case err == nil:
+		event.Kind, event.Reply = record.KindReply, &result.Reply
+	case errors.Is(err, client.ErrTimeout):
+		event.Kind = record.KindTimeout
+	case errors.As(err, &wrong):
+		event.Kind, event.Reply, event.Detail = record.KindWrong, wrong.Reply, wrong.Problem
+	case errors.Is(err, client.ErrConnectionLost):
+		event.Kind, event.Detail = record.KindLost, err.Error()
+	case r.ctx.Err() != nil:
+		return false, result
+	default:
+		event.Kind, event.Detail, event.Took = record.KindUnreachable, err.Error(), 0
+	}
+	r.log.settle(event)
+	return true, result
+}
+
+// exchange sends the step's request and waits for the reply to it. The first step makes the
+// client.
+func (r *run) exchange(index int, step stepfile.Step) (client.Result, error) {
+	if r.client == nil {
+		c, err := client.Dial(r.ctx, r.opts.Address, client.Options{
+			DialTimeout:   r.opts.DialTimeout,
+			MaxReplyBytes: r.opts.MaxReplyBytes,
+			Plain:         r.opts.Plain,
+			Name:          r.opts.name(),
+			OnSent:        r.log.sent,
+			OnStray:       r.log.stray,
+			Dial:          r.opts.Dial,
+		})
+		if err != nil {
+			return client.Result{}, err
+		}
+		r.client = c
+	}
+	r.log.turn(index)
+	return r.client.Exchange(r.ctx, request(step, r.opts.Session))
+}
+
+func request(step stepfile.Step, session string) protocol.Request {
+	return protocol.Request{
+		StepID:   step.ID,
+		Timeout:  protocol.Seconds(step.Timeout),
+		Interval: protocol.Seconds(step.Interval),
+		Session:  session,
+		Data:     step.Data,
+	}
+}
+
+// RequestBytes is the length of a step's message, in bytes, with the names that a run makes up.
+func RequestBytes(step stepfile.Step) int {
+	r := request(step, randomSession())
+	r.Req = protocol.TextReq("xxxxxxxx-0000") // as the client makes them up
+	return len(protocol.AppendRequest(nil, r)) - len("\n")
+}
+
+// wait keeps the interval after a step, which counts from the moment when the step was done,
+// as long as the run is not interrupted.
+func (r *run) wait(index int, step stepfile.Step, done time.Time) {
+	if step.Interval > 0 {
+		r.log.during(func() { r.opts.OnInterval(index, step.ID, step.Interval) })
+	}
+	timer := time.NewTimer(time.Until(done.Add(step.Interval)))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-r.ctx.Done():
+	}
+	r.log.add(record.Event{Kind: record.KindInterval, Index: index, StepID: step.ID,
+		Interval: step.Interval, Kept: time.Since(done)})
+}

@@ -1,0 +1,149 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/stepagent/stepagent/agent/internal/shared/trustedpath"
+)
+
+// MaxFileBytes is the size of the largest config file that is read, in bytes.
+const MaxFileBytes = 128 << 10
+
+// StandardInput is the name that stands for Sources.Input.
+const StandardInput = "-"
+
+// A content is what was read of a file, and how to go on with it.
+type content struct {
+	file   string // an absolute path, or "standard input"
+	data   []byte
+	read   parser
+	folder string // absolute; the paths of validators may be relative to it
+
+	keyless bool // it has comments only; known once it is parsed
+}
+
+// absolute returns the absolute path of a file, wherever the command was started.
+func absolute(file string) (string, error) {
+	path, err := filepath.Abs(file)
+	if err != nil {
+		return "", fmt.Errorf("the working directory is not known, give an absolute path: %w", err)
+	}
+	return path, nil
+}
+
+// openAll opens the file that the sources name and its snippets, in the order in which they count.
+// Without the file there are none: its snippets say little. Standard input has no snippets.
+func openAll(s Sources) (contents []*content, problems Problems) {
+	c, err := open(s)
+	if err != nil {
+		return nil, Problems{{Place: Place{File: c.file}, Message: err.Error()}}
+	}
+	contents = []*content{c}
+	if s.File == StandardInput {
+		return contents, nil
+	}
+	files, err := snippets(c.file)
+	if err != nil {
+		problems = Problems{{Place: Place{File: SnippetDir(c.file)}, Message: err.Error()}}
+	}
+	for _, file := range files {
+		c, err := open(Sources{File: file, AnyOwner: s.AnyOwner})
+		if err != nil {
+			problems = append(problems, Problem{Place: Place{File: c.file}, Message: err.Error()})
+			continue
+		}
+		contents = append(contents, c)
+	}
+	return contents, problems
+}
+
+// open reads the file that the sources name. The content has its path with an error too.
+func open(s Sources) (*content, error) {
+	c := &content{file: s.File}
+	if s.File == StandardInput {
+		c.file = "standard input"
+		return c, c.openInput(s)
+	}
+	path, err := absolute(s.File)
+	if err != nil {
+		return c, err
+	}
+	c.file, c.folder = path, filepath.Dir(path)
+	if c.read, err = parserFor(path, s.Format); err != nil {
+		return c, err
+	}
+	if !s.AnyOwner {
+		if err := trusted(path); err != nil {
+			return c, err
+		}
+	}
+	c.data, err = readFile(path, s.Format != "")
+	return c, err
+}
+
+func (c *content) openInput(s Sources) (err error) {
+	if s.Input == nil {
+		return errors.New("is read by check-config alone; name a file")
+	}
+	if c.read, err = parserFor("", s.Format); err != nil {
+		return err
+	}
+	if c.folder, err = absolute("."); err != nil {
+		return err
+	}
+	c.data, err = readAll(s.Input)
+	return err
+}
+
+// trusted refuses a file that others than root and the agent's user could change: the agent executes
+// what it names.
+func trusted(path string) error {
+	var untrusted *trustedpath.UntrustedError
+	if _, err := trustedpath.Resolve(path, os.Geteuid()); errors.As(err, &untrusted) {
+		return fmt.Errorf("is not taken, as the agent executes what it names: %w", untrusted)
+	}
+	return nil // what else is wrong, the open says
+}
+
+func readFile(file string, pipes bool) ([]byte, error) {
+	data, err := readRegular(file, pipes)
+	var path *fs.PathError
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, errors.New("there is no such file")
+	case errors.As(err, &path):
+		return nil, fmt.Errorf("cannot be read: %w", path.Err)
+	}
+	return data, err
+}
+
+// readRegular does not wait on a pipe, unless it may.
+func readRegular(file string, pipes bool) ([]byte, error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() && (!pipes || info.IsDir()) {
+		return nil, errors.New("is not a regular file; give the path of a config file")
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // nothing was written
+	return readAll(f)
+}
+
+// readAll reads no more than it must to see that a file is too large.
+func readAll(from io.Reader) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(from, MaxFileBytes+1))
+	if err == nil && len(data) > MaxFileBytes {
+		return nil, fmt.Errorf("is larger than %d bytes; is it a config?", MaxFileBytes)
+	}
+	return data, err
+}

@@ -1,0 +1,176 @@
+package config_test
+
+import (
+	"os"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/stepagent/stepagent/agent/internal/shared/config"
+	"github.com/stepagent/stepagent/agent/protocol"
+)
+
+// samples is in the source tree, whose owner and modes are no matter of these tests.
+const samples = "../../../../configs/"
+
+// TestYesterdaysFile: what one release reads the next ones read too, to the same end.
+func TestYesterdaysFile(t *testing.T) {
+	t.Parallel()
+	want := config.Config{
+		Host: "0.0.0.0", Port: 9000, Allow: []string{"loopback", "private", "link-local"}, AllowFaults: true,
+		Session: config.Session{Steps: 12, IdleTimeout: 10 * time.Minute, ResumeWindow: 90 * time.Second,
+			LongestInterval: time.Hour, TakeoverWait: 300 * time.Millisecond, RememberedReplies: 32},
+		Limits: config.Limits{Connections: 1000, ConnectionsPerAddress: 500, MessageBytes: 8192,
+			MessageTime: 3 * time.Second, ReplyTime: 4 * time.Second, PipelinedMessages: 16, Sessions: 2000,
+			SessionsPerAddress: 2000, RememberedBytes: 64 << 20},
+		Judging: config.Judging{Floor: 2 * time.Second, Cap: 20 * time.Second, KeptMiB: 4, RecheckEvery: 1024},
+		Plugins: config.Default().Plugins,
+		Reload:  config.Default().Reload,
+		Stop:    config.Stop{Grace: 7 * time.Second},
+		Log:     config.Log{Format: "json", Level: "warn"},
+		Admin:   config.Admin{Socket: "/run/stepagent/admin.sock", Mode: "0600"},
+		Record:  config.Default().Record,
+		ErrorCodes: map[protocol.Reason]int{"timeout_too_short": 1, "out_of_order": 2, "interval_not_kept": 3,
+			"rule_broken": 3, "bad_message": 3, "bad_request": 3, "validator_unavailable": 3, "busy": 3,
+			"shutting_down": 3, "internal": 3},
+		Validators: []config.Validator{
+			{Name: "sequence", As: "sequence", Settings: []byte(`{"after_bad_step":"hold","first":1,"last":12}`)},
+			{Name: "min_timeout", As: "min_timeout", Settings: []byte(`{"seconds":2.5}`)},
+			{Name: "faults", As: "faults",
+				Settings: []byte(`{"plan":[{"fault":"withhold","step_id":4},{"delay":0.8,"fault":"late","step_id":6}]}`)},
+			{Name: "torque", As: "torque-front", Path: "/usr/local/lib/stepagent/torque",
+				Args: []string{"--axle", "front"}},
+		},
+	}
+	for _, file := range []string{"testdata/first.toml", "testdata/first.yaml"} {
+		if diff := cmp.Diff(want, load(t, config.Sources{File: file, AnyOwner: true}).Config); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", file, diff)
+		}
+	}
+}
+
+// TestSamplesAreTheDefault: a sample that is installed as it is changes nothing.
+func TestSamplesAreTheDefault(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"stepagent.toml", "stepagent.yaml"} {
+		if diff := cmp.Diff(config.Default(), load(t, config.Sources{File: samples + name, AnyOwner: true}).Config); diff != "" {
+			t.Errorf("%s (-default +sample):\n%s", name, diff)
+		}
+	}
+}
+
+// TestPackagedConfig: what a package installs differs from the defaults where the agent
+// listens. It says that and which validators there are, so that one added at its end does not
+// stand for them, and nothing else: boards keep this file as it is when defaults change.
+func TestPackagedConfig(t *testing.T) {
+	t.Parallel()
+	const packaged = "../../../../packaging/stepagent.toml"
+	want := config.Default()
+	want.Host = "::"
+	got := load(t, config.Sources{File: packaged, AnyOwner: true})
+	if diff := cmp.Diff(want, got.Config); diff != "" {
+		t.Errorf("config (-want +got):\n%s", diff)
+	}
+	text, err := os.ReadFile(packaged)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said []string
+	for line := range strings.Lines(string(text)) {
+		if line := strings.TrimSpace(line); line != "" && line[0] != '#' {
+			said = append(said, line)
+		}
+	}
+	list := []string{"[[validators]]", `name = "sequence"`, "[[validators]]", `name = "min_timeout"`}
+	if diff := cmp.Diff(append([]string{`host = "::"`}, list...), said); diff != "" {
+		t.Errorf("the packaged config says more than it must (-want +got):\n%s", diff)
+	}
+}
+
+// TestSamplesUncommented: the examples in the samples are sound, and the same in both.
+func TestSamplesUncommented(t *testing.T) {
+	t.Parallel()
+	example := regexp.MustCompile(`(?m)^( *)#((?:  +)?[^ \n].*)$`) // no space, or more than one
+	var got []config.Config
+	for _, name := range []string{"stepagent.toml", "stepagent.yaml"} {
+		data, err := os.ReadFile(samples + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := example.ReplaceAllString(string(data), "$1$2")
+		got = append(got, load(t, config.Sources{File: write(t, name, text)}).Config)
+	}
+	if diff := cmp.Diff(got[0], got[1]); diff != "" {
+		t.Errorf("the samples differ (-toml +yaml):\n%s", diff)
+	}
+	var names []string
+	for _, v := range got[0].Validators {
+		names = append(names, v.As)
+		if len(v.Settings) == 0 {
+			t.Errorf("the settings of %s were not uncommented", v.As)
+		}
+	}
+	if diff := cmp.Diff([]string{"sequence", "min_timeout", "pacing", "rules", "torque-front"}, names); diff != "" {
+		t.Errorf("validators (-want +got):\n%s", diff)
+	}
+	if len(got[0].ErrorCodes) != len(protocol.Sent()) {
+		t.Errorf("not all error codes were uncommented: %v", got[0].ErrorCodes)
+	}
+}
+
+// TestSamplesNameEveryKey: a key that comes new is explained in both samples.
+func TestSamplesNameEveryKey(t *testing.T) {
+	t.Parallel()
+	names := tags(reflect.TypeFor[config.Config]())
+	for _, reason := range protocol.Sent() {
+		names = append(names, string(reason))
+	}
+	if len(names) < 40 {
+		t.Fatalf("found only the keys %q", names)
+	}
+	for _, sample := range []string{"stepagent.toml", "stepagent.yaml"} {
+		data, err := os.ReadFile(samples + sample)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			key := regexp.MustCompile(`(?m)^ *#? *(- )?(\[+(validators\.)?)?` + name + `( =|:|\])`)
+			if !key.Match(data) {
+				t.Errorf("%s does not mention the key %s", sample, name)
+			}
+		}
+	}
+}
+
+// tags returns the keys of a struct and of all that are in it.
+func tags(of reflect.Type) (names []string) {
+	for i := range of.NumField() {
+		field := of.Field(i)
+		names = append(names, field.Tag.Get("config"))
+		switch {
+		case field.Type.Kind() == reflect.Struct:
+			names = append(names, tags(field.Type)...)
+		case field.Type == reflect.TypeFor[[]config.Validator]():
+			names = append(names, tags(field.Type.Elem())...)
+		}
+	}
+	return names
+}
+
+// TestFaultsSample is what the timeout procedure needs.
+func TestFaultsSample(t *testing.T) {
+	t.Parallel()
+	got := load(t, config.Sources{File: samples + "faults.toml", AnyOwner: true})
+	want := config.Default()
+	want.AllowFaults = true
+	want.Validators = append(want.Validators, config.Validator{Name: "faults", As: "faults",
+		Settings: []byte(`{"plan":[{"fault":"withhold","step_id":4},` +
+			`{"delay":0.8,"fault":"late","step_id":6},{"fault":"reset","occurrence":1,"step_id":8}]}`)})
+	if diff := cmp.Diff(want, got.Config); diff != "" {
+		t.Errorf("config (-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,71 @@
+// Package version says which build of the commands this is.
+package version
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"strings"
+)
+
+// Set by the linker in a release:
+//
+//	-ldflags "-X github.com/stepagent/stepagent/agent/internal/shared/version.number=1.2.3"
+//
+// Empty in other builds, which take what the go command has noted in the binary.
+var number, commit, date string
+
+// Number returns the version alone, such as 1.2.3, or devel when there is none.
+func Number() string { return read().number }
+
+// String returns the version with the commit, its date, and what it was built with and for.
+func String() string { return read().String() }
+
+// A build is what is known of one.
+type build struct{ number, commit, date string }
+
+func read() build {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		info = &debug.BuildInfo{}
+	}
+	return build{number, commit, date}.or(info)
+}
+
+// or fills in from the go command's notes what the linker was not given.
+func (b build) or(info *debug.BuildInfo) build {
+	settings := map[string]string{}
+	for _, setting := range info.Settings {
+		settings[setting.Key] = setting.Value
+	}
+	if b.number == "" {
+		b.number = strings.Trim(info.Main.Version, "()")
+	}
+	if b.number == "" {
+		b.number = "devel"
+	}
+	b.number = strings.TrimPrefix(b.number, "v")
+	if b.commit == "" {
+		b.commit = settings["vcs.revision"]
+		if b.commit != "" && settings["vcs.modified"] == "true" {
+			b.commit += " with changes"
+		}
+	}
+	if b.date == "" {
+		b.date = settings["vcs.time"]
+	}
+	return b
+}
+
+// String joins what is known.
+func (b build) String() string {
+	var parts []string
+	if b.commit != "" {
+		parts = append(parts, "commit "+b.commit)
+	}
+	if b.date != "" {
+		parts = append(parts, b.date)
+	}
+	parts = append(parts, fmt.Sprintf("%s %s/%s", runtime.Version(), runtime.GOOS, runtime.GOARCH))
+	return fmt.Sprintf("%s (%s)", b.number, strings.Join(parts, ", "))
+}
