@@ -34,6 +34,7 @@ var floors = [][]string{
 		"agent/internal/shared/version",
 		"agent/internal/testkit/freeport",
 		"agent/protocol",
+		"packaging/tools/pictures",
 		"packaging/tools/testreport",
 		"packaging/tools/transcript",
 		"plugins/validator",
