@@ -50,7 +50,7 @@ func (d *documents) asked() []document {
 	}
 	var asked []document
 	for _, doc := range []document{
-		{"html", d.html, page}, {"junit", d.junit, without(junit.Write)}, {"tap", d.tap, without(tap.Write)}, {"summary", d.summary, report.JSON},
+		{"html", d.html, page}, {"junit", d.junit, without(junit.Write)}, {"tap", d.tap, without(tap.Write)}, {"summary", d.summary, report.Summary},
 	} {
 		if doc.path != "" {
 			asked = append(asked, doc)

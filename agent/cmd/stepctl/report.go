@@ -91,7 +91,7 @@ func (f *reportFlags) retell(cmd *cobra.Command, path string) error {
 	}
 	out := bufio.NewWriter(stdout)
 	if f.json {
-		err = report.JSON(out, run, split)
+		err = report.Summary(out, run, split)
 	} else {
 		// A bufio.Writer keeps its first error for Flush.
 		style := styleOf(stdout)
@@ -99,7 +99,7 @@ func (f *reportFlags) retell(cmd *cobra.Command, path string) error {
 		_ = report.Table(out, run, style)
 		_, _ = fmt.Fprintln(out, style.Wrap(report.Sentence(run)))
 		if split != nil {
-			_, _ = fmt.Fprintln(out, style.Wrap(split.Account()))
+			_, _ = fmt.Fprintln(out, style.Wrap(split.Sentence()))
 		}
 	}
 	if err == nil {

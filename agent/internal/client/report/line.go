@@ -7,9 +7,8 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
 )
 
-// Line tells an event in one line as it happens, without a newline; step is the event's
-// step as it stands with it. It is empty for events that tell nothing about how a step
-// went: the start, a sending, an interval, the end.
+// Line describes an event in one line, without a newline; step is the event's step after it.
+// It is empty for events that say nothing about the result of a step.
 func Line(e record.Event, step record.StepResult) string {
 	switch e.Kind {
 	case record.KindLate:
@@ -35,7 +34,7 @@ func Line(e record.Event, step record.StepResult) string {
 	}
 }
 
-// after puts something before a text that is there.
+// after prefixes a text that is not empty.
 func after(before, text string) string {
 	if text == "" {
 		return ""

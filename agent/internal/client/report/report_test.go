@@ -183,16 +183,16 @@ func TestSentence(t *testing.T) {
 		{mixed(), "2 of 8 steps passed; step 100 was refused: out_of_order; step 3 was not answered in time; " +
 			"step 4 was cut off: the connection was lost; step 6 was answered with something else; " +
 			"step 7 was not sent: no connection; step 8 was not run; " +
-			"1 reply came too late; 1 message from the agent answered nothing"},
+			"1 reply came too late; 1 message from the agent answered no request"},
 		{interrupted, "interrupted: 3 of 6 steps passed; step 4 was sent, and interrupted before a reply came; steps 5 and 6 were not run"},
 		{cut, "the record ends before the run did: 2 of 2 steps passed"},
 		{unreached, "no agent could be reached at [::1]:8080; nothing was sent"},
-		{late, "pass: all 2 steps were answered in order and in time; 1 reply came too late; 2 messages from the agent answered nothing"},
+		{late, "pass: all 2 steps were answered in order and in time; 1 reply came too late; 2 messages from the agent answered no request"},
 		{finished(reasons...), "0 of 20 steps passed; step 0 was refused: r0; step 1 was refused: r1; step 2 was refused: r2; " +
 			"step 3 was refused: r3; step 4 was refused: r4; step 5 was refused: r5; step 6 was refused: r6; step 7 was refused: r7; " +
 			"12 more steps did not pass for other reasons"},
 		{flooded, "pass: the only step was answered in order and in time; " +
-			"11 messages from the agent answered nothing, of which 10 were counted and not kept"},
+			"11 messages from the agent answered no request, of which 10 were counted and not kept"},
 		{record.Run{}, "nothing was run"},
 	}
 	for _, test := range tests {
@@ -233,7 +233,7 @@ func TestLine(t *testing.T) {
 	}
 }
 
-func TestJSON(t *testing.T) {
+func TestSummary(t *testing.T) {
 	run := mixed()
 	run.Start = record.Start{Address: "localhost:8080", Session: "s", Time: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC),
 		Procedure: record.Procedure{Name: "x.json", SHA256: "ab"}}
@@ -241,7 +241,7 @@ func TestJSON(t *testing.T) {
 	run.Steps[0].Kept = protocol.Seconds(0)
 	run.Steps[0].Interval = 250 * time.Millisecond
 	var b bytes.Buffer
-	if err := report.JSON(&b, run, nil); err != nil {
+	if err := report.Summary(&b, run, nil); err != nil {
 		t.Fatal(err)
 	}
 	var got map[string]any

@@ -3,79 +3,99 @@ package report
 import (
 	"cmp"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/stepagent/stepagent/agent/internal/client/record"
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
+	"github.com/stepagent/stepagent/agent/protocol"
 )
 
-// maxNamed is how many steps, or runs of steps, one clause names; more are only counted.
-const maxNamed = 6
+const (
+	// maxNamed is how many steps, or ranges of steps, one clause names; more are only counted.
+	maxNamed = 6
+	// maxProblems is how many problems the sentence tells apart; an agent may give each step a
+	// reason of its own.
+	maxProblems = 8
+)
 
-// maxWays is how many ways in which steps did not pass the sentence tells apart: an agent may
-// give each step a reason of its own.
-const maxWays = 8
-
-// Heading says in one line which run it was: what, against whom, when.
+// Heading identifies a run in one line: procedure, agent and start.
 func Heading(run record.Run) string {
 	return fmt.Sprintf("%s against %s at %s", logging.Clean(run.Start.Procedure.Name), logging.Clean(run.Start.Address),
 		run.Start.Time.Format("2006-01-02 15:04:05 -07:00"))
 }
 
-// Sentence says in one sentence what a run came to.
+// Sentence says in one sentence how a run went.
 func Sentence(run record.Run) string {
 	total := len(run.Steps)
 	if run.Unreached() {
 		return fmt.Sprintf("no agent could be reached at %s; nothing was sent", logging.Clean(run.Start.Address))
 	}
-	clauses := []string{fmt.Sprintf("%d of %s passed", run.Counts[record.Passed], count(total, "step", "steps"))}
-	if run.Verdict == record.Pass {
-		clauses = []string{fmt.Sprintf("pass: all %d steps were answered in order and in time", total)}
-		if total == 1 {
-			clauses = []string{"pass: the only step was answered in order and in time"}
-		}
-	}
+	first := fmt.Sprintf("%d of %s passed", run.Counts[record.Passed], count(total, "step", "steps"))
 	switch {
 	case total == 0:
-		clauses = []string{"nothing was run"}
+		first = "nothing was run"
+	case run.Verdict == record.Pass && total == 1:
+		first = "pass: the only step was answered in order and in time"
+	case run.Verdict == record.Pass:
+		first = fmt.Sprintf("pass: all %d steps were answered in order and in time", total)
 	case run.Cut():
-		clauses[0] = "the record ends before the run did: " + clauses[0]
+		first = "the record ends before the run did: " + first
 	case run.Cause == record.Interrupted:
-		clauses[0] = "interrupted: " + clauses[0]
+		first = "interrupted: " + first
 	}
-	clauses = append(clauses, failures(run.Steps)...)
-	clauses = append(clauses, extras(run)...)
-	return strings.Join(clauses, "; ")
+	clauses := append([]string{first}, failures(run.Steps)...)
+	return strings.Join(append(clauses, extras(run)...), "; ")
 }
 
-// failures has one clause for each way in which steps did not pass, in the order in which
-// they came up.
-func failures(steps []record.StepResult) []string {
-	var order []string
-	ids := map[string][]int64{}
-	others := 0
-	for _, step := range steps {
-		if step.Outcome == record.Passed {
+// A Problem is one way in which steps did not pass: an outcome and, if the agent refused them,
+// the reason.
+type Problem struct {
+	Outcome record.Outcome
+	Reason  protocol.Reason // of refused steps; empty if the agent gave none
+	Steps   []*record.StepResult
+}
+
+// Problems groups the steps that did not pass, in order of occurrence. It returns at most limit
+// problems, and how many steps have others.
+func Problems(steps []record.StepResult, limit int) (problems []Problem, others int) {
+	type key struct {
+		outcome record.Outcome
+		reason  protocol.Reason
+	}
+	known := map[key]int{}
+	for i := range steps {
+		s := &steps[i]
+		if s.Outcome == record.Passed {
 			continue
 		}
-		what := fate(step)
-		if ids[what] == nil {
-			if len(order) == maxWays {
-				others++
-				continue
-			}
-			order = append(order, what)
+		k := key{outcome: s.Outcome}
+		if s.Outcome == record.Failed {
+			k.reason = s.Reason
 		}
-		ids[what] = append(ids[what], step.StepID)
+		at, ok := known[k]
+		if !ok && len(problems) == limit {
+			others++
+			continue
+		}
+		if !ok {
+			at, known[k] = len(problems), len(problems)
+			problems = append(problems, Problem{Outcome: k.outcome, Reason: k.reason})
+		}
+		problems[at].Steps = append(problems[at].Steps, s)
 	}
+	return problems, others
+}
+
+// failures has one clause for each problem.
+func failures(steps []record.StepResult) []string {
 	var clauses []string
-	for _, what := range order {
+	problems, others := Problems(steps, maxProblems)
+	for _, p := range problems {
 		verb := " were "
-		if len(ids[what]) == 1 {
+		if len(p.Steps) == 1 {
 			verb = " was "
 		}
-		clauses = append(clauses, named(ids[what])+verb+what)
+		clauses = append(clauses, named(p.Steps)+verb+p.fate())
 	}
 	if others > 0 {
 		clauses = append(clauses, count(others, "more step", "more steps")+" did not pass for other reasons")
@@ -83,11 +103,11 @@ func failures(steps []record.StepResult) []string {
 	return clauses
 }
 
-// fate says what happened to a step, after the words was and were.
-func fate(step record.StepResult) string {
-	switch step.Outcome {
+// fate says what happened to the steps, to follow "was" or "were".
+func (p Problem) fate() string {
+	switch p.Outcome {
 	case record.Failed:
-		return "refused: " + cmp.Or(logging.Clean(string(step.Reason)), "no reason given")
+		return "refused: " + cmp.Or(logging.Clean(string(p.Reason)), "no reason given")
 	case record.TimedOut:
 		return "not answered in time"
 	case record.ConnectionLost:
@@ -104,49 +124,54 @@ func fate(step record.StepResult) string {
 }
 
 // named lists steps by their ids: step 3; steps 3 and 5; steps 2, 4 to 6 and 9.
-func named(ids []int64) string {
-	var runs []string
-	for i := 0; i < len(ids); {
+func named(steps []*record.StepResult) string {
+	var ranges []string
+	for i := 0; i < len(steps); {
 		j := i
-		for j+1 < len(ids) && ids[j+1] == ids[j]+1 {
+		for j+1 < len(steps) && steps[j+1].StepID == steps[j].StepID+1 {
 			j++
 		}
-		switch first, last := strconv.FormatInt(ids[i], 10), strconv.FormatInt(ids[j], 10); j - i {
+		switch first, last := fmt.Sprint(steps[i].StepID), fmt.Sprint(steps[j].StepID); j - i {
 		case 0:
-			runs = append(runs, first)
+			ranges = append(ranges, first)
 		case 1:
-			runs = append(runs, first, last)
+			ranges = append(ranges, first, last)
 		default:
-			runs = append(runs, first+" to "+last)
+			ranges = append(ranges, first+" to "+last)
 		}
 		i = j + 1
 	}
-	switch n := len(runs); {
-	case len(ids) == 1:
-		return "step " + runs[0]
+	switch n := len(ranges); {
+	case len(steps) == 1:
+		return "step " + ranges[0]
 	case n > maxNamed:
-		return count(len(ids), "step", "steps")
+		return count(len(steps), "step", "steps")
 	case n == 1:
-		return "steps " + runs[0]
+		return "steps " + ranges[0]
 	default:
-		return "steps " + strings.Join(runs[:n-1], ", ") + " and " + runs[n-1]
+		return "steps " + strings.Join(ranges[:n-1], ", ") + " and " + ranges[n-1]
 	}
 }
 
-// extras tells what came besides the replies that were waited for.
-func extras(run record.Run) []string {
+// LateReplies returns how many replies came after their timeout.
+func LateReplies(run record.Run) int {
 	late := 0
 	for _, step := range run.Steps {
 		if step.Late != nil {
 			late++
 		}
 	}
+	return late
+}
+
+// extras has clauses for late replies and strays.
+func extras(run record.Run) []string {
 	var clauses []string
-	if late > 0 {
+	if late := LateReplies(run); late > 0 {
 		clauses = append(clauses, count(late, "reply", "replies")+" came too late")
 	}
 	if n := run.Unasked(); n > 0 {
-		clause := count(n, "message", "messages") + " from the agent answered nothing"
+		clause := count(n, "message", "messages") + " from the agent answered no request"
 		if run.Dropped > 0 {
 			clause += fmt.Sprintf(", of which %d were counted and not kept", run.Dropped)
 		}

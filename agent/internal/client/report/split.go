@@ -12,22 +12,14 @@ import (
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
-// A Part is how long each had a step while the client waited for the reply. The parts add
-// up to what the client waited, as far as the agent's record knows.
+// A Part divides the client's wait for a reply. The other fields add up to Waited.
 type Part struct {
-	// Waited is how long the client waited for the reply.
-	Waited time.Duration
-	// Link is the way there and back: the network, and both machines' way to it.
-	Link time.Duration
-	// Queue is how long the step waited in the agent: for its turn in the session, and for
-	// the validators' process.
-	Queue time.Duration
-	// Validators is how long the slowest group of validators took.
-	Validators time.Duration
-	// Fault is how long the reply was held back on purpose.
-	Fault time.Duration
-	// Agent is the rest of the agent's time: reading, deciding and writing the reply.
-	Agent time.Duration
+	Waited     time.Duration // the client's wait for the reply
+	Link       time.Duration // the network in both directions, with sending and receiving
+	Queue      time.Duration // waiting for the session's turn and for a validator process
+	Validators time.Duration // judging by the slowest group of validators
+	Fault      time.Duration // delay by fault injection
+	Agent      time.Duration // the rest of the agent's time: reading, deciding and writing
 }
 
 func (p *Part) add(q Part) {
@@ -39,46 +31,35 @@ func (p *Part) add(q Part) {
 	p.Agent += q.Agent
 }
 
-// A View is the agent's view of one step.
+// A View is one step as the agent recorded it.
 type View struct {
 	Part
 	// Known says that the agent's record has the step.
 	Known bool
-	// Whole says that the reply came to the client, so that the parts are whole. Otherwise
-	// Waited and Link are 0: nobody knows what became of the reply on its way.
+	// Whole says that the client received the reply. Otherwise Waited and Link are 0.
 	Whole bool
-	// ErrorCode and Reason are the agent's verdict, which the client need not have got.
+	// ErrorCode and Reason are the agent's verdict, which may not have reached the client.
 	ErrorCode int
 	Reason    string
-	// Fault names what was put in on purpose; empty for nothing.
-	FaultKind string
-	// Arrivals is how often the request came, each further time answered from memory.
-	Arrivals int
-	// Generation is that of the validators; Slowest names the slowest group of them.
+	FaultKind string // the injected fault; empty for none
+	Arrivals  int    // how often the request came; repetitions are answered from the replay cache
+	// Generation is that of the validators.
 	Generation uint64
-	Slowest    []string
 }
 
-// A Split says where the time of a run went, by the records of both sides.
+// A Split says where the time of a run went, from the records of client and agent.
 type Split struct {
-	// Steps has the view of each step of the run, in order.
-	Steps []View
-	// Total adds up the steps whose parts are whole, Counted says how many.
-	Total   Part
-	Counted int
-	// Intervals is how long the client kept intervals, Between what else passed between the
-	// steps: the client's own work.
-	Intervals, Between time.Duration
-	// Versions are those of the agents that wrote the record; Dropped is how many events are
-	// missing in what was read, Torn which files end in the middle of a line.
-	Versions []string
-	Dropped  uint64
-	Torn     []string
+	Steps     []View // one for each step of the run, in order
+	Total     Part   // the sum over the steps whose view is whole
+	Counted   int    // the number of those steps
+	Intervals time.Duration
+	Between   time.Duration // other time between steps: the client's own work
+	Versions  []string      // of the agents that wrote the record
+	Dropped   uint64        // events that the agent's record lacks
 }
 
-// Join joins the client's record with what the agent's has of the run's session, step by
-// step, by the requests' own names. Only lengths of time are compared, so the two clocks need
-// not agree.
+// Join matches the steps of a run with the agent's record of its session, by the req of each
+// request. It compares durations only, so the two clocks need not agree.
 func Join(run record.Run, found trail.Found) (*Split, error) {
 	if run.Start.Session == "" {
 		return nil, errors.New("the run names no session and no requests, so the agent's record cannot be joined; run without --plain")
@@ -92,13 +73,13 @@ func Join(run record.Run, found trail.Found) (*Split, error) {
 			byReq[req] = append(byReq[req], e)
 		}
 	}
-	split := &Split{Dropped: found.Dropped, Torn: found.Torn}
+	split := &Split{Dropped: found.Dropped}
 	for _, o := range found.Opens {
 		split.Versions = append(split.Versions, "stepagent "+o.Agent)
 	}
 	spent := time.Duration(0)
 	for _, step := range run.Steps {
-		view := look(step, byReq[step.Req])
+		view := viewOf(step, byReq[step.Req])
 		if view.Whole {
 			split.Counted++
 			split.Total.add(view.Part)
@@ -111,7 +92,7 @@ func Join(run record.Run, found trail.Found) (*Split, error) {
 	return split, nil
 }
 
-// reqOf reads a req as it stands in a message.
+// reqOf decodes the req of an event.
 func reqOf(raw json.RawMessage) (protocol.ReqID, bool) {
 	if len(raw) == 0 {
 		return protocol.ReqID{}, false
@@ -120,8 +101,8 @@ func reqOf(raw json.RawMessage) (protocol.ReqID, bool) {
 	return reply.Req, err == nil
 }
 
-// look makes the view of a step from the events that have its req.
-func look(step record.StepResult, events []trail.StepEvent) View {
+// viewOf returns the view of a step from the events that have its req.
+func viewOf(step record.StepResult, events []trail.StepEvent) View {
 	if step.Req.IsZero() || len(events) == 0 {
 		return View{}
 	}
@@ -140,7 +121,6 @@ func look(step record.StepResult, events []trail.StepEvent) View {
 			slowest = g
 		}
 	}
-	v.Slowest = slowest.Validators
 	v.Queue = time.Duration(judged.Turn + slowest.Queue)
 	v.Validators = max(time.Duration(slowest.Took-slowest.Queue), 0)
 	v.Agent = max(time.Duration(judged.Judged)-v.Queue-v.Validators, 0)
@@ -161,19 +141,18 @@ func look(step record.StepResult, events []trail.StepEvent) View {
 	default:
 		return v
 	}
-	// The client may have the reply before the agent knows that it is written. The client did
-	// not wait for that.
+	// The client may receive the reply before the agent has noted that it is written.
 	v.Link = v.Waited - time.Duration(*judged.Replied)
 	if v.Link < 0 {
-		v.pay(-v.Link)
+		v.reduce(-v.Link)
 		v.Link = 0
 	}
 	return v
 }
 
-// pay takes what the agent's clock counted more than the client's off the agent's parts, first
-// off those that nobody measured, so that the parts still add up to the client's wait.
-func (p *Part) pay(over time.Duration) {
+// reduce subtracts from the agent's parts what they exceed the client's wait by, first from those
+// that are remainders and not measured.
+func (p *Part) reduce(over time.Duration) {
 	for _, part := range []*time.Duration{&p.Agent, &p.Fault, &p.Queue, &p.Validators} {
 		cut := min(*part, over)
 		*part -= cut
@@ -181,15 +160,15 @@ func (p *Part) pay(over time.Duration) {
 	}
 }
 
-// Account says in one sentence where the time went.
-func (s *Split) Account() string {
+// Sentence says in one sentence where the time went.
+func (s *Split) Sentence() string {
 	t := s.Total
 	text := fmt.Sprintf("where the time of %s went: link %s, agent queue %s, validators %s, agent %s",
 		count(s.Counted, "reply", "replies"), Span(t.Link), Span(t.Queue), Span(t.Validators), Span(t.Agent))
 	if t.Fault > 0 {
-		text += ", held back on purpose " + Span(t.Fault)
+		text += ", injected delay " + Span(t.Fault)
 	}
-	text += fmt.Sprintf("; the client kept intervals for %s and had %s of its own", Span(s.Intervals), Span(s.Between))
+	text += fmt.Sprintf("; the client waited %s in intervals and spent %s between steps", Span(s.Intervals), Span(s.Between))
 	if s.Dropped > 0 {
 		text += fmt.Sprintf("; the agent's record lacks %s", count(int(s.Dropped), "event", "events"))
 	}

@@ -65,15 +65,15 @@ func TestJoin(t *testing.T) {
 			t.Errorf("step %d: the parts do not add up: %+v", i+1, p)
 		}
 	}
-	if v := split.Steps[0]; v.Arrivals != 2 || v.Slowest[0] != "a" || v.Generation != 3 {
+	if v := split.Steps[0]; v.Arrivals != 2 || v.Generation != 3 {
 		t.Errorf("the first step is seen as %+v", v)
 	}
 	if split.Counted != 2 || split.Total.Waited != 30*ms || split.Intervals != 30*ms || split.Between != 50*ms {
 		t.Errorf("the whole is %+v", split)
 	}
 	const sentence = "where the time of 2 replies went: link 7.00 ms, agent queue 3.00 ms, validators 5.00 ms, agent 3.00 ms, " +
-		"held back on purpose 12.0 ms; the client kept intervals for 30.0 ms and had 50.0 ms of its own; the agent's record lacks 4 events"
-	if got := split.Account(); got != sentence {
+		"injected delay 12.0 ms; the client waited 30.0 ms in intervals and spent 50.0 ms between steps; the agent's record lacks 4 events"
+	if got := split.Sentence(); got != sentence {
 		t.Errorf("got  %s\nwant %s", got, sentence)
 	}
 }

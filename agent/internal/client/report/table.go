@@ -1,5 +1,5 @@
-// Package report tells what a run came to: as a table and one sentence for people, and as
-// JSON for programs. Everything is taken from a record.Run; nothing here judges.
+// Package report presents the result of a run: as a table and one sentence for people, and as a
+// JSON summary for programs. Everything comes from a record.Run; the package judges nothing.
 package report
 
 import (
@@ -11,19 +11,15 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
 )
 
-// A Style says how a table looks. The zero value suits a file.
+// A Style says how text is laid out. The zero value suits a file.
 type Style struct {
-	// Width is the number of columns of the terminal, which details are wrapped to; 0 wraps
-	// nothing.
-	Width int
-	// Colour marks the verdicts.
-	Colour bool
+	Width  int  // columns to wrap details to; 0 for no wrapping
+	Colour bool // colour the verdicts
 }
 
 const (
-	gap = 2
-	// narrowest is the fewest columns that details are wrapped to.
-	narrowest = 24
+	gap       = 2  // columns between two cells
+	narrowest = 24 // fewest columns to wrap details to
 )
 
 // The columns of the table.
@@ -38,7 +34,7 @@ const (
 
 type row [colCount]string
 
-// Table writes one line for each expected step, and more where a detail is wrapped.
+// Table writes one line for each expected step, and further lines for wrapped details.
 func Table(w io.Writer, run record.Run, style Style) error {
 	rows := []row{{"step", "verdict", "reason", "response", "detail"}}
 	for _, step := range run.Steps {
@@ -108,11 +104,11 @@ func writeRow(b *strings.Builder, cells row, widths [colCount]int, total int, co
 	}
 }
 
-// Wrap breaks a text into lines that fit the style's width.
+// Wrap breaks a text between words into lines of the style's width.
 func (s Style) Wrap(text string) string { return strings.Join(wrap(text, s.Width), "\n") }
 
-// wrap breaks text between words into lines of at most limit columns, where there is a
-// limit. A word that is longer is left whole.
+// wrap breaks text between words into lines of at most limit columns; 0 for no limit. A longer
+// word gets a line of its own.
 func wrap(text string, limit int) []string {
 	if limit <= 0 {
 		return []string{text}

@@ -18,7 +18,7 @@ import (
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
-func page(t *testing.T, run record.Run, language Language) string {
+func render(t *testing.T, run record.Run, language Language) string {
 	t.Helper()
 	var b bytes.Buffer
 	if err := Write(&b, run, splitOf(run), language); err != nil {
@@ -126,7 +126,7 @@ func TestLanguages(t *testing.T) {
 	for _, run := range append(runs, cut, stopped, bundledRun, all) {
 		run.Start.Procedure.Name, run.Start.Address, run.Start.Client = "s.json", "[::1]:8080", "1.2.0"
 		run.Agents = []string{"stepagent 1.2.0"}
-		korean, err := html.Parse(strings.NewReader(page(t, run, Korean)))
+		korean, err := html.Parse(strings.NewReader(render(t, run, Korean)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -135,10 +135,10 @@ func TestLanguages(t *testing.T) {
 			t.Errorf("the Korean page says %q", left)
 		}
 		// Nobody's own words are in these runs, so nothing needs to be quoted.
-		if strings.Contains(page(t, run, Korean), "<q>") {
+		if strings.Contains(render(t, run, Korean), "<q>") {
 			t.Error("the Korean page quotes what it should say")
 		}
-		if text := page(t, run, English); strings.ContainsFunc(text, hangul) {
+		if text := render(t, run, English); strings.ContainsFunc(text, hangul) {
 			t.Error("the English page has Korean")
 		}
 	}
@@ -146,7 +146,7 @@ func TestLanguages(t *testing.T) {
 
 // The page loads nothing and runs nothing, and says so to the browser.
 func TestPageIsSelfContained(t *testing.T) {
-	text := page(t, everything(t), English)
+	text := render(t, everything(t), English)
 	policy := ""
 	walk(t, text, func(n *html.Node) {
 		if n.Data == "script" || n.Data == "iframe" || n.Data == "object" || n.Data == "img" || n.Data == "form" {
@@ -174,7 +174,7 @@ func TestHostileText(t *testing.T) {
 	evil := "</td></table><script>alert(1)</script><img src=x onerror=alert(1)>\x00\x1b[2J\u202e\u2066\u200f\"' onload=\"x\" --> ]]> {{.}} \xff"
 	shape := func(run record.Run) string {
 		var b strings.Builder
-		walk(t, page(t, run, English), func(n *html.Node) {
+		walk(t, render(t, run, English), func(n *html.Node) {
 			b.WriteString(n.Data)
 			for _, a := range n.Attr {
 				b.WriteString(" " + a.Key)
@@ -201,7 +201,7 @@ func TestHostileText(t *testing.T) {
 		t.Errorf("the page became\n%s\nwant\n%s", shape(run), harmless)
 	}
 	for _, language := range []Language{English, Korean} {
-		if text := page(t, run, language); strings.ContainsAny(text, "\x00\x1b\u202e\u2066\u200f") || !utf8.ValidString(text) {
+		if text := render(t, run, language); strings.ContainsAny(text, "\x00\x1b\u202e\u2066\u200f") || !utf8.ValidString(text) {
 			t.Error("a control character got through")
 		}
 	}
@@ -212,7 +212,7 @@ func TestNumbersCanBeReadBack(t *testing.T) {
 	run := everything(t)
 	for _, language := range []Language{English, Korean} {
 		rows := 0
-		walk(t, page(t, run, language), func(n *html.Node) {
+		walk(t, render(t, run, language), func(n *html.Node) {
 			if n.Data != "tr" || attribute(n, "data-outcome") == "" {
 				return
 			}
@@ -245,7 +245,7 @@ func TestNumbersCanBeReadBack(t *testing.T) {
 
 func TestLongProceduresStaySmall(t *testing.T) {
 	run := long(1000, 30, 777)
-	text := page(t, run, English)
+	text := render(t, run, English)
 	const most = 900 << 10
 	if len(text) > most {
 		t.Errorf("the page of 1000 steps has %d bytes, more than %d", len(text), most)
@@ -268,7 +268,7 @@ func TestLongProceduresStaySmall(t *testing.T) {
 		many.Steps[i].Outcome, many.Steps[i].Reason = record.Failed, protocol.Reason(fmt.Sprint("reason_", i))
 	}
 	many.Strays = make([]record.Event, 100000)
-	if size := len(page(t, many, English)); size > most*2 {
+	if size := len(render(t, many, English)); size > most*2 {
 		t.Errorf("a page of trouble has %d bytes", size)
 	}
 }

@@ -94,13 +94,13 @@ func TestPagesOfManySteps(t *testing.T) {
 		{"one more", failing(maxRows+1, func(i int) bool { return i == 7 }), []int{7}, 11, "in stretches of up to 100"},
 		{"all passed", long(40000), []int{}, 100, "in stretches of up to 400"},
 		{"some failed", failing(40000, func(i int) bool { return i%400 == 0 }), every(400, 40000), 100, "Steps that did not pass"},
-		{"half failed", failing(40000, func(i int) bool { return i%2 == 0 }), every(2, 2*maxRows), 100, "19000 more steps did not pass and have no row here."},
-		{"all failed", failing(40000, func(int) bool { return true }), every(1, maxRows), 100, "39000 more steps did not pass and have no row here."},
+		{"half failed", failing(40000, func(i int) bool { return i%2 == 0 }), every(2, 2*maxRows), 100, "19000 more steps did not pass and are not listed."},
+		{"all failed", failing(40000, func(int) bool { return true }), every(1, maxRows), 100, "39000 more steps did not pass and are not listed."},
 		{"very many", failing(100500, func(i int) bool { return i == 100499 }), []int{100499}, 92, "in stretches of up to 1100"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			text := page(t, tt.run, English)
+			text := render(t, tt.run, English)
 			a := dissect(t, text)
 			if len(text) > most {
 				t.Errorf("the page has %d bytes, more than %d", len(text), most)
@@ -143,7 +143,7 @@ func TestHostileLongRun(t *testing.T) {
 		run.Strays[i] = record.Event{Kind: record.KindStray, Stray: record.StrayDuplicate, Index: i + 1, Detail: strings.Repeat("<", 4000)}
 	}
 	for _, language := range []Language{English, Korean} {
-		text := page(t, run, language)
+		text := render(t, run, language)
 		a := dissect(t, text)
 		if len(text) > 8<<20 || len(a.rows) != maxRows || len(a.broken) > 0 {
 			t.Errorf("the page has %d bytes, %d rows, links that lead nowhere: %v", len(text), len(a.rows), a.broken)
@@ -162,9 +162,9 @@ func TestInterruptedLongRun(t *testing.T) {
 	for i := 1200; i < 5000; i++ {
 		run.Steps[i] = record.StepResult{Index: i + 1, Step: run.Steps[i].Step}
 	}
-	text := page(t, run, English)
+	text := render(t, run, English)
 	a := dissect(t, text)
-	if !slices.Equal(a.rows, []int{1200}) || len(a.broken) > 0 || strings.Contains(text, "have no row here") {
+	if !slices.Equal(a.rows, []int{1200}) || len(a.broken) > 0 || strings.Contains(text, "are not listed") {
 		t.Errorf("rows %v, links that lead nowhere: %v", a.rows, a.broken)
 	}
 	if !strings.Contains(text, "refused 1") || !strings.Contains(text, "not run 100") {

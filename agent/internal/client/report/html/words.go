@@ -2,13 +2,16 @@ package html
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/client/record"
+	"github.com/stepagent/stepagent/agent/internal/client/report"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
-// A Language is one in which pages are written.
+// A Language is a language of pages.
 type Language string
 
 // The languages.
@@ -22,12 +25,10 @@ func Languages() []string { return []string{string(English), string(Korean)} }
 
 // ParseLanguage returns the language of the name.
 func ParseLanguage(name string) (Language, error) {
-	switch language := Language(name); language {
-	case English, Korean:
-		return language, nil
-	default:
+	if !slices.Contains(Languages(), name) {
 		return "", fmt.Errorf("there are reports in %s, not in %.20q", strings.Join(Languages(), " and "), name)
 	}
+	return Language(name), nil
 }
 
 func (l Language) words() *words {
@@ -37,10 +38,10 @@ func (l Language) words() *words {
 	return english()
 }
 
-// words is the catalogue: every word of a page in one language. A test sees to it that no
-// entry is missing in any. Entries with verbs of fmt say which ones in their comment.
+// words is the catalogue: all wording of a page in one language. A test checks that no language
+// lacks an entry. The comments name the arguments of entries that are formats.
 type words struct {
-	// The verdict in one sentence. Pass: total. Fail: not passed, total. Stopped and Cut:
+	// The verdict in one sentence. Pass: total. Fail...: not passed, total. Stopped and Cut:
 	// passed, total, not passed. Unreached: address.
 	Pass, PassOne, Fail, FailStopped, FailCut, Stopped, Cut, Unreached, Nothing string
 	// The mark of the verdict.
@@ -50,13 +51,13 @@ type words struct {
 	Skip                  string
 
 	Problems, ProblemsIntro string
-	// Steps of one problem; More: how many more.
+	// The steps of one problem. More: count.
 	ProblemSteps, ProblemNumbers, More string
-	// OtherProblems: how many steps. StraysCut: how many strays are shown.
+	// OtherProblems: steps. StraysCut: strays that are shown.
 	OtherProblems, StraysCut string
-	// Also: late replies and strays. count each.
+	// Late replies and strays, in the plural and the singular: count.
 	LateReplies, LateReply, StrayMessages, StrayMessage string
-	// Dropped: how many of the strays were not kept.
+	// Dropped: strays that were not kept.
 	Dropped string
 
 	Overview, OverviewTitle, OverviewCaption string
@@ -75,20 +76,20 @@ type words struct {
 	// FailedGroup: first, last, count. NotShown: count. Shortened: characters.
 	LongIntro, StretchesCaption, ColStretch, ColPassed, ColRest, ColMedian, ColLongest, Stretch string
 	AllSteps, FailedSteps, FailedCaption, FailedGroup, NotShown, Shortened                      string
-	// Scale: the end of the charts' axis.
+	// Scale: the end of the axis.
 	Scale string
 	// Results by outcome.
 	Results map[record.Outcome]string
-	// Fates are what happened to the steps of a problem, by outcome; that of Failed by reason.
+	// Fates say what happened to a step, by outcome.
 	Fates map[record.Outcome]string
 	// Reasons explain each reason in a sentence.
 	Reasons       map[protocol.Reason]string
 	UnknownReason string
 	NoReason      string
-	Quoted        string // what the agent or the system said: text
-	// LateAfter: time. Again: the number of the step before. Duplicates: count.
+	Quoted        string // introduces a detail as it was received
+	// LateAfter: time. Again: index of the earlier step. Duplicates: count.
 	LateAfter, Again, Duplicates string
-	// Kept: kept; declared stands before it. NotKept says that there was no wait.
+	// Kept: the actual interval, which follows the declared one. NotKept: there was no wait.
 	Kept, NotKept string
 	// RowTitle: step id, result, time, timeout.
 	RowTitle string
@@ -96,29 +97,41 @@ type words struct {
 	Strays, StraysCaption, StrayKind, StrayAt, StrayDetail string
 	StrayKinds                                             map[record.Stray]string
 
-	// Where the time went, by the records of both sides. WhereSentence: replies, waited.
+	// Where the time went, from both records. WhereSentence: replies, time waited.
 	// WhereLacks: events.
 	Where, WhereSentence, WhereLacks, WhereCaption, WherePart, WhereTime, WhereShare, WhereMeaning string
 	WhereLink, WhereQueue, WhereValidators, WhereAgent, WhereFault, WhereIntervals, WhereClient    string
 	MeansLink, MeansQueue, MeansValidators, MeansAgent, MeansFault, MeansIntervals, MeansClient    string
 	BothViews, BothCaption, ColClient, ColAgent, AgentSilent, AgentPassed                          string
-	// AgentRefused: reason. AgentRetried: further arrivals. AgentFault: the fault's name.
+	// AgentRefused: reason. AgentRetried: further arrivals. AgentFault: kind of fault.
 	AgentRefused, AgentRetried, AgentFault string
 
 	About, Procedure, Checksum, Client, Agent, AgentUnknown, Host, Address, Session, NoSession,
 	Started, Duration, Ending, Format string
-	// Endings by cause; the empty one for a record without an end.
+	// Endings by cause; the empty cause is that of a record without an end.
 	Endings map[record.Cause]string
 
 	Glossary string
 	Terms    []term
 	Footer   string
 
-	// Units: a number with each.
+	// Milliseconds and Seconds: number.
 	Milliseconds, Seconds string
-	// details are sentences of the bundled validators and of the client in this language.
+	// details translates details into the language; nil for English, in which they are written.
 	details []phrase
 }
 
-// A term is a word with its meaning.
+// A term is an entry of the glossary.
 type term struct{ Word, Meaning string }
+
+// Time formats a measured duration.
+func (w *words) Time(d time.Duration) string {
+	number, unit := report.Measure(d)
+	if unit == "ms" {
+		return fmt.Sprintf(w.Milliseconds, number)
+	}
+	return fmt.Sprintf(w.Seconds, number)
+}
+
+// Wait formats a declared duration without rounding it.
+func (w *words) Wait(d time.Duration) string { return fmt.Sprintf(w.Seconds, value(d)) }

@@ -15,17 +15,17 @@ func TestSentence(t *testing.T) {
 		return run
 	}
 	for want, run := range map[string]record.Run{
-		"The test passed: all 10 steps were answered in order and in time.":                                           long(10),
-		"The test passed: its only step was answered in time.":                                                        long(1),
-		"The test failed: 2 of 10 steps did not pass.":                                                                long(10, 3, 4),
-		"The test failed, and was stopped before it was over: 1 of 3 steps did not pass.":                             with(long(3, 1), record.Interrupted, record.Fail),
-		"The test failed, and its record ends before it was over: 1 of 3 steps did not pass.":                         with(long(3, 1), "", record.Fail),
-		"The test could not begin: no agent could be reached at bench:8080, and nothing was sent.":                    with(long(3, 1), record.Lost, record.Fail),
-		"Nothing was run, so there is no verdict.":                                                                    with(long(0), record.Finished, record.Undecided),
-		"The record ends before the test was over, so there is no verdict: 3 of 3 steps passed, 0 were not finished.": with(long(3), "", record.Undecided),
-		"The test was stopped before it was over, so there is no verdict: 2 of 2 steps passed, 0 were not finished.":  with(long(2), record.Interrupted, record.Undecided),
+		"The test passed: all 10 steps were answered in order and in time.":                             long(10),
+		"The test passed: its only step was answered in time.":                                          long(1),
+		"The test failed: 2 of 10 steps did not pass.":                                                  long(10, 3, 4),
+		"The test failed and was stopped early: 1 of 3 steps did not pass.":                             with(long(3, 1), record.Interrupted, record.Fail),
+		"The test failed, and its record ends early: 1 of 3 steps did not pass.":                        with(long(3, 1), "", record.Fail),
+		"The test could not start: no agent could be reached at bench:8080, and nothing was sent.":      with(long(3, 1), record.Lost, record.Fail),
+		"No step was run, so there is no verdict.":                                                      with(long(0), record.Finished, record.Undecided),
+		"The record ends early, so there is no verdict: 3 of 3 steps passed, 0 were not finished.":      with(long(3), "", record.Undecided),
+		"The test was stopped early, so there is no verdict: 2 of 2 steps passed, 0 were not finished.": with(long(2), record.Interrupted, record.Undecided),
 	} {
-		if got := (view{Words: english(), Run: run}).Sentence(); got != want {
+		if got := english().sentence(run); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 	}
@@ -36,11 +36,11 @@ func TestTime(t *testing.T) {
 		"0.00 ms": 0, "9.99 ms": 9990 * time.Microsecond, "10.0 ms": 9995 * time.Microsecond,
 		"999.9 ms": 999949 * time.Microsecond, "1.000 s": 999950 * time.Microsecond, "60.000 s": time.Minute,
 	} {
-		if got := (view{Words: english()}).Time(d); got != want {
+		if got := english().Time(d); got != want {
 			t.Errorf("%v: got %s, want %s", d, got, want)
 		}
 	}
-	if got := (view{Words: korean()}).Time(5 * time.Second); got != "5.000초" {
+	if got := korean().Time(5 * time.Second); got != "5.000초" {
 		t.Errorf("got %s", got)
 	}
 }
@@ -74,7 +74,7 @@ func TestRow(t *testing.T) {
 	if c.end < 6*time.Second || c.end > 7*time.Second {
 		t.Errorf("the axis ends at %v", c.end)
 	}
-	if got := c.at(time.Hour); got != wide {
+	if got := scale(time.Hour, c.end); got != chartWidth {
 		t.Errorf("what lies beyond is at %d", got)
 	}
 }
@@ -85,11 +85,10 @@ func TestRepeatedSteps(t *testing.T) {
 		run.Steps[again].StepID = 1
 	}
 	run.Steps[5].Outcome = record.NotRun
-	if got := repeats(run.Steps); len(got) != 1 || got[3] != 1 {
+	if got := retries(run.Steps); len(got) != 1 || got[3] != 1 {
 		t.Errorf("got %v", got)
 	}
-	v := view{Words: english(), Run: run, previous: repeats(run.Steps)}
-	if got := v.Why(run.Steps[2]).Sentences; len(got) != 1 || got[0] != "The same step was sent before, as no. 1." {
+	if got := newExplainer(english(), run).step(run.Steps[2]).Sentences; len(got) != 1 || got[0] != "The same step was sent before, as no. 1." {
 		t.Errorf("got %q", got)
 	}
 }
@@ -103,11 +102,11 @@ func TestProblemsAreBounded(t *testing.T) {
 		}
 		run.Steps = append(run.Steps, s)
 	}
-	got := view{Words: english(), Run: run}.Problems()
-	if last := got[len(got)-1]; last.Sentence != "381 more steps did not pass, in other ways." {
+	got := problems(english(), run.Steps)
+	if last := got[len(got)-1]; last.Sentence != "381 more steps did not pass for other reasons." {
 		t.Errorf("the last one is %+v", last)
 	}
-	if len(got) != maxProblems+1 || len(got[0].Indexes) != maxNamedSteps || got[0].More != "and 60 more" {
-		t.Errorf("%d problems, %d steps of the first, %q", len(got), len(got[0].Indexes), got[0].More)
+	if len(got) != maxProblems+1 || len(got[0].Steps) != maxNamedSteps || got[0].More != "and 60 more" {
+		t.Errorf("%d problems, %d steps of the first, %q", len(got), len(got[0].Steps), got[0].More)
 	}
 }

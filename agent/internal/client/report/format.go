@@ -1,7 +1,7 @@
 package report
 
 import (
-	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -12,7 +12,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
 )
 
-// Word is the word for an outcome in the table and in the lines of a run.
+// Word is the word for an outcome in the table and in the progress lines.
 func Word(outcome record.Outcome) string {
 	switch outcome {
 	case record.Passed:
@@ -34,14 +34,13 @@ func Word(outcome record.Outcome) string {
 	}
 }
 
-// Replied reports whether the agent's reply was credited to the step, so that it has a
-// response time.
+// Replied reports whether a step with the outcome has a reply of the agent, and so a response
+// time.
 func Replied(outcome record.Outcome) bool {
 	return outcome == record.Passed || outcome == record.Failed
 }
 
-// Detail is the step's own detail, with what else is worth knowing of it, safe to print;
-// empty when there is nothing to say.
+// Detail is the step's detail and its late reply, if any, safe to print.
 func Detail(step record.StepResult) string {
 	parts := []string{}
 	if step.Detail != "" {
@@ -53,21 +52,25 @@ func Detail(step record.StepResult) string {
 	return strings.Join(parts, "; ")
 }
 
-// Span writes a length of time with the unit that suits it.
+// Span formats a measured duration with the unit that suits it.
 func Span(d time.Duration) string {
-	switch {
+	number, unit := Measure(d)
+	return number + " " + unit
+}
+
+// Measure rounds a measured duration for people, to a number of "ms" or of "s".
+func Measure(d time.Duration) (number, unit string) {
+	switch ms := float64(d) / float64(time.Millisecond); {
 	case d < 9995*time.Microsecond:
-		return fmt.Sprintf("%.2f ms", milliseconds(d))
+		return strconv.FormatFloat(ms, 'f', 2, 64), "ms"
 	case d < 999950*time.Microsecond:
-		return fmt.Sprintf("%.1f ms", milliseconds(d))
+		return strconv.FormatFloat(ms, 'f', 1, 64), "ms"
 	default:
-		return fmt.Sprintf("%.3f s", d.Seconds())
+		return strconv.FormatFloat(d.Seconds(), 'f', 3, 64), "s"
 	}
 }
 
-func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-
-// columns is how many columns of a terminal a text takes.
+// columns is the width of a text on a terminal.
 func columns(text string) int {
 	n := 0
 	for _, r := range text {

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// TestPay: what the agent counted more than the client comes off the parts, the vaguest first,
-// and no part is less than nothing.
-func TestPay(t *testing.T) {
+// TestReduce: what the agent counted beyond the client's wait is subtracted, remainders first,
+// and no part becomes negative.
+func TestReduce(t *testing.T) {
 	for over, want := range map[time.Duration]Part{
 		0:   {Agent: 1, Fault: 400, Queue: 10, Validators: 20},
 		1:   {Fault: 400, Queue: 10, Validators: 20},
@@ -16,7 +16,7 @@ func TestPay(t *testing.T) {
 		999: {},
 	} {
 		p := Part{Agent: 1, Fault: 400, Queue: 10, Validators: 20}
-		if p.pay(over); p != want {
+		if p.reduce(over); p != want {
 			t.Errorf("%d too much: %+v, want %+v", over, p, want)
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/client/record"
 )
 
-// A summary is a run as JSON. Keys are only ever added. Times are in seconds.
+// A summary is a run as JSON. Keys are only ever added. Durations are in seconds.
 type summary struct {
 	Verdict   record.Verdict   `json:"verdict"`
 	Sentence  string           `json:"sentence"`
@@ -22,15 +22,15 @@ type summary struct {
 	Started   time.Time        `json:"started"`
 	Duration  float64          `json:"duration"`
 	Counts    record.Counts    `json:"counts"`
-	// Strays are all messages that answer nothing, Dropped those of them that were not kept.
+	// Strays counts all messages that answer no request, Dropped those that were not kept.
 	Strays  int           `json:"strays"`
 	Dropped int           `json:"dropped,omitempty"`
 	Steps   []stepSummary `json:"steps"`
-	// Where is there when the agent's record was joined.
+	// Where is present if the agent's record was joined.
 	Where *whereSummary `json:"where,omitempty"`
 }
 
-// A whereSummary says where the time of all replies went.
+// A whereSummary says where the time of all answered steps went.
 type whereSummary struct {
 	partSummary
 	Counted   int      `json:"counted"`
@@ -49,7 +49,7 @@ type partSummary struct {
 	Agent      float64 `json:"agent"`
 }
 
-// An agentSummary is the agent's view of a step.
+// An agentSummary is a step as the agent recorded it.
 type agentSummary struct {
 	partSummary
 	Whole      bool   `json:"whole"`
@@ -73,19 +73,18 @@ type stepSummary struct {
 	Detail   string         `json:"detail,omitempty"`
 	Timeout  float64        `json:"timeout"`
 	Interval float64        `json:"interval"`
-	// Response is absent when no reply was credited to the step, Kept when the client did
-	// not come to wait after it, and Late when no reply came after the timeout.
+	// Response is absent if the step has no reply, Kept if no wait followed the step, and Late
+	// if no reply came after the timeout.
 	Response *float64 `json:"response,omitempty"`
 	Kept     *float64 `json:"kept,omitempty"`
 	Late     *float64 `json:"late,omitempty"`
-	// Agent is the agent's view, where its record was joined and has the step.
+	// Agent is present if the agent's record was joined and has the step.
 	Agent *agentSummary `json:"agent,omitempty"`
 }
 
-// JSON writes the run as one indented JSON object and a newline: its verdict, the sentence
-// that Sentence gives, and for each expected step what became of it; with a split also where
-// the time went. Times are in seconds.
-func JSON(w io.Writer, run record.Run, split *Split) error {
+// Summary writes the run as one indented JSON object and a newline: the verdict, the text of
+// Sentence, the result of each expected step and, if split is not nil, where the time went.
+func Summary(w io.Writer, run record.Run, split *Split) error {
 	s := summary{
 		Verdict: run.Verdict, Sentence: Sentence(run), Cause: run.Cause,
 		Procedure: procedureSummary{Name: run.Start.Procedure.Name, SHA256: run.Start.Procedure.SHA256},

@@ -1,0 +1,200 @@
+package html
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"slices"
+	"strings"
+
+	"github.com/stepagent/stepagent/agent/internal/client/record"
+	"github.com/stepagent/stepagent/agent/internal/client/report"
+	"github.com/stepagent/stepagent/agent/internal/shared/logging"
+)
+
+// A page holds everything that the template shows. Its fields are computed once, by newPage.
+type page struct {
+	Lang           Language
+	Words          *words
+	Run            record.Run
+	Split          *report.Split
+	Style          template.CSS
+	Policy         string // of the header Content-Security-Policy
+	Mark, Sentence string // the verdict as a word and as a sentence
+	Started        string
+	Agents         []string
+
+	Problems []problem
+	Extras   []string // sentences on late replies and strays
+	Overview overview
+	Legend   []sample
+
+	Long      bool // the page has rows for stretches, and a row each for selected steps only
+	LongIntro string
+	NotShown  string // how many steps did not pass and have no row; empty for none
+	Groups    []group
+	Stretches []stretch
+	Scale     string // the axis of the rows' charts
+	shown     selection
+
+	Timing        string
+	Parts         []part
+	Pairs         []pair
+	Strays        []stray
+	StraysCaption string
+}
+
+func newPage(run record.Run, split *report.Split, language Language) (*page, error) {
+	w := language.words()
+	style, err := w.style()
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256([]byte(style))
+	c := newChart(run)
+	p := &page{
+		Lang: language, Words: w, Run: run, Split: split,
+		Style: template.CSS(style), // an embedded file with words of the catalogue
+		// The browser must load and run nothing, even if a text escaped its quoting.
+		Policy: "default-src 'none'; img-src data:; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
+			"'; base-uri 'none'; form-action 'none'",
+		Mark: w.mark(run.Verdict), Sentence: w.sentence(run),
+		Started: run.Start.Time.Format("2006-01-02 15:04:05 (UTC-07:00)"), Agents: run.Agents,
+		Problems: problems(w, run.Steps), Extras: extras(w, run),
+		Overview: c.overview(w), Legend: legend(w), Scale: fmt.Sprintf(w.Scale, w.Time(c.end)),
+	}
+	if len(run.Agents) == 0 {
+		p.Agents = []string{w.AgentUnknown}
+	}
+	p.shown = selectSteps(run.Steps, p.Problems)
+	if p.Long = p.shown != nil; p.Long {
+		p.LongIntro = fmt.Sprintf(w.LongIntro, len(run.Steps), stretchSteps(run.Steps))
+		p.NotShown = notShown(w, run, p.shown)
+		p.Stretches = stretches(w, run.Steps, p.shown)
+	}
+	p.Groups = p.groups(c)
+	if split != nil {
+		p.Timing, p.Parts, p.Pairs = timing(w, split), parts(w, split), pairs(w, run.Steps, split, p.shown)
+	}
+	p.Strays, p.StraysCaption = strays(w, run)
+	return p, nil
+}
+
+// Shown reports whether the step at an index has a row of its own.
+func (p *page) Shown(index int) bool { return p.shown.has(index) }
+
+// groupSteps is how many steps one table has. A longer procedure has several tables, which are
+// folded where every step passed.
+const groupSteps = 100
+
+// A group is a table of neighbouring steps.
+type group struct {
+	Words          *words
+	Caption, Scale string
+	Rows           []row
+	Folded         bool // shown as a title until the reader opens it
+	Alone          bool // the only group
+	Title          string
+}
+
+// groups returns the steps that have a row, in tables.
+func (p *page) groups(c chart) []group {
+	w, steps := p.Words, slices.DeleteFunc(slices.Clone(p.Run.Steps), func(s record.StepResult) bool { return !p.Shown(s.Index) })
+	explain := newExplainer(w, p.Run)
+	var groups []group
+	for part := range slices.Chunk(steps, groupSteps) {
+		first, last, passed := part[0].Index, part[len(part)-1].Index, 0
+		g := group{Words: w, Caption: w.StepsCaption, Scale: p.Scale, Alone: len(steps) <= groupSteps}
+		for _, s := range part {
+			if s.Outcome == record.Passed {
+				passed++
+			}
+			g.Rows = append(g.Rows, newRow(w, s, explain.step(s), c.row(s, explain.duplicates[s.Index])))
+		}
+		g.Folded, g.Title = passed == len(part), fmt.Sprintf(w.Group, first, last, passed, len(part)-passed)
+		if p.Long {
+			g.Caption = w.FailedCaption
+			g.Folded, g.Title = len(groups) > 0, fmt.Sprintf(w.FailedGroup, first, last, len(part))
+		}
+		groups = append(groups, g)
+	}
+	return groups
+}
+
+// A row shows one step.
+type row struct {
+	record.StepResult
+	Class, Symbol, Result string
+	Replied               bool // it has a response time
+	Explanation           explanation
+	Chart                 []mark
+	ChartTitle            string
+}
+
+func newRow(w *words, s record.StepResult, e explanation, marks []mark) row {
+	r := row{StepResult: s, Result: w.Results[s.Outcome], Replied: report.Replied(s.Outcome), Explanation: e, Chart: marks,
+		ChartTitle: fmt.Sprintf(w.RowTitle, s.StepID, w.Results[s.Outcome], w.Time(s.Took), w.Wait(s.Timeout))}
+	r.Class, r.Symbol = look(s.Outcome)
+	return r
+}
+
+// look returns an outcome's class in the style sheet, and a symbol for readers who see no colours.
+func look(outcome record.Outcome) (class, symbol string) {
+	switch outcome {
+	case record.Passed:
+		return "p", "✓"
+	case record.Failed:
+		return "f", "✗"
+	case record.TimedOut:
+		return "t", "◷"
+	case record.NotRun, record.Unanswered:
+		return "n", "–"
+	default:
+		return "b", "!"
+	}
+}
+
+func (w *words) mark(verdict record.Verdict) string {
+	switch verdict {
+	case record.Pass:
+		return w.MarkPass
+	case record.Fail:
+		return w.MarkFail
+	default:
+		return w.MarkUndecided
+	}
+}
+
+// sentence says in one sentence how the run went.
+func (w *words) sentence(run record.Run) string {
+	total, passed := len(run.Steps), run.Counts[record.Passed]
+	switch rest := total - passed; {
+	case run.Unreached():
+		return fmt.Sprintf(w.Unreached, logging.Clean(run.Start.Address))
+	case total == 0:
+		return w.Nothing
+	case run.Verdict == record.Pass && total == 1:
+		return w.PassOne
+	case run.Verdict == record.Pass:
+		return fmt.Sprintf(w.Pass, total)
+	case run.Verdict == record.Fail && run.Cut():
+		return fmt.Sprintf(w.FailCut, rest, total)
+	case run.Verdict == record.Fail && run.Cause == record.Interrupted:
+		return fmt.Sprintf(w.FailStopped, rest, total)
+	case run.Verdict == record.Fail:
+		return fmt.Sprintf(w.Fail, rest, total)
+	case run.Cut():
+		return fmt.Sprintf(w.Cut, passed, total, rest)
+	default:
+		return fmt.Sprintf(w.Stopped, passed, total, rest)
+	}
+}
+
+// style returns the style sheet, with the column names that precede each cell where the table is
+// shown as cards.
+func (w *words) style() (string, error) {
+	sheet, err := files.ReadFile("style.css")
+	return strings.NewReplacer("$number", w.ColNumber, "$step", w.ColStep, "$response", w.ColTime,
+		"$timeout", w.ColTimeout, "$interval", w.ColInterval).Replace(string(sheet)), err
+}
