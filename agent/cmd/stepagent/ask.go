@@ -17,8 +17,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stepagent/stepagent/agent/internal/agent/auditwriter"
 	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
-	"github.com/stepagent/stepagent/agent/internal/agent/journal"
 	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost"
 	"github.com/stepagent/stepagent/agent/internal/shared/config"
 )
@@ -192,7 +192,7 @@ func health(trouble []string) string {
 }
 
 // recordState says how the agent's own record fares.
-func recordState(s journal.Status) string {
+func recordState(s auditwriter.Status) string {
 	count := fmt.Sprintf("%d events written, %d dropped", s.Written, s.Dropped)
 	if s.Lost > 0 {
 		count += fmt.Sprintf(", %d lost after they were written", s.Lost)

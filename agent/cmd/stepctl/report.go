@@ -8,7 +8,7 @@ import (
 
 	"github.com/stepagent/stepagent/agent/internal/client/record"
 	"github.com/stepagent/stepagent/agent/internal/client/report"
-	"github.com/stepagent/stepagent/agent/internal/shared/trail"
+	"github.com/stepagent/stepagent/agent/internal/shared/auditlog"
 )
 
 // reportFlags is the command line of stepctl report.
@@ -119,7 +119,7 @@ func (f *reportFlags) join(cmd *cobra.Command, run record.Run) (*report.Split, e
 	if f.agentRecord == "" {
 		return nil, nil
 	}
-	found, err := trail.Find(f.agentRecord, run.Start.Session)
+	found, err := auditlog.ReadSession(f.agentRecord, run.Start.Session)
 	if err != nil {
 		return nil, err
 	}

@@ -11,12 +11,12 @@ import (
 	"sync"
 	"time"
 
-	"github.com/stepagent/stepagent/agent/internal/agent/journal"
+	"github.com/stepagent/stepagent/agent/internal/agent/auditwriter"
 	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost"
 	"github.com/stepagent/stepagent/agent/internal/agent/server"
 	"github.com/stepagent/stepagent/agent/internal/agent/session"
+	"github.com/stepagent/stepagent/agent/internal/shared/jsonl"
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
-	"github.com/stepagent/stepagent/agent/internal/shared/trail"
 )
 
 // A Status is what a running agent says of itself.
@@ -34,7 +34,7 @@ type Status struct {
 	// Started is when the agent was started, by the clock as it is now; Uptime is how long ago
 	// that is, which no step of the clock changes.
 	Started time.Time     `json:"started"`
-	Uptime  trail.Seconds `json:"uptime_seconds"`
+	Uptime  jsonl.Seconds `json:"uptime_seconds"`
 	// Generation is the number of the validators in force; it goes up with each reload.
 	Generation uint64     `json:"generation"`
 	Reload     LastReload `json:"last_reload"`
@@ -46,7 +46,7 @@ type Status struct {
 	Connections server.Stats  `json:"connections"`
 	Sessions    session.Stats `json:"sessions"`
 	// Record says how the agent's own record fares.
-	Record journal.Status `json:"record"`
+	Record auditwriter.Status `json:"record"`
 	// Log counts the lines of the agent's log that are lost.
 	Log        logging.Stats `json:"log"`
 	Validators []Process     `json:"validators"`
@@ -62,11 +62,11 @@ type Process struct {
 	Generation uint64 `json:"generation"`
 	pluginhost.Status
 	// Uptime is how long ago the process was started.
-	Uptime trail.Seconds `json:"uptime_seconds"`
+	Uptime jsonl.Seconds `json:"uptime_seconds"`
 }
 
-func secondsOf(d time.Duration) trail.Seconds {
-	return trail.Seconds(max(d, 0).Round(time.Millisecond))
+func secondsOf(d time.Duration) jsonl.Seconds {
+	return jsonl.Seconds(max(d, 0).Round(time.Millisecond))
 }
 
 // byNow returns the time by the clock as it is now. Between the two the clock may have been set: a

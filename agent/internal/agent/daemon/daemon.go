@@ -20,8 +20,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/agent/auditwriter"
 	"github.com/stepagent/stepagent/agent/internal/agent/filewatch"
-	"github.com/stepagent/stepagent/agent/internal/agent/journal"
 	"github.com/stepagent/stepagent/agent/internal/agent/judge"
 	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost"
 	"github.com/stepagent/stepagent/agent/internal/agent/server"
@@ -89,7 +89,7 @@ type Agent struct {
 	mu      sync.Mutex
 	config  *config.Loaded
 	set     *pluginhost.Set
-	record  *journal.Journal // nil when it is off
+	record  *auditwriter.Writer // nil when it is off
 	reload  LastReload
 	watcher *filewatch.Watcher // nil when the agent does not reload by itself
 	watched []string           // its files

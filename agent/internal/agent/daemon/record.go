@@ -4,29 +4,29 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/stepagent/stepagent/agent/internal/agent/journal"
+	"github.com/stepagent/stepagent/agent/internal/agent/auditwriter"
+	"github.com/stepagent/stepagent/agent/internal/shared/auditlog"
 	"github.com/stepagent/stepagent/agent/internal/shared/config"
-	"github.com/stepagent/stepagent/agent/internal/shared/trail"
 )
 
 const mebibyte = 1 << 20
 
 // openRecord begins the agent's own record as the config says; nil when it is off.
-func (a *Agent) openRecord(c *config.Loaded) (*journal.Journal, error) {
+func (a *Agent) openRecord(c *config.Loaded) (*auditwriter.Writer, error) {
 	if !c.Record.Enabled {
 		return nil, nil
 	}
-	record, err := journal.Open(a.recordOptions(c), a.options.Log)
+	record, err := auditwriter.Open(a.recordOptions(c), a.options.Log)
 	return record, recordProblem(c, err)
 }
 
-func (a *Agent) recordOptions(c *config.Loaded) journal.Options {
+func (a *Agent) recordOptions(c *config.Loaded) auditwriter.Options {
 	host, _ := os.Hostname() // a machine without a name is no obstacle
-	return journal.Options{
+	return auditwriter.Options{
 		Dir:       c.Record.Dir,
 		FileBytes: int64(c.Record.FileMiB) * mebibyte, FileAge: c.Record.FileAge,
 		TotalBytes: int64(c.Record.TotalMiB) * mebibyte, Queue: c.Record.Queue,
-		Open: trail.Open{Format: trail.Format, Agent: a.options.Version, Host: host, Address: a.addresses(), Started: a.started},
+		Open: auditlog.Open{Format: auditlog.Format, Agent: a.options.Version, Host: host, Address: a.addresses(), Started: a.started},
 	}
 }
 
@@ -42,7 +42,7 @@ func recordProblem(c *config.Loaded, err error) error {
 // A nextRecord is the record for another config: apply puts it in force, drop gives it up.
 // Where both configs have one it is the same, so that one folder never has two writers.
 type nextRecord struct {
-	*journal.Journal
+	*auditwriter.Writer
 	apply, drop func()
 }
 
@@ -64,7 +64,7 @@ func (a *Agent) nextRecord(next *config.Loaded) (nextRecord, error) {
 }
 
 // closeRecord writes what is left of a record that is out of use.
-func closeRecord(record *journal.Journal) {
+func closeRecord(record *auditwriter.Writer) {
 	if record != nil {
 		record.Close()
 	}

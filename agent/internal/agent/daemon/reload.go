@@ -104,16 +104,16 @@ func (a *Agent) tryReload(ctx context.Context, unchanged func() bool) error {
 	a.mu.Lock()
 	oldSet, old := a.set, a.judge.Swap(chain)
 	oldRecord := a.record
-	a.config, a.set, a.record = next, set, record.Journal
+	a.config, a.set, a.record = next, set, record.Writer
 	a.mu.Unlock()
 	a.watchFiles(next.Reload, began, next)
 	record.apply()
 	a.options.Level.Set(level(next))
-	a.server.SetOptions(serverOptions(next, a.options.Version, record.Journal))
-	a.sessions.SetOptions(sessionOptions(next, record.Journal))
+	a.server.SetOptions(serverOptions(next, a.options.Version, record.Writer))
+	a.sessions.SetOptions(sessionOptions(next, record.Writer))
 	a.retire(old, func() {
 		oldSet.Close(context.Background())
-		if oldRecord != record.Journal {
+		if oldRecord != record.Writer {
 			closeRecord(oldRecord) // the last steps of the old validators are in it
 		}
 	})

@@ -8,7 +8,7 @@ import (
 	"log/slog"
 	"strings"
 
-	"github.com/stepagent/stepagent/agent/internal/agent/journal"
+	"github.com/stepagent/stepagent/agent/internal/agent/auditwriter"
 	"github.com/stepagent/stepagent/agent/internal/agent/judge"
 	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost"
 	"github.com/stepagent/stepagent/agent/internal/agent/server"
@@ -20,7 +20,7 @@ import (
 
 // What each floor is told of the config.
 
-func serverOptions(c *config.Loaded, version string, record *journal.Journal) server.Options {
+func serverOptions(c *config.Loaded, version string, record *auditwriter.Writer) server.Options {
 	o := server.Options{
 		Allow:                 c.Allowed(),
 		Connections:           c.Limits.Connections,
@@ -39,7 +39,7 @@ func serverOptions(c *config.Loaded, version string, record *journal.Journal) se
 	return o
 }
 
-func sessionOptions(c *config.Loaded, record *journal.Journal) session.Options {
+func sessionOptions(c *config.Loaded, record *auditwriter.Writer) session.Options {
 	o := session.OptionsOf(c.Config)
 	if record != nil {
 		o.Recorder = record

@@ -5,19 +5,20 @@ import (
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/session"
-	"github.com/stepagent/stepagent/agent/internal/shared/trail"
+	"github.com/stepagent/stepagent/agent/internal/shared/auditlog"
+	"github.com/stepagent/stepagent/agent/internal/shared/jsonl"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
 // A Recorder takes note of what happens. It must not wait.
-type Recorder interface{ Record(trail.Event) }
+type Recorder interface{ Record(auditlog.Event) }
 
 // An account is what is to be noted of one request, once it is known whether the reply was
 // written. Nil accounts note nothing.
 type account struct {
 	to      Recorder
 	arrived time.Time
-	step    *trail.Step
+	step    *auditlog.Step
 }
 
 // account opens the account of a request that has been answered.
@@ -25,17 +26,17 @@ func (c *conn) account(o *Options, req *protocol.Request, answer *session.Answer
 	if o.Recorder == nil || c.probing {
 		return nil
 	}
-	step := &trail.Step{
+	step := &auditlog.Step{
 		Session: answer.Trace.Session, Client: c.addr.String(), Req: rawReq(req.Req), StepID: req.StepID, Position: answer.Trace.Position,
 		ErrorCode: answer.Reply.ErrorCode, Reason: string(answer.Reply.Reason), Detail: answer.Reply.Detail,
 		Replayed: answer.Replayed, Generation: answer.Trace.Generation,
-		Turn: trail.Seconds(answer.Trace.Turn), Judged: trail.Seconds(time.Since(arrived)),
+		Turn: jsonl.Seconds(answer.Trace.Turn), Judged: jsonl.Seconds(time.Since(arrived)),
 	}
 	if answer.Fault != nil {
 		step.Fault = answer.Fault.Kind.String()
 	}
 	for _, g := range answer.Trace.Groups {
-		step.Groups = append(step.Groups, trail.Group{Validators: g.Names, Queue: trail.Seconds(g.Queue), Took: trail.Seconds(g.Took), Kept: g.Kept})
+		step.Groups = append(step.Groups, auditlog.Group{Validators: g.Names, Queue: jsonl.Seconds(g.Queue), Took: jsonl.Seconds(g.Took), Kept: g.Kept})
 	}
 	return &account{to: o.Recorder, arrived: arrived, step: step}
 }
@@ -46,10 +47,10 @@ func (a *account) settle(replied bool) {
 		return
 	}
 	if replied {
-		took := trail.Seconds(time.Since(a.arrived))
+		took := jsonl.Seconds(time.Since(a.arrived))
 		a.step.Replied = &took
 	}
-	a.to.Record(trail.Event{Kind: trail.KindStep, Time: a.arrived, Step: a.step})
+	a.to.Record(auditlog.Event{Kind: auditlog.KindStep, Time: a.arrived, Step: a.step})
 }
 
 // countRefused counts a message that no validator was asked about.

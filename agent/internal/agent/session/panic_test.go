@@ -11,7 +11,7 @@ import (
 
 	"github.com/stepagent/stepagent/agent/internal/agent/judge"
 	"github.com/stepagent/stepagent/agent/internal/agent/session"
-	"github.com/stepagent/stepagent/agent/internal/shared/trail"
+	"github.com/stepagent/stepagent/agent/internal/shared/auditlog"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
@@ -21,7 +21,7 @@ type brittle struct {
 	broken bool
 }
 
-func (b *brittle) Record(trail.Event) { b.snap() }
+func (b *brittle) Record(auditlog.Event) { b.snap() }
 
 func (b *brittle) Handle(ctx context.Context, r slog.Record) error {
 	if r.Message == "step undecided" {

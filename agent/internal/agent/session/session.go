@@ -17,8 +17,9 @@ import (
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/judge"
+	"github.com/stepagent/stepagent/agent/internal/shared/auditlog"
+	"github.com/stepagent/stepagent/agent/internal/shared/jsonl"
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
-	"github.com/stepagent/stepagent/agent/internal/shared/trail"
 	"github.com/stepagent/stepagent/agent/protocol"
 	"github.com/stepagent/stepagent/plugins/validator"
 )
@@ -71,7 +72,7 @@ type Options struct {
 const MaxQuiet = 24 * time.Hour
 
 // A Recorder takes note of what happens. It must not wait.
-type Recorder interface{ Record(trail.Event) }
+type Recorder interface{ Record(auditlog.Event) }
 
 // A session is the agent's view of one run. It is guarded by its seat's turn.
 type session struct {
@@ -162,10 +163,10 @@ func (s *session) verdict(incomplete string) string {
 
 // recordEnd takes note of the end.
 func (s *session) recordEnd(to Recorder, now time.Time, incomplete string) {
-	to.Record(trail.Event{Kind: trail.KindSession, Time: now, Session: &trail.Session{
+	to.Record(auditlog.Event{Kind: auditlog.KindSession, Time: now, Session: &auditlog.Session{
 		Session: s.id, Client: s.client.String(), Verdict: s.verdict(incomplete), Cause: incomplete,
 		Steps: s.position, Of: s.steps, Passed: s.tally.passed, Failed: s.tally.failed, Undecided: s.tally.undecided,
-		Duration: trail.Seconds(max(now.Sub(s.began), 0)),
+		Duration: jsonl.Seconds(max(now.Sub(s.began), 0)),
 	}})
 }
 

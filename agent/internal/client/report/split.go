@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/client/record"
+	"github.com/stepagent/stepagent/agent/internal/shared/auditlog"
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
-	"github.com/stepagent/stepagent/agent/internal/shared/trail"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
@@ -60,14 +60,14 @@ type Split struct {
 
 // Join matches the steps of a run with the agent's record of its session, by the req of each
 // request. It compares durations only, so the two clocks need not agree.
-func Join(run record.Run, found trail.Found) (*Split, error) {
+func Join(run record.Run, found auditlog.SessionEvents) (*Split, error) {
 	if run.Start.Session == "" {
 		return nil, errors.New("the run names no session and no requests, so the agent's record cannot be joined; run without --plain")
 	}
 	if len(found.Steps) == 0 {
 		return nil, fmt.Errorf("the agent's record has no step of session %s; is it that of the right agent and time?", logging.Clean(run.Start.Session))
 	}
-	byReq := map[protocol.ReqID][]trail.StepEvent{}
+	byReq := map[protocol.ReqID][]auditlog.StepEvent{}
 	for _, e := range found.Steps {
 		if req, ok := reqOf(e.Req); ok {
 			byReq[req] = append(byReq[req], e)
@@ -102,7 +102,7 @@ func reqOf(raw json.RawMessage) (protocol.ReqID, bool) {
 }
 
 // viewOf returns the view of a step from the events that have its req.
-func viewOf(step record.StepResult, events []trail.StepEvent) View {
+func viewOf(step record.StepResult, events []auditlog.StepEvent) View {
 	if step.Req.IsZero() || len(events) == 0 {
 		return View{}
 	}
@@ -115,7 +115,7 @@ func viewOf(step record.StepResult, events []trail.StepEvent) View {
 	}
 	v := View{Known: true, ErrorCode: judged.ErrorCode, Reason: judged.Reason, FaultKind: judged.Fault,
 		Arrivals: len(events), Generation: judged.Generation}
-	var slowest trail.Group
+	var slowest auditlog.Group
 	for _, g := range judged.Groups {
 		if g.Took >= slowest.Took {
 			slowest = g

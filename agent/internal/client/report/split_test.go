@@ -7,7 +7,8 @@ import (
 
 	"github.com/stepagent/stepagent/agent/internal/client/record"
 	"github.com/stepagent/stepagent/agent/internal/client/report"
-	"github.com/stepagent/stepagent/agent/internal/shared/trail"
+	"github.com/stepagent/stepagent/agent/internal/shared/auditlog"
+	"github.com/stepagent/stepagent/agent/internal/shared/jsonl"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
@@ -15,15 +16,15 @@ const ms = time.Millisecond
 
 // asked is an event of the agent's about a request: how long it waited for its turn and in the
 // validators' queue, when the verdict was there, and when the reply was written (0 for never).
-func asked(req string, turn, queue, took, judged, replied time.Duration) trail.StepEvent {
-	s := trail.Step{Session: "s", Req: []byte(req), Turn: trail.Seconds(turn), Judged: trail.Seconds(judged), Generation: 3,
-		Groups: []trail.Group{{Validators: []string{"a"}, Queue: trail.Seconds(queue), Took: trail.Seconds(took)},
-			{Validators: []string{"b"}, Took: trail.Seconds(took / 2)}}}
+func asked(req string, turn, queue, took, judged, replied time.Duration) auditlog.StepEvent {
+	s := auditlog.Step{Session: "s", Req: []byte(req), Turn: jsonl.Seconds(turn), Judged: jsonl.Seconds(judged), Generation: 3,
+		Groups: []auditlog.Group{{Validators: []string{"a"}, Queue: jsonl.Seconds(queue), Took: jsonl.Seconds(took)},
+			{Validators: []string{"b"}, Took: jsonl.Seconds(took / 2)}}}
 	if replied > 0 {
-		r := trail.Seconds(replied)
+		r := jsonl.Seconds(replied)
 		s.Replied = &r
 	}
-	return trail.StepEvent{Step: s}
+	return auditlog.StepEvent{Step: s}
 }
 
 func joined(steps ...record.StepResult) record.Run {
@@ -45,8 +46,8 @@ func TestJoin(t *testing.T) {
 	delayed.Fault = "late"
 	again := asked(`"a-1"`, 0, 0, 0, 0, 1*ms)
 	again.Replayed = true
-	split, err := report.Join(joined(ok, late, withheld, unsent), trail.Found{Opens: []trail.Open{{Agent: "1.2.0"}}, Dropped: 4,
-		Steps: []trail.StepEvent{again, asked(`"a-1"`, 1*ms, 2*ms, 5*ms, 7*ms, 8*ms), delayed, asked(`"a-3"`, 0, 0, 2*ms, 3*ms, 0)}})
+	split, err := report.Join(joined(ok, late, withheld, unsent), auditlog.SessionEvents{Opens: []auditlog.Open{{Agent: "1.2.0"}}, Dropped: 4,
+		Steps: []auditlog.StepEvent{again, asked(`"a-1"`, 1*ms, 2*ms, 5*ms, 7*ms, 8*ms), delayed, asked(`"a-3"`, 0, 0, 2*ms, 3*ms, 0)}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +82,7 @@ func TestJoin(t *testing.T) {
 // A reply that the client has before the agent knows that it is written still adds up.
 func TestJoinOfAReplyThatOvertakes(t *testing.T) {
 	ok := record.StepResult{Outcome: record.Passed, Req: protocol.TextReq("a"), Took: 7 * ms, Reply: &protocol.Reply{}}
-	split, err := report.Join(joined(ok), trail.Found{Steps: []trail.StepEvent{asked(`"a"`, 0, 1*ms, 4*ms, 5*ms, 8*ms)}})
+	split, err := report.Join(joined(ok), auditlog.SessionEvents{Steps: []auditlog.StepEvent{asked(`"a"`, 0, 1*ms, 4*ms, 5*ms, 8*ms)}})
 	want := report.Part{Waited: 7 * ms, Queue: 1 * ms, Validators: 3 * ms, Agent: 3 * ms}
 	if err != nil || split.Steps[0].Part != want {
 		t.Errorf("%+v, error %v, want %+v", split.Steps[0].Part, err, want)
@@ -91,7 +92,7 @@ func TestJoinOfAReplyThatOvertakes(t *testing.T) {
 // An agent's clock that runs faster than the client's makes no part negative.
 func TestJoinWithClocksThatDiffer(t *testing.T) {
 	ok := record.StepResult{Outcome: record.Passed, Req: protocol.TextReq("a"), Took: 5 * ms, Reply: &protocol.Reply{}}
-	split, err := report.Join(joined(ok), trail.Found{Steps: []trail.StepEvent{asked(`"a"`, 3*ms, 9*ms, 8*ms, 7*ms, 6*ms)}})
+	split, err := report.Join(joined(ok), auditlog.SessionEvents{Steps: []auditlog.StepEvent{asked(`"a"`, 3*ms, 9*ms, 8*ms, 7*ms, 6*ms)}})
 	if p := split.Steps[0].Part; err != nil || min(p.Link, p.Queue, p.Validators, p.Agent, p.Fault) < 0 {
 		t.Errorf("%+v, error %v", p, err)
 	}
@@ -99,11 +100,11 @@ func TestJoinWithClocksThatDiffer(t *testing.T) {
 
 func TestJoinThatCannotBe(t *testing.T) {
 	run := joined(record.StepResult{})
-	if _, err := report.Join(run, trail.Found{}); err == nil || !strings.Contains(err.Error(), "no step of session s") {
+	if _, err := report.Join(run, auditlog.SessionEvents{}); err == nil || !strings.Contains(err.Error(), "no step of session s") {
 		t.Errorf("error %v", err)
 	}
 	run.Start.Session = ""
-	if _, err := report.Join(run, trail.Found{}); err == nil || !strings.Contains(err.Error(), "without --plain") {
+	if _, err := report.Join(run, auditlog.SessionEvents{}); err == nil || !strings.Contains(err.Error(), "without --plain") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package journal
+package auditwriter
 
 import (
 	"fmt"
@@ -49,7 +49,7 @@ func (s Status) Trouble() string {
 }
 
 // Status returns how the journal fares now.
-func (j *Journal) Status() Status {
+func (j *Writer) Status() Status {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	s := j.status
@@ -62,7 +62,7 @@ func (j *Journal) Status() Status {
 }
 
 // note changes the status.
-func (j *Journal) note(change func(*Status)) {
+func (j *Writer) note(change func(*Status)) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	change(&j.status)

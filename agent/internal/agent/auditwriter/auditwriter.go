@@ -5,14 +5,14 @@
 // Evidence comes second to judging. When there is no room in the queue, or on the disk,
 // events are dropped; when a file is removed while it is written, its events are lost. Both
 // are counted: in the status and, once there is room again, in the record itself.
-package journal
+package auditwriter
 
 import (
 	"log/slog"
 	"sync"
 	"time"
 
-	"github.com/stepagent/stepagent/agent/internal/shared/trail"
+	"github.com/stepagent/stepagent/agent/internal/shared/auditlog"
 )
 
 // Options say where and how much is written.
@@ -28,18 +28,18 @@ type Options struct {
 	// Queue is how many events may wait to be written.
 	Queue int
 	// Open is the first event of each file.
-	Open trail.Open
+	Open auditlog.Open
 }
 
-// A Journal writes events. Its methods are safe for concurrent use.
-type Journal struct {
+// A Writer writes events. Its methods are safe for concurrent use.
+type Writer struct {
 	log  *slog.Logger
 	wake chan struct{} // has a token when there is something to do
 	done chan struct{}
 
 	mu      sync.Mutex // guards the rest, and is never held while a disk is waited for
 	options Options
-	waiting []trail.Event
+	waiting []auditlog.Event
 	taken   int    // events that the writer has taken and not written yet
 	missed  uint64 // dropped because the queue was full, since the last note of it
 	changes []*Change
@@ -51,7 +51,7 @@ type Journal struct {
 
 // Open begins to write. The error says that the folder cannot be used, which is for the
 // config to mend; a disk that is full is none, and is tried again.
-func Open(options Options, log *slog.Logger) (*Journal, error) {
+func Open(options Options, log *slog.Logger) (*Writer, error) {
 	folder, err := claim(options.Dir)
 	if err != nil {
 		return nil, err
@@ -59,18 +59,18 @@ func Open(options Options, log *slog.Logger) (*Journal, error) {
 	return start(options, folder, log), nil
 }
 
-func start(options Options, folder files, log *slog.Logger) *Journal {
-	j := &Journal{
+func start(options Options, folder files, log *slog.Logger) *Writer {
+	j := &Writer{
 		options: options, log: log, wake: make(chan struct{}, 1), done: make(chan struct{}),
 		status: Status{Enabled: true, Dir: options.Dir}, busy: time.Now(),
 	}
-	w := &writer{journal: j, options: options, files: folder}
+	w := &sink{journal: j, options: options, files: folder}
 	go w.run()
 	return j
 }
 
 // Record has the event written soon. It never waits. After Close it does nothing.
-func (j *Journal) Record(e trail.Event) {
+func (j *Writer) Record(e auditlog.Event) {
 	j.mu.Lock()
 	switch {
 	case j.closed:
@@ -84,7 +84,7 @@ func (j *Journal) Record(e trail.Event) {
 }
 
 // rouse wakes the writer.
-func (j *Journal) rouse() {
+func (j *Writer) rouse() {
 	select {
 	case j.wake <- struct{}{}:
 	default: // it has been told
@@ -93,14 +93,14 @@ func (j *Journal) rouse() {
 
 // A Change is other options that are ready to be put in force.
 type Change struct {
-	journal *Journal
+	journal *Writer
 	options Options
 	folder  files // nil where the folder stays
 }
 
 // Prepare sees whether the record can go on with other options, and claims the folder where
 // they name another one. The change must be applied or dropped.
-func (j *Journal) Prepare(options Options) (*Change, error) {
+func (j *Writer) Prepare(options Options) (*Change, error) {
 	c := &Change{journal: j, options: options}
 	j.mu.Lock()
 	dir := j.options.Dir
@@ -139,7 +139,7 @@ const closeTime = 2 * time.Second
 
 // Close writes what is in the queue and closes the file, in bounded time. It may be called
 // again.
-func (j *Journal) Close() {
+func (j *Writer) Close() {
 	j.mu.Lock()
 	j.closed = true
 	dir := j.options.Dir

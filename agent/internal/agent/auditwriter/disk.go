@@ -1,4 +1,4 @@
-package journal
+package auditwriter
 
 import (
 	"errors"
@@ -13,8 +13,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/stepagent/stepagent/agent/internal/shared/auditlog"
 	"github.com/stepagent/stepagent/agent/internal/shared/outfile"
-	"github.com/stepagent/stepagent/agent/internal/shared/trail"
 )
 
 // files is the folder of the record, as the writer sees it.
@@ -126,11 +126,11 @@ func (f *folder) create(now time.Time) (file, string, error) {
 		return nil, "", err
 	}
 	for _, entry := range entries {
-		number, _ := trail.ParseFileName(entry.Name())
+		number, _ := auditlog.ParseFileName(entry.Name())
 		f.last = max(f.last, number)
 	}
 	f.last++
-	name := trail.FileName(f.last, now)
+	name := auditlog.FileName(f.last, now)
 	path := filepath.Join(f.dir, name)
 	opened, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o640)
 	if err != nil {
@@ -153,7 +153,7 @@ func (f *folder) prune(current string, most int64) error {
 	sizes, total := map[string]int64{}, int64(0)
 	for _, entry := range entries {
 		name := entry.Name()
-		if _, ours := trail.ParseFileName(name); !ours || name == current || !entry.Type().IsRegular() {
+		if _, ours := auditlog.ParseFileName(name); !ours || name == current || !entry.Type().IsRegular() {
 			continue
 		}
 		info, err := entry.Info()
@@ -166,7 +166,7 @@ func (f *folder) prune(current string, most int64) error {
 		names, sizes[name] = append(names, name), info.Size()
 		total += info.Size()
 	}
-	slices.SortFunc(names, trail.CompareFiles)
+	slices.SortFunc(names, auditlog.CompareFiles)
 	for _, name := range names {
 		if total <= most {
 			return nil

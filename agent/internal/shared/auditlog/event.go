@@ -4,14 +4,13 @@
 // The agent writes them and the client's reports read them, so this package belongs to
 // neither side. It opens no file for writing and reads no clock. The format grows by members
 // and by kinds of events: readers pass over what they do not know.
-package trail
+package auditlog
 
 import (
 	"encoding/json"
-	"fmt"
-	"strconv"
-	"strings"
 	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/shared/jsonl"
 )
 
 // Format is the version of the record that this package writes and reads.
@@ -80,13 +79,13 @@ type Step struct {
 	Generation uint64 `json:"generation,omitempty"`
 
 	// Turn is how long the request waited until it was its turn in the session.
-	Turn Seconds `json:"turn"`
+	Turn jsonl.Seconds `json:"turn"`
 	// Groups are the validators that were asked, at the same time, with how long each took.
 	Groups []Group `json:"groups,omitempty"`
 	// Judged is the time from the arrival to the verdict.
-	Judged Seconds `json:"judged"`
+	Judged jsonl.Seconds `json:"judged"`
 	// Replied is the time from the arrival until the reply was written; absent when none was.
-	Replied *Seconds `json:"replied,omitempty"`
+	Replied *jsonl.Seconds `json:"replied,omitempty"`
 }
 
 // A Group is neighbouring validators of one plugin, which answer together.
@@ -94,8 +93,8 @@ type Group struct {
 	Validators []string `json:"validators"`
 	// Queue is how long the step waited to be sent to the plugin's process, Took how long the
 	// answer took in all, the queue included.
-	Queue Seconds `json:"queue"`
-	Took  Seconds `json:"took"`
+	Queue jsonl.Seconds `json:"queue"`
+	Took  jsonl.Seconds `json:"took"`
 	// Kept says that the plugin was not asked: the agent had these verdicts from an earlier step.
 	Kept bool `json:"kept,omitempty"`
 }
@@ -105,46 +104,20 @@ type Session struct {
 	Session string `json:"session"`
 	Client  string `json:"client"`
 	// Verdict is pass, fail or incomplete; Cause why it is incomplete.
-	Verdict   string  `json:"verdict"`
-	Cause     string  `json:"cause,omitempty"`
-	Steps     int     `json:"steps"`
-	Of        int     `json:"of"`
-	Passed    int     `json:"passed"`
-	Failed    int     `json:"failed"`
-	Undecided int     `json:"undecided"`
-	Duration  Seconds `json:"duration"`
+	Verdict   string        `json:"verdict"`
+	Cause     string        `json:"cause,omitempty"`
+	Steps     int           `json:"steps"`
+	Of        int           `json:"of"`
+	Passed    int           `json:"passed"`
+	Failed    int           `json:"failed"`
+	Undecided int           `json:"undecided"`
+	Duration  jsonl.Seconds `json:"duration"`
 }
 
 // A Dropped says that events are missing, and why.
 type Dropped struct {
 	Count uint64 `json:"count"`
 	Cause string `json:"cause"`
-}
-
-// Seconds is a length of time that is written as a decimal number of seconds, exactly.
-type Seconds time.Duration
-
-// MarshalJSON writes the number without an exponent.
-func (s Seconds) MarshalJSON() ([]byte, error) {
-	whole, rest := int64(s)/int64(time.Second), int64(s)%int64(time.Second)
-	if s < 0 {
-		return nil, fmt.Errorf("%v is negative", time.Duration(s))
-	}
-	text := strconv.FormatInt(whole, 10)
-	if rest > 0 {
-		text += strings.TrimRight(fmt.Sprintf(".%09d", rest), "0")
-	}
-	return []byte(text), nil
-}
-
-// UnmarshalJSON reads what MarshalJSON writes.
-func (s *Seconds) UnmarshalJSON(raw []byte) error {
-	d, err := time.ParseDuration(string(raw) + "s")
-	if err != nil || d < 0 {
-		return fmt.Errorf("%.40s is no number of seconds", raw)
-	}
-	*s = Seconds(d)
-	return nil
 }
 
 // AppendLine appends the event as one line with its newline.

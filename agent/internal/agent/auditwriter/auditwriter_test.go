@@ -1,4 +1,4 @@
-package journal
+package auditwriter
 
 import (
 	"bytes"
@@ -16,7 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/stepagent/stepagent/agent/internal/shared/trail"
+	"github.com/stepagent/stepagent/agent/internal/shared/auditlog"
 )
 
 // memory is a folder whose disk can be full.
@@ -102,13 +102,13 @@ func (f *memoryFile) Close() error             { return nil }
 func (f *memoryFile) look(int64) (bool, error) { return false, nil }
 
 // events reads all files, each of which must be whole.
-func (m *memory) events(t *testing.T) []trail.Event {
+func (m *memory) events(t *testing.T) []auditlog.Event {
 	t.Helper()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var all []trail.Event
+	var all []auditlog.Event
 	for _, name := range slices.Sorted(maps.Keys(m.files)) {
-		torn, err := trail.Read(bytes.NewReader(m.files[name].Bytes()), name, func(e trail.Event) error {
+		torn, err := auditlog.Read(bytes.NewReader(m.files[name].Bytes()), name, func(e auditlog.Event) error {
 			all = append(all, e)
 			return nil
 		})
@@ -119,11 +119,11 @@ func (m *memory) events(t *testing.T) []trail.Event {
 	return all
 }
 
-func step(id int64) trail.Event {
-	return trail.Event{Kind: trail.KindStep, Step: &trail.Step{Session: "s", StepID: id}}
+func step(id int64) auditlog.Event {
+	return auditlog.Event{Kind: auditlog.KindStep, Step: &auditlog.Step{Session: "s", StepID: id}}
 }
 
-func begin(m *memory, o Options) *Journal {
+func begin(m *memory, o Options) *Writer {
 	m.files = map[string]*bytes.Buffer{}
 	if o.FileBytes == 0 {
 		o.FileBytes, o.TotalBytes = 1<<20, 4<<20
@@ -134,17 +134,17 @@ func begin(m *memory, o Options) *Journal {
 	if o.Queue == 0 {
 		o.Queue = 64
 	}
-	o.Open.Format = trail.Format
+	o.Open.Format = auditlog.Format
 	return start(o, m, slog.New(slog.DiscardHandler))
 }
 
 // steps returns the ids of the steps in the events, and how many are said to be missing.
-func steps(events []trail.Event) (ids []int64, dropped uint64) {
+func steps(events []auditlog.Event) (ids []int64, dropped uint64) {
 	for _, e := range events {
 		switch e.Kind {
-		case trail.KindStep:
+		case auditlog.KindStep:
 			ids = append(ids, e.Step.StepID)
-		case trail.KindDropped:
+		case auditlog.KindDropped:
 			dropped += e.Dropped.Count
 		}
 	}
@@ -300,7 +300,7 @@ func TestCloseEndsThoughTheDiskDoesNotAnswer(t *testing.T) {
 func TestDisk(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a", "record")
 	j, err := Open(Options{Dir: dir, FileBytes: 2000, TotalBytes: 6000, FileAge: time.Hour, Queue: 1000,
-		Open: trail.Open{Format: trail.Format}}, slog.New(slog.DiscardHandler))
+		Open: auditlog.Open{Format: auditlog.Format}}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -333,7 +333,7 @@ func TestDisk(t *testing.T) {
 	if err := os.Remove(foreign); err != nil {
 		t.Fatal(err)
 	}
-	found, err := trail.Find(dir, "s")
+	found, err := auditlog.ReadSession(dir, "s")
 	if n := len(found.Steps); err != nil || n == 0 || found.Steps[n-1].StepID != 299 || found.Steps[0].StepID != int64(300-n) {
 		t.Errorf("%d steps are left, error %v", n, err)
 	}

@@ -1,4 +1,4 @@
-package trail
+package auditlog
 
 import (
 	"bytes"
@@ -9,12 +9,13 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/stepagent/stepagent/agent/internal/shared/jsonl"
 )
 
 // One event of each kind with its line: the format. A line that changes here is a new format.
 func TestLines(t *testing.T) {
 	at := time.Date(2026, 11, 22, 10, 0, 0, 5, time.UTC)
-	took := Seconds(2500 * time.Microsecond)
+	took := jsonl.Seconds(2500 * time.Microsecond)
 	for want, e := range map[string]Event{
 		`{"event":"open","time":"2026-11-22T10:00:00.000000005Z","open":{"format":1,"agent":"1.2.0","host":"board-3","address":"[::]:8080","started":"2026-11-22T10:00:00.000000005Z"}}`: {
 			Kind: KindOpen, Time: at, Open: &Open{Format: 1, Agent: "1.2.0", Host: "board-3", Address: "[::]:8080", Started: at}},
@@ -24,10 +25,10 @@ func TestLines(t *testing.T) {
 				ErrorCode: 1, Reason: "out_of_order", Detail: "why", Fault: "late", Generation: 2, Turn: 1000, Judged: 600_000, Replied: &took,
 				Groups: []Group{{Validators: []string{"sequence", "min_timeout"}, Queue: 20_000, Took: 500_000}}}},
 		`{"event":"step","time":"2026-11-22T10:00:00.000000005Z","step":{"session":"s","client":"c","step_id":-1,"position":0,"error_code":0,"replayed":true,"turn":0,"judged":1}}`: {
-			Kind: KindStep, Time: at, Step: &Step{Session: "s", Client: "c", StepID: -1, Replayed: true, Judged: Seconds(time.Second)}},
+			Kind: KindStep, Time: at, Step: &Step{Session: "s", Client: "c", StepID: -1, Replayed: true, Judged: jsonl.Seconds(time.Second)}},
 		`{"event":"session","time":"2026-11-22T10:00:00.000000005Z","session":{"session":"s","client":"c","verdict":"incomplete","cause":"the agent stops","steps":2,"of":10,"passed":1,"failed":1,"undecided":0,"duration":1.5}}`: {
 			Kind: KindSession, Time: at, Session: &Session{Session: "s", Client: "c", Verdict: "incomplete", Cause: "the agent stops", Steps: 2, Of: 10,
-				Passed: 1, Failed: 1, Duration: Seconds(1500 * time.Millisecond)}},
+				Passed: 1, Failed: 1, Duration: jsonl.Seconds(1500 * time.Millisecond)}},
 		`{"event":"dropped","time":"2026-11-22T10:00:00.000000005Z","dropped":{"count":7,"cause":"no space left on device"}}`: {
 			Kind: KindDropped, Time: at, Dropped: &Dropped{Count: 7, Cause: "no space left on device"}},
 	} {
@@ -44,7 +45,7 @@ func TestLines(t *testing.T) {
 
 const opened = `{"event":"open","time":"2026-11-22T10:00:00Z","open":{"format":1,"agent":"1","host":"h","address":"a","started":"2026-11-22T10:00:00Z"}}` + "\n"
 
-func TestFind(t *testing.T) {
+func TestReadSession(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a[b]*") // what stands for other names elsewhere
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
@@ -62,11 +63,11 @@ func TestFind(t *testing.T) {
 	write("2.jsonl", opened+step("s", "3"))
 	write("3.jsonl", opened+step("other", "3"))
 	write("x.txt", "not ours")
-	found, err := Find(dir, "s")
+	found, err := ReadSession(dir, "s")
 	if err != nil || len(found.Steps) != 2 || found.Steps[1].StepID != 3 || found.Dropped != 3 || len(found.Torn) != 1 || len(found.Opens) != 2 {
 		t.Errorf("found %+v, error %v", found, err)
 	}
-	if one, err := Find(filepath.Join(dir, "2.jsonl"), "s"); err != nil || len(one.Steps) != 1 {
+	if one, err := ReadSession(filepath.Join(dir, "2.jsonl"), "s"); err != nil || len(one.Steps) != 1 {
 		t.Errorf("found %+v, error %v", one, err)
 	}
 	mixed := filepath.Join(dir, "mixed")
@@ -76,7 +77,7 @@ func TestFind(t *testing.T) {
 	write(filepath.Join("mixed", FileName(2, time.Unix(0, 0))), opened+step("s", "3"))
 	write(filepath.Join("mixed", FileName(1, time.Now())), opened+step("s", "2"))
 	write(filepath.Join("mixed", "steps-20460101T000000.000000000Z.jsonl"), opened+step("s", "1")) // of an earlier version
-	for i, step := range must(Find(mixed, "s")).Steps {
+	for i, step := range must(ReadSession(mixed, "s")).Steps {
 		if step.StepID != int64(i+1) {
 			t.Errorf("step %d is in place %d", step.StepID, i+1)
 		}
@@ -88,13 +89,13 @@ func TestFind(t *testing.T) {
 		if path == filepath.Join(dir, "x.txt") {
 			write("x.txt", "not ours\n")
 		}
-		if _, err := Find(path, "s"); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := ReadSession(path, "s"); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want %s", path, err, want)
 		}
 	}
 }
 
-func must(found Found, err error) Found {
+func must(found SessionEvents, err error) SessionEvents {
 	if err != nil {
 		panic(err)
 	}

@@ -1,11 +1,11 @@
-package journal
+package auditwriter
 
 import (
 	"errors"
 	"log/slog"
 	"time"
 
-	"github.com/stepagent/stepagent/agent/internal/shared/trail"
+	"github.com/stepagent/stepagent/agent/internal/shared/auditlog"
 )
 
 const (
@@ -20,8 +20,8 @@ const (
 )
 
 // A writer is the background of a journal: the one goroutine that touches files.
-type writer struct {
-	journal *Journal
+type sink struct {
+	journal *Writer
 	options Options
 	files   files
 
@@ -41,12 +41,12 @@ type writer struct {
 	again, replaced time.Time
 }
 
-func (w *writer) run() {
+func (w *sink) run() {
 	defer close(w.journal.done)
 	w.open()
 	tick := time.NewTicker(min(retryEvery, w.options.FileAge))
 	defer tick.Stop()
-	var spare []trail.Event // of the round before, to be filled again
+	var spare []auditlog.Event // of the round before, to be filled again
 	for {
 		events, changes, closed := w.journal.begin(spare)
 		w.take(events)
@@ -72,7 +72,7 @@ func (w *writer) run() {
 }
 
 // begin gives the writer what has come together, and leaves it the spare room.
-func (j *Journal) begin(spare []trail.Event) (events []trail.Event, changes []*Change, closed bool) {
+func (j *Writer) begin(spare []auditlog.Event) (events []auditlog.Event, changes []*Change, closed bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.busy = time.Now()
@@ -83,14 +83,14 @@ func (j *Journal) begin(spare []trail.Event) (events []trail.Event, changes []*C
 }
 
 // end notes that the writer waits for events.
-func (j *Journal) end() {
+func (j *Writer) end() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.busy, j.taken = time.Time{}, 0
 }
 
 // take writes the events.
-func (w *writer) take(events []trail.Event) {
+func (w *sink) take(events []auditlog.Event) {
 	for i := range events {
 		w.add(&events[i])
 	}
@@ -98,7 +98,7 @@ func (w *writer) take(events []trail.Event) {
 }
 
 // change goes on with other options, in a new file.
-func (w *writer) change(c *Change) {
+func (w *sink) change(c *Change) {
 	w.options = c.options
 	w.closeFile()
 	if c.folder != nil {
@@ -112,7 +112,7 @@ func (w *writer) change(c *Change) {
 }
 
 // attend does what is due: another try, a new file, a note of what is missing.
-func (w *writer) attend() {
+func (w *sink) attend() {
 	now := time.Now()
 	switch {
 	case w.file == nil && !now.Before(w.again):
@@ -124,12 +124,12 @@ func (w *writer) attend() {
 }
 
 // add puts the event's line into the batch.
-func (w *writer) add(e *trail.Event) {
+func (w *sink) add(e *auditlog.Event) {
 	if w.file == nil {
 		w.drop(1)
 		return
 	}
-	line, err := trail.AppendLine(nil, *e)
+	line, err := auditlog.AppendLine(nil, *e)
 	if err != nil {
 		w.journal.log.Error("an event cannot be recorded", slog.Any("error", err))
 		w.drop(1)
@@ -155,7 +155,7 @@ func (w *writer) add(e *trail.Event) {
 // flush writes the batch, to a new file where the present one has lost its name. What was
 // written of a batch that could not be written whole is taken back, so that the file ends
 // with a whole line.
-func (w *writer) flush() {
+func (w *sink) flush() {
 	if len(w.batch) == 0 {
 		return
 	}
@@ -180,7 +180,7 @@ func (w *writer) flush() {
 }
 
 // look sees whether the file is still at its name, and begins a new one where it is not.
-func (w *writer) look() {
+func (w *sink) look() {
 	if w.file == nil {
 		return
 	}
@@ -204,7 +204,7 @@ func (w *writer) look() {
 }
 
 // open begins a new file.
-func (w *writer) open() {
+func (w *sink) open() {
 	o := w.options
 	file, name, err := w.files.create(time.Now())
 	if err != nil {
@@ -212,7 +212,7 @@ func (w *writer) open() {
 		return
 	}
 	w.file, w.name, w.size, w.opened, w.inFile = file, name, 0, time.Now(), 0
-	line, err := trail.AppendLine(nil, trail.Event{Kind: trail.KindOpen, Time: w.opened, Open: &o.Open})
+	line, err := auditlog.AppendLine(nil, auditlog.Event{Kind: auditlog.KindOpen, Time: w.opened, Open: &o.Open})
 	if err == nil {
 		_, err = file.Write(line)
 	}
@@ -236,14 +236,14 @@ func (w *writer) open() {
 }
 
 // rotate exchanges the file for a new one.
-func (w *writer) rotate() {
+func (w *sink) rotate() {
 	w.flush()
 	w.closeFile()
 	w.open()
 }
 
 // fail gives the file up until the next try.
-func (w *writer) fail(err error) {
+func (w *sink) fail(err error) {
 	first := false
 	w.journal.note(func(s *Status) {
 		first = s.Error == ""
@@ -261,7 +261,7 @@ func (w *writer) fail(err error) {
 }
 
 // closeFile closes the file. Whether a disk keeps what it took is not known before.
-func (w *writer) closeFile() {
+func (w *sink) closeFile() {
 	if w.file == nil {
 		return
 	}
@@ -274,20 +274,20 @@ func (w *writer) closeFile() {
 }
 
 // close writes what is left and ends.
-func (w *writer) close() {
+func (w *sink) close() {
 	w.closeFile()
 	w.files.release()
 	w.journal.note(func(s *Status) { s.File = "" })
 }
 
 // drop counts events that are in no file.
-func (w *writer) drop(n uint64) {
+func (w *sink) drop(n uint64) {
 	w.missing += n
 	w.journal.note(func(s *Status) { s.Dropped += n })
 }
 
 // lose counts the events of the file, which were written and are not there any more.
-func (w *writer) lose(cause error) {
+func (w *sink) lose(cause error) {
 	lost := w.inFile
 	w.inFile = 0
 	w.missing += lost
@@ -296,7 +296,7 @@ func (w *writer) lose(cause error) {
 }
 
 // gap notes that events are missing without an error that the status would have shown.
-func (w *writer) gap(change func(*Status)) {
+func (w *sink) gap(change func(*Status)) {
 	w.journal.note(func(s *Status) {
 		change(s)
 		s.Gap, s.GapTime = w.cause, time.Now()
@@ -304,7 +304,7 @@ func (w *writer) gap(change func(*Status)) {
 }
 
 // tellMissing writes how many events are missing, where that can be written.
-func (w *writer) tellMissing() {
+func (w *sink) tellMissing() {
 	if missed := w.journal.takeMissed(); missed > 0 {
 		w.missing += missed
 		w.cause = "events came faster than they could be written"
@@ -313,16 +313,16 @@ func (w *writer) tellMissing() {
 	if w.missing == 0 || w.file == nil {
 		return
 	}
-	note := &trail.Dropped{Count: w.missing, Cause: w.cause}
+	note := &auditlog.Dropped{Count: w.missing, Cause: w.cause}
 	w.missing = 0
-	w.add(&trail.Event{Kind: trail.KindDropped, Time: time.Now(), Dropped: note})
+	w.add(&auditlog.Event{Kind: auditlog.KindDropped, Time: time.Now(), Dropped: note})
 	w.flush()
 	if w.file == nil { // it is still to be told
 		w.missing += note.Count
 	}
 }
 
-func (j *Journal) takeMissed() uint64 {
+func (j *Writer) takeMissed() uint64 {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	missed := j.missed

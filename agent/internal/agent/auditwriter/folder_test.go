@@ -1,4 +1,4 @@
-package journal
+package auditwriter
 
 import (
 	"errors"
@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stepagent/stepagent/agent/internal/shared/trail"
+	"github.com/stepagent/stepagent/agent/internal/shared/auditlog"
 )
 
 // must fails the test where something that it needs cannot be done.
@@ -24,10 +24,10 @@ func must(t *testing.T, err error) {
 
 func usual(dir string) Options {
 	return Options{Dir: dir, FileBytes: 1 << 20, TotalBytes: 4 << 20, FileAge: time.Hour, Queue: 1000,
-		Open: trail.Open{Format: trail.Format}}
+		Open: auditlog.Open{Format: auditlog.Format}}
 }
 
-func opened(t *testing.T, o Options) *Journal {
+func opened(t *testing.T, o Options) *Writer {
 	t.Helper()
 	j, err := Open(o, slog.New(slog.DiscardHandler))
 	must(t, err)
@@ -36,7 +36,7 @@ func opened(t *testing.T, o Options) *Journal {
 }
 
 // until waits for the writer.
-func until(t *testing.T, j *Journal, reached func(Status) bool) Status {
+func until(t *testing.T, j *Writer, reached func(Status) bool) Status {
 	t.Helper()
 	for range 20_000 {
 		if s := j.Status(); reached(s) {
@@ -48,7 +48,7 @@ func until(t *testing.T, j *Journal, reached func(Status) bool) Status {
 	return Status{}
 }
 
-func recorded(t *testing.T, j *Journal, ids ...int64) Status {
+func recorded(t *testing.T, j *Writer, ids ...int64) Status {
 	t.Helper()
 	s := until(t, j, func(s Status) bool { return s.File != "" })
 	for _, id := range ids {
@@ -60,7 +60,7 @@ func recorded(t *testing.T, j *Journal, ids ...int64) Status {
 // found returns what the record in the folder tells.
 func found(t *testing.T, dir string) (ids []int64, dropped uint64) {
 	t.Helper()
-	f, err := trail.Find(dir, "s")
+	f, err := auditlog.ReadSession(dir, "s")
 	must(t, err)
 	for _, s := range f.Steps {
 		ids = append(ids, s.StepID)
@@ -70,7 +70,7 @@ func found(t *testing.T, dir string) (ids []int64, dropped uint64) {
 
 func openLine(t *testing.T) []byte {
 	t.Helper()
-	line, err := trail.AppendLine(nil, trail.Event{Kind: trail.KindOpen, Open: &trail.Open{Format: trail.Format}})
+	line, err := auditlog.AppendLine(nil, auditlog.Event{Kind: auditlog.KindOpen, Open: &auditlog.Open{Format: auditlog.Format}})
 	must(t, err)
 	return line
 }
@@ -130,7 +130,7 @@ func TestClockThatWasAhead(t *testing.T) {
 	dir := t.TempDir()
 	ahead := []string{
 		"steps-20360101T000000.000000000Z.jsonl", "steps-20460101T000000.000000000Z.jsonl",
-		trail.FileName(41, time.Date(2046, 1, 1, 0, 0, 0, 0, time.UTC)),
+		auditlog.FileName(41, time.Date(2046, 1, 1, 0, 0, 0, 0, time.UTC)),
 	}
 	for _, name := range ahead {
 		must(t, os.WriteFile(filepath.Join(dir, name), openLine(t), 0o600))
@@ -168,7 +168,7 @@ func TestNumbersRise(t *testing.T) {
 	if _, name, err := f.create(time.Now()); err != nil || slices.Contains(names, name) {
 		t.Errorf("a number is used again: %s, error %v", name, err)
 	}
-	if !slices.IsSortedFunc(names, trail.CompareFiles) {
+	if !slices.IsSortedFunc(names, auditlog.CompareFiles) {
 		t.Errorf("the names are %q", names)
 	}
 }
@@ -180,7 +180,7 @@ func TestForeignFilesStay(t *testing.T) {
 	for _, name := range foreign {
 		must(t, os.WriteFile(filepath.Join(dir, name), make([]byte, 9000), 0o600))
 	}
-	foreign = append(foreign, trail.FileName(1, time.Now()), trail.FileName(2, time.Now()))
+	foreign = append(foreign, auditlog.FileName(1, time.Now()), auditlog.FileName(2, time.Now()))
 	must(t, os.Mkdir(filepath.Join(dir, foreign[4]), 0o700))
 	must(t, os.Symlink("run.jsonl", filepath.Join(dir, foreign[5])))
 	o := usual(dir)

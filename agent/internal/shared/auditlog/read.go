@@ -1,4 +1,4 @@
-package trail
+package auditlog
 
 import (
 	"bufio"
@@ -19,12 +19,12 @@ import (
 const (
 	// MaxLineBytes is the length of the longest line, in bytes.
 	MaxLineBytes = 1 << 20
-	// MaxKept is how many events of one session are kept.
-	MaxKept = 1 << 20
+	// MaxSessionEvents is how many events of one session are kept.
+	MaxSessionEvents = 1 << 20
 )
 
-// A Found is what the agent's record says of one session.
-type Found struct {
+// A SessionEvents is what the agent's record says of one session.
+type SessionEvents struct {
 	// Opens are the lives of the agent that wrote of it, in the order of the files.
 	Opens []Open
 	// Steps are the session's steps, and Ends its ends: a name may have several sessions.
@@ -42,31 +42,31 @@ type StepEvent struct {
 	Step
 }
 
-// Find reads the file at path, or all files of the record in the folder at path, and returns
+// ReadSession reads the file at path, or all files of the record in the folder at path, and returns
 // what they say of the session.
-func Find(path, session string) (Found, error) {
+func ReadSession(path, session string) (SessionEvents, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return Found{}, fmt.Errorf("cannot read the agent's record: %w", err)
+		return SessionEvents{}, fmt.Errorf("cannot read the agent's record: %w", err)
 	}
 	files := []string{path}
 	if info.IsDir() {
 		if files, err = filepath.Glob(filepath.Join(escape(path), "*"+Suffix)); err != nil {
-			return Found{}, err
+			return SessionEvents{}, err
 		}
 		if len(files) == 0 {
-			return Found{}, fmt.Errorf("cannot read the agent's record: %s holds no file that ends with %s", path, Suffix)
+			return SessionEvents{}, fmt.Errorf("cannot read the agent's record: %s holds no file that ends with %s", path, Suffix)
 		}
 	}
 	slices.SortFunc(files, CompareFiles)
-	var found Found
+	var found SessionEvents
 	for _, name := range files {
 		err := found.file(name, session)
 		if errors.Is(err, fs.ErrNotExist) && info.IsDir() {
 			continue // the agent has removed it meanwhile, being the oldest
 		}
 		if err != nil {
-			return Found{}, err
+			return SessionEvents{}, err
 		}
 	}
 	return found, nil
@@ -84,7 +84,7 @@ func escape(folder string) string {
 	return b.String()
 }
 
-func (f *Found) file(name, session string) error {
+func (f *SessionEvents) file(name, session string) error {
 	file, err := os.Open(name)
 	if err != nil {
 		return fmt.Errorf("cannot read the agent's record: %w", err)
@@ -111,8 +111,8 @@ func (f *Found) file(name, session string) error {
 		if open != nil && (e.Kind == KindStep || e.Kind == KindSession) {
 			f.Opens, open = append(f.Opens, *open), nil
 		}
-		if len(f.Steps)+len(f.Ends) > MaxKept {
-			return fmt.Errorf("the session has more than %d events", MaxKept)
+		if len(f.Steps)+len(f.Ends) > MaxSessionEvents {
+			return fmt.Errorf("the session has more than %d events", MaxSessionEvents)
 		}
 		return nil
 	})
