@@ -63,7 +63,7 @@ func (l *ledger) rule(asked *protocol.Request, r protocol.Reply) ruling {
 	}
 	switch {
 	case asked == nil:
-		return ruling{stray: Unsolicited, problem: "a reply that nobody waits for", hangUp: !l.echoes}
+		return ruling{stray: Unsolicited, problem: "a reply that answers no open request", hangUp: !l.echoes}
 	case r.StepID == nil && r.ErrorCode != 0 && l.open():
 		// It may be the answer to a request that was given up.
 		return ruling{stray: Unsolicited, problem: "a refusal that does not say of what"}

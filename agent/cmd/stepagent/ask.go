@@ -20,6 +20,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/agent/auditwriter"
 	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
 	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost"
+	"github.com/stepagent/stepagent/agent/internal/shared/cli"
 	"github.com/stepagent/stepagent/agent/internal/shared/config"
 )
 
@@ -32,7 +33,7 @@ func newReload() *cobra.Command {
 		Short: "have the running agent read its config again",
 		Long: `reload waits until the new config is in force. New validators are started and asked first;
 when anything is wrong nothing changes, and reload says why and ends with 1.`,
-		Args: noArgs,
+		Args: cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			status, err := ask(cmd, daemon.AskReload)
 			if err != nil {
@@ -73,7 +74,7 @@ func newValidators() *cobra.Command {
 func newQuestion(use, short string, show func(io.Writer, daemon.Status) error, part func(daemon.Status) any,
 	verdict func(daemon.Status) error) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: use, Short: short, Args: noArgs,
+		Use: use, Short: short, Args: cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			status, err := ask(cmd, daemon.AskStatus)
 			if err != nil {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/systemd"
+	"github.com/stepagent/stepagent/agent/internal/shared/cli"
 	"github.com/stepagent/stepagent/agent/internal/shared/config"
 )
 
@@ -36,10 +37,10 @@ func newChecker(ctx context.Context, userName, unitName string) (*checker, error
 	if userName != "" {
 		k, err := asUser(userName, "", nil)
 		if err != nil {
-			return nil, usageError{fmt.Errorf("--user: %w", err)}
+			return nil, cli.Usagef("--user: %w", err)
 		}
 		if os.Geteuid() != 0 && os.Geteuid() != k.uid {
-			return nil, usageError{errors.New("--user: only root can check as another user; use sudo")}
+			return nil, cli.Usagef("--user: only root can check as another user; use sudo")
 		}
 		return k, nil
 	}

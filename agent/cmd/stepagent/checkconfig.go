@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
+	"github.com/stepagent/stepagent/agent/internal/shared/cli"
 	"github.com/stepagent/stepagent/agent/internal/shared/config"
 )
 
@@ -41,7 +42,7 @@ what comes by standard input are relative to the working directory.
   generate | stepagent check-config - --format yaml`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
-				return usageError{fmt.Errorf("check-config takes one file, got %d", len(args))}
+				return cli.Usagef("check-config takes one file, got %d", len(args))
 			}
 			return nil
 		},
@@ -52,7 +53,7 @@ what comes by standard input are relative to the working directory.
 			}
 			from.Format, from.Input = o.format, cmd.InOrStdin()
 			if err := checkFormat(from); err != nil {
-				return usageError{err}
+				return cli.Usage(err)
 			}
 			ctx, release := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer release() // after the folder for sockets is removed

@@ -19,6 +19,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/agent/conformance"
 	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
 	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost"
+	"github.com/stepagent/stepagent/agent/internal/shared/cli"
 )
 
 func newCheckValidator() *cobra.Command {
@@ -43,9 +44,9 @@ A validator that looks at the data which clients send needs samples of it: --dat
 		Args: func(_ *cobra.Command, args []string) error {
 			switch {
 			case len(args) != 1:
-				return usageError{fmt.Errorf("check takes the path of one program, got %d", len(args))}
+				return cli.Usagef("check takes the path of one program, got %d", len(args))
 			case args[0] == "":
-				return usageError{errors.New("the path of the program is empty")}
+				return cli.Usagef("the path of the program is empty")
 			}
 			return nil
 		},
@@ -106,20 +107,20 @@ func object(flag, value string) ([]byte, error) {
 	if !strings.HasPrefix(strings.TrimSpace(value), "{") {
 		file, err := os.Open(value)
 		if err != nil {
-			return nil, usageError{fmt.Errorf("%s is neither a JSON object nor a file: %w", flag, err)}
+			return nil, cli.Usagef("%s is neither a JSON object nor a file: %w", flag, err)
 		}
 		defer func() { _ = file.Close() }() // read only
 		if text, err = io.ReadAll(io.LimitReader(file, maxObjectBytes+1)); err != nil {
-			return nil, usageError{fmt.Errorf("%s: %w", flag, err)}
+			return nil, cli.Usagef("%s: %w", flag, err)
 		}
 		from = value
 		if len(text) > maxObjectBytes {
-			return nil, usageError{fmt.Errorf("%s is larger than %d bytes", value, maxObjectBytes)}
+			return nil, cli.Usagef("%s is larger than %d bytes", value, maxObjectBytes)
 		}
 	}
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(text, &fields); err != nil {
-		return nil, usageError{fmt.Errorf("%s is no JSON object: %w", from, err)}
+		return nil, cli.Usagef("%s is no JSON object: %w", from, err)
 	}
 	return text, nil
 }

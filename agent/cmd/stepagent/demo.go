@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
+	"github.com/stepagent/stepagent/agent/internal/shared/cli"
 )
 
 func newDemo() *cobra.Command {
@@ -23,7 +24,7 @@ performs three procedures against it with the client's code: one that is sound, 
 mistakes, and one against an agent that is made to misbehave. It ends with 0 when each showed
 what it is made to show. The records of the runs, the config and the agent's log stay in a
 folder, which it names.`,
-		Args: noArgs,
+		Args: cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, release := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer release()

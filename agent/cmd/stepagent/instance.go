@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
+	"github.com/stepagent/stepagent/agent/internal/shared/cli"
 )
 
 // Where stepagent@NAME.service has its config and its folders, see systemd.exec(5).
@@ -37,7 +38,7 @@ func addInstance(cmd *cobra.Command) {
 			return err
 		}
 		if !instanceName.MatchString(name) {
-			return usageError{fmt.Errorf("%q is no name of an instance; write what follows stepagent@ in the name of its service", name)}
+			return cli.Usagef("%q is no name of an instance; write what follows stepagent@ in the name of its service", name)
 		}
 		for variable, value := range map[string]string{
 			configVariable: instanceConfig, "RUNTIME_DIRECTORY": instanceSockets, "STATE_DIRECTORY": instanceState,

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
+	"github.com/stepagent/stepagent/agent/internal/shared/cli"
 	"github.com/stepagent/stepagent/agent/internal/shared/config"
 )
 
@@ -45,7 +46,7 @@ func TestInstanceNames(t *testing.T) {
 		if err := cmd.ParseFlags([]string{"--instance=" + name}); err != nil {
 			t.Fatal(err)
 		}
-		var usage usageError
+		var usage cli.UsageError
 		if err := cmd.PreRunE(cmd, nil); !errors.As(err, &usage) {
 			t.Errorf("the name %q: %v, want a usage error", name, err)
 		}

@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
+	"github.com/stepagent/stepagent/agent/internal/shared/cli"
 	"github.com/stepagent/stepagent/agent/internal/shared/eventloop"
 	"github.com/stepagent/stepagent/agent/internal/shared/version"
 	"github.com/stepagent/stepagent/plugins/bundled"
@@ -13,7 +14,7 @@ import (
 // newPlugin is the command that the agent starts as the process of its bundled validators.
 func newPlugin() *cobra.Command {
 	return &cobra.Command{
-		Use: "plugin", Short: "serve the bundled validators to an agent", Hidden: true, Args: noArgs,
+		Use: "plugin", Short: "serve the bundled validators to an agent", Hidden: true, Args: cli.NoArgs,
 		Run: func(*cobra.Command, []string) {
 			eventloop.LimitProcessors()
 			sdk.Serve(bundled.Plugin(version.Number()))

@@ -15,6 +15,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
 	"github.com/stepagent/stepagent/agent/internal/agent/signals"
 	"github.com/stepagent/stepagent/agent/internal/agent/systemd"
+	"github.com/stepagent/stepagent/agent/internal/shared/cli"
 	"github.com/stepagent/stepagent/agent/internal/shared/config"
 	"github.com/stepagent/stepagent/agent/internal/shared/eventloop"
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
@@ -37,7 +38,7 @@ and its status, and listens as soon as the address is there.
 		Example: `  stepagent serve
   stepagent serve --host 192.168.1.100 --port 9090 --timeout 7
   stepagent serve --config /etc/stepagent/stepagent.toml`,
-		Args: noArgs,
+		Args: cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return serve(cmd.Context(), sources(cmd), cmd.ErrOrStderr())
 		},

@@ -10,19 +10,19 @@ import (
 )
 
 // A setting is a flag that sets a key of the config.
-type setting struct{ flag, key, value, usage string }
+type setting struct{ flag, key, usage string }
 
 // settings are the flags of commands that read the config. Their values are text, which the
 // config checks like that of a file.
 func settings() []setting {
 	return []setting{
-		{"host", "host", "HOST", "address or host name to listen on (default localhost)"},
-		{"port", "port", "PORT", "TCP port to listen on, 0 for any free one (default 8080)"},
-		{"allow", "allow", "LIST", "whom to serve, by source address: addresses, prefixes, loopback, private, link-local, all, with commas (default loopback,private,link-local)"},
-		{"timeout", "timeout", "SECONDS", "the least timeout that a step may declare, the threshold of the validator min_timeout (default 5)"},
-		{"log-format", "log.format", "FORMAT", "auto, tint, text or json (default auto)"},
-		{"log-level", "log.level", "LEVEL", "debug, info, warn or error (default info)"},
-		{"admin-socket", "admin.socket", "PATH", "unix socket for reload, status and validators (default: chosen from the port)"},
+		{"host", "host", "address or name of the `HOST` to listen on (default localhost)"},
+		{"port", "port", "TCP `PORT` to listen on, 0 for any free one (default 8080)"},
+		{"allow", "allow", "`LIST` of the source addresses to serve, with commas: addresses, prefixes, loopback, private, link-local, all (default loopback,private,link-local)"},
+		{"timeout", "timeout", "shortest timeout in `SECONDS` that a step may declare, checked by the validator min_timeout (default 5)"},
+		{"log-format", "log.format", "`FORMAT` of the log: auto, tint, text or json (default auto)"},
+		{"log-level", "log.level", "lowest `LEVEL` that is logged: debug, info, warn or error (default info)"},
+		{"admin-socket", "admin.socket", "`PATH` of the unix socket for reload, status and validators (default: chosen from the port)"},
 	}
 }
 
@@ -37,7 +37,7 @@ func addSettings(cmd *cobra.Command, names ...string) {
 	for _, s := range settings() {
 		for _, name := range names {
 			if s.flag == name {
-				cmd.Flags().String(s.flag, "", "`"+s.value+"`: "+s.usage)
+				cmd.Flags().String(s.flag, "", s.usage)
 			}
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
+	"github.com/stepagent/stepagent/agent/internal/shared/cli"
 	"github.com/stepagent/stepagent/agent/internal/testkit/freeport"
 )
 
@@ -113,7 +114,7 @@ func TestStderrIsLost(t *testing.T) {
 			if exit := new(exec.ExitError); errors.As(err, &exit) {
 				code = exit.ExitCode()
 			}
-			if degraded := test.trouble != ""; degraded != (code == exitDegraded) || !degraded && code != exitOK ||
+			if degraded := test.trouble != ""; degraded != (code == exitDegraded) || !degraded && code != cli.ExitOK ||
 				test.lost != bytes.Contains(out, []byte("could not be written\n")) {
 				t.Errorf("exit %d:\n%s", code, out)
 			}

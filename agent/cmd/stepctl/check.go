@@ -16,7 +16,7 @@ import (
 func newCheck() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check FILE",
-		Short: "Tell whether a step file is sound, without running it",
+		Short: "check a step file without running it",
 		Long: `check reads a step file and tells all that is wrong with it, each with file, line,
 column and step. What is wrong with several steps is told once, at the first of them. Nothing
 is sent.

@@ -4,30 +4,24 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/stepagent/stepagent/agent/internal/shared/cli"
 	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
 )
 
-// The voice of stepctl: an error is "stepctl: " and one sentence in lower case with no full
-// stop, which names what is wrong and what to do. A mistake on the command line adds where
-// the help is. Findings in a step file begin with file:line:column instead, so that editors
-// find the place. What was run and what came of it goes to stdout, all else to stderr.
-
 // The exit codes. They are documented in the help of stepctl run and verify.
 const (
-	exitPassed      = 0
-	exitFailed      = 1
-	exitUsage       = 2
-	exitUnreachable = 3
-	exitEvidence    = 4
-	// exitInconclusive is of stepctl verify.
-	exitInconclusive = 5
+	exitPassed       = cli.ExitOK
+	exitFailed       = cli.ExitFailure
+	exitUsage        = cli.ExitUsage
+	exitUnreachable  = 3
+	exitEvidence     = 4
+	exitInconclusive = 5 // of stepctl verify
 )
 
-// An exitError ends stepctl with a code. Err is nil when everything has been said.
+// An exitError ends stepctl with a code. Err is nil when the output has said everything.
 type exitError struct {
 	code int
 	err  error
@@ -42,16 +36,16 @@ func (e *exitError) Error() string {
 
 func (e *exitError) Unwrap() error { return e.err }
 
-// exit returns the exit code for what a command returned, and says on stderr what has not
-// been said.
+// exit returns the exit code for what a command returned and writes the error to stderr. What is
+// no exitError is an error of the command line. Problems of a step file begin with
+// file:line:column instead of the program's name, so that editors find the place.
 func exit(stderr io.Writer, cmd *cobra.Command, err error) int {
 	if err == nil {
 		return exitPassed
 	}
 	var end *exitError
 	if !errors.As(err, &end) {
-		// What is no exitError comes from the command line.
-		_, _ = fmt.Fprintf(stderr, "stepctl: %v\nsee %s --help\n", err, cmd.CommandPath())
+		cli.WriteError(stderr, cmd, err, true)
 		return exitUsage
 	}
 	var unsound *stepfile.Error
@@ -59,16 +53,7 @@ func exit(stderr io.Writer, cmd *cobra.Command, err error) int {
 	case errors.As(err, &unsound):
 		_, _ = fmt.Fprintln(stderr, unsound)
 	case end.err != nil:
-		_, _ = fmt.Fprintf(stderr, "stepctl:%s\n", below(end.err))
+		cli.WriteError(stderr, cmd, end.err, false)
 	}
 	return end.code
-}
-
-// below is an error after the program's name and a colon: one of several lines stands below it.
-func below(err error) string {
-	text := err.Error()
-	if strings.Contains(text, "\n") {
-		return "\n  " + strings.ReplaceAll(text, "\n", "\n  ")
-	}
-	return " " + text
 }

@@ -34,7 +34,7 @@ func newLoad(stdout, stderr *os.File) *cobra.Command {
 	flags := loadFlags{port: defaultPort, clients: 10, duration: durationFlag(10 * time.Second), wait: secondsFlag(load.DefaultWait)}
 	cmd := &cobra.Command{
 		Use:   "load --clients N --duration D",
-		Short: "Put an agent under the load of many clients and check every reply",
+		Short: "put an agent under the load of many clients and check every reply",
 		Long: `load lets many clients perform a built-in procedure over and over, without its intervals,
 against an agent with its default validators. Every reply is compared with the one that must
 come, so the agent needs the default settings of sequence, min_timeout and session.steps.
@@ -67,7 +67,7 @@ far; a second one ends the program.
 Exit codes:
   0  every reply was the one that must come
   1  a reply was wrong, missing or lost, a connection was refused, or no step was judged
-  2  the command line is wrong, or this machine does not allow so many connections
+  2  the command line is wrong, or this machine does not allow that number of connections
   3  no agent could be reached
   4  the result could not be written`,
 		Example: `  stepctl load --clients 256 --duration 10s

@@ -6,13 +6,15 @@ import (
 	"io"
 	"testing"
 
+	"github.com/spf13/cobra"
+
 	"github.com/stepagent/stepagent/agent/internal/client/record"
 )
 
 // A run that contradicts itself was performed: it is no mistake on the command line.
 func TestContradictionIsNoUsageError(t *testing.T) {
 	wrong := unfolded(fmt.Errorf("run: %w", &record.EventError{Event: 3, Problem: "x"}))
-	if got := exit(io.Discard, nil, wrong); got != exitFailed {
+	if got := exit(io.Discard, new(cobra.Command), wrong); got != exitFailed {
 		t.Errorf("exit code %d, want %d", got, exitFailed)
 	}
 	options := errors.New("the session must be printable")

@@ -22,7 +22,7 @@ func newReport() *cobra.Command {
 	var flags reportFlags
 	cmd := &cobra.Command{
 		Use:   "report RECORD",
-		Short: "Tell again what came of a run, from its record",
+		Short: "show the result of a run from its record",
 		Long: `report reads a record that stepctl run --record has written, derives the run's verdict
 from the evidence again, and tells it as run does. The files that run would have written with the
 same flags come out byte for byte the same.

@@ -43,7 +43,7 @@ func newRun(stdout, stderr *os.File) *cobra.Command {
 		maxStrays: runner.DefaultMaxStrays}
 	cmd := &cobra.Command{
 		Use:   "run FILE | --data " + strings.Join(stepfile.BuiltinNames(), "|"),
-		Short: "Perform a procedure against an agent",
+		Short: "perform a procedure against an agent",
 		Long: `run performs a procedure: it sends the steps one after the other, waits for each reply
 up to the step's timeout, waits the step's interval, and goes on with the next step whatever
 happened. Failures are logged to stderr with step id and reason.

@@ -106,7 +106,7 @@ func newSettings() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "settings",
-		Short: "Tell which settings are in force and where each comes from",
+		Short: "show the settings in force and where each comes from",
 		Long: `settings tells the settings of run, load and report, and where each comes from. A setting is
 looked for in this order:
 

@@ -40,7 +40,7 @@ func newVerify() *cobra.Command {
 	flags := verifyFlags{tolerance: secondsFlag(verify.DefaultTolerances().Late)}
 	cmd := &cobra.Command{
 		Use:   "verify CAPTURE...",
-		Short: "Judge a packet capture again, offline",
+		Short: "judge a packet capture again, offline",
 		Long: `verify reads packet captures (pcap or pcapng, also gzip), finds the agent, its clients and
 their sessions, has the validators judge every step again, and says of each step whether the
 capture shows what it claims: the reply, its code and reason, that it came within the

@@ -28,6 +28,6 @@ func allowFiles(n int) error {
 	if unix.Setrlimit(unix.RLIMIT_NOFILE, &limit) == nil {
 		return nil
 	}
-	return fmt.Errorf("so many clients need %d open files, and this process may have %d; allow more with: ulimit -n %d, or run as root",
+	return fmt.Errorf("the clients need %d open files, and this process may have %d; allow more with: ulimit -n %d, or run as root",
 		n, allowed, n)
 }

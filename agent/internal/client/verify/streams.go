@@ -16,7 +16,7 @@ func (v *verifier) lookAtFile(broken error) {
 		r.find(Inconclusive, "file_broken", 0, "the file cannot be read to its end: "+broken.Error())
 	}
 	if c.DropsKnown && c.Dropped > 0 {
-		r.find(Inconclusive, "dropped", 0, fmt.Sprintf("whoever captured lost %s by its own count", count(int(c.Dropped), "packet")))
+		r.find(Inconclusive, "dropped", 0, fmt.Sprintf("the capturing program lost %s by its own count", count(int(c.Dropped), "packet")))
 	}
 	if n := c.Skipped.Fragments; n > 0 {
 		r.find(Inconclusive, "fragments", c.Skipped.FirstFragment,

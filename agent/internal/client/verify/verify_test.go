@@ -229,7 +229,7 @@ func TestCodes(t *testing.T) {
 func TestDrops(t *testing.T) {
 	s := scene{acts: success()}
 	r := judgeFile(t, capturetest.File{Dropped: 3}.Write(s.perform()), rules(t))
-	expect(t, r, verify.Inconclusive, "whoever captured lost 3 packets by its own count")
+	expect(t, r, verify.Inconclusive, "the capturing program lost 3 packets by its own count")
 }
 
 // TestNameClaims: what a file's name says.

@@ -178,7 +178,7 @@ func (q *Queue) tellLost() {
 		return
 	}
 	if dropped := now.Dropped - before.Dropped; dropped > 0 {
-		logger.Warn("log lines were dropped, as nobody took them in time", slog.Uint64("dropped", dropped))
+		logger.Warn("log lines were dropped, as stderr did not take them in time", slog.Uint64("dropped", dropped))
 	}
 	if unwritten := now.Unwritten - before.Unwritten; unwritten > 0 {
 		logger.Warn("log lines could not be written", slog.Uint64("unwritten", unwritten))

@@ -51,7 +51,7 @@ func koreanDetails() []phrase {
 		{"a late reply", "제한 시간이 지나 도착한 응답입니다."},
 		{"a reply to step " + step + " instead of step " + step, "단계 ${2}의 응답을 기다리는 중에 단계 ${1}의 응답이 도착했습니다."},
 		{`a reply to session "(.*)" instead of "(.*)"`, "세션 “${2}”의 응답을 기다리는 중에 세션 “${1}”의 응답이 도착했습니다."},
-		{"a reply that nobody waits for", "응답을 기다리는 단계가 없을 때 도착했습니다."},
+		{"a reply that answers no open request", "응답을 기다리는 단계가 없을 때 도착했습니다."},
 		{"a reply with code 0 and no step_id", "오류 코드는 0이지만 step_id가 없는 응답입니다."},
 		{"a refusal that does not say of what", "어떤 요청에 대한 것인지 알 수 없는 거부 응답입니다."},
 		{"a reply without the req that the replies before it had", "이전 응답과 달리 req가 없는 응답입니다."},

@@ -1,0 +1,10 @@
+package main
+
+import (
+	"os"
+	"testing"
+
+	"github.com/stepagent/stepagent/agent/internal/testkit/voicetest"
+)
+
+func TestVoice(t *testing.T) { voicetest.Commands(t, newRoot(os.Stdout, os.Stderr)) }
