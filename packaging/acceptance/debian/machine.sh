@@ -1,21 +1,20 @@
-# The machine with the agent: a Debian 12 in a container. The other host: a network namespace
-# at the other end of a veth pair, with the files of the package stepctl and no others.
+# The two hosts: the machine with the agent, a Debian 12 in a container, and the bench, a network
+# namespace at the other end of a veth pair, with the files of the package stepctl alone.
 
-readonly machine=sa$$ # names the veth pair too, which has few characters
+readonly machine=sa$$ # short, as it is part of the name of a network interface
 readonly examples=packaging/systemd/examples
 readonly bench=stepagent-bench-$$
 readonly agent4=10.77.0.2 agent6=fd00:77::2 public4=203.0.113.2 public6=2001:db8:77::2
 
 machine_make() {
 	local mirror release
-	# From the sources of this machine, wherever they point.
+	# The mirror of this machine.
 	read -r mirror release < <(apt-get indextargets --format '$(SITE) $(RELEASE)' \
 		'Created-By: Packages' 'Component: main' 'Origin: Debian' 'Codename: bookworm' | head -n 1) || true
 	[ -n "${mirror-}" ] || die "the apt sources of this machine have no Debian 12 (bookworm)"
-	debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,iproute2,procps,rpm,tcpdump,python3-grpcio \
-		"$release" "$work/root" "$mirror" >"$work/debootstrap.log" 2>&1 ||
-		{ tail -n 20 "$work/debootstrap.log"; die "debootstrap failed"; }
-	# The journal of a service is looked at as it was written, so nothing may be held back.
+	quietly debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,iproute2,procps,rpm,tcpdump,python3-grpcio \
+		"$release" "$work/root" "$mirror"
+	# No rate limit: the checks count log lines.
 	mkdir -p "$work/root/etc/systemd/journald.conf.d"
 	printf '[Journal]\nRateLimitBurst=0\n' >"$work/root/etc/systemd/journald.conf.d/all.conf"
 }
@@ -36,8 +35,8 @@ machine_boot() {
 leader_found() { pgrep -P "$nspawn" -x systemd; }
 booted() { case $(inside systemctl is-system-running) in running | degraded) ;; *) return 1 ;; esac; }
 
-# With cgroups of version 1, systemd-nspawn mounts the memory controller read-only. The
-# container gets a group of its own, to which it may write.
+# With cgroups of version 1, systemd-nspawn mounts the memory controller read-only; the container
+# gets a group of its own, which it may write to.
 memory_cgroup() {
 	cgroup=
 	if [ -d /sys/fs/cgroup/memory ]; then
@@ -64,8 +63,8 @@ network() {
 	inside ip link set host0 up
 }
 
-# aftermath: what the machine says when something has failed.
-aftermath() {
+# show_journal: prints the end of the journal, after a failure.
+show_journal() {
 	[ -n "${leader-}" ] || return 0
 	stage "the end of the journal"
 	inside journalctl --no-pager | grep -v 'verdict=pass' | tail -n 200 || true
@@ -76,44 +75,44 @@ machine_stop() {
 		inside systemctl poweroff >/dev/null 2>&1 || true
 		wait "$nspawn" || true
 	fi
-	ip netns delete "$bench" 2>/dev/null || true
+	remove_hosts "$bench"
 	[ -z "${cgroup-}" ] || find "$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null || true
 }
 
-# inside COMMAND...: in the machine with the agent, as root.
+# inside COMMAND...: runs the command on the machine with the agent, as root.
 inside() { nsenter -t "$leader" -a env -i PATH=/usr/sbin:/usr/bin LANG=C.UTF-8 "$@"; }
 
-client_make() { # from the folder with the packages
+client_make() { # folder with the packages
 	mkdir "$work/client"
 	dpkg-deb -x "$1"/stepctl_*_amd64.deb "$work/client"
 	mkdir "$work/client/tmp"
 }
 
-# client ARGS...: stepctl on the other host.
+# client ARGS...: runs stepctl on the bench.
 client() { ip netns exec "$bench" chroot "$work/client" /usr/bin/stepctl "$@"; }
 
-# install_deb FOLDER OPTION...: the agent's package, with apt as a user would.
+# install_deb FOLDER OPTION...: installs the agent's package with apt.
 install_deb() {
 	cp "$1"/stepagent_*_amd64.deb "$work/root/root/stepagent.deb"
 	shift
 	inside env DEBIAN_FRONTEND=noninteractive apt-get install -y "$@" /root/stepagent.deb
 }
 
-# config: the agent's config becomes what is on stdin.
+# config: replaces the agent's config with stdin.
 config() { cat >"$work/root/etc/stepagent/stepagent.toml"; }
 
-# say LINE: one more key at the top of the config.
-say() { inside sed -i "1i $1" /etc/stepagent/stepagent.toml; }
+# add_key LINE: adds a key at the top of the config.
+add_key() { inside sed -i "1i $1" /etc/stepagent/stepagent.toml; }
 
 main_pid() { inside systemctl show -P MainPID stepagent; }
 plugin_pid() { inside stepagent validators --json "$@" | sed -n 's/^ *"PID": \([0-9]*\),*$/\1/Ip' | head -n 1; }
 active() { same "$(inside systemctl is-active stepagent)" active; }
 journal() { inside journalctl -u stepagent --no-pager "$@"; }
 
-# serves: a few steps from the other host pass.
+# serves: succeeds if a few steps from the bench pass.
 serves() { quick --host "$agent4"; }
 
-# drop_in UNIT NAME LINE...: a drop-in as systemctl edit makes it. With - as LINE, from stdin.
+# drop_in UNIT NAME LINE...: makes a drop-in as systemctl edit does; with - as LINE, from stdin.
 drop_in() {
 	local dir=$work/root/etc/systemd/system/$1.d name=$2
 	shift 2

@@ -41,18 +41,18 @@ check "still masked" same "$(enabled stepagent)" masked
 inside systemctl unmask --quiet stepagent
 inside systemctl stop stepagent
 
-fail() {
+start_broken() {
 	printf 'prot = 1\n' | config
 	! inside systemctl start stepagent
 }
 has_failed() { same "$(state stepagent)" failed; }
-check "an agent that cannot start" fail
+check "an agent that cannot start" start_broken
 check "has failed in the end" within 120 has_failed
 inside cp /root/packaged.toml /etc/stepagent/stepagent.toml
 check "failed and disabled: an upgrade" upgraded
 check "does not start it" not active
 inside systemctl enable --quiet stepagent
-check "an agent that cannot start" fail
+check "an agent that cannot start" start_broken
 check "has failed in the end" within 120 has_failed
 inside cp /root/packaged.toml /etc/stepagent/stepagent.toml
 check "failed and enabled: an upgrade" upgraded

@@ -44,10 +44,10 @@ rm "$work/root/etc/stepagent/bench-token"
 
 bench_validator hungry
 check "memory.conf" example memory.conf
-agent=$(main_pid) plugin=$(plugin_pid)
+process=$(main_pid) plugin=$(plugin_pid)
 check "a plugin that takes too much memory gives no verdict" fails 1 'step 3 was refused: validator_unavailable' quick --host "$agent4"
 check "it was ended and replaced" within 15 differ_plugin "$plugin"
-check "and the agent was not" same "$(main_pid)" "$agent"
+check "and the agent was not" same "$(main_pid)" "$process"
 no_example
 
 cp -r plugins/python/stepagent_validator plugins/python/torque.py "$work/root/usr/local/lib/stepagent/"

@@ -42,7 +42,7 @@ check "three restarts under load" restarts
 load_ends
 check "refuse no connection" no_refusals "$work/restart.json"
 
-say 'port = 8081'
+add_key 'port = 8081'
 check "a port that is not the socket's is refused" not inside systemctl restart stepagent
 check "with the place of both" says 'stepagent.toml:[0-9]+:1: port: is 8081, but the socket that systemd has passed listens on \[::\]:8080' journal -p err
 inside cp /root/packaged.toml /etc/stepagent/stepagent.toml
@@ -51,7 +51,7 @@ check "and put right" inside sh -c 'systemctl start stepagent.socket && systemct
 check "serves again" serves
 
 drop_in stepagent.socket port - <"$examples/socket-port.conf"
-say 'port = 502'
+add_key 'port = 502'
 inside systemctl stop stepagent.socket stepagent.service
 check "example socket-port.conf: port 502 by the socket" inside systemctl start stepagent.socket stepagent.service
 check "serves there, without a capability" quick --host "$agent4" --port 502

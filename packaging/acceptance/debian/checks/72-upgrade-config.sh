@@ -31,7 +31,7 @@ package() { cp "$work/$1"/stepagent_*_amd64.deb "$work/root/root/stepagent.deb";
 with_apt() { package "$1" && without_terminal apt-get -y --allow-downgrades install /root/stepagent.deb; }
 with_dpkg() { package "$1" && without_terminal dpkg -i /root/stepagent.deb; }
 
-edit() { say 'session.steps = 3'; }
+edit() { add_key 'session.steps = 3'; }
 edit_long() { inside sed -i 's/^steps = 10/steps = 3/' /etc/stepagent/stepagent.toml; }
 # in_force: the edit is, in the agent that runs: the third step ends the session.
 in_force() {

@@ -7,37 +7,37 @@ check "kill the plugin" inside kill -KILL "$plugin"
 check "a plugin that was killed is replaced" within 10 differ_plugin "$plugin"
 check "by the same agent" quick --host "$agent4"
 
-agent=$(main_pid)
-check "kill the agent" inside kill -KILL "$agent"
+process=$(main_pid)
+check "kill the agent" inside kill -KILL "$process"
 check "an agent that was killed comes back" within 15 serves
-check "as another process" differ "$(main_pid)" "$agent"
+check "as another process" differ "$(main_pid)" "$process"
 
 # The unit has 30 seconds; nobody wants to wait for them here.
 drop_in stepagent.service watchdog '[Service]' 'WatchdogSec=2s'
 check "with a watchdog of 2 seconds it starts" inside systemctl restart stepagent
-agent=$(main_pid)
+process=$(main_pid)
 sleep 4
-check "and is alive after 4" same "$(main_pid)" "$agent"
-check "stop the agent's process" inside kill -STOP "$agent"
+check "and is alive after 4" same "$(main_pid)" "$process"
+check "stop the agent's process" inside kill -STOP "$process"
 check "a stopped process is found by the watchdog" within 20 says 'Watchdog timeout' journal
 check "and replaced" within 20 serves
-check "by another process" differ "$(main_pid)" "$agent"
-agent=$(main_pid)
+check "by another process" differ "$(main_pid)" "$process"
+process=$(main_pid)
 check "stop the plugin's process" inside kill -STOP "$(plugin_pid)"
 sleep 4
-check "a plugin that hangs is no reason to restart the agent" same "$(main_pid)" "$agent"
+check "a plugin that hangs is no reason to restart the agent" same "$(main_pid)" "$process"
 check "but to replace the plugin" within 20 serves
 no_drop_in stepagent.service watchdog
 inside systemctl reset-failed stepagent
 
 # What the agent stands on goes, and the agent stays.
 readonly journald="systemd-journald.socket systemd-journald-dev-log.socket systemd-journald-audit.socket systemd-journald.service"
-agent=$(main_pid)
+process=$(main_pid)
 check "stop the journal with its sockets" inside systemctl stop $journald
-inside kill -HUP "$agent"
+inside kill -HUP "$process"
 check "the agent goes on, and counts the lines that it cannot write" within 10 fails 3 '^log .* could not be written$' inside stepagent status
 check "start the journal again" inside systemctl start $journald
-inside kill -HUP "$agent"
+inside kill -HUP "$process"
 check "the journal gets the lines of the same agent" within 10 says 'log lines could not be written. unwritten=' journal
 check "and its health is good" within 10 says '^health +good$' inside stepagent status
 
@@ -48,7 +48,7 @@ plugin=$(plugin_pid)
 check "kill the plugin" inside kill -KILL "$plugin"
 check "a plugin is started without the folder" within 10 differ_plugin "$plugin"
 check "a reload finds the agent" inside systemctl reload stepagent
-check "all that by one process" same "$(main_pid)" "$agent"
+check "all that by one process" same "$(main_pid)" "$process"
 
 printf 'host = "10.77.0.7"\n' | config
 check "an address that is not there does not keep the service from starting" inside systemctl restart stepagent

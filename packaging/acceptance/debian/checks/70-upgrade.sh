@@ -4,14 +4,14 @@ version_of() { dpkg-deb -f "$1"/stepagent_*_amd64.deb Version; }
 to=$(version_of "$new")
 to=${to%-*}
 
-agent=$(main_pid)
-say 'log.level = "warn"'
+process=$(main_pid)
+add_key 'log.level = "warn"'
 inside systemctl reload stepagent
 under_load 10 "$work/upgrade.json"
 sleep 2
 check "apt upgrades the package" install_deb "$new"
 check "to the second build" says "^stepagent ${to//./\\.}( |\$)" inside stepagent version
-check "and restarts the agent" differ "$(main_pid)" "$agent"
+check "and restarts the agent" differ "$(main_pid)" "$process"
 check "which is the new one" says "^agent +${to//./\\.}," inside stepagent status
 load_ends
 check "the clients went on, and no reply was wrong" says '"wrong": *0\b' cat "$work/upgrade.json"
@@ -22,11 +22,11 @@ inside cp /root/packaged.toml /etc/stepagent/stepagent.toml
 inside systemctl stop stepagent
 inside systemctl enable --quiet --now stepagent.socket
 inside systemctl start stepagent
-agent=$(main_pid)
+process=$(main_pid)
 under_load 10 "$work/upgrade.json"
 sleep 2
 check "with stepagent.socket, apt upgrades the package" install_deb "$new"
-check "and restarts the agent" differ "$(main_pid)" "$agent"
+check "and restarts the agent" differ "$(main_pid)" "$process"
 load_ends
 check "and refuses no connection" no_refusals "$work/upgrade.json"
 inside systemctl disable --quiet --now stepagent.socket

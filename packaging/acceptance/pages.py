@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Looks at reports in a real browser, as their readers do.
 
-    look.py CHROMIUM FOLDER PAGE.html=SUMMARY.json...
+    pages.py CHROMIUM FOLDER PAGE.html=SUMMARY.json...
 
 Each page is opened from its file: in light and in dark, as wide as a desk's screen and as
 narrow as a phone's, and on paper. FOLDER gets the pictures and the PDFs. The numbers in the

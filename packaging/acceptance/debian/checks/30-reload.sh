@@ -33,7 +33,7 @@ inside cp -p /root/kept.toml /etc/stepagent/stepagent.toml
 inside cp /root/packaged.toml /etc/stepagent/stepagent.toml
 check "a sound config is taken again" inside systemctl reload stepagent
 check "and judges as before" quick --host "$agent4"
-say 'allow = ["loopback"]'
+add_key 'allow = ["loopback"]'
 check "allow can change" inside systemctl reload stepagent
 check "who is not in it is not served" fails 1 '0 of 3 steps passed.*connection was lost' quick --host "$agent4"
 inside cp /root/packaged.toml /etc/stepagent/stepagent.toml

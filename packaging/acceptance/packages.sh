@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# packages.sh: makes a snapshot release of this commit in dist/ and checks the packages: checksums, bills
+# of materials, lintian, a second build (reproduce.sh), and the module's archive (module.sh). arm.sh
+# and debian.sh use the packages. Needs lintian, bsdtar and gpg.
+. "$(dirname "$0")/lib.sh"
+require lintian bsdtar gpg
+cd "$root"
+
+quietly packaging/build.sh
+for file in dist/*.deb dist/*.rpm dist/*.tar.gz dist/*.zip; do
+	[ -s "$file.sbom.json" ] || die "$file has no bill of materials"
+done
+grep -q github.com/hashicorp/go-plugin dist/stepagent_*_armhf.deb.sbom.json ||
+	die "the bill of materials of a package does not name the modules linked into it"
+(cd dist && sha256sum --quiet --check SHA256SUMS)
+ok "packages, archives, checksums and bills of materials: $(grep -c . dist/SHA256SUMS) files in dist/"
+
+# No error and no warning; the overrides are in packaging/deb, with the reasons.
+found=$(lintian --allow-root --no-tag-display-limit dist/*.deb)
+[ -z "$found" ] || die "$found"
+ok "lintian finds nothing"
+
+"$acceptance/reproduce.sh"
+"$acceptance/module.sh"
