@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
-# build.sh [amd64] [FLAG...]: makes a snapshot release of this commit in dist/: packages,
-# archives, checksums and bills of materials for every architecture; with "amd64", the
-# packages of that one alone, which takes seconds once the build cache is warm. The flags go
-# to goreleaser.
+# build.sh [amd64] [FLAG...]: makes a snapshot release of this commit in dist/: packages, archives,
+# checksums and bills of materials for every architecture; with "amd64", only the packages of that
+# architecture, which takes seconds once the build cache is warm. Flags are passed to goreleaser.
 #
-# SNAPSHOT_VERSION, as 1.2.3, stands in for the version that is made of the commit's time.
-# SIGNING_KEY is the key of gpg that signs the checksums; without it nothing is signed.
+# SNAPSHOT_VERSION, such as 1.2.3, replaces the version, which is the commit's time by default.
+# SIGNING_KEY is the gpg key that signs the checksums; without it nothing is signed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,7 +16,7 @@ fi
 [ -n "${SIGNING_KEY-}" ] || set -- "$@" --skip=sign
 
 # bsdtar unpacks packages for their bills of materials.
-command -v bsdtar >/dev/null || { echo "build.sh: bsdtar is missing: apt-get install libarchive-tools" >&2; exit 1; }
+command -v bsdtar >/dev/null || { echo "build.sh: bsdtar is missing; apt-get install libarchive-tools" >&2; exit 1; }
 PATH=$(packaging/tools.sh goreleaser syft):$PATH
 export SNAPSHOT_TARGETS=$targets
 goreleaser release --snapshot --clean "$@"

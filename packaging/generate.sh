@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# generate.sh VERSION TIMESTAMP (release|snapshot): writes what packages and archives carry
-# beside the commands, below packaging/generated: man pages, completions, licences,
-# changelogs and the template unit. TIMESTAMP is that of the commit, in seconds, and the only time in the result.
-# goreleaser runs this before it builds.
+# generate.sh VERSION TIMESTAMP (release|snapshot): writes the generated files of packages and archives
+# into packaging/generated: man pages, completions, licences, changelogs and the template unit.
+# TIMESTAMP is the time of the commit, in seconds, and the only time in the files. goreleaser
+# runs this before it builds.
 set -euo pipefail
 umask 022
 cd "$(dirname "$0")/.."
@@ -14,23 +14,23 @@ maintainer=$(sed -n 's/^ *maintainer: &maintainer //p' goreleaser.yaml)
 linux=linux/amd64,linux/arm64,linux/arm,linux/riscv64
 desks=darwin/amd64,darwin/arm64,windows/amd64,windows/arm64
 out=packaging/generated
-unset GOOS GOARCH GOARM # these programs run here
+unset GOOS GOARCH GOARM # the programs run on this machine
 export CGO_ENABLED=0
 
 rm -rf "$out"
 
-# The service of one agent of several is stepagent.service, but for its config and folders.
+# The unit of one of several agents is stepagent.service with another config and other folders.
 mkdir -p "$out/systemd"
 sed -e '1,2c\
-# One agent of several on this board, called NAME in stepagent@NAME, with the config\
-# /etc/stepagent/NAME.toml. All else is as in stepagent.service, of which this file is made.\
-# Change it by drop-ins, for one (systemctl edit stepagent@NAME) or all (stepagent@.service).' \
+# One of several agents on this board, stepagent@NAME, with the config /etc/stepagent/NAME.toml. The\
+# rest is generated from stepagent.service. Change it with drop-ins, for one agent\
+# (systemctl edit stepagent@NAME) or for all (stepagent@.service).' \
 	-e 's/^Description=stepagent/& %i/' \
 	-e 's|^Environment=STEPAGENT_CONFIG=.*|Environment=STEPAGENT_CONFIG=/etc/stepagent/%i.toml|' \
 	-e 's/^RuntimeDirectory=.*/RuntimeDirectory=stepagent@%i/' -e 's/^StateDirectory=.*/StateDirectory=stepagent@%i/' \
 	packaging/systemd/stepagent.service >"$out/systemd/stepagent@.service"
 [ "$(grep -c %i "$out/systemd/stepagent@.service")" = 4 ] || {
-	echo "generate.sh: stepagent@.service does not differ from stepagent.service where it must" >&2
+	echo "generate.sh: stepagent@.service must differ from stepagent.service in 4 lines" >&2
 	exit 1
 }
 tools=$(mktemp -d)

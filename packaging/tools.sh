@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# tools.sh NAME...: installs the named release tools where they are missing or of another
-# version, and prints the folder that they are in.
+# tools.sh NAME...: installs the named release tools at their pinned versions, and prints their folder.
 set -euo pipefail
 
 declare -Ar packages=(
@@ -12,7 +11,7 @@ dir=$(go env GOPATH)/bin/release-tools
 mkdir -p "$dir"
 for name in "$@"; do
 	package=${packages[$name]-}
-	[ -n "$package" ] || { echo "tools.sh: no tool is called $name" >&2; exit 2; }
+	[ -n "$package" ] || { echo "tools.sh: unknown tool $name" >&2; exit 2; }
 	installed=$(go version -m "$dir/$name" 2>/dev/null | awk '$1 == "mod" { print $3 }') || installed=
 	[ "$installed" = "${package#*@}" ] ||
 		env GOOS= GOARCH= GOFLAGS= GOBIN="$dir" go install "$package" >&2

@@ -1,6 +1,5 @@
-// Command bench is the plugin of a user's own in the acceptance test of the packages: it lies
-// outside stepagent, in one file, as a plugin on a bench would, and its validators need what the
-// example drop-ins give.
+// Command bench is a user's own plugin, for the acceptance test of the packages. Its validators need
+// the settings of the example drop-ins.
 package main
 
 import (
@@ -29,7 +28,7 @@ func main() {
 	}})
 }
 
-// A token passes steps whose data have the secret that systemd hands to the service.
+// A token passes steps whose data hold the secret that systemd gives to the service.
 type token struct{ secret []byte }
 
 func newToken([]byte) (validator.Validator, error) {
@@ -53,7 +52,7 @@ func (t token) Validate(_ context.Context, _ validator.Session, step validator.S
 	return validator.PassWith(nil), nil
 }
 
-// A slow validator keeps a step in flight. It declares nothing, so that each step is asked.
+// A slow validator keeps a step in flight. It declares no inputs, so that no verdict is cached.
 type slow struct{}
 
 func (slow) Validate(ctx context.Context, _ validator.Session, _ validator.Step) (validator.Verdict, error) {
@@ -65,7 +64,7 @@ func (slow) Validate(ctx context.Context, _ validator.Session, _ validator.Step)
 	}
 }
 
-// A hungry validator uses more memory than there is for the service.
+// A hungry validator uses more memory than the service may.
 type hungry struct{}
 
 // Reads implements validator.Declarer.
@@ -75,7 +74,7 @@ func (hungry) Validate(_ context.Context, _ validator.Session, step validator.St
 	if step.ID == 3 {
 		taken := make([]byte, 1<<30)
 		for i := 0; i < len(taken); i += 4096 {
-			taken[i] = 1 // memory is taken when it is written to
+			taken[i] = 1 // the kernel allocates memory at the first write
 		}
 		return validator.FailWith(validator.RuleBroken, fmt.Sprintf("%d bytes were there", len(taken)), nil), nil
 	}

@@ -1,5 +1,5 @@
-// Command even is a validator as somebody else would write it: it passes steps whose number is
-// even. The scripts in packaging build it for boards and put it into an agent.
+// Command even is a validator in a module of its own; it passes steps with an even id. The scripts in
+// packaging/acceptance build it for boards and add it to an agent.
 package main
 
 import (

@@ -1,7 +1,7 @@
-// Command changelog writes the changelog of a Debian package (deb-changelog(5)) from
-// CHANGELOG.md, which it reads from its standard input.
+// Command changelog writes the changelog of a Debian package (deb-changelog(5)). It reads
+// CHANGELOG.md from standard input.
 //
-// A release must have a section of its own there; a snapshot takes what is unreleased.
+// A release needs a section of its own there; a snapshot has the entries under "Unreleased".
 package main
 
 import (
@@ -25,9 +25,9 @@ func run(args []string, stdin io.Reader, stdout io.Writer) error {
 	flags := flag.NewFlagSet("changelog", flag.ContinueOnError)
 	name := flags.String("package", "stepagent", "the `NAME` of the package")
 	version := flags.String("version", "", "the `VERSION` of the release, such as 1.2.3")
-	snapshot := flags.Bool("snapshot", false, "the release is a snapshot, of what is unreleased")
-	date := flags.String("date", "", "the `TIME` of the commit, as RFC 3339 has it")
-	maintainer := flags.String("maintainer", "", "`WHO` maintains the package, with a mail address")
+	snapshot := flags.Bool("snapshot", false, "the release is a snapshot, with the entries under Unreleased")
+	date := flags.String("date", "", "the `TIME` of the commit, in RFC 3339")
+	maintainer := flags.String("maintainer", "", "the maintainer, as `NAME <ADDRESS>`")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -36,7 +36,7 @@ func run(args []string, stdin io.Reader, stdout io.Writer) error {
 		return fmt.Errorf("-date: %w", err)
 	}
 	if *version == "" || *maintainer == "" {
-		return fmt.Errorf("-version and -maintainer are needed")
+		return fmt.Errorf("-version and -maintainer are required")
 	}
 	sections, err := parse(stdin)
 	if err != nil {
@@ -53,8 +53,8 @@ func run(args []string, stdin io.Reader, stdout io.Writer) error {
 	return out.Flush()
 }
 
-// choose returns the sections that the version's changelog has, the newest first and with
-// the version and time of the release.
+// choose returns the sections of the version's changelog, newest first. The first has the version
+// and time of the release.
 func choose(sections []section, version string, at time.Time, snapshot bool) ([]section, error) {
 	wanted := version
 	if snapshot {
@@ -67,9 +67,9 @@ func choose(sections []section, version string, at time.Time, snapshot bool) ([]
 			return chosen, nil
 		}
 	}
-	return nil, fmt.Errorf("CHANGELOG.md has no section %q: give it one, in the way of the others", wanted)
+	return nil, fmt.Errorf("CHANGELOG.md has no section %q; add it", wanted)
 }
 
-// debian is a version as it stands in a package: what precedes a release sorts before it,
-// and -1 is the packaging of it.
+// debian returns a version in Debian's form: a pre-release sorts before its release, and -1 is the
+// revision of the packaging.
 func debian(version string) string { return strings.Replace(version, "-", "~", 1) + "-1" }

@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// unreleased names the section of what no release has yet.
+// unreleased is the name of the section of the next release.
 const unreleased = "Unreleased"
 
-// A section is what one release has changed.
+// A section lists the changes of one release.
 type section struct {
 	version string
-	date    time.Time // zero where nothing has been released
-	entries []string  // a sentence or two each, on one line
+	date    time.Time // zero if unreleased
+	entries []string  // one line each
 }
 
 // parse reads a changelog in the format of https://keepachangelog.com: sections
@@ -66,12 +66,12 @@ func parseHeading(heading string) (section, error) {
 	return section{version: version, date: at}, nil
 }
 
-// width is how long a line may be, in characters; lintian(1) wants no more than 80.
+// width is the length of the longest line, in characters; lintian(1) wants at most 80.
 const width = 78
 
 // write writes the section as an entry of the package's changelog.
 func (s section) write(out io.Writer, name, maintainer string) {
-	// The writer keeps its first error until it is flushed.
+	// out is buffered and returns the first error from Flush.
 	_, _ = fmt.Fprintf(out, "%s (%s) unstable; urgency=medium\n\n", name, debian(s.version))
 	for _, entry := range s.entries {
 		_, _ = io.WriteString(out, wrap(entry, "  * ", "    "))
@@ -82,7 +82,7 @@ func (s section) write(out io.Writer, name, maintainer string) {
 	_, _ = fmt.Fprintf(out, "\n -- %s  %s\n\n", maintainer, s.date.UTC().Format(time.RFC1123Z))
 }
 
-// wrap sets text in lines, the first behind first and the others behind rest.
+// wrap breaks text into lines. The first has the prefix first, the others the prefix rest.
 func wrap(text, first, rest string) string {
 	var b strings.Builder
 	line := first

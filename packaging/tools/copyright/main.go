@@ -1,9 +1,9 @@
-// Command copyright writes the copyright file of a package: whose work is linked into a
-// command and under which licences, in Debian's machine-readable format
+// Command copyright writes the copyright file of a package: the modules that are linked into a
+// command, with their copyright holders and licences, in Debian's machine-readable format
 // (https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/).
 //
-// It asks the go command what is linked for each target, and reads the licences where the
-// modules have them. A licence that it does not recognise is an error: somebody must look.
+// "go list" names the linked packages for each target; the licences are files of the modules. An
+// unknown licence is an error, so that it is read before a release.
 package main
 
 import (

@@ -1,10 +1,11 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path"
@@ -14,11 +15,11 @@ import (
 	"strings"
 )
 
-// A module is what a command links of it.
+// A module is the part of a module that a command links.
 type module struct {
 	path, version string
-	dir           string   // its root; everything below may have a licence of its own
-	main          bool     // whether it is the command's own
+	dir           string   // its root; a folder below can have a licence of its own
+	main          bool     // the module of the command
 	folders       []string // of the linked packages
 	files         []string // their source files
 }
@@ -26,8 +27,8 @@ type module struct {
 // standard is the name of the standard library among the modules.
 const standard = "std"
 
-// listed is a package as "go list -json" tells it.
-type listed struct {
+// A listedPackage is a package in the output of "go list -json".
+type listedPackage struct {
 	Dir      string
 	Standard bool
 	Module   *struct {
@@ -37,7 +38,7 @@ type listed struct {
 	GoFiles, SFiles, HFiles []string
 }
 
-// linked returns the modules that pkg is made of on any of the targets, by path.
+// linked returns the modules linked into pkg for any of the targets, sorted by path.
 func linked(pkg, tags string, targets []string) ([]*module, error) {
 	modules := map[string]*module{}
 	for _, target := range targets {
@@ -53,20 +54,13 @@ func linked(pkg, tags string, targets []string) ([]*module, error) {
 			add(modules, p)
 		}
 	}
-	paths := make([]string, 0, len(modules))
-	for p := range modules {
-		paths = append(paths, p)
-	}
-	slices.Sort(paths)
-	sorted := make([]*module, 0, len(paths))
-	for _, p := range paths {
-		sorted = append(sorted, modules[p])
-	}
+	sorted := slices.Collect(maps.Values(modules))
+	slices.SortFunc(sorted, func(a, b *module) int { return cmp.Compare(a.path, b.path) })
 	return sorted, nil
 }
 
-// list asks the go command for pkg and all that it needs.
-func list(pkg, tags, goos, goarch string) ([]listed, error) {
+// list returns pkg and its dependencies.
+func list(pkg, tags, goos, goarch string) ([]listedPackage, error) {
 	cmd := exec.Command("go", "list", "-deps", "-tags", tags, "-json=Dir,Standard,Module,GoFiles,SFiles,HFiles", pkg)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+goos, "GOARCH="+goarch)
 	cmd.Stderr = os.Stderr
@@ -74,21 +68,19 @@ func list(pkg, tags, goos, goarch string) ([]listed, error) {
 	if err != nil {
 		return nil, fmt.Errorf("go list: %w", err)
 	}
-	var packages []listed
-	for decoder := json.NewDecoder(strings.NewReader(string(out))); ; {
-		var p listed
-		switch err := decoder.Decode(&p); {
-		case errors.Is(err, io.EOF):
-			return packages, nil
-		case err != nil:
-			return nil, fmt.Errorf("what go list printed: %w", err)
+	var packages []listedPackage
+	for decoder := json.NewDecoder(bytes.NewReader(out)); decoder.More(); {
+		var p listedPackage
+		if err := decoder.Decode(&p); err != nil {
+			return nil, fmt.Errorf("output of go list: %w", err)
 		}
 		packages = append(packages, p)
 	}
+	return packages, nil
 }
 
-// add puts a package to its module.
-func add(modules map[string]*module, p listed) {
+// add adds a package to its module.
+func add(modules map[string]*module, p listedPackage) {
 	m := module{path: standard, version: runtime.Version()} // "go run" runs this as the go that builds
 	switch {
 	case p.Module != nil:
@@ -110,15 +102,15 @@ func add(modules map[string]*module, p listed) {
 	}
 }
 
-// goroot returns the root that a folder of the standard library lies in.
+// goroot returns the GOROOT of a folder of the standard library.
 func goroot(dir string) string {
 	root, _, _ := strings.Cut(filepath.ToSlash(dir), "/src/")
 	return filepath.FromSlash(root)
 }
 
-// legal returns the files with one of the names, such as LICENSE, that stand above the linked
-// packages: in their folders and those up to the root of the module.
-func (m *module) legal(names ...string) ([]string, error) {
+// filesNamed returns the files with one of the names, such as LICENSE, in the folders of the linked
+// packages and in their parents up to the root of the module.
+func (m *module) filesNamed(names ...string) ([]string, error) {
 	var found []string
 	seen := map[string]bool{}
 	for _, folder := range m.folders {
@@ -142,7 +134,7 @@ func (m *module) legal(names ...string) ([]string, error) {
 	return found, nil
 }
 
-// isNamed says whether a file is one of names, in any case and with any of the usual endings.
+// isNamed reports whether a file has one of the names, in any case, with a usual extension or none.
 func isNamed(file string, names []string) bool {
 	stem := strings.ToUpper(strings.TrimSuffix(file, path.Ext(file)))
 	if ext := strings.ToLower(path.Ext(file)); ext != "" && ext != ".txt" && ext != ".md" {

@@ -11,26 +11,26 @@ import (
 	"github.com/google/licensecheck"
 )
 
-// A work is what the copyright file says of a module.
+// A work is the stanza of a module in the copyright file.
 type work struct {
 	name     string   // path and version
 	own      bool     // the command's own module
-	holders  []string // as "2014 Somebody"
+	holders  []string // such as "2014 The Go Authors"
 	licences []licence
-	notices  []string // texts that must go where the work goes (Apache-2.0, section 4d)
+	notices  []string // texts that copies must include (Apache-2.0, section 4d)
 }
 
 // A licence is a text with its name in the SPDX list, or several names joined by "and".
 type licence struct{ name, text string }
 
-// leastCovered is how much of a licence file must be a known licence, in percent. The rest
-// is names and years.
+// leastCovered is the part of a licence file that must be text of a known licence, in percent.
+// The rest is names and years.
 const leastCovered = 75
 
-// work reads what the module says of itself.
+// work reads the licences, notices and copyright holders of the module.
 func (m *module) work() (work, error) {
 	w := work{name: strings.TrimSpace(m.path + " " + m.version), own: m.main}
-	files, err := m.legal("LICENSE", "LICENCE", "COPYING", "COPYRIGHT")
+	files, err := m.filesNamed("LICENSE", "LICENCE", "COPYING", "COPYRIGHT")
 	if err != nil {
 		return work{}, err
 	}
@@ -48,7 +48,7 @@ func (m *module) work() (work, error) {
 		}
 		w.licences = append(w.licences, licence{name, string(text)})
 	}
-	notices, err := m.legal("NOTICE")
+	notices, err := m.filesNamed("NOTICE")
 	if err != nil {
 		return work{}, err
 	}
@@ -66,11 +66,11 @@ func (m *module) work() (work, error) {
 	return w, err
 }
 
-// recognise returns the names of the licences that a text consists of.
+// recognise returns the names of the licences in a text.
 func recognise(text []byte) (string, error) {
 	coverage := licensecheck.Scan(text)
 	if coverage.Percent < leastCovered {
-		return "", fmt.Errorf("%.0f %% of it is a known licence, want %d: look at it", coverage.Percent, leastCovered)
+		return "", fmt.Errorf("%.0f %% of it is a known licence, want %d; read it", coverage.Percent, leastCovered)
 	}
 	var names []string
 	for _, match := range coverage.Match {
@@ -81,20 +81,19 @@ func recognise(text []byte) (string, error) {
 	return strings.Join(names, " and "), nil
 }
 
-// headLines is how far into a file a notice of copyright is looked for.
+// headLines is the number of lines at the start of a file that are searched for a copyright notice.
 const headLines = 40
 
-// notice is a line such as "// Copyright (c) 2014 Somebody <who@example.org>. All rights reserved."
+// notice matches a line such as "// Copyright (c) 2014 A. Author <a@example.org>. All rights reserved."
 var notice = regexp.MustCompile(`^[\s/*#;-]*Copyright\s+(?:(?:\([cC]\)|©)\s*)?((?:[0-9]{4}|[A-Z]).*?)[\s*/]*$`)
 
-// closing is what stands behind the names and says nothing of them, and stop the end of a
-// sentence behind them.
+// closing and stop match text after the names: a fixed phrase, and a full stop.
 var (
 	closing = regexp.MustCompile(`(?i)[.,]?\s*All rights reserved\.?$`)
 	stop    = regexp.MustCompile(`(?i)(authors|>)\.$`)
 )
 
-// holders returns who claims copyright at the head of the files, sorted.
+// holders returns the copyright holders that the heads of the files name, sorted.
 func holders(files []string) ([]string, error) {
 	var found []string
 	for _, file := range files {
@@ -118,10 +117,10 @@ func holders(files []string) ([]string, error) {
 	return found, nil
 }
 
-// isHolder keeps out sentences of licence texts that begin with the word "Copyright".
+// isHolder rejects sentences of licence texts that begin with the word "Copyright".
 func isHolder(who string) bool {
 	first, _, _ := strings.Cut(who, " ")
-	return first != "License." && first != "License" && first != "Notice" && first != "and" && who != ""
+	return !slices.Contains([]string{"License.", "License", "Notice", "and", ""}, first)
 }
 
 func head(file string) ([]string, error) {

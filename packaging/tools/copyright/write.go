@@ -4,17 +4,18 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
-// onDebian are the licences whose text every Debian system has in /usr/share/common-licenses.
+// onDebian holds the licences whose text is in /usr/share/common-licenses on Debian.
 var onDebian = map[string]bool{"Apache-2.0": true, "MPL-2.0": true}
 
-// write writes the works' stanzas, the own one first, and then the texts of licences that
-// several have in common.
+// write writes the stanzas of the works, that of the command's module first, and then the texts of
+// the licences that works share. If common is set, it refers to Debian's copies of these.
 func write(out io.Writer, works []work, common bool) error {
 	w := bufio.NewWriter(out)
-	printf := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) } // Flush tells
+	printf := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) } // Flush returns the error
 	printf("Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n")
 	printf("Upstream-Name: stepagent\n")
 	printf("Source: https://github.com/stepagent/stepagent\n")
@@ -52,7 +53,7 @@ func write(out io.Writer, works []work, common bool) error {
 	return w.Flush()
 }
 
-// pattern names the files of a work: all of the source, or those of a module.
+// pattern returns the files of a work: all of the source, or those of a module.
 func pattern(w work) string {
 	if w.own {
 		return "*"
@@ -66,17 +67,15 @@ func pattern(w work) string {
 
 func names(w work) string {
 	var all []string
-	seen := map[string]bool{}
 	for _, l := range w.licences {
-		if !seen[l.name] {
-			seen[l.name] = true
+		if !slices.Contains(all, l.name) {
 			all = append(all, l.name)
 		}
 	}
 	return strings.Join(all, " and ")
 }
 
-// field sets a text as the lines of a field go on: each behind a blank, an empty one as a dot.
+// field formats a text as continuation lines of a field: each after a space, an empty one as a dot.
 func field(text string) string {
 	var b strings.Builder
 	for line := range strings.Lines(strings.TrimSpace(strings.ReplaceAll(text, "\r\n", "\n"))) {

@@ -1,6 +1,6 @@
-// Command modproxy publishes the module as it stands at a commit, in a folder that the go
-// command takes for a module proxy (https://go.dev/ref/mod#goproxy-protocol). The archive is
-// made as the module tools make it from a tag: what they would refuse is refused here.
+// Command modproxy writes the module at a commit into a folder that the go command can use as a
+// module proxy (https://go.dev/ref/mod#goproxy-protocol). It makes the archive as the module
+// tools do from a tag, and refuses what they would refuse.
 //
 //	go run ./packaging/tools/modproxy -version v1.2.3 DIR
 //	GOPROXY=file://DIR,... go install github.com/stepagent/stepagent/agent/cmd/stepctl@v1.2.3

@@ -19,26 +19,26 @@ import (
 	modzip "golang.org/x/mod/zip"
 )
 
-// maxArchiveBytes bounds what everybody downloads who asks for a command of the module.
+// maxArchiveBytes bounds the archive, which every user of a command or package downloads.
 const maxArchiveBytes = 4 << 20
 
-// captures are files that are evidence of tests and much larger than any source.
+// captures are the extensions of packet captures, which are much larger than source files.
 var captures = []string{".pcap", ".pcapng", ".cap"}
 
-// A published module is one that a proxy can serve.
+// A published module is an archive in the folder of a proxy.
 type published struct {
 	module module.Version
 	files  int
 	size   int64 // of the archive, in bytes
 }
 
-// A source is where a module is published from: its go.mod, and how its archive is written.
+// A source is a module to publish: its go.mod, and a function that writes its archive.
 type source struct {
 	mod   []byte
 	write func(to io.Writer, m module.Version) error
 }
 
-// atRevision is the module as it stands in a revision of a repository.
+// atRevision returns the module at a revision of a repository.
 func atRevision(repository, revision string) (source, error) {
 	mod, err := show(repository, revision, "go.mod")
 	return source{mod, func(to io.Writer, m module.Version) error {
@@ -46,7 +46,7 @@ func atRevision(repository, revision string) (source, error) {
 	}}, err
 }
 
-// publish puts a module into dir, as version.
+// publish writes a module to the proxy in dir, as version.
 func publish(from source, version, dir string, now time.Time) (published, error) {
 	file, err := modfile.Parse("go.mod", from.mod, nil)
 	if err != nil {
@@ -84,7 +84,7 @@ func publish(from source, version, dir string, now time.Time) (published, error)
 		os.WriteFile(filepath.Join(at, "list"), []byte(version+"\n"), 0o644))
 }
 
-// show returns a file as it stands in a revision.
+// show returns a file at a revision.
 func show(repository, revision, name string) ([]byte, error) {
 	out, err := exec.Command("git", "-C", repository, "show", revision+":"+name).Output()
 	var exit *exec.ExitError
@@ -94,7 +94,7 @@ func show(repository, revision, name string) ([]byte, error) {
 	return out, err
 }
 
-// writeArchive makes the zip of a module by the rules of the module tools.
+// writeArchive writes the zip archive of a module by the rules of the module tools.
 func writeArchive(name string, m module.Version, from source) (err error) {
 	out, err := os.Create(name)
 	if err != nil {
@@ -107,23 +107,23 @@ func writeArchive(name string, m module.Version, from source) (err error) {
 	return nil
 }
 
-// check looks at what the archive holds beyond the rules.
+// check enforces the limits of this repository on the archive.
 func check(archive string) (files int, size int64, err error) {
 	info, err := os.Stat(archive)
 	if err != nil {
 		return 0, 0, err
 	}
 	if info.Size() > maxArchiveBytes {
-		return 0, 0, fmt.Errorf("the archive has %d bytes, and no more than %d may be downloaded by everybody", info.Size(), maxArchiveBytes)
+		return 0, 0, fmt.Errorf("the archive has %d bytes; at most %d are allowed", info.Size(), maxArchiveBytes)
 	}
 	r, err := zip.OpenReader(archive)
 	if err != nil {
 		return 0, 0, err
 	}
-	defer func() { _ = r.Close() }() // it was only read
+	defer func() { _ = r.Close() }()
 	for _, f := range r.File {
 		if slices.Contains(captures, strings.ToLower(path.Ext(f.Name))) {
-			return 0, 0, fmt.Errorf("the archive holds a capture, %s: keep it in pcap/, which is a module of its own", f.Name)
+			return 0, 0, fmt.Errorf("the archive holds a capture, %s; keep it in pcap/, which is a module of its own", f.Name)
 		}
 	}
 	return len(r.File), info.Size(), nil

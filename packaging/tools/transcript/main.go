@@ -1,19 +1,19 @@
-// Command transcript performs the commands of a Markdown page on real hosts and compares what
-// they print with what the page shows, so that the pages stay true.
+// Command transcript runs the commands of a Markdown page on real hosts and compares their output with
+// the page.
 //
 //	go run ./packaging/tools/transcript [-update] -host NAME='SHELL COMMAND' ... PAGE.md ...
 //
-// A page's fenced blocks of the language "console" are transcripts: a line NAME$ COMMAND or
-// NAME# COMMAND is performed by the host's shell, the lines after it are what it prints. A line
-// "..." stands for any number of lines. Figures that differ from run to run (durations, dates,
-// process numbers, hashes) match any other of their kind. Every command must exit with 0.
+// Fenced blocks of the language "console" are transcripts: the host's shell runs a line NAME$ COMMAND
+// or NAME# COMMAND, and the lines after it are the output. A line "..." matches any number of
+// lines. Values that vary between runs (durations, dates, process IDs, hashes) match any value of
+// their kind. Every command must exit with 0.
 //
-// Each host has one shell for all pages, started by the given command, which reads commands from
-// its standard input: bash itself, or one that enters a container or a namespace first. With
-// -update the pages are rewritten with what was printed where it differs.
+// Each host has one shell for all pages. Its command must read shell commands from standard input:
+// bash, or a program that enters a container or a namespace and then runs bash. With -update,
+// output that differs is written into the pages.
 //
-// Exit status: 0 when everything matches or was updated, 1 when something differs or failed, 2
-// on a wrong command line or page.
+// Exit status: 0 if all output matches or was updated, 1 if some differs or a command failed, 2 for a
+// wrong command line or page.
 package main
 
 import (
@@ -33,8 +33,8 @@ func run(args []string, out, errs io.Writer) int {
 	flags := flag.NewFlagSet("transcript", flag.ContinueOnError)
 	flags.SetOutput(errs)
 	hosts := map[string]string{}
-	update := flags.Bool("update", false, "rewrite the pages with what was printed")
-	limit := flags.Duration("limit", 2*time.Minute, "how long one command may take")
+	update := flags.Bool("update", false, "write the output into the pages")
+	limit := flags.Duration("limit", 2*time.Minute, "the time limit of a command")
 	flags.Func("host", "NAME=COMMAND: the shell of a host; repeat it for each", func(value string) error {
 		name, command, ok := strings.Cut(value, "=")
 		if !ok || name == "" || command == "" {
@@ -51,7 +51,7 @@ func run(args []string, out, errs io.Writer) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	p := performer{shells: map[string]*shell{}, commands: hosts, limit: *limit, out: out}
+	p := runner{shells: map[string]*shell{}, commands: hosts, limit: *limit, out: out}
 	defer p.close()
 	code := 0
 	for _, path := range flags.Args() {
@@ -60,7 +60,7 @@ func run(args []string, out, errs io.Writer) int {
 			_, _ = fmt.Fprintln(errs, "transcript:", err)
 			return 2
 		}
-		ok, err := p.perform(ctx, page, *update)
+		ok, err := p.runPage(ctx, page, *update)
 		if err != nil {
 			_, _ = fmt.Fprintln(errs, "transcript:", err)
 			return 1

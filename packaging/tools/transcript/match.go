@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// anyLines in a page stands for any number of lines.
+// anyLines is a line of a page that matches any number of lines.
 const anyLines = "..."
 
-// volatile are the texts that differ from run to run, and what stands for all of their kind.
-// The order matters: longer kinds come before those that they contain.
+// volatile lists the kinds of text that vary between runs, and the word that replaces each. A kind
+// comes before the kinds that it contains.
 var volatile = []struct {
 	kind *regexp.Regexp
 	as   string
@@ -28,15 +28,14 @@ var volatile = []struct {
 	{regexp.MustCompile(`\b\d+(\.\d+)?( steps/s| ?%)`), "<figure>"},
 }
 
-// steady are figures that must be the same although they look like volatile ones: what the
-// product decides, and not the clock.
+// steady matches numbers that must not vary although they look volatile: the program decides them.
 var steady = regexp.MustCompile(`\b(step|steps|code|error_code|position|exit status|exit code|all|verdict|session)(["=: ]+)(\d+)\b|\b(\d+) of (\d+)\b`)
 
-// normal makes lines of two runs comparable.
+// normal replaces the volatile parts of a line, so that lines of two runs can be compared.
 func normal(line string) string {
 	line = strings.TrimRight(line, " \t\r")
 	line = steady.ReplaceAllStringFunc(line, func(s string) string {
-		// Digits become letters, which no volatile kind touches.
+		// Letters match no volatile kind.
 		return strings.Map(func(r rune) rune {
 			if r >= '0' && r <= '9' {
 				return 'A' + (r - '0')
@@ -47,10 +46,10 @@ func normal(line string) string {
 	for _, v := range volatile {
 		line = v.kind.ReplaceAllString(line, v.as)
 	}
-	return strings.Join(strings.Fields(line), " ") // columns shift with the figures in them
+	return strings.Join(strings.Fields(line), " ") // the width of columns varies with their values
 }
 
-// matches reports whether the output is what the page shows.
+// matches reports whether the output matches the lines of the page.
 func matches(shown, output []string) bool {
 	if len(shown) == 0 {
 		return len(output) == 0

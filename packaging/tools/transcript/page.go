@@ -7,24 +7,24 @@ import (
 	"strings"
 )
 
-// A page is a Markdown file, cut into what is prose and what is a transcript.
+// A page is a Markdown file with transcripts.
 type page struct {
 	path  string
-	lines []string // without their ends
-	acts  []act    // in order
+	lines []string // without line ends
+	steps []step   // in order
 }
 
-// An act is one command of a page and what it is said to print.
-type act struct {
+// A step is a command of a page and its output.
+type step struct {
 	host     string
-	command  string // lines that end in a backslash go on, and a here-document belongs to it
+	command  string // with continuation lines and here-document
 	line     int    // of the command, from 1
-	from, to int    // the lines of the output, as indexes into the page's lines
+	from, to int    // the output, as indexes into the page's lines
 }
 
 var prompt = regexp.MustCompile(`^([a-z][a-z0-9-]*)[$#] (.+)$`)
 
-// hereDocument is the end of a line whose command reads the lines after it, sh(1).
+// hereDocument matches the end of a command that has a here-document, sh(1).
 var hereDocument = regexp.MustCompile(`<<'?([A-Z]+)'?$`)
 
 const fence = "```"
@@ -38,7 +38,7 @@ func readPage(path string) (*page, error) {
 	return p, p.parse()
 }
 
-// parse finds the acts.
+// parse finds the steps.
 func (p *page) parse() error {
 	inside, opened := false, 0
 	for i := 0; i < len(p.lines); i++ {
@@ -51,7 +51,7 @@ func (p *page) parse() error {
 			inside = false
 		case prompt.MatchString(line):
 			m := prompt.FindStringSubmatch(line)
-			a := act{host: m[1], command: m[2], line: i + 1}
+			a := step{host: m[1], command: m[2], line: i + 1}
 			for strings.HasSuffix(a.command, `\`) && i+1 < len(p.lines) {
 				i++
 				a.command += "\n" + p.lines[i]
@@ -67,7 +67,7 @@ func (p *page) parse() error {
 				i++
 			}
 			a.to = i + 1
-			p.acts = append(p.acts, a)
+			p.steps = append(p.steps, a)
 		default:
 			return fmt.Errorf("%s:%d: output before the first command of a block; begin with HOST$ COMMAND", p.path, i+1)
 		}
@@ -75,25 +75,25 @@ func (p *page) parse() error {
 	if inside {
 		return fmt.Errorf("%s:%d: the block has no end; close it with %s", p.path, opened, fence)
 	}
-	if len(p.acts) == 0 {
+	if len(p.steps) == 0 {
 		return fmt.Errorf("%s: no %sconsole block with a command HOST$ COMMAND", p.path, fence)
 	}
 	return nil
 }
 
-// shown is the output that the page shows for the act.
-func (p *page) shown(a act) []string { return p.lines[a.from:a.to] }
+// shown returns the output of a step in the page.
+func (p *page) shown(a step) []string { return p.lines[a.from:a.to] }
 
-// replace puts other output in the place of what the i-th act shows.
+// replace replaces the output of the step i in the page.
 func (p *page) replace(i int, output []string) {
-	a := p.acts[i]
+	a := p.steps[i]
 	p.lines = append(p.lines[:a.from:a.from], append(output[:len(output):len(output)], p.lines[a.to:]...)...)
 	grown := len(output) - (a.to - a.from)
-	p.acts[i].to += grown
-	for j := i + 1; j < len(p.acts); j++ {
-		p.acts[j].line += grown
-		p.acts[j].from += grown
-		p.acts[j].to += grown
+	p.steps[i].to += grown
+	for j := i + 1; j < len(p.steps); j++ {
+		p.steps[j].line += grown
+		p.steps[j].from += grown
+		p.steps[j].to += grown
 	}
 }
 

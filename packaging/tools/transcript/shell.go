@@ -15,12 +15,11 @@ import (
 	"time"
 )
 
-// A shell performs commands on one host, one after the other, and keeps its directory and its
-// variables between them.
+// A shell runs commands on one host, one after another. Its directory and variables persist.
 type shell struct {
 	cmd   *exec.Cmd
 	in    io.WriteCloser
-	lines chan string // what it prints; closed when it has ended
+	lines chan string // its output; closed when it exits
 }
 
 // openShell starts the command, which must read shell commands from its standard input.
@@ -30,14 +29,14 @@ func openShell(command string) (*shell, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, w, err := os.Pipe() // one pipe for both, so that the order of their lines stays
+	r, w, err := os.Pipe() // one pipe for both keeps the order of lines
 	if err != nil {
 		return nil, err
 	}
 	cmd.Stdout, cmd.Stderr = w, w
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	err = cmd.Start()
-	_ = w.Close() // ours; the shell has its own
+	_ = w.Close() // the shell has a copy
 	if err != nil {
 		_ = r.Close()
 		return nil, err
@@ -53,22 +52,21 @@ func openShell(command string) (*shell, error) {
 	return s, nil
 }
 
-var errEnded = errors.New("the host's shell has ended")
+var errExited = errors.New("the host's shell exited")
 
-// perform returns what the command prints, on both of its outputs, and its exit status.
-func (s *shell) perform(ctx context.Context, command string) (output []string, status int, err error) {
+// run returns what the command prints to stdout and stderr, and its exit status.
+func (s *shell) run(ctx context.Context, command string) (output []string, status int, err error) {
 	end := "end-" + rand.Text()
-	// The command reads nothing of ours; the marker begins a line of its own and is taken off
-	// with the line end that it may have cost.
+	// The marker is on a line of its own; the newline before it is removed if it made an empty line.
 	script := fmt.Sprintf("{ %s\n} </dev/null\nprintf '\\n%s %%d\\n' $?\n", command, end)
 	if _, err := io.WriteString(s.in, script); err != nil {
-		return nil, 0, fmt.Errorf("%w: %w", errEnded, err)
+		return nil, 0, fmt.Errorf("%w: %w", errExited, err)
 	}
 	for {
 		select {
 		case line, open := <-s.lines:
 			if !open {
-				return output, 0, errEnded
+				return output, 0, errExited
 			}
 			if number, found := strings.CutPrefix(line, end+" "); found {
 				status, err = strconv.Atoi(number)
@@ -84,26 +82,26 @@ func (s *shell) perform(ctx context.Context, command string) (output []string, s
 	}
 }
 
-// endTime is how long a shell may take to end once it has no more commands.
-const endTime = 2 * time.Second
+// exitTimeout is how long a shell may take to exit at the end of its commands.
+const exitTimeout = 2 * time.Second
 
-// close ends the shell and whatever it has left running.
+// close ends the shell and kills the processes that it left.
 func (s *shell) close() {
-	_ = s.in.Close() // the end of its commands
+	_ = s.in.Close()
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = s.cmd.Wait() // its status says nothing about a command
+		_ = s.cmd.Wait() // its status is not that of a command
 	}()
 	go func() {
-		for range s.lines { // what it still prints
+		for range s.lines { // discard output until it exits
 		}
 	}()
 	group := -s.cmd.Process.Pid
 	select {
 	case <-ended:
-	case <-time.After(endTime):
+	case <-time.After(exitTimeout):
 	}
-	_ = syscall.Kill(group, syscall.SIGKILL) // fails when nothing is left
+	_ = syscall.Kill(group, syscall.SIGKILL) // fails if no process is left
 	<-ended
 }

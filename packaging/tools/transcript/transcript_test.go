@@ -50,7 +50,7 @@ func TestPages(t *testing.T) {
 		"another step":           {console("board$ echo step 3: ok", "step 4: ok"), 1, "shown:"},
 		"a line too many":        {console("board$ echo one; echo two", "one"), 1, "shown:"},
 		"a line too few":         {console("board$ echo one", "one", "two"), 1, "shown:"},
-		"a command that fails":   {console("board$ echo so; exit 3"), 1, "the host's shell has ended"},
+		"a command that fails":   {console("board$ echo so; exit 3"), 1, "the host's shell exited"},
 		"a status":               {console("board$ (exit 3)"), 1, "page.md:4: board$ (exit 3): exit status 3"},
 		"a host without a shell": {console("car$ true"), 1, `the host "car" has no shell; give it one with -host car=COMMAND`},
 		"no command":             {"# A page\n", 2, "no ```console block"},
@@ -144,7 +144,7 @@ func TestGuideTwins(t *testing.T) {
 }
 
 func transcripts(p *page) (shown []string) {
-	for _, a := range p.acts {
+	for _, a := range p.steps {
 		shown = append(shown, a.host+"$ "+a.command+"\n"+strings.Join(p.shown(a), "\n"))
 	}
 	return shown

@@ -9,17 +9,19 @@ import (
 	"time"
 )
 
-// Where ports are looked for: below the range from which Linux takes the ports of clients
-// and of listeners that ask for any (ip(7), ip_local_port_range), so that none of them takes one
-// meanwhile.
+// The range of the ports. It is below the range from which Linux takes the ports of clients and of
+// listeners on port 0 (ip(7), ip_local_port_range), so that the kernel gives none of them away.
 const lowest, highest = 20000, 31999
 
-const tries, patience = 100, 10 * time.Second
+const (
+	attempts     = 100
+	closeTimeout = 10 * time.Second
+)
 
-// Free returns a port on which nobody listens, at no address of the machine. Another process
-// can take it before the caller's does.
+// Free returns a port that no socket of the machine listens on, at any address. Another process can
+// take the port before the caller's process listens on it.
 func Free() (string, error) {
-	for range tries {
+	for range attempts {
 		port := strconv.Itoa(lowest + rand.IntN(highest-lowest+1))
 		listener, err := net.Listen("tcp", ":"+port)
 		if err != nil {
@@ -28,28 +30,28 @@ func Free() (string, error) {
 		if err := listener.Close(); err != nil {
 			return "", err
 		}
-		return port, silent(port)
+		return port, waitRefused(port)
 	}
 	return "", errors.New("no TCP port is free")
 }
 
-// silent waits until a connection to the port is refused. Closing the listener is not enough: a
-// process that is being started has a copy of it until its exec, and connections go on being
-// established by the kernel as long.
-func silent(port string) error {
-	for deadline := time.Now().Add(patience); answers(port); time.Sleep(time.Millisecond) {
+// waitRefused waits until the kernel refuses connections to the port. Closing the listener is not
+// enough: a process that is being started has a copy of it until its exec, and the kernel
+// accepts connections until then.
+func waitRefused(port string) error {
+	for deadline := time.Now().Add(closeTimeout); accepts(port); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			return errors.New("port " + port + " still takes connections")
+			return errors.New("port " + port + " still accepts connections")
 		}
 	}
 	return nil
 }
 
-func answers(port string) bool {
+func accepts(port string) bool {
 	conn, err := net.Dial("tcp", "localhost:"+port)
 	if err != nil {
 		return false
 	}
-	_ = conn.Close() // nothing was sent
+	_ = conn.Close()
 	return true
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/testkit/freeport"
 )
 
-// While other processes are being started, as the tests that run beside each other do, nobody
-// answers at a free port, and it can be listened to.
+// A free port refuses connections and can be listened on, even while other processes are started,
+// as by tests in parallel.
 func TestFree(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {
@@ -29,7 +29,11 @@ func TestFree(t *testing.T) {
 	})
 	defer starting.Wait()
 	defer cancel()
-	for range 2000 {
+	rounds := 2000
+	if testing.Short() {
+		rounds = 200
+	}
+	for range rounds {
 		port, err := freeport.Free()
 		if err != nil {
 			t.Fatal(err)

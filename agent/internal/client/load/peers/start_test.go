@@ -8,12 +8,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/client/load"
+	"github.com/stepagent/stepagent/agent/internal/testkit/freeport"
 )
 
 // patience is how long a process may take to accept connections, or to end.
@@ -48,25 +48,19 @@ func newStarter(b *testing.B) *starter {
 	return s
 }
 
-func (s *starter) freePort() int {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+// start runs a server and waits until it has given its first reply. The server ends with the
+// benchmark.
+func (s *starter) start(name string, plan load.Plan, env []string, command func(port string) *exec.Cmd) *peer {
+	s.b.Helper()
+	port, err := freeport.Free()
 	if err != nil {
 		s.b.Fatal(err)
 	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().(*net.TCPAddr).Port
-}
-
-// start runs a server and waits until it has given its first reply. The server ends with the
-// benchmark.
-func (s *starter) start(name string, plan load.Plan, env []string, command func(port int) *exec.Cmd) *peer {
-	s.b.Helper()
-	port := s.freePort()
 	cmd := command(port)
 	var stderr bytes.Buffer
 	cmd.Stderr, cmd.Env = &stderr, append(os.Environ(), env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	p := &peer{name: name, address: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), plan: plan}
+	p := &peer{name: name, address: net.JoinHostPort("127.0.0.1", port), plan: plan}
 	began := time.Now()
 	if err := cmd.Start(); err != nil {
 		s.b.Fatalf("%s: %v", name, err)
@@ -151,15 +145,15 @@ func (s *starter) startAgentFor(name, config string, plan load.Plan) *peer {
 		s.b.Fatal(err)
 	}
 	s.b.Cleanup(func() { _ = os.RemoveAll(runtime) })
-	return s.start(name, plan, []string{"RUNTIME_DIRECTORY=" + runtime}, func(port int) *exec.Cmd {
-		return exec.Command(s.agent, "serve", "--config", file, "--port", strconv.Itoa(port), "--log-level", "error")
+	return s.start(name, plan, []string{"RUNTIME_DIRECTORY=" + runtime}, func(port string) *exec.Cmd {
+		return exec.Command(s.agent, "serve", "--config", file, "--port", port, "--log-level", "error")
 	})
 }
 
 // startSelf runs this executable in another role.
 func (s *starter) startSelf(name, role string, plan load.Plan) *peer {
-	return s.start(name, plan, nil, func(port int) *exec.Cmd {
-		return exec.Command("/proc/self/exe", role, net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	return s.start(name, plan, nil, func(port string) *exec.Cmd {
+		return exec.Command("/proc/self/exe", role, net.JoinHostPort("127.0.0.1", port))
 	})
 }
 
@@ -169,8 +163,8 @@ func (s *starter) startRedis() *peer {
 	if err != nil {
 		return nil
 	}
-	return s.start("redis", pings(), nil, func(port int) *exec.Cmd {
-		return exec.Command(path, "--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--save", "",
+	return s.start("redis", pings(), nil, func(port string) *exec.Cmd {
+		return exec.Command(path, "--port", port, "--bind", "127.0.0.1", "--save", "",
 			"--appendonly", "no", "--dir", s.dir, "--maxclients", "10000")
 	})
 }

@@ -9,23 +9,23 @@ import (
 	"time"
 )
 
-// A performer performs pages on hosts.
-type performer struct {
-	commands map[string]string // the shell of each host
-	shells   map[string]*shell // those that run
+// A runner runs the commands of pages on hosts.
+type runner struct {
+	commands map[string]string // the command that starts the shell of each host
+	shells   map[string]*shell // started shells
 	limit    time.Duration     // for one command
 	out      io.Writer
 }
 
-// perform performs the page's acts in order and reports whether everything is as the page says;
-// with update it puts what was printed into the page instead. An error ends the page: what
-// comes after it would stand on nothing.
-func (p *performer) perform(ctx context.Context, page *page, update bool) (bool, error) {
+// runPage runs the steps of a page in order and reports whether their output matches the page; with
+// update it writes output that differs into the page. It stops at the first command that fails,
+// since later ones depend on it.
+func (p *runner) runPage(ctx context.Context, page *page, update bool) (bool, error) {
 	same := true
-	for i := range page.acts {
-		a := page.acts[i] // where the updates before have moved it
+	for i := range page.steps {
+		a := page.steps[i] // at its current line
 		where := fmt.Sprintf("%s:%d", page.path, a.line)
-		output, err := p.command(ctx, a)
+		output, err := p.runStep(ctx, a)
 		if err != nil {
 			return false, fmt.Errorf("%s: %s$ %s: %w\n%s", where, a.host, a.command, err, strings.Join(output, "\n"))
 		}
@@ -44,7 +44,7 @@ func (p *performer) perform(ctx context.Context, page *page, update bool) (bool,
 	return same, nil
 }
 
-func (p *performer) command(ctx context.Context, a act) ([]string, error) {
+func (p *runner) runStep(ctx context.Context, a step) ([]string, error) {
 	s := p.shells[a.host]
 	if s == nil {
 		command, known := p.commands[a.host]
@@ -59,14 +59,14 @@ func (p *performer) command(ctx context.Context, a act) ([]string, error) {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, p.limit, fmt.Errorf("still running after %v", p.limit))
 	defer cancel()
-	output, status, err := s.perform(ctx, a.command)
+	output, status, err := s.run(ctx, a.command)
 	if err == nil && status != 0 {
 		err = fmt.Errorf("exit status %d", status)
 	}
 	return output, err
 }
 
-func (p *performer) close() {
+func (p *runner) close() {
 	for _, s := range p.shells {
 		s.close()
 	}
