@@ -27,7 +27,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if errors.Is(err, errDegraded) {
 		return exitDegraded // the status has said why
 	}
-	lines := logging.NewQueue(stderr) // a pipe that is full does not keep the program from ending
+	lines := logging.NewAsyncWriter(stderr) // a pipe that is full does not keep the program from ending
 	defer lines.Close()
 	var problems config.Problems
 	usage := cli.IsUsage(err) || errors.As(err, &problems) && problems.FromFlags()

@@ -58,7 +58,7 @@ func serve(ctx context.Context, from config.Sources, stderr io.Writer) error {
 		return err
 	}
 	level := new(slog.LevelVar)
-	lines := logging.NewQueue(stderr) // judging does not wait for whoever reads them
+	lines := logging.NewAsyncWriter(stderr) // judging does not wait for whoever reads them
 	defer lines.Close()
 	log, err := logging.New(lines, logging.Options{Format: c.Log.Format, Level: level})
 	if err != nil {

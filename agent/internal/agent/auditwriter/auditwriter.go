@@ -1,10 +1,10 @@
-// Package journal writes the agent's own record, the trail, to files: in the background, so
-// that judging never waits for a disk; in files that are exchanged for new ones by size and
-// age; and within a bound for all of them together.
+// Package auditwriter writes the agent's own record, whose format is package auditlog: in the
+// background, so that judging never waits for a disk; in files that rotate by size and age; and
+// within a bound for all of them together.
 //
-// Evidence comes second to judging. When there is no room in the queue, or on the disk,
-// events are dropped; when a file is removed while it is written, its events are lost. Both
-// are counted: in the status and, once there is room again, in the record itself.
+// Judging comes before recording. When the queue or the disk is full, events are dropped; when a
+// file is removed while it is written, its events are lost. Both are counted, in the status and,
+// once there is room again, in the record itself.
 package auditwriter
 
 import (
@@ -12,18 +12,19 @@ import (
 	"sync"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/shared/asyncwriter"
 	"github.com/stepagent/stepagent/agent/internal/shared/auditlog"
 )
 
 // Options say where and how much is written.
 type Options struct {
-	// Dir is the folder; it is made where it is missing, and locked against other agents.
+	// Dir is the folder; it is created where it is missing, and locked against other agents.
 	Dir string
-	// FileBytes is the size at which a file is exchanged for a new one, in bytes; a file is
-	// never larger. FileAge is the age at which it is.
+	// FileBytes is the largest size of a file, and FileAge its largest age: then the next event
+	// goes to a new file.
 	FileBytes int64
 	FileAge   time.Duration
-	// TotalBytes is the size of all files together, in bytes: the oldest are removed.
+	// TotalBytes is the largest size of all files together: the oldest are removed.
 	TotalBytes int64
 	// Queue is how many events may wait to be written.
 	Queue int
@@ -33,82 +34,72 @@ type Options struct {
 
 // A Writer writes events. Its methods are safe for concurrent use.
 type Writer struct {
-	log  *slog.Logger
-	wake chan struct{} // has a token when there is something to do
-	done chan struct{}
+	log   *slog.Logger
+	queue *asyncwriter.Writer[entry]
 
-	mu      sync.Mutex // guards the rest, and is never held while a disk is waited for
+	mu      sync.Mutex // guards the rest; never held while a disk is waited for
 	options Options
-	waiting []auditlog.Event
-	taken   int    // events that the writer has taken and not written yet
-	missed  uint64 // dropped because the queue was full, since the last note of it
-	changes []*Change
-	closed  bool
-	status  Status
-	// busy is when the writer began what it waits for now; zero when it waits for events.
-	busy time.Time
+	status  Status // without the events that found the queue full
 }
 
-// Open begins to write. The error says that the folder cannot be used, which is for the
-// config to mend; a disk that is full is none, and is tried again.
+// An entry of the queue is an event, or a change of options.
+type entry struct {
+	event  auditlog.Event
+	change *Change // nil for an event
+}
+
+// size counts the entry towards Options.Queue. A change is never dropped.
+func (e entry) size() int {
+	if e.change != nil {
+		return 0
+	}
+	return 1
+}
+
+// Open locks the folder and starts to write. It fails when the folder cannot be used. A full disk
+// is no failure: writing to it is tried again.
 func Open(options Options, log *slog.Logger) (*Writer, error) {
-	folder, err := claim(options.Dir)
+	dir, err := openFolder(options.Dir)
 	if err != nil {
 		return nil, err
 	}
-	return start(options, folder, log), nil
+	return start(options, dir, log), nil
 }
 
-func start(options Options, folder files, log *slog.Logger) *Writer {
-	j := &Writer{
-		options: options, log: log, wake: make(chan struct{}, 1), done: make(chan struct{}),
-		status: Status{Enabled: true, Dir: options.Dir}, busy: time.Now(),
+func start(options Options, dir files, log *slog.Logger) *Writer {
+	w := &Writer{
+		log: log, queue: asyncwriter.New(options.Queue, entry.size),
+		options: options, status: Status{Enabled: true, Dir: options.Dir},
 	}
-	w := &sink{journal: j, options: options, files: folder}
-	go w.run()
-	return j
+	s := &sink{writer: w, options: options, files: dir}
+	go func() {
+		s.openFile()
+		w.queue.Run(s)
+	}()
+	return w
 }
 
-// Record has the event written soon. It never waits. After Close it does nothing.
-func (j *Writer) Record(e auditlog.Event) {
-	j.mu.Lock()
-	switch {
-	case j.closed:
-	case len(j.waiting)+j.taken >= j.options.Queue:
-		j.missed++
-	default:
-		j.waiting = append(j.waiting, e)
-	}
-	j.mu.Unlock()
-	j.rouse()
-}
+// Record queues the event. It never waits.
+func (w *Writer) Record(e auditlog.Event) { w.queue.Write(entry{event: e}) }
 
-// rouse wakes the writer.
-func (j *Writer) rouse() {
-	select {
-	case j.wake <- struct{}{}:
-	default: // it has been told
-	}
-}
-
-// A Change is other options that are ready to be put in force.
+// A Change is a set of options that is ready to be applied.
 type Change struct {
-	journal *Writer
+	writer  *Writer
 	options Options
-	folder  files // nil where the folder stays
+	folder  files // nil where the folder stays the same
 }
 
-// Prepare sees whether the record can go on with other options, and claims the folder where
-// they name another one. The change must be applied or dropped.
-func (j *Writer) Prepare(options Options) (*Change, error) {
-	c := &Change{journal: j, options: options}
-	j.mu.Lock()
-	dir := j.options.Dir
-	j.mu.Unlock()
-	if isSame(dir, options.Dir) {
-		return c, nil // it is claimed already
+// Prepare checks whether the record can continue with other options, and locks their folder. The
+// caller must call either Apply or Drop.
+func (w *Writer) Prepare(options Options) (*Change, error) {
+	c := &Change{writer: w, options: options}
+	w.mu.Lock()
+	dir := w.options.Dir
+	w.mu.Unlock()
+	if isSameFolder(dir, options.Dir) {
+		return c, nil // it is locked already
 	}
-	folder, err := claim(options.Dir)
+	folder, err := openFolder(options.Dir)
 	if err != nil {
 		return nil, err
 	}
@@ -116,38 +107,33 @@ func (j *Writer) Prepare(options Options) (*Change, error) {
 	return c, nil
 }
 
-// Apply has the journal go on with the options, in a new file. What is in the queue is still
+// Apply makes the options take effect, in a new file. Events that were queued before are still
 // written to the old one.
 func (c *Change) Apply() {
-	j := c.journal
-	j.mu.Lock()
-	j.options = c.options
-	j.changes = append(j.changes, c)
-	j.mu.Unlock()
-	j.rouse()
+	w := c.writer
+	w.mu.Lock()
+	w.options = c.options
+	w.mu.Unlock()
+	w.queue.SetLimit(c.options.Queue)
+	w.queue.Write(entry{change: c})
 }
 
-// Drop gives the change up.
+// Drop unlocks the folder of a change that is not applied.
 func (c *Change) Drop() {
 	if c.folder != nil {
-		c.folder.release()
+		c.folder.unlock()
 	}
 }
 
-// closeTime bounds how long Close waits for the disk.
-const closeTime = 2 * time.Second
+// closeTimeout bounds how long Close waits for the disk.
+const closeTimeout = 2 * time.Second
 
-// Close writes what is in the queue and closes the file, in bounded time. It may be called
-// again.
-func (j *Writer) Close() {
-	j.mu.Lock()
-	j.closed = true
-	dir := j.options.Dir
-	j.mu.Unlock()
-	j.rouse()
-	select {
-	case <-j.done:
-	case <-time.After(closeTime):
-		j.log.Warn("the record is not closed yet: the disk does not answer", slog.String("dir", dir))
+// Close writes the queued events and closes the file, within two seconds. It may be called again.
+func (w *Writer) Close() {
+	if w.queue.Close(closeTimeout) {
+		return
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.log.Warn("the record is not closed yet: the disk does not answer", slog.String("dir", w.options.Dir))
 }

@@ -53,8 +53,8 @@ func (m *memory) remove(name string) {
 }
 
 func (m *memory) prune(string, int64) error { return nil }
-func (m *memory) move(string)               {}
-func (m *memory) release()                  {}
+func (m *memory) rename(string)             {}
+func (m *memory) unlock()                   {}
 
 func (m *memory) setRoom(n int) {
 	m.mu.Lock()
@@ -97,9 +97,9 @@ func (f *memoryFile) Truncate(size int64) error {
 	return nil
 }
 
-func (f *memoryFile) Sync() error              { return f.in.sync }
-func (f *memoryFile) Close() error             { return nil }
-func (f *memoryFile) look(int64) (bool, error) { return false, nil }
+func (f *memoryFile) Sync() error               { return f.in.sync }
+func (f *memoryFile) Close() error              { return nil }
+func (f *memoryFile) check(int64) (bool, error) { return false, nil }
 
 // events reads all files, each of which must be whole.
 func (m *memory) events(t *testing.T) []auditlog.Event {
@@ -219,7 +219,7 @@ func TestFullDisk(t *testing.T) {
 			t.Errorf("a minute later the status is %+v", s)
 		}
 		m.setRoom(-1)
-		time.Sleep(2 * retryEvery)
+		time.Sleep(2 * retryInterval)
 		j.Record(step(4))
 		synctest.Wait()
 		if s := j.Status(); s.Error != "" || s.File == "" || s.Dropped != 2 {
@@ -289,7 +289,7 @@ func TestCloseEndsThoughTheDiskDoesNotAnswer(t *testing.T) {
 		j := begin(m, Options{})
 		began := time.Now()
 		j.Close()
-		if took := time.Since(began); took != closeTime {
+		if took := time.Since(began); took != closeTimeout {
 			t.Errorf("it took %v", took)
 		}
 		close(m.stuck)
@@ -352,11 +352,11 @@ func TestFoldersThatCannotBeUsed(t *testing.T) {
 	}
 }
 
-func TestPassing(t *testing.T) {
+func TestTransientErrors(t *testing.T) {
 	for err, want := range map[error]bool{
 		&os.PathError{Op: "write", Err: syscall.ENOSPC}: true, syscall.EDQUOT: true, syscall.EACCES: false, errors.New("x"): false,
 	} {
-		if got := isPassing(err); got != want {
+		if got := isTransient(err); got != want {
 			t.Errorf("%v: %t", err, got)
 		}
 	}

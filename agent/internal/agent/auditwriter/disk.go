@@ -17,18 +17,17 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/shared/outfile"
 )
 
-// files is the folder of the record, as the writer sees it.
+// files is the folder of the record, as the sink uses it.
 type files interface {
-	// create makes a new file, which comes after all those before it.
+	// create creates a file that comes after all others in the folder.
 	create(now time.Time) (f file, name string, err error)
 	// remove removes a file that could not be begun.
 	remove(name string)
-	// prune removes the oldest files but the named one until the rest are no larger than most.
-	prune(current string, most int64) error
-	// move tells another path of the same folder.
-	move(dir string)
-	// release gives the folder up.
-	release()
+	// prune removes the oldest files, except current, until the rest take at most maxBytes.
+	prune(current string, maxBytes int64) error
+	// rename notes that the folder is now reached by another path.
+	rename(dir string)
+	unlock()
 }
 
 // A file is one file of the record.
@@ -36,23 +35,23 @@ type file interface {
 	io.WriteCloser
 	Truncate(size int64) error
 	Sync() error
-	// look returns an error when the file is not at its name any more or has not this size,
-	// and whether what was written to it is gone with that.
-	look(size int64) (gone bool, err error)
+	// check returns an error when the file is no longer at its name or has not this size. gone
+	// says that its events are lost with that.
+	check(size int64) (gone bool, err error)
 }
 
-// A folder is a real folder that this agent has locked.
+// A folder is a folder on disk that this agent has locked.
 type folder struct {
 	dir  string
-	lock *os.File // the folder itself, by flock(2); nil while it has not been found
+	open *os.File // locked by flock(2); nil while the folder cannot be opened
 	last uint64   // number of the last file
 }
 
-// claim makes the folder, sees whether files can be made in it, and locks it. A disk that is
-// full is no error.
-func claim(dir string) (*folder, error) {
+// openFolder creates the folder, checks that files can be created in it, and locks it. A full
+// disk is no error.
+func openFolder(dir string) (*folder, error) {
 	f := &folder{dir: dir}
-	if err := f.hold(); err != nil && !isPassing(err) {
+	if err := f.lock(); err != nil && !isTransient(err) {
 		return nil, err
 	}
 	probe, err := os.CreateTemp(dir, ".probe-*")
@@ -60,18 +59,17 @@ func claim(dir string) (*folder, error) {
 		_ = probe.Close() // it is empty
 		err = os.Remove(probe.Name())
 	}
-	if err != nil && !isPassing(err) {
-		f.release()
+	if err != nil && !isTransient(err) {
+		f.unlock()
 		return nil, fmt.Errorf("cannot make a file in it: %w", err)
 	}
 	return f, nil
 }
 
-// errTaken is what a second agent is told.
-var errTaken = errors.New("another agent writes its record there, or this one still ends an earlier record")
+var errLocked = errors.New("another agent writes its record there, or this one still ends an earlier record")
 
-// hold makes the folder where it is missing, and locks the one that is at the path now.
-func (f *folder) hold() error {
+// lock creates the folder where it is missing, and locks the one that is at the path now.
+func (f *folder) lock() error {
 	if err := os.MkdirAll(f.dir, 0o750); err != nil {
 		return fmt.Errorf("cannot make the folder: %w", err)
 	}
@@ -79,25 +77,25 @@ func (f *folder) hold() error {
 	if err != nil {
 		return err
 	}
-	if f.lock != nil && isSameFile(f.lock, now) {
+	if f.open != nil && isSameFile(f.open, now) {
 		return now.Close() // it is locked
 	}
-	// A file system that knows no locks is no obstacle.
+	// A file system without locks is accepted.
 	if err := unix.Flock(int(now.Fd()), unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
-		_ = now.Close() // it was only looked at
-		return errTaken
+		_ = now.Close() // it was only opened for the lock
+		return errLocked
 	}
-	f.release() // another folder, which has lost its name
-	f.lock = now
+	f.unlock() // another folder, which was renamed or removed
+	f.open = now
 	return nil
 }
 
-func (f *folder) move(dir string) { f.dir = dir }
+func (f *folder) rename(dir string) { f.dir = dir }
 
-func (f *folder) release() {
-	if f.lock != nil {
-		_ = f.lock.Close() // nothing was written to it
-		f.lock = nil
+func (f *folder) unlock() {
+	if f.open != nil {
+		_ = f.open.Close() // nothing was written to it
+		f.open = nil
 	}
 }
 
@@ -107,8 +105,8 @@ func isSameFile(a, b *os.File) bool {
 	return errFirst == nil && errSecond == nil && os.SameFile(first, second)
 }
 
-// isSame reports whether two paths are those of one folder.
-func isSame(a, b string) bool {
+// isSameFolder reports whether two paths lead to one folder.
+func isSameFolder(a, b string) bool {
 	if filepath.Clean(a) == filepath.Clean(b) {
 		return true
 	}
@@ -118,7 +116,7 @@ func isSame(a, b string) bool {
 }
 
 func (f *folder) create(now time.Time) (file, string, error) {
-	if err := f.hold(); err != nil {
+	if err := f.lock(); err != nil {
 		return nil, "", err
 	}
 	entries, err := os.ReadDir(f.dir)
@@ -140,11 +138,11 @@ func (f *folder) create(now time.Time) (file, string, error) {
 }
 
 func (f *folder) remove(name string) {
-	_ = os.Remove(filepath.Join(f.dir, name)) // it would be told by an empty file
+	_ = os.Remove(filepath.Join(f.dir, name)) // where that fails too, an empty file stays
 }
 
-// prune leaves alone what is not named as the agent's files are.
-func (f *folder) prune(current string, most int64) error {
+// prune removes only regular files with names of the audit log.
+func (f *folder) prune(current string, maxBytes int64) error {
 	entries, err := os.ReadDir(f.dir)
 	if err != nil {
 		return err
@@ -158,7 +156,7 @@ func (f *folder) prune(current string, most int64) error {
 		}
 		info, err := entry.Info()
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // somebody removed it
+			continue // removed by another program
 		}
 		if err != nil {
 			return err
@@ -168,7 +166,7 @@ func (f *folder) prune(current string, most int64) error {
 	}
 	slices.SortFunc(names, auditlog.CompareFiles)
 	for _, name := range names {
-		if total <= most {
+		if total <= maxBytes {
 			return nil
 		}
 		if err := os.Remove(filepath.Join(f.dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -185,9 +183,9 @@ type diskFile struct {
 	path string
 }
 
-// look does not tell a file that was moved from one that was removed: where it is now, and
-// whether it stays there, is not known here. To one that has grown, only something was added.
-func (f *diskFile) look(size int64) (gone bool, err error) {
+// check does not distinguish a file that was moved from one that was removed: whether it stays
+// where it is now is unknown. A file that has grown still holds its events.
+func (f *diskFile) check(size int64) (gone bool, err error) {
 	if err = outfile.Check(f.path, f.File, size); err == nil {
 		return false, nil
 	}
@@ -196,11 +194,11 @@ func (f *diskFile) look(size int64) (gone bool, err error) {
 	return !grown, fmt.Errorf("%s %w", filepath.Base(f.path), err)
 }
 
-// isPassing reports whether an error of the disk may be over later: it is full, a quota is
-// reached, it does not work, or too many files are open; see errno(3).
-func isPassing(err error) bool {
-	for _, passing := range []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT, syscall.EIO, syscall.EMFILE, syscall.ENFILE} {
-		if errors.Is(err, passing) {
+// isTransient reports whether a later attempt may succeed: the disk is full or broken, a quota is
+// reached, or too many files are open; see errno(3).
+func isTransient(err error) bool {
+	for _, transient := range []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT, syscall.EIO, syscall.EMFILE, syscall.ENFILE} {
+		if errors.Is(err, transient) {
 			return true
 		}
 	}

@@ -154,9 +154,9 @@ func TestClockThatWasAhead(t *testing.T) {
 }
 
 func TestNumbersRise(t *testing.T) {
-	f, err := claim(t.TempDir())
+	f, err := openFolder(t.TempDir())
 	must(t, err)
-	defer f.release()
+	defer f.unlock()
 	var names []string
 	for _, year := range []int{2026, 2046, 1970, 2026} {
 		file, name, err := f.create(time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC))
@@ -204,7 +204,7 @@ func TestTwoAgents(t *testing.T) {
 	other := filepath.Join(t.TempDir(), "link")
 	must(t, os.Symlink(dir, other))
 	for _, path := range []string{dir, other} {
-		if second, err := Open(usual(path), slog.New(slog.DiscardHandler)); !errors.Is(err, errTaken) {
+		if second, err := Open(usual(path), slog.New(slog.DiscardHandler)); !errors.Is(err, errLocked) {
 			t.Errorf("%s: a second agent: %v, error %v", path, second, err)
 		}
 	}
@@ -214,7 +214,7 @@ func TestTwoAgents(t *testing.T) {
 	must(t, os.Rename(dir, dir+".1"))
 	second := opened(t, usual(dir))
 	recorded(t, j, 2)
-	if s := j.Status(); !strings.Contains(s.Error, errTaken.Error()) || s.Dropped != 1 {
+	if s := j.Status(); !strings.Contains(s.Error, errLocked.Error()) || s.Dropped != 1 {
 		t.Errorf("the first agent's status is %+v", s)
 	}
 	second.Close()
@@ -230,7 +230,7 @@ func TestChange(t *testing.T) {
 	link := filepath.Join(t.TempDir(), "link")
 	must(t, os.Symlink(first, link))
 	taken := opened(t, usual(filepath.Join(t.TempDir(), "taken")))
-	if _, err := j.Prepare(usual(taken.Status().Dir)); !errors.Is(err, errTaken) {
+	if _, err := j.Prepare(usual(taken.Status().Dir)); !errors.Is(err, errLocked) {
 		t.Errorf("the folder of another agent: error %v", err)
 	}
 	dropped, err := j.Prepare(usual(other))

@@ -9,19 +9,19 @@ import (
 )
 
 const (
-	// batchBytes is how much is written at once while events keep coming, in bytes.
+	// batchBytes is the size of the lines that one write takes while events keep coming.
 	batchBytes = 64 << 10
-	// retryEvery is the time from one try to write again to the next, and from one look at a
-	// file to the next while no events come.
-	retryEvery = 5 * time.Second
-	// replaceEvery is the least time from one new file for one that was not found to the next:
-	// a file system that gives no steady answer must not be flooded with files.
-	replaceEvery = time.Second
+	// retryInterval is the time between attempts to write again, and between checks of the file
+	// while no events come.
+	retryInterval = 5 * time.Second
+	// replaceInterval is the least time between two new files for missing ones, so that a file
+	// system with unstable answers is not flooded with files.
+	replaceInterval = time.Second
 )
 
-// A writer is the background of a journal: the one goroutine that touches files.
+// A sink writes queued events to files. One goroutine alone uses it.
 type sink struct {
-	journal *Writer
+	writer  *Writer
 	options Options
 	files   files
 
@@ -29,303 +29,249 @@ type sink struct {
 	name   string
 	size   int64
 	opened time.Time
-	inFile uint64 // events that were written to the file
-	// batch are lines that are not written yet, events how many.
-	batch  []byte
-	events uint64
-	// missing are events that no file has and that no line tells of yet.
-	missing uint64
-	cause   string
-	// again is when to try next, while nothing can be written; replaced is when a file was
-	// last begun because the one before was not found.
-	again, replaced time.Time
+	inFile uint64 // events in the file
+	// batch holds lines that are not written yet, of batched events.
+	batch   []byte
+	batched uint64
+	// missing counts events that are in no file and that no dropped event has reported yet;
+	// cause says why. reported is how many that the queue has dropped are counted in it or were.
+	missing, reported uint64
+	cause             string
+	// retryAt is when to try again, while nothing can be written; replaced is when a file was
+	// last begun in place of a missing one.
+	retryAt, replaced time.Time
 }
 
-func (w *sink) run() {
-	defer close(w.journal.done)
-	w.open()
-	tick := time.NewTicker(min(retryEvery, w.options.FileAge))
-	defer tick.Stop()
-	var spare []auditlog.Event // of the round before, to be filled again
-	for {
-		events, changes, closed := w.journal.begin(spare)
-		w.take(events)
-		clear(events)
-		spare = events[:0]
-		w.look()
-		for _, c := range changes {
-			w.change(c)
-			tick.Reset(min(retryEvery, w.options.FileAge))
-		}
-		w.attend()
-		if closed {
-			break
-		}
-		w.journal.end()
-		select {
-		case <-w.journal.wake:
-		case <-tick.C:
-		}
-	}
-	w.close()
-	w.journal.end()
-}
-
-// begin gives the writer what has come together, and leaves it the spare room.
-func (j *Writer) begin(spare []auditlog.Event) (events []auditlog.Event, changes []*Change, closed bool) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.busy = time.Now()
-	events, j.waiting = j.waiting, spare
-	changes, j.changes = j.changes, nil
-	j.taken = len(events)
-	return events, changes, j.closed
-}
-
-// end notes that the writer waits for events.
-func (j *Writer) end() {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.busy, j.taken = time.Time{}, 0
-}
-
-// take writes the events.
-func (w *sink) take(events []auditlog.Event) {
-	for i := range events {
-		w.add(&events[i])
-	}
-	w.flush()
-}
-
-// change goes on with other options, in a new file.
-func (w *sink) change(c *Change) {
-	w.options = c.options
-	w.closeFile()
-	if c.folder != nil {
-		w.files.release()
-		w.files = c.folder
+// Write adds the line of an event to the batch, or applies a change.
+func (s *sink) Write(e entry) {
+	if e.change != nil {
+		s.apply(e.change)
 	} else {
-		w.files.move(c.options.Dir)
+		s.add(&e.event)
 	}
-	w.journal.note(func(s *Status) { s.Dir = c.options.Dir })
-	w.open()
 }
 
-// attend does what is due: another try, a new file, a note of what is missing.
-func (w *sink) attend() {
+// Flush writes the batch and does what is due: another attempt, a new file, a dropped event.
+func (s *sink) Flush() time.Duration {
+	s.writeBatch()
+	s.checkFile()
 	now := time.Now()
 	switch {
-	case w.file == nil && !now.Before(w.again):
-		w.open()
-	case w.file != nil && now.Sub(w.opened) >= w.options.FileAge:
-		w.rotate()
+	case s.file == nil && !now.Before(s.retryAt):
+		s.openFile()
+	case s.file != nil && now.Sub(s.opened) >= s.options.FileAge:
+		s.rotate()
 	}
-	w.tellMissing()
+	s.reportMissing()
+	return min(retryInterval, s.options.FileAge)
 }
 
-// add puts the event's line into the batch.
-func (w *sink) add(e *auditlog.Event) {
-	if w.file == nil {
-		w.drop(1)
+// Close closes the file and unlocks the folder.
+func (s *sink) Close() {
+	s.closeFile()
+	s.files.unlock()
+	s.writer.update(func(st *Status) { st.File = "" })
+}
+
+// apply continues with other options, in a new file.
+func (s *sink) apply(c *Change) {
+	s.writeBatch()
+	s.options = c.options
+	s.closeFile()
+	if c.folder != nil {
+		s.files.unlock()
+		s.files = c.folder
+	} else {
+		s.files.rename(c.options.Dir)
+	}
+	s.writer.update(func(st *Status) { st.Dir = c.options.Dir })
+	s.openFile()
+}
+
+// add appends the event's line to the batch, of a new file where it does not fit.
+func (s *sink) add(e *auditlog.Event) {
+	if s.file == nil {
+		s.drop(1)
 		return
 	}
 	line, err := auditlog.AppendLine(nil, *e)
 	if err != nil {
-		w.journal.log.Error("an event cannot be recorded", slog.Any("error", err))
-		w.drop(1)
+		s.writer.log.Error("an event cannot be recorded", slog.Any("error", err))
+		s.drop(1)
 		return
 	}
-	if w.size+int64(len(w.batch)+len(line)) > w.options.FileBytes {
-		w.flush()
-		if w.size > 0 {
-			w.rotate()
+	if s.size+int64(len(s.batch)+len(line)) > s.options.FileBytes {
+		s.writeBatch()
+		if s.size > 0 {
+			s.rotate()
 		}
-		if w.file == nil {
-			w.drop(1)
+		if s.file == nil {
+			s.drop(1)
 			return
 		}
 	}
-	w.batch = append(w.batch, line...)
-	w.events++
-	if len(w.batch) >= batchBytes {
-		w.flush()
+	s.batch = append(s.batch, line...)
+	s.batched++
+	if len(s.batch) >= batchBytes {
+		s.writeBatch()
 	}
 }
 
-// flush writes the batch, to a new file where the present one has lost its name. What was
-// written of a batch that could not be written whole is taken back, so that the file ends
-// with a whole line.
-func (w *sink) flush() {
-	if len(w.batch) == 0 {
+// writeBatch writes the batch, to a new file where the present one is missing. A batch that could
+// be written in part only is truncated, so that the file ends with a whole line.
+func (s *sink) writeBatch() {
+	if len(s.batch) == 0 {
 		return
 	}
-	w.look()
-	events := w.events
-	w.events = 0
-	defer func() { w.batch = w.batch[:0] }()
-	if w.file == nil {
-		w.drop(events)
+	s.checkFile()
+	events := s.batched
+	s.batched = 0
+	defer func() { s.batch = s.batch[:0] }()
+	if s.file == nil {
+		s.drop(events)
 		return
 	}
-	_, err := w.file.Write(w.batch)
-	if err != nil {
-		_ = w.file.Truncate(w.size) // readers know a line that is cut off
-		w.drop(events)
-		w.fail(err)
+	if _, err := s.file.Write(s.batch); err != nil {
+		_ = s.file.Truncate(s.size) // readers skip a torn line
+		s.drop(events)
+		s.fail(err)
 		return
 	}
-	w.size += int64(len(w.batch))
-	w.inFile += events
-	w.journal.note(func(s *Status) { s.Written += events })
+	s.size += int64(len(s.batch))
+	s.inFile += events
+	s.writer.update(func(st *Status) { st.Written += events })
 }
 
-// look sees whether the file is still at its name, and begins a new one where it is not.
-func (w *sink) look() {
-	if w.file == nil {
+// checkFile begins a new file where the present one was removed or changed by another program.
+func (s *sink) checkFile() {
+	if s.file == nil {
 		return
 	}
-	gone, err := w.file.look(w.size)
+	gone, err := s.file.check(s.size)
 	if err == nil {
 		return
 	}
 	if !gone {
-		w.inFile = 0 // what was written is still there
+		s.inFile = 0 // its events are still there
 	}
-	w.lose(err)
-	if time.Since(w.replaced) < replaceEvery {
-		w.fail(err)
+	s.countLost(err)
+	if time.Since(s.replaced) < replaceInterval {
+		s.fail(err)
 		return
 	}
-	w.replaced = time.Now()
-	w.journal.log.Error("the record's file is not as it was written; a new one is begun",
-		slog.String("dir", w.options.Dir), slog.Any("error", err), slog.Bool("events_gone", gone))
-	w.closeFile()
-	w.open()
+	s.replaced = time.Now()
+	s.writer.log.Error("the record's file was changed by another program; writing to a new one",
+		slog.String("dir", s.options.Dir), slog.Any("error", err), slog.Bool("events_gone", gone))
+	s.closeFile()
+	s.openFile()
 }
 
-// open begins a new file.
-func (w *sink) open() {
-	o := w.options
-	file, name, err := w.files.create(time.Now())
+// openFile begins a new file and removes the oldest ones.
+func (s *sink) openFile() {
+	o := s.options
+	file, name, err := s.files.create(time.Now())
 	if err != nil {
-		w.fail(err)
+		s.fail(err)
 		return
 	}
-	w.file, w.name, w.size, w.opened, w.inFile = file, name, 0, time.Now(), 0
-	line, err := auditlog.AppendLine(nil, auditlog.Event{Kind: auditlog.KindOpen, Time: w.opened, Open: &o.Open})
+	s.file, s.name, s.size, s.opened, s.inFile = file, name, 0, time.Now(), 0
+	line, err := auditlog.AppendLine(nil, auditlog.Event{Kind: auditlog.KindOpen, Time: s.opened, Open: &o.Open})
 	if err == nil {
 		_, err = file.Write(line)
 	}
 	if err != nil {
-		w.files.remove(name) // nothing is in it
-		w.fail(err)
+		s.files.remove(name) // it holds no event
+		s.fail(err)
 		return
 	}
-	w.size = int64(len(line))
-	if err := w.files.prune(name, o.TotalBytes-o.FileBytes); err != nil {
-		w.journal.log.Warn("old records cannot be removed", slog.String("dir", o.Dir), slog.Any("error", err))
+	s.size = int64(len(line))
+	if err := s.files.prune(name, o.TotalBytes-o.FileBytes); err != nil {
+		s.writer.log.Warn("old records cannot be removed", slog.String("dir", o.Dir), slog.Any("error", err))
 	}
 	failed := false
-	w.journal.note(func(s *Status) {
-		failed = s.Error != ""
-		s.File, s.Error, s.Since = name, "", time.Time{}
+	s.writer.update(func(st *Status) {
+		failed = st.Error != ""
+		st.File, st.Error, st.Since = name, "", time.Time{}
 	})
 	if failed {
-		w.journal.log.Info("the record is written again", slog.String("file", name), slog.Uint64("missing", w.missing))
+		s.writer.log.Info("the record is written again", slog.String("file", name), slog.Uint64("missing", s.missing))
 	}
 }
 
-// rotate exchanges the file for a new one.
-func (w *sink) rotate() {
-	w.flush()
-	w.closeFile()
-	w.open()
+// rotate writes the batch and begins a new file.
+func (s *sink) rotate() {
+	s.writeBatch()
+	s.closeFile()
+	s.openFile()
 }
 
-// fail gives the file up until the next try.
-func (w *sink) fail(err error) {
+// fail closes the file until the next attempt.
+func (s *sink) fail(err error) {
 	first := false
-	w.journal.note(func(s *Status) {
-		first = s.Error == ""
+	s.writer.update(func(st *Status) {
+		first = st.Error == ""
 		if first {
-			s.Since = time.Now()
+			st.Since = time.Now()
 		}
-		s.File, s.Error = "", err.Error()
+		st.File, st.Error = "", err.Error()
 	})
-	w.closeFile()
-	w.again, w.cause = time.Now().Add(retryEvery), err.Error()
+	s.closeFile()
+	s.retryAt, s.cause = time.Now().Add(retryInterval), err.Error()
 	if first {
-		w.journal.log.Error("the record cannot be written; judging goes on without it",
-			slog.String("dir", w.options.Dir), slog.Any("error", err))
+		s.writer.log.Error("the record cannot be written; judging goes on without it",
+			slog.String("dir", s.options.Dir), slog.Any("error", err))
 	}
 }
 
-// closeFile closes the file. Whether a disk keeps what it took is not known before.
-func (w *sink) closeFile() {
-	if w.file == nil {
+// closeFile makes the file durable and closes it. Only now is it known whether the disk has
+// stored the events.
+func (s *sink) closeFile() {
+	if s.file == nil {
 		return
 	}
-	err := errors.Join(w.file.Sync(), w.file.Close())
-	w.file = nil
+	err := errors.Join(s.file.Sync(), s.file.Close())
+	s.file = nil
 	if err != nil {
-		w.journal.log.Error("the disk has not kept the record", slog.String("file", w.name), slog.Any("error", err))
-		w.lose(err)
+		s.writer.log.Error("the disk has not stored the record", slog.String("file", s.name), slog.Any("error", err))
+		s.countLost(err)
 	}
 }
 
-// close writes what is left and ends.
-func (w *sink) close() {
-	w.closeFile()
-	w.files.release()
-	w.journal.note(func(s *Status) { s.File = "" })
+// drop counts events that were not written.
+func (s *sink) drop(n uint64) {
+	s.missing += n
+	s.writer.update(func(st *Status) { st.Dropped += n })
 }
 
-// drop counts events that are in no file.
-func (w *sink) drop(n uint64) {
-	w.missing += n
-	w.journal.note(func(s *Status) { s.Dropped += n })
+// countLost counts the events of the file, which were written and are lost.
+func (s *sink) countLost(cause error) {
+	lost := s.inFile
+	s.inFile = 0
+	s.noteGap(lost, cause.Error())
+	s.writer.update(func(st *Status) { st.Lost += lost })
 }
 
-// lose counts the events of the file, which were written and are not there any more.
-func (w *sink) lose(cause error) {
-	lost := w.inFile
-	w.inFile = 0
-	w.missing += lost
-	w.cause = cause.Error()
-	w.gap(func(s *Status) { s.Lost += lost })
+// noteGap counts events that are missing although the status has shown no error.
+func (s *sink) noteGap(events uint64, cause string) {
+	s.missing += events
+	s.cause = cause
+	s.writer.update(func(st *Status) { st.Gap, st.GapTime = cause, time.Now() })
 }
 
-// gap notes that events are missing without an error that the status would have shown.
-func (w *sink) gap(change func(*Status)) {
-	w.journal.note(func(s *Status) {
-		change(s)
-		s.Gap, s.GapTime = w.cause, time.Now()
-	})
-}
-
-// tellMissing writes how many events are missing, where that can be written.
-func (w *sink) tellMissing() {
-	if missed := w.journal.takeMissed(); missed > 0 {
-		w.missing += missed
-		w.cause = "events came faster than they could be written"
-		w.gap(func(s *Status) { s.Dropped += missed })
+// reportMissing writes a dropped event for the missing ones, where it can be written.
+func (s *sink) reportMissing() {
+	if dropped := s.writer.queue.Stats().Dropped; dropped > s.reported {
+		s.noteGap(dropped-s.reported, "events came faster than they could be written")
+		s.reported = dropped
 	}
-	if w.missing == 0 || w.file == nil {
+	if s.missing == 0 || s.file == nil {
 		return
 	}
-	note := &auditlog.Dropped{Count: w.missing, Cause: w.cause}
-	w.missing = 0
-	w.add(&auditlog.Event{Kind: auditlog.KindDropped, Time: time.Now(), Dropped: note})
-	w.flush()
-	if w.file == nil { // it is still to be told
-		w.missing += note.Count
+	report := &auditlog.Dropped{Count: s.missing, Cause: s.cause}
+	s.missing = 0
+	s.add(&auditlog.Event{Kind: auditlog.KindDropped, Time: time.Now(), Dropped: report})
+	s.writeBatch()
+	if s.file == nil { // it was not written
+		s.missing += report.Count
 	}
-}
-
-func (j *Writer) takeMissed() uint64 {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	missed := j.missed
-	j.missed = 0
-	return missed
 }

@@ -52,7 +52,7 @@ type Options struct {
 	Log   *slog.Logger
 	Level *slog.LevelVar
 	// Lines is the queue behind Log, for its counts; nil for none.
-	Lines *logging.Queue
+	Lines *logging.AsyncWriter
 }
 
 // A Plugin is the command that serves the bundled validators: as a rule this very

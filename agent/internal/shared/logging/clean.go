@@ -6,9 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// Clean makes text that came from elsewhere safe to print: what is no printable character
-// is shown as an escape, as in a Go string, so that it cannot move the cursor, change
-// colours or begin a line of its own.
+// Clean escapes what is not printable in text from outside, as in a Go string, so that printing
+// it cannot move the cursor, change colours or begin a new line.
 func Clean(text string) string {
 	var b strings.Builder
 	for rest := text; rest != ""; {

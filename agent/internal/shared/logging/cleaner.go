@@ -10,13 +10,12 @@ import (
 	"unicode/utf8"
 )
 
-// A cleaner stands before the handler of tint, which lets escape sequences through to the
-// terminal where it has colour, writes messages raw, and cuts a value off at the first
-// invalid byte where it has none. Byte slices it quotes in full, so that is what a string
-// with something to escape becomes.
+// A cleaner escapes records for the handler of tint. With colour, tint passes escape sequences
+// through; without, it cuts a value at the first invalid byte; messages it never escapes. It
+// quotes byte slices in full, so a string that needs escapes becomes one.
 type cleaner struct{ slog.Handler }
 
-// Handle cleans the record and passes it on.
+// Handle cleans the record and passes it to the handler.
 func (c cleaner) Handle(ctx context.Context, r slog.Record) error {
 	message := r.Message
 	if !plain(message) {
@@ -30,7 +29,7 @@ func (c cleaner) Handle(ctx context.Context, r slog.Record) error {
 	return c.Handler.Handle(ctx, clean)
 }
 
-// WithAttrs cleans what With was given.
+// WithAttrs cleans the attributes.
 func (c cleaner) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return cleaner{c.Handler.WithAttrs(cleanAttrs(attrs))}
 }
@@ -59,7 +58,7 @@ func cleanAttr(a slog.Attr) slog.Attr {
 		switch v := value.Any().(type) {
 		case nil, []byte:
 		default:
-			value = cleanText(fmt.Sprintf("%+v", v)) // which recovers from the panics of v
+			value = cleanText(fmt.Sprintf("%+v", v)) // Sprintf recovers from panics of v
 		}
 	}
 	return slog.Attr{Key: cleanKey(a.Key), Value: value}
@@ -72,13 +71,13 @@ func cleanText(s string) slog.Value {
 	return slog.AnyValue([]byte(s))
 }
 
-// plain reports whether every character is printable. U+FFFD counts as not: tint takes it
-// for an invalid byte.
+// plain reports whether every character is printable. U+FFFD is not: tint takes it for an invalid
+// byte.
 func plain(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) })
 }
 
-// cleanKey puts _ for whatever would need quotes in a key.
+// cleanKey replaces characters that would need quotes in a key by _.
 func cleanKey(key string) string {
 	return strings.Map(func(r rune) rune {
 		if r == utf8.RuneError || unicode.IsSpace(r) || !unicode.IsPrint(r) || strings.ContainsRune(`"=\`, r) {

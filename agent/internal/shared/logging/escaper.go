@@ -8,13 +8,12 @@ import (
 	"unicode/utf8"
 )
 
-// An escaper writes what is not printable in a line as \uXXXX, which means the same in a
-// JSON string, and in a quoted string of the text format. slog's handlers escape most of it
-// themselves; the text format leaves DEL, and JSON needs no escapes for the C1 controls and
-// the signs that turn the direction of writing.
+// An escaper writes characters that are not printable as \uXXXX, which is an escape both in JSON
+// strings and in quoted strings of the text format. slog's handlers escape most of them; the text
+// format leaves DEL, and JSON the C1 controls and the bidirectional formatting characters.
 type escaper struct{ w io.Writer }
 
-// Write takes one line with its end.
+// Write writes one line, which ends with a newline.
 func (e escaper) Write(line []byte) (int, error) {
 	if _, err := e.w.Write(escape(line)); err != nil {
 		return 0, err
@@ -54,7 +53,7 @@ func escape(line []byte) []byte {
 	return append(out, end...)
 }
 
-// printable reports whether a decoded rune can stand in a line as it is.
+// printable reports whether a decoded rune needs no escape.
 func printable(r rune, size int) bool {
 	return unicode.IsPrint(r) && !(r == utf8.RuneError && size == 1)
 }

@@ -10,10 +10,9 @@ import (
 	"time"
 )
 
-// isJournal reports whether w is the stream that systemd has connected to its journal.
-// JOURNAL_STREAM holds the device and the inode of that stream, in decimal, with a colon
-// between them: systemd.exec(5). A variable that was inherited through a redirection does
-// not match.
+// isJournal reports whether w is the stream that systemd has connected to its journal. variable
+// is the value of JOURNAL_STREAM: the stream's device and inode, see systemd.exec(5). It does not
+// match after a redirection.
 func isJournal(w io.Writer, variable string) bool {
 	if s, ok := w.(*journalStream); ok {
 		w = s.stderr
@@ -30,7 +29,7 @@ func isJournal(w io.Writer, variable string) bool {
 	return ok && variable == fmt.Sprintf("%d:%d", stat.Dev, stat.Ino)
 }
 
-// isRemoved reports whether w is a file that has no name any more.
+// isRemoved reports whether w is a regular file without a name.
 func isRemoved(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	if !ok {
@@ -44,18 +43,18 @@ func isRemoved(w io.Writer) bool {
 	return ok && stat.Nlink == 0
 }
 
-// journalSocket is where the journal takes the streams of services.
+// journalSocket is where the journal accepts the streams of services.
 const journalSocket = "/run/systemd/journal/stdout"
 
-// journalTime bounds how long a connection to the journal may take.
-const journalTime = time.Second
+// journalTimeout bounds connecting to the journal.
+const journalTimeout = time.Second
 
 // A journalStream is the stream to the journal that systemd has connected to stderr. systemd
-// connects it once, at the start of a service; the journal closes it when it is stopped together
-// with its sockets. Then the stream is connected again, for the line that was not taken.
+// connects it once, when the service starts. The journal closes it when it is stopped together
+// with its sockets; the next Write that fails then reconnects.
 type journalStream struct {
 	stderr io.Writer
-	conn   net.Conn // instead of it; nil at first
+	conn   net.Conn // replaces stderr after a reconnect; nil before
 	socket string
 }
 
@@ -63,7 +62,7 @@ func newJournalStream(stderr io.Writer) io.Writer {
 	return &journalStream{stderr: stderr, socket: journalSocket}
 }
 
-// Write takes whole lines.
+// Write writes whole lines.
 func (s *journalStream) Write(lines []byte) (int, error) {
 	n, err := s.stream().Write(lines)
 	if err == nil {
@@ -83,12 +82,12 @@ func (s *journalStream) stream() io.Writer {
 }
 
 func (s *journalStream) connect() error {
-	conn, err := net.DialTimeout("unix", s.socket, journalTime)
+	conn, err := net.DialTimeout("unix", s.socket, journalTimeout)
 	if err != nil {
 		return err
 	}
-	// As systemd begins a stream: the identifier, a unit, which the journal finds itself, the
-	// priority of lines that have none, that lines may have one, and no other place to go to.
+	// The header of a stream as systemd writes it: identifier; unit, which the journal determines
+	// itself; default priority; lines have prefixes; no forwarding to syslog, kmsg or console.
 	if _, err := io.WriteString(conn, "stepagent\n\n6\n1\n0\n0\n0\n"); err != nil {
 		return errors.Join(err, conn.Close())
 	}

@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// TestJournalComesBack: the journal closes its streams when it is stopped with its sockets. The next line
+// TestJournalReconnect: the journal closes its streams when it is stopped with its sockets. The next line
 // goes to the one that is there then, as do those after it; those in between are counted.
-func TestJournalComesBack(t *testing.T) {
+func TestJournalReconnect(t *testing.T) {
 	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -34,7 +34,7 @@ func TestJournalComesBack(t *testing.T) {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 
-	q := NewQueue(stderr)
+	q := NewAsyncWriter(stderr)
 	defer q.Close()
 	q.to.(*journalStream).socket = filepath.Join(dir, "stdout")
 	log, err := New(q, Options{Format: "text"})

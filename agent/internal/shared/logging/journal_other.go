@@ -4,10 +4,10 @@ package logging
 
 import "io"
 
-// isJournal is false: there is no systemd.
+// isJournal returns false: there is no systemd.
 func isJournal(io.Writer, string) bool { return false }
 
 func newJournalStream(stderr io.Writer) io.Writer { return stderr }
 
-// isRemoved is false: it is not known.
+// isRemoved returns false: link counts are not known here.
 func isRemoved(io.Writer) bool { return false }

@@ -7,36 +7,34 @@ import (
 	"time"
 )
 
-// A Limiter keeps an event that may come at any rate from flooding the log: it lets some lines
-// through in each period and counts the others. It may be used by many goroutines at once.
+// A Limiter limits the rate of one kind of log line: it writes some lines in each period and counts
+// the others. It is safe for concurrent use.
 type Limiter struct {
 	every time.Duration
 	most  int
 
 	mu         sync.Mutex
-	began      time.Time // the period, with its first line
-	written    int       // in it
-	suppressed int       // since a line was written
+	began      time.Time // of the period: the time of its first line
+	written    int       // lines of the period
+	suppressed int       // lines since the last written one
 }
 
-// NewLimiter returns a Limiter that lets the first line through at once, and the next when
-// every has passed since.
+// NewLimiter returns a Limiter that writes one line in each period.
 func NewLimiter(every time.Duration) *Limiter { return NewBurstLimiter(every, 1) }
 
-// NewBurstLimiter returns a Limiter that lets up to most lines through in each period of
-// length every.
+// NewBurstLimiter returns a Limiter that writes up to most lines in each period.
 func NewBurstLimiter(every time.Duration, most int) *Limiter {
 	return &Limiter{every: every, most: most}
 }
 
-// Log writes the line, with the attribute suppressed when lines were held back since the
-// last one, or holds it back. A line below the logger's level is neither written nor
+// Log writes the line, or suppresses it. The attribute suppressed counts the lines that were
+// suppressed since the last written one. A line below the logger's level is neither written nor
 // counted.
 func (l *Limiter) Log(ctx context.Context, logger *slog.Logger, level slog.Level, message string, attrs ...slog.Attr) {
 	if !logger.Enabled(ctx, level) {
 		return
 	}
-	suppressed, ok := l.take()
+	suppressed, ok := l.allow()
 	if !ok {
 		return
 	}
@@ -46,8 +44,8 @@ func (l *Limiter) Log(ctx context.Context, logger *slog.Logger, level slog.Level
 	logger.LogAttrs(ctx, level, message, attrs...)
 }
 
-// take reports whether a line may be written, and how many were not before it.
-func (l *Limiter) take() (suppressed int, ok bool) {
+// allow reports whether a line may be written, and how many were suppressed before it.
+func (l *Limiter) allow() (suppressed int, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if now := time.Now(); l.began.IsZero() || now.Sub(l.began) >= l.every {

@@ -1,9 +1,8 @@
-// Package logging makes the logger of the programs, for people on a terminal and for the
-// machines that collect logs.
+// Package logging creates the programs' loggers, for terminals and for log collectors.
 //
-// Whatever is logged, a line stays one line and has nothing in it that a terminal would
-// obey: what is not printable, in messages, keys and values, is escaped in every format.
-// Colour is written to terminals alone.
+// A record is always one line. Characters that are not printable are escaped in messages, keys
+// and values, in every format, so that no input can control a terminal. Only terminals get
+// colour.
 package logging
 
 import (
@@ -16,7 +15,7 @@ import (
 	"golang.org/x/term"
 )
 
-// Options say how to log.
+// Options configure New.
 type Options struct {
 	// Format is
 	//
@@ -25,21 +24,19 @@ type Options struct {
 	//	json  one JSON object a line
 	//	auto  tint on a terminal, else text; the same as no format
 	Format string
-	// Level is the least level that is written, slog.LevelInfo when nil. A *slog.LevelVar
+	// Level is the lowest level that is written; nil means slog.LevelInfo. A *slog.LevelVar
 	// can be changed at any time.
 	Level slog.Leveler
-	// Getenv looks up environment variables, os.Getenv when nil: JOURNAL_STREAM, NO_COLOR
-	// and TERM.
+	// Getenv looks up JOURNAL_STREAM, NO_COLOR and TERM; nil means os.Getenv.
 	Getenv func(string) string
 }
 
-// New returns a logger that writes to w, a line with each call of Write. It may be used by
-// many goroutines at once. A Queue is taken for the writer behind it.
+// New returns a logger that writes one line to w with each call of Write. The logger is safe for
+// concurrent use. An AsyncWriter is treated like the writer that it writes to.
 //
-// Where w is the journal of systemd, lines have no time, as the journal has its own, and begin
-// with their priority, which the journal takes off again: sd-daemon(3). Tint has
-// no colour where w is no terminal, the terminal is of no known type or "dumb", or NO_COLOR
-// is set (https://no-color.org). The error says that the format is unknown.
+// Lines to the systemd journal begin with their priority, see sd-daemon(3), and have no time,
+// since the journal adds both. Tint is without colour where w is no terminal, TERM is empty or
+// "dumb", or NO_COLOR is set (https://no-color.org). New fails for an unknown format.
 func New(w io.Writer, o Options) (*slog.Logger, error) {
 	if o.Getenv == nil {
 		o.Getenv = os.Getenv
@@ -47,12 +44,8 @@ func New(w io.Writer, o Options) (*slog.Logger, error) {
 	if o.Level == nil {
 		o.Level = slog.LevelInfo
 	}
-	queue, queued := w.(*Queue)
-	behind := w
-	if queued {
-		behind = queue.to
-	}
-	terminal := isTerminal(behind)
+	output := underlying(w)
+	terminal := isTerminal(output)
 	if o.Format == "" || o.Format == "auto" {
 		o.Format = "text"
 		if terminal {
@@ -63,7 +56,7 @@ func New(w io.Writer, o Options) (*slog.Logger, error) {
 		format: o.Format,
 		level:  o.Level,
 		colour: terminal && wantsColour(o.Getenv),
-		noTime: isJournal(behind, o.Getenv("JOURNAL_STREAM")),
+		noTime: isJournal(output, o.Getenv("JOURNAL_STREAM")),
 	}
 	h := handler(w, look)
 	switch {
@@ -73,13 +66,21 @@ func New(w io.Writer, o Options) (*slog.Logger, error) {
 		return nil, fmt.Errorf("%q is no log format; use auto, tint, text or json", o.Format)
 	}
 	logger := slog.New(h)
-	if queued {
-		queue.of(logger)
+	if async, ok := w.(*AsyncWriter); ok {
+		async.reportTo(logger)
 	}
 	return logger, nil
 }
 
-// A style is what Options come to for one writer.
+// underlying returns the writer behind an AsyncWriter, and any other writer as it is.
+func underlying(w io.Writer) io.Writer {
+	if async, ok := w.(*AsyncWriter); ok {
+		return async.to
+	}
+	return w
+}
+
+// A style is the look of lines: the Options, resolved for one writer.
 type style struct {
 	format         string
 	level          slog.Leveler
@@ -115,7 +116,7 @@ func wantsColour(getenv func(string) string) bool {
 	return kind != "" && kind != "dumb" && getenv("NO_COLOR") == ""
 }
 
-// withoutTime leaves out the time of the record itself.
+// withoutTime removes the record's own time.
 func withoutTime(groups []string, a slog.Attr) slog.Attr {
 	if len(groups) == 0 && a.Key == slog.TimeKey && a.Value.Kind() == slog.KindTime {
 		return slog.Attr{}

@@ -8,7 +8,7 @@ import (
 	"os"
 )
 
-// The priorities that the journal takes from the beginning of a line: sd-daemon(3).
+// Priorities at the beginning of a line, which the journal reads and removes; see sd-daemon(3).
 const (
 	priorityError   = "<3>"
 	priorityWarning = "<4>"
@@ -16,7 +16,7 @@ const (
 	priorityDebug   = "<7>"
 )
 
-// A prioritised writes each line with the priority of its level.
+// A prioritised handler begins each line with the priority of its level.
 type prioritised struct{ failure, warning, info, debug slog.Handler }
 
 func newPrioritised(w io.Writer, at func(io.Writer) slog.Handler) slog.Handler {
@@ -59,7 +59,7 @@ func (p prioritised) each(f func(slog.Handler) slog.Handler) slog.Handler {
 	return prioritised{f(p.failure), f(p.warning), f(p.info), f(p.debug)}
 }
 
-// A prefixer begins each line with a prefix. A call of Write has whole lines.
+// A prefixer begins each line with a prefix. Each call of Write must have whole lines.
 type prefixer struct {
 	w      io.Writer
 	prefix string
@@ -76,15 +76,11 @@ func (p prefixer) Write(lines []byte) (int, error) {
 	return len(lines), nil
 }
 
-// Complaints returns where a program writes why it ends: w itself, or, where that is the
-// journal of systemd, a writer that marks what is written as errors. A call of Write is to
-// have whole lines. A Queue is taken for the writer behind it.
+// Complaints returns a writer for the errors that end a program: w itself or, where w is the
+// systemd journal, a writer that adds the priority of errors. Each call of Write must have whole
+// lines. An AsyncWriter is treated like the writer that it writes to.
 func Complaints(w io.Writer) io.Writer {
-	behind := w
-	if queue, ok := w.(*Queue); ok {
-		behind = queue.to
-	}
-	if isJournal(behind, os.Getenv("JOURNAL_STREAM")) {
+	if isJournal(underlying(w), os.Getenv("JOURNAL_STREAM")) {
 		return prefixer{w, priorityError}
 	}
 	return w

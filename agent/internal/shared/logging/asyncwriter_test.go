@@ -14,12 +14,12 @@ import (
 	"time"
 )
 
-// A log that nobody takes holds up nobody, keeps the first lines, and says how many are missing
-// when it is taken again.
-func TestQueueDoesNotWait(t *testing.T) {
+// When the reader stalls, logging does not block: the first lines are queued, and a later line says
+// how many were dropped.
+func TestAsyncWriterDoesNotBlock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, w := io.Pipe()
-		q := NewQueue(w)
+		q := NewAsyncWriter(w)
 		log, err := New(q, Options{Format: "text"})
 		if err != nil {
 			t.Fatal(err)
@@ -28,10 +28,7 @@ func TestQueueDoesNotWait(t *testing.T) {
 		for i := range lines {
 			log.Info("a line", slog.Int("n", i), slog.String("filler", strings.Repeat("x", 50)))
 		}
-		q.mu.Lock()
-		kept := q.bytes
-		q.mu.Unlock()
-		if kept > maxQueueBytes {
+		if kept := q.lines.Stats().Queued; kept > maxQueueBytes {
 			t.Errorf("%d bytes are kept", kept)
 		}
 		if s := q.Stats(); s.Dropped == 0 || !strings.HasPrefix(s.Error, "its reader takes no lines, and 10") {
@@ -64,11 +61,11 @@ func TestQueueDoesNotWait(t *testing.T) {
 	})
 }
 
-// Close writes all lines that are taken, and does not wait for ever for those that are not.
-func TestQueueClose(t *testing.T) {
+// Close writes all lines that the reader takes, and waits a bounded time for a reader that stalls.
+func TestAsyncWriterClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var all bytes.Buffer
-		q := NewQueue(&all)
+		q := NewAsyncWriter(&all)
 		for i := range 1000 {
 			_, _ = fmt.Fprintln(q, i)
 		}
@@ -79,18 +76,18 @@ func TestQueueClose(t *testing.T) {
 		_, _ = fmt.Fprintln(q, "too late") // goes nowhere
 
 		r, w := io.Pipe()
-		q = NewQueue(w)
+		q = NewAsyncWriter(w)
 		_, _ = fmt.Fprintln(q, "never taken")
 		began := time.Now()
 		q.Close()
-		if took := time.Since(began); took != lastLinesTime {
+		if took := time.Since(began); took != closeTimeout {
 			t.Errorf("it took %v", took)
 		}
 		_ = r.Close() // ends what waits
 	})
 }
 
-// A disk is a writer that may be full: then it takes a part of a line.
+// A disk is a writer that may be full: then it writes a part of a line.
 type disk struct {
 	bytes.Buffer
 	full bool
@@ -106,12 +103,12 @@ func (d *disk) Write(line []byte) (int, error) {
 	return d.Buffer.Write(line)
 }
 
-// Lines that cannot be written are counted, those after them begin lines of their own, and one of
-// them says how many are missing.
-func TestQueueCountsWhatIsNotWritten(t *testing.T) {
+// Lines that cannot be written are counted, later ones begin at the start of a line, and one of
+// them says how many were lost.
+func TestAsyncWriterCountsUnwrittenLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &disk{}
-		q := NewQueue(d)
+		q := NewAsyncWriter(d)
 		log, err := New(q, Options{Format: "text"})
 		if err != nil {
 			t.Fatal(err)
