@@ -157,8 +157,8 @@ func benchMany(b *testing.B, name func(int64) string, send way) {
 }
 
 // BenchmarkTakeover is one step over a connection of its own, with 8000 sessions that others
-// of the same address have left or have open. Nobody waits for anybody: what is measured is
-// the look for the session.
+// of the same address have left or have open. No step waits: the benchmark measures the
+// lookup of the session.
 func BenchmarkTakeover(b *testing.B) {
 	for name, test := range map[string]struct {
 		interval time.Duration

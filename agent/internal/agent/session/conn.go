@@ -16,71 +16,69 @@ import (
 // A Peer is the other end of a connection.
 type Peer struct {
 	Addr netip.AddrPort
-	// Gone reports whether the other end has closed, even if nobody has read that far yet.
-	// It must not block. Nil when there is no telling.
+	// Gone reports whether the other end has closed, even if that has not been read yet. It must
+	// not block. Nil when that cannot be told.
 	Gone func() bool
 }
 
-// A Conn is one connection's way to its sessions. Its methods are for one goroutine.
+// A Conn is the session side of one connection. Its methods are for one goroutine at a time.
 type Conn struct {
 	manager *Manager
 	peer    Peer
-	own     *seat // for requests that name no session
-	begun   bool  // a request that names no session has come
-	// named holds the named seats that this connection owns. Guarded by Manager.mu.
-	named list.List
+	own     *slot     // for requests that name no session
+	begun   bool      // a request that names no session has come
+	named   list.List // of the named slots that this connection owns; guarded by Manager.mu
 }
 
-// An Answer is what a request gets.
+// An Answer is the result of a request.
 type Answer struct {
 	Reply protocol.Reply
-	// Fault is misbehaviour to carry out instead of simply sending the reply; nil for none.
+	// Fault is what to do to the reply instead of simply sending it; nil for none.
 	Fault *validator.Fault
-	// Replayed says that the request had been judged before, and this is the reply it got.
+	// Replayed says that the reply comes from the replay cache.
 	Replayed bool
-	// Trace says how the answer came about.
-	Trace Trace
+	Trace    Trace
 }
 
 // A Trace says how an answer came about, for the record.
 type Trace struct {
-	// Session names the session as the log does; Position is how many of its steps had been
-	// judged with this one.
+	// Session is the session's id in the log; Position is how many of its steps had been judged,
+	// this one included.
 	Session  string
 	Position int
-	// Kept says that no validator was asked, so that Try would have answered as well.
+	// Kept says that no validator was asked: Try would have given the answer too.
 	Kept bool
-	// Turn is how long the request waited for its turn in the session, since its arrival.
+	// Turn is how long the request waited for the turn of its slot.
 	Turn time.Duration
 	// Generation and Groups are those of the judgement; zero when there was none.
 	Generation uint64
 	Groups     []judge.GroupTime
 }
 
-// Connect returns the sessions' side of a new connection.
+// Connect returns the session side of a new connection.
 func (m *Manager) Connect(peer Peer) *Conn {
 	c := new(Conn)
 	c.Connect(m, peer)
 	return c
 }
 
-// Connect makes the zero Conn, wherever the caller keeps it, the sessions' side of a new connection.
+// Connect initializes a zero Conn, for callers that embed one in their own connection.
 func (c *Conn) Connect(m *Manager, peer Peer) {
 	peer.Addr = netip.AddrPortFrom(peer.Addr.Addr().Unmap(), peer.Addr.Port())
 	c.manager, c.peer = m, peer
 }
 
-// Do has one step judged in its session and returns the answer. When the context ends
-// first, the step has not been judged and the answer says that the agent shuts down.
+// Do has one step judged in its session and returns the answer. When the context ends first, the
+// step has not been judged and the answer says that the agent shuts down.
 func (c *Conn) Do(ctx context.Context, req protocol.Request, arrived time.Time) Answer {
 	for {
-		s := c.seat(ctx, &req, arrived, c.mayResume(req.StepID))
-		if !s.turn.take(ctx) {
-			s.release()
+		s := c.slot(ctx, &req, arrived, c.mayResume(req.StepID))
+		if !s.turn.lock(ctx) {
+			s.doneInFlight()
 			return c.refuse(&req, protocol.ShuttingDown, "the agent stops")
 		}
 		turn := c.manager.clock.Now().Sub(arrived)
-		answer, ok := c.at(ctx, s, &req, arrived)
+		answer, ok := c.judge(ctx, s, &req, arrived)
 		if ok {
 			answer.Trace.Turn = max(turn, 0)
 			return answer
@@ -88,179 +86,156 @@ func (c *Conn) Do(ctx context.Context, req protocol.Request, arrived time.Time) 
 	}
 }
 
-// Try is Do for a request that need not wait for anything: neither for its turn, nor for an
-// earlier connection to close, nor for a validator. False says that nothing has been done: use Do.
+// Try is Do for a request that need not wait: neither for its turn, nor for an earlier connection
+// to close, nor for a validator. False says that nothing has been done, and Do must be called.
 func (c *Conn) Try(req protocol.Request, arrived time.Time) (answer Answer, ok bool) {
 	if req.Session == "" && c.mayResume(req.StepID) { // which may have to wait
 		return Answer{}, false
 	}
-	ctx := context.Background() // which nothing here waits for
-	s := c.seat(ctx, &req, arrived, false)
-	if !s.turn.try() {
-		s.release()
+	ctx := context.Background() // nothing here waits for it
+	s := c.slot(ctx, &req, arrived, false)
+	if !s.turn.tryLock() {
+		s.doneInFlight()
 		return Answer{}, false
 	}
-	defer c.exit(s)
-	answer, next := c.enter(ctx, s, &req, arrived)
-	if next != toJudge {
+	defer c.release(s)
+	answer, next := c.prepare(ctx, s, &req, arrived)
+	if next != mustJudge {
 		return answer, next == answered
 	}
 	j, ok := c.manager.judge.Try(s.session.state(), s.session.step(&req, arrived))
 	if !ok {
 		return Answer{}, false
 	}
-	return c.settle(ctx, s, &req, arrived, arrived, &j), true // no time has passed
+	return c.complete(ctx, s, &req, arrived, arrived, &j), true // no time has passed
 }
 
-// leaveAtOnce is how many seats are left without letting other connections go on meanwhile.
-const leaveAtOnce = 256
+// detachBatch is how many slots are detached before other connections get a turn at Manager.mu.
+const detachBatch = 256
 
-// Close tells the sessions that the connection has closed.
+// Close detaches the connection, which has closed, from its sessions.
 func (c *Conn) Close() {
 	m := c.manager
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if c.own != nil {
-		m.leave(c.own, c)
-		c.own = nil
+	if s := c.own; s != nil && s.owner == c {
+		m.detach(s)
 	}
+	c.own = nil
 	for n := 1; c.named.Len() > 0; n++ {
-		m.leave(c.named.Front().Value.(*seat), c)
-		if n%leaveAtOnce == 0 {
+		m.detach(c.named.Front().Value.(*slot))
+		if n%detachBatch == 0 {
 			m.mu.Unlock()
 			m.mu.Lock()
 		}
 	}
 }
 
-// seat returns the seat in which the request is to be judged. Where it may resume a session that an
+// slot returns the slot in which the request is judged. Where it may resume a session that an
 // earlier connection has left, this may have to wait.
-func (c *Conn) seat(ctx context.Context, req *protocol.Request, arrived time.Time, mayResume bool) *seat {
-	m := c.manager
+func (c *Conn) slot(ctx context.Context, req *protocol.Request, arrived time.Time, mayResume bool) *slot {
 	if req.Session != "" {
-		return m.seatNamed(c, req.Session)
+		return c.manager.namedSlot(c, req.Session)
 	}
-	if c.own == nil || !c.own.occupy() {
-		c.own = m.seatNameless(ctx, c, req.StepID, arrived, mayResume)
+	if c.own == nil || !c.own.addInFlight() {
+		c.own = c.manager.namelessSlot(ctx, c, req.StepID, arrived, mayResume)
 	}
 	return c.own
 }
 
-// occupy notes that a step of the nameless seat is in flight; false when the seat is gone.
-func (s *seat) occupy() bool {
-	s.inFlight.Add(1)
-	if s.dead.Load() {
-		s.release()
-		return false
-	}
-	return true
-}
-
-// release notes that a step which was in flight in the seat is no longer.
-func (s *seat) release() {
-	if s.name == "" {
-		s.inFlight.Add(-1)
-	}
-}
-
-// at judges the request in a seat whose turn it has and gives the turn back. It returns
-// false when the seat is gone and another is to be looked for.
-func (c *Conn) at(ctx context.Context, s *seat, req *protocol.Request, arrived time.Time) (Answer, bool) {
-	defer c.exit(s) // after a panic too
-	answer, next := c.enter(ctx, s, req, arrived)
-	if next != toJudge {
+// judge answers the request in a slot whose turn it holds, and releases the turn. It returns false
+// when the slot has been removed and the request needs another.
+func (c *Conn) judge(ctx context.Context, s *slot, req *protocol.Request, arrived time.Time) (Answer, bool) {
+	defer c.release(s) // after a panic too
+	answer, next := c.prepare(ctx, s, req, arrived)
+	if next != mustJudge {
 		return answer, next == answered
 	}
-	now := s.session
-	j := c.manager.judge.Judge(ctx, now.state(), now.step(req, arrived))
-	return c.settle(ctx, s, req, arrived, c.manager.clock.Now(), &j), true
+	j := c.manager.judge.Judge(ctx, s.session.state(), s.session.step(req, arrived))
+	return c.complete(ctx, s, req, arrived, c.manager.clock.Now(), &j), true
 }
 
-// next is what is to be done with a request that has its turn.
+// next is what remains to be done for a request after prepare.
 type next uint8
 
 const (
-	toJudge  next = iota
-	answered      // it has its answer
-	gone          // the seat is, look for another
+	mustJudge next = iota
+	answered
+	needsSlot // its slot has been removed
 )
 
-// enter answers a request that has been judged, or finds it a session. The caller has the seat's
-// turn, and calls exit in the end.
-func (c *Conn) enter(ctx context.Context, s *seat, req *protocol.Request, arrived time.Time) (Answer, next) {
+// prepare answers a repeated request from the replay cache, or makes sure that the slot has a
+// session. The caller holds the turn and calls release afterwards.
+func (c *Conn) prepare(ctx context.Context, s *slot, req *protocol.Request, arrived time.Time) (Answer, next) {
 	m := c.manager
-	if reply, ok := s.recall(req.Req); ok {
-		m.count(func(n *Stats) { n.Replayed++ })
-		if s.session != nil {
-			s.session.repeat(req.Req, m.clock.Now())
+	if s.name != "" && !req.Req.IsZero() {
+		if reply, ok := s.replay.get(req.Req); ok {
+			m.count(func(n *Stats) { n.Replayed++ })
+			if s.session.open && s.session.last == req.Req {
+				// A client that asks again is done with its last step only now.
+				s.session.gap = gapClock{from: m.clock.Now()}
+			}
+			return Answer{Reply: reply, Replayed: true, Trace: Trace{Session: s.name, Kept: true}}, answered
 		}
-		return Answer{Reply: reply, Replayed: true, Trace: Trace{Session: s.name, Kept: true}}, answered
 	}
-	if s.session != nil {
-		return Answer{}, toJudge
+	if s.session.open {
+		return Answer{}, mustJudge
 	}
-	switch o := m.options.Load(); m.open(s, c.peer.Addr, arrived) {
-	case tooLate:
-		return Answer{}, gone
+	switch o := m.options.Load(); m.begin(s, c.peer.Addr, arrived) {
+	case slotRemoved:
+		return Answer{}, needsSlot
 	case tooMany:
-		return c.crowded(ctx, req, "", o.MaxOpen), answered
-	case tooManyHere:
-		return c.crowded(ctx, req, " from this address", o.MaxOpenPerAddress), answered
+		return c.refuseSession(ctx, req, "", o.MaxOpen), answered
+	case tooManyAddress:
+		return c.refuseSession(ctx, req, " from this address", o.MaxOpenPerAddress), answered
 	default:
-		return Answer{}, toJudge
+		return Answer{}, mustJudge
 	}
 }
 
-// exit gives the turn back.
-func (c *Conn) exit(s *seat) {
-	defer s.turn.pass()
-	defer s.release()
-	if now := s.session; now != nil && now.position == 0 {
-		c.manager.abandon(s)
+// release unlocks the turn. A session without a committed step is rolled back first.
+func (c *Conn) release(s *slot) {
+	defer s.turn.unlock()
+	defer s.doneInFlight()
+	if s.session.open && s.session.position == 0 {
+		c.manager.rollback(s)
 	}
 }
 
-// settle stores a judgement, made at the time judged, in the seat's session and makes the answer.
-// The caller has the seat's turn.
-func (c *Conn) settle(ctx context.Context, s *seat, req *protocol.Request, arrived, judged time.Time, j *judge.Judgement) Answer {
-	m, now := c.manager, s.session
+// complete makes the answer of a judgement, given at the time judged, and commits it unless it is
+// undecided. The caller holds the turn.
+func (c *Conn) complete(ctx context.Context, s *slot, req *protocol.Request, arrived, judged time.Time, j *judge.Judgement) Answer {
+	m, now := c.manager, &s.session
+	trace := Trace{Session: now.id, Position: now.position, Generation: j.Generation, Groups: j.Groups}
 	if j.Outcome == validator.Undecided {
 		now.tally.undecided++
 		m.count(func(n *Stats) { n.Undecided++ })
 		if ctx.Err() != nil {
 			return c.refuse(req, protocol.ShuttingDown, "the agent stops")
 		}
-		c.logStep(now, req, j, protocol.ValidatorUnavailable)
-		answer := c.refuse(req, protocol.ValidatorUnavailable, j.Detail)
-		answer.Trace = Trace{Session: now.id, Position: now.position, Generation: j.Generation, Groups: j.Groups}
-		return answer
+		c.logStep(trace.Session, trace.Position+1, req, j, protocol.ValidatorUnavailable)
+		return Answer{Reply: c.reply(req, protocol.ValidatorUnavailable, j.Detail), Trace: trace}
 	}
-	now.commit(j, req, arrived, judged)
-	trace := Trace{Session: now.id, Position: now.position, Kept: j.Kept, Generation: j.Generation, Groups: j.Groups}
+	trace.Position++
+	trace.Kept = j.Kept
 	reply := c.reply(req, protocol.Reason(j.Reason), j.Detail)
-	reply.End = now.over()
-	s.remember(req.Req, reply, m.options.Load().RememberedReplies)
-	c.logStep(now, req, j, protocol.Reason(j.Reason))
-	m.judged(s, j.Outcome)
+	reply.End = trace.Position >= now.steps
+	ended := m.commit(s, j, req, arrived, judged, &reply)
+	c.logStep(trace.Session, trace.Position, req, j, reply.Reason)
+	m.logEnd(ended, "")
 	return Answer{Reply: reply, Fault: j.Fault, Trace: trace}
 }
 
-func (m *Manager) count(add func(*Stats)) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	add(&m.stats)
-}
-
-// crowded refuses the first step of a session past a limit of sessions, those of whom.
-func (c *Conn) crowded(ctx context.Context, req *protocol.Request, whose string, limit int) Answer {
+// refuseSession refuses the first step of a session past a limit; scope names its kind.
+func (c *Conn) refuseSession(ctx context.Context, req *protocol.Request, scope string, limit int) Answer {
 	m := c.manager
-	m.crowded.Log(ctx, m.log, slog.LevelWarn, "too many sessions"+whose,
+	m.refusals.Log(ctx, m.log, slog.LevelWarn, "too many sessions"+scope,
 		slog.String("client", c.peer.Addr.String()), slog.Int("limit", limit))
 	return c.refuse(req, protocol.Busy, fmt.Sprintf(
-		"the agent has %d sessions open%s, which is its limit; try again later", limit, whose))
+		"the agent has %d sessions open%s, which is its limit; try again later", limit, scope))
 }
 
-// refuse answers without a verdict: the step has taken no position.
+// refuse answers without a verdict: the step has not been judged.
 func (c *Conn) refuse(req *protocol.Request, reason protocol.Reason, detail string) Answer {
 	return Answer{Reply: c.reply(req, reason, detail), Trace: Trace{Session: req.Session}}
 }
@@ -273,22 +248,21 @@ func (c *Conn) reply(req *protocol.Request, reason protocol.Reason, detail strin
 	}
 }
 
-// logStep writes a line for a step that did not pass, and at debug level for one that did. Its
-// position is the step's own place in the procedure, counted from 1: the session's position
-// once the step is judged, whether it is or not.
-func (c *Conn) logStep(s *session, req *protocol.Request, j *judge.Judgement, reason protocol.Reason) {
-	level, message, position := slog.LevelWarn, "step failed", s.position
+// logStep logs a step that did not pass, and at debug level one that did. Position is the step's
+// place in the procedure, counted from 1, whether or not it was judged.
+func (c *Conn) logStep(session string, position int, req *protocol.Request, j *judge.Judgement, reason protocol.Reason) {
+	level, message := slog.LevelWarn, "step failed"
 	switch j.Outcome {
 	case validator.Pass:
 		level, message = slog.LevelDebug, "step passed"
 	case validator.Undecided:
-		level, message, position = slog.LevelError, "step undecided", s.position+1
+		level, message = slog.LevelError, "step undecided"
 	}
 	if !c.manager.log.Enabled(context.Background(), level) {
 		return
 	}
 	attrs := []slog.Attr{
-		slog.String("session", s.id), slog.Int64("step_id", req.StepID),
+		slog.String("session", session), slog.Int64("step_id", req.StepID),
 		slog.Int("position", position), slog.String("client", c.peer.Addr.String()),
 	}
 	if reason != "" {

@@ -58,7 +58,7 @@ func (f *fieldClient) run(round int) {
 }
 
 // TestCrowd has fifty clients of one address run procedures with a wrong step in them, each
-// in a phase of its own, and one with a connection that lasts. Nobody is disturbed.
+// in a phase of its own, and one with a connection that lasts. All are served.
 func TestCrowd(t *testing.T) {
 	t.Parallel()
 	for name, kind := range map[string]fieldClient{
@@ -72,7 +72,7 @@ func TestCrowd(t *testing.T) {
 	} {
 		for _, dead := range []int{0, 3} {
 			if dead > 0 && kind.late > 0 {
-				continue // nobody can tell a wrong step that comes late from a client that will never come
+				continue // a late wrong step looks like a client that never comes back
 			}
 			t.Run(fmt.Sprintf("%s, %d of them die", name, dead), func(t *testing.T) {
 				t.Parallel()

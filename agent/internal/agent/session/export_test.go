@@ -7,133 +7,126 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"unsafe"
 )
 
-// Check says what is wrong with the tables while no step is being judged and no timer is
-// about to go off.
+// Check verifies the tables. No step may be in flight and no timer about to fire.
 func (m *Manager) Check() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var wrong []error
-	must := func(ok bool, s *seat, what string) {
+	must := func(ok bool, s *slot, what string) {
 		if !ok {
-			wrong = append(wrong, fmt.Errorf("seat %q of %v: %s", s.name, s.client, what))
+			wrong = append(wrong, fmt.Errorf("slot %q of %v: %s", s.name, s.client, what))
 		}
 	}
-	open, named, nameless, resting, kept := 0, 0, 0, 0, 0
+	open, named, nameless, retained, bytes := 0, 0, 0, 0, 0
 	begun := map[netip.Addr]int{}
-	type counted struct{ seats, kept, resting int }
+	type counted struct{ slots, bytes, retained int }
 	shares := map[netip.Addr]counted{}
-	for s := range m.seats {
-		must(!s.dead.Load(), s, "dead and not forgotten")
-		must(s.card.open == (s.session != nil), s, "the card does not say whether there is a session")
-		if s.card.open {
+	for s := range m.slots {
+		must(!s.removed.Load(), s, "marked as removed, but in the tables")
+		if s.session.open {
 			open++
 			begun[s.session.client.Addr()]++
 			must(s.session.position > 0, s, "a session without a step")
-			must(s.card.expects == s.session.expects && s.card.due.Equal(s.session.due()), s, "the card is out of date")
 		}
-		must(!s.isResting() || !s.card.open, s, "open and at rest")
+		must(!s.isRetained() || !s.session.open, s, "retained with an open session")
 		size := 0
-		for _, m := range s.memos {
-			size += m.bytes()
+		for i := range s.replay.replies {
+			size += cachedBytes(&s.replay.replies[i])
 		}
-		kept += size
-		must(s.kept == size && s.card.kept == size, s, fmt.Sprintf("remembers %d bytes, counted %d and %d", size, s.kept, s.card.kept))
+		bytes += size
+		must(s.replay.bytes == size, s, fmt.Sprintf("caches %d bytes of replies, counted %d", size, s.replay.bytes))
 		must(s.inFlight.Load() == 0, s, "a step in flight")
 		if s.name == "" {
-			must(s.card.open || s.owner != nil, s, "neither open nor anybody's")
-			if s.card.open {
+			must(s.session.open || s.owner != nil, s, "neither a session nor an owner")
+			if s.session.open {
 				nameless++
 			}
 			continue
 		}
 		named++
-		must(m.named[s.name] == s, s, "another has its name")
-		must(s.card.open || s.isResting(), s, "neither open nor at rest")
-		must((s.owner != nil) == s.card.left.IsZero(), s, "left by mistake")
-		must(s.owner == nil || s.owned != nil && s.owned.Value == s, s, "not known to its connection")
+		must(m.named.byName[s.name] == s, s, "another slot has its name")
+		must(s.session.open || s.isRetained(), s, "neither open nor retained")
+		must((s.owner != nil) == s.left.IsZero(), s, "owner and time of leaving contradict each other")
+		must(s.owner == nil || s.owned != nil && s.owned.Value == s, s, "not in the list of its owner")
 		of := shares[s.client.Addr()]
-		of.seats++
-		of.kept += size
-		if s.isResting() {
-			of.resting++
+		of.slots++
+		of.bytes += size
+		if s.isRetained() {
+			of.retained++
 		}
 		shares[s.client.Addr()] = of
 	}
-	for e := m.resting.Front(); e != nil; e = e.Next() {
-		resting++
-		s := e.Value.(*seat)
-		must(s.rest.all == e && !s.dead.Load(), s, "at rest by mistake")
+	for e := m.named.retained.Front(); e != nil; e = e.Next() {
+		retained++
+		s := e.Value.(*slot)
+		must(s.retained == e && !s.removed.Load(), s, "wrongly in the list of retained slots")
 	}
 	listed := 0
-	for addr, h := range m.hosts {
-		h.order()
-		if len(h.attached)+len(h.left) == 0 {
-			wrong = append(wrong, fmt.Errorf("host %v has no seat", addr))
+	for addr, a := range m.nameless {
+		a.flush()
+		if len(a.attached)+len(a.detached) == 0 {
+			wrong = append(wrong, fmt.Errorf("the index of %v is empty", addr))
 		}
-		for _, shelves := range []shelves{h.attached, h.left} {
-			for expects, shelf := range shelves {
-				listed += len(shelf)
-				must(len(shelf) > 0, &seat{}, "an empty shelf")
-				must(slices.IsSortedFunc(shelf, func(a, b *seat) int { return a.card.due.Compare(b.card.due) }), shelf[0], "a shelf out of order")
-				for _, s := range shelf {
-					must(!s.dead.Load() && s.card.open && s.card.expects == expects, s, "listed by mistake")
+		for _, index := range []stepIndex{a.attached, a.detached} {
+			for expects, list := range index {
+				listed += len(list)
+				must(len(list) > 0, &slot{}, "an empty list")
+				must(slices.IsSortedFunc(list, func(a, b *slot) int { return a.session.due().Compare(b.session.due()) }), list[0], "an unsorted list")
+				for _, s := range list {
+					must(!s.removed.Load() && s.session.open && s.session.expects == expects, s, "wrongly indexed")
 				}
 			}
 		}
-		for _, shelf := range h.attached {
-			for _, s := range shelf {
-				must(s.owner != nil && s.owner.own == s && s.card.left.IsZero(), s, "attached by mistake")
+		for _, list := range a.attached {
+			for _, s := range list {
+				must(s.owner != nil && s.owner.own == s && s.left.IsZero(), s, "wrongly attached")
 			}
 		}
-		for _, shelf := range h.left {
-			for _, s := range shelf {
-				must(s.owner == nil && !s.card.left.IsZero(), s, "left by mistake")
+		for _, list := range a.detached {
+			for _, s := range list {
+				must(s.owner == nil && !s.left.IsZero(), s, "wrongly detached")
 			}
 		}
 	}
-	if open != m.stats.Open || named != len(m.named) || nameless != listed || resting != m.resting.Len() {
-		wrong = append(wrong, fmt.Errorf("open %d of %d, named %d of %d, nameless %d of %d, resting %d of %d",
-			m.stats.Open, open, len(m.named), named, listed, nameless, m.resting.Len(), resting))
+	if open != m.stats.Open || named != len(m.named.byName) || nameless != listed || retained != m.named.retained.Len() {
+		wrong = append(wrong, fmt.Errorf("open %d of %d, named %d of %d, nameless %d of %d, retained %d of %d",
+			m.stats.Open, open, len(m.named.byName), named, listed, nameless, m.named.retained.Len(), retained))
 	}
-	for addr, of := range m.shares {
-		if got := (counted{of.seats, of.kept, of.resting.Len()}); got != shares[addr] {
+	for addr, of := range m.named.shares {
+		if got := (counted{of.slots, of.bytes, of.retained.Len()}); got != shares[addr] {
 			wrong = append(wrong, fmt.Errorf("share of %v: %v, want %v", addr, got, shares[addr]))
 		}
 	}
-	if kept != m.stats.RememberedBytes || !maps.Equal(begun, m.begun) {
-		wrong = append(wrong, fmt.Errorf("remembered bytes %d of %d, begun %v of %v", m.stats.RememberedBytes, kept, m.begun, begun))
+	if bytes != m.named.bytes || !maps.Equal(begun, m.begun) {
+		wrong = append(wrong, fmt.Errorf("bytes of replies %d of %d, begun %v of %v", m.named.bytes, bytes, m.begun, begun))
 	}
 	return errors.Join(wrong...)
 }
 
-// A memo is counted as MemoBytes and its detail, and takes MemoSize and what it points to.
-const (
-	MemoBytes = memoBytes
-	MemoSize  = unsafe.Sizeof(memo{})
-)
+// ReplyBytes is what a cached reply counts without its detail.
+const ReplyBytes = replyBytes
 
-// Leftovers says what the tables still hold; empty when everything has ended.
+// Leftovers describes what the tables still hold; empty when that is nothing.
 func (m *Manager) Leftovers() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.seats)+len(m.named)+m.resting.Len()+len(m.hosts)+len(m.begun)+len(m.shares)+m.stats.Open+m.stats.RememberedBytes == 0 {
+	if len(m.slots)+len(m.named.byName)+m.named.retained.Len()+len(m.nameless)+len(m.begun)+len(m.named.shares)+m.stats.Open+m.named.bytes == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d seats, %d named, %d at rest, %d hosts, %d open, begun from %d addresses, %d bytes remembered",
-		len(m.seats), len(m.named), m.resting.Len(), len(m.hosts), m.stats.Open, len(m.begun), m.stats.RememberedBytes)
+	return fmt.Sprintf("%d slots, %d named, %d retained, %d addresses indexed, %d open, begun from %d addresses, %d bytes of replies",
+		len(m.slots), len(m.named.byName), m.named.retained.Len(), len(m.nameless), m.stats.Open, len(m.begun), m.named.bytes)
 }
 
-// HoldTurn has the turn of the connection's own seat until the function is called.
-func (c *Conn) HoldTurn() (pass func()) {
+// HoldTurn locks the turn of the connection's own slot and returns a function that unlocks it.
+func (c *Conn) HoldTurn() (unlock func()) {
 	s := c.own
-	s.turn.take(context.Background())
-	return s.turn.pass
+	s.turn.lock(context.Background())
+	return s.turn.unlock
 }
 
-// Names is how many session names the connection keeps.
+// Names is the number of session names that the connection owns.
 func (c *Conn) Names() int {
 	c.manager.mu.Lock()
 	defer c.manager.mu.Unlock()

@@ -28,8 +28,8 @@ func (told) Validate(_ context.Context, s validator.Session, st validator.Step) 
 	return validator.FailWith(validator.RuleBroken, detail, nil), nil
 }
 
-// TestWhatValidatorsAreTold: all but the session's name.
-func TestWhatValidatorsAreTold(t *testing.T) {
+// TestValidatorInput: all but the session's name.
+func TestValidatorInput(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		j := judge.New(judge.NewChain(judge.Options{Limits: judge.Limits{Cap: time.Second}},

@@ -93,8 +93,8 @@ func TestOneLineForEachSession(t *testing.T) {
 	})
 }
 
-// TestEndsDoNotFloodTheLog: short sessions in plenty are counted, and not all told.
-func TestEndsDoNotFloodTheLog(t *testing.T) {
+// TestEndLinesAreLimited: short sessions in plenty are counted, and not all told.
+func TestEndLinesAreLimited(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := options

@@ -4,46 +4,51 @@ import (
 	"container/list"
 	"context"
 	"log/slog"
+	"maps"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/agent/judge"
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
 )
 
-// How many lines about steps that did not pass, and about sessions that ended, are logged in
-// one second each; further ones are counted.
+// Log lines a second about steps that did not pass, and about sessions that ended; further ones
+// are counted.
 const (
 	maxBadStepLines = 500
 	maxEndLines     = 500
 )
 
 // A Manager holds all sessions of an agent. It is safe for concurrent use.
+//
+// There are two kinds of lock. A slot's turn is held while a step of that slot is judged, which
+// may take seconds. mu guards the tables and is held for microseconds. The turn comes first:
+// nothing waits for a turn while it holds mu. What both guard is written with both held, so that
+// either is enough to read it.
 type Manager struct {
 	judge Judge
 	clock Clock
 	log   *slog.Logger
-	// These bound the lines that clients can cause.
-	badSteps, ends, crowded *logging.Limiter
+	// Limits of the log lines that clients can cause.
+	badSteps, ends, refusals *logging.Limiter
 
 	options atomic.Pointer[Options]
 
-	mu      sync.Mutex // nobody who has it waits for a seat's turn
-	seats   map[*seat]struct{}
-	named   map[string]*seat
-	resting *list.List // the named seats without a session, the one that rests longest first
-	shares  map[netip.Addr]*share
-	most    *share // the last to take more than half of the remembered bytes
-	hosts   map[netip.Addr]*host
-	begun   map[netip.Addr]int // open sessions by the address that began them
-	unnamed uint64             // sessions begun that no client has named
-	stats   Stats
+	mu       sync.Mutex // guards the fields below
+	slots    map[*slot]struct{}
+	named    namedSlots
+	nameless namelessIndex
+	begun    map[netip.Addr]int // open sessions by the address that began them
+	unnamed  uint64             // sessions begun without a name, for their ids
+	stats    Stats
 }
 
 // Stats count sessions and steps since the agent started.
 type Stats struct {
-	// Open is how many sessions are open now.
+	// Open is the number of open sessions.
 	Open int `json:"open"`
 	// Completed had their last step judged; Incomplete were closed before.
 	Completed  uint64 `json:"completed"`
@@ -52,126 +57,152 @@ type Stats struct {
 	Passed    uint64 `json:"steps_passed"`
 	Failed    uint64 `json:"steps_failed"`
 	Undecided uint64 `json:"steps_undecided"`
-	// Replayed counts requests that were answered again from memory.
+	// Replayed counts requests answered from a replay cache.
 	Replayed uint64 `json:"steps_replayed"`
-	// RememberedBytes is what the replies kept for a repeated req take now.
+	// RememberedBytes is the current size of all replay caches.
 	RememberedBytes int `json:"remembered_bytes"`
 }
+
+// A Clock tells a Manager the time: the system's, or that of the packets of a capture.
+type Clock interface {
+	Now() time.Time
+	// AfterFunc calls f, which may block, once d has passed, as time.AfterFunc does.
+	AfterFunc(d time.Duration, f func()) Timer
+}
+
+// A Timer is a scheduled call. *time.Timer is one, and documents the methods.
+type Timer interface {
+	Reset(d time.Duration) bool
+	Stop() bool
+}
+
+type systemClock struct{}
+
+func (systemClock) Now() time.Time { return time.Now() }
+
+func (systemClock) AfterFunc(d time.Duration, f func()) Timer { return time.AfterFunc(d, f) }
 
 // NewManager returns a Manager without sessions.
 func NewManager(judge Judge, options Options, log *slog.Logger) *Manager {
 	return NewManagerAt(systemClock{}, judge, options, log)
 }
 
-// NewManagerAt is NewManager with another clock. Waits for a takeover go by the system's clock all
-// the same: with a clock that does not run by itself, options.TakeoverWait must be 0.
+// NewManagerAt is NewManager with another clock. The wait for a takeover always uses the system's
+// clock: with a clock that does not advance by itself, options.TakeoverWait must be 0.
 func NewManagerAt(clock Clock, judge Judge, options Options, log *slog.Logger) *Manager {
 	m := &Manager{
 		judge: judge, clock: clock, log: log,
 		badSteps: logging.NewBurstLimiter(time.Second, maxBadStepLines),
 		ends:     logging.NewBurstLimiter(time.Second, maxEndLines),
-		crowded:  logging.NewLimiter(time.Second),
-		seats:    map[*seat]struct{}{},
-		named:    map[string]*seat{},
-		resting:  list.New(),
-		shares:   map[netip.Addr]*share{},
-		hosts:    map[netip.Addr]*host{},
+		refusals: logging.NewLimiter(time.Second),
+		slots:    map[*slot]struct{}{},
+		named:    namedSlots{byName: map[string]*slot{}, shares: map[netip.Addr]*share{}},
+		nameless: namelessIndex{},
 		begun:    map[netip.Addr]int{},
 	}
 	m.SetOptions(options)
 	return m
 }
 
-// SetOptions puts other rules in force, for open sessions too.
+// ForProbes returns a Manager for health probes. It uses the judge of m, but bypasses the verdict
+// cache, so that the validators themselves are checked. Its sessions have one step and are neither
+// counted, logged nor limited.
+func (m *Manager) ForProbes() *Manager {
+	const unlimited = 1 << 30
+	return NewManagerAt(m.clock, uncached{m.judge}, Options{
+		Steps: 1, MaxOpen: unlimited, MaxOpenPerAddress: unlimited, RememberedReplies: 1, IdleTimeout: time.Minute, ResumeWindow: time.Minute,
+	}, slog.New(slog.DiscardHandler))
+}
+
+// uncached is a Judge that bypasses the verdict cache.
+type uncached struct{ judge Judge }
+
+func (u uncached) Judge(ctx context.Context, session judge.Session, step judge.Step) judge.Judgement {
+	step.Fresh = true
+	return u.judge.Judge(ctx, session, step)
+}
+
+func (uncached) Try(judge.Session, judge.Step) (judge.Judgement, bool) {
+	return judge.Judgement{}, false
+}
+
+func (u uncached) First() judge.Expectation { return u.judge.First() }
+
+// SetOptions replaces the options, for open sessions too.
 func (m *Manager) SetOptions(options Options) {
 	m.options.Store(&options)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for s := range m.seats {
+	for s := range m.slots {
 		m.arm(s)
 	}
 }
 
-// Stats returns the counts as they are now.
+// Stats returns the current counts.
 func (m *Manager) Stats() Stats {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.stats
+	stats := m.stats
+	stats.RememberedBytes = m.named.bytes
+	return stats
 }
 
-// Close ends every open session as incomplete and says so in the log. Steps that are being
-// judged finish first. No connection may have a step judged any more.
-func (m *Manager) Close() {
-	m.mu.Lock()
-	seats := make([]*seat, 0, len(m.seats))
-	for s := range m.seats {
-		seats = append(seats, s)
-	}
-	m.mu.Unlock()
-	for _, s := range seats {
-		m.dismiss(s)
-	}
-}
-
-// dismiss takes the seat's turn, ends its session and forgets it.
-func (m *Manager) dismiss(s *seat) {
-	s.turn.take(context.Background())
-	defer s.turn.pass()
-	m.mu.Lock()
-	var ended *session
-	if s.session != nil {
-		ended = m.end(s, stopping)
-	}
-	m.forget(s)
-	m.mu.Unlock()
-	m.logEnd(ended, stopping)
-}
-
-// seatNamed returns the seat of the name, a new one when there is none.
-func (m *Manager) seatNamed(c *Conn, name string) *seat {
+func (m *Manager) count(add func(*Stats)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s := m.named[name]
-	if s == nil {
-		s = newSeat(name, c.peer.Addr)
-		m.addNamed(s)
+	add(&m.stats)
+}
+
+// Close ends every open session as incomplete and logs it. It waits for steps that are being
+// judged; connections must not send further ones.
+func (m *Manager) Close() {
+	m.mu.Lock()
+	slots := slices.Collect(maps.Keys(m.slots))
+	m.mu.Unlock()
+	for _, s := range slots {
+		m.evict(s)
 	}
-	m.own(s, c)
+}
+
+// namedSlot returns the slot of the session name, for a connection to use.
+func (m *Manager) namedSlot(c *Conn, name string) *slot {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.named.byName[name]
+	if s == nil {
+		s = &slot{name: name, client: c.peer.Addr}
+		m.slots[s] = struct{}{}
+		share, o := m.named.add(s), m.options.Load()
+		for share.slots > o.MaxOpenPerAddress && m.removeFirst(&share.retained) {
+		}
+		for len(m.named.byName) > o.MaxOpen && m.removeFirst(&m.named.retained) {
+		}
+	}
+	s.attach(c)
 	return s
 }
 
-// leave takes note that a connection which used the seat has closed; the caller holds mu.
-func (m *Manager) leave(s *seat, c *Conn) {
-	switch {
-	case s.dead.Load():
-	case s.owner != c: // another connection has taken it up
-	case s.name != "":
-		m.disown(s)
-		s.card.left = m.clock.Now()
-		switch {
-		case s.card.open:
-			m.arm(s)
-		case !s.isResting():
-			m.forget(s) // it never had a session
-		}
-	case s.card.open:
-		m.part(s)
-	default:
-		m.forget(s)
+// removeFirst removes the first slot of a list; false when the list is empty. The caller holds mu.
+func (m *Manager) removeFirst(slots *list.List) bool {
+	first := slots.Front()
+	if first == nil {
+		return false
 	}
+	m.remove(first.Value.(*slot))
+	return true
 }
 
-// forget takes a seat without a session out of all tables; the caller holds mu.
-func (m *Manager) forget(s *seat) {
-	if s.dead.Swap(true) {
+// remove removes a slot without a session from all tables. The caller holds mu.
+func (m *Manager) remove(s *slot) {
+	if s.removed.Swap(true) {
 		return
 	}
-	delete(m.seats, s)
-	m.recount(s, 0)
+	delete(m.slots, s)
+	s.detach()
 	if s.timer != nil {
 		s.timer.Stop()
 	}
 	if s.name != "" {
-		m.removeNamed(s)
+		m.named.remove(s)
 	}
 }

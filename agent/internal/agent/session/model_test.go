@@ -34,14 +34,14 @@ type conn struct {
 
 // A place is where sessions happen one after another: a name, or what a nameless client has.
 type place struct {
-	name  string
-	addr  string // that used it first
-	run   run
-	memos []memo
-	users []int // the open connection that used it last
-	left  time.Time
-	rest  int       // when its last session ended, as an order; 0 for never
-	ended time.Time // the same as a time
+	name    string
+	addr    string // that used it first
+	run     run
+	replies []cachedReply
+	users   []int // the open connection that used it last
+	left    time.Time
+	rest    int       // when its last session ended, as an order; 0 for never
+	ended   time.Time // the same as a time
 }
 
 // A run is a session that is open; the zero value is none.
@@ -54,8 +54,8 @@ type run struct {
 	generations               string
 }
 
-// A memo is a reply that was given to a req.
-type memo struct {
+// A cachedReply is a reply that was given to a req.
+type cachedReply struct {
 	req   protocol.ReqID
 	reply protocol.Reply
 }
@@ -64,7 +64,7 @@ func (m *model) clone() *model {
 	c := *m
 	c.conns, c.places, c.ended, c.free = maps.Clone(m.conns), maps.Clone(m.places), slices.Clone(m.ended), maps.Clone(m.free)
 	for id, p := range c.places {
-		p.memos, p.users = slices.Clone(p.memos), slices.Clone(p.users)
+		p.replies, p.users = slices.Clone(p.replies), slices.Clone(p.users)
 		c.places[id] = p
 	}
 	return &c

@@ -24,10 +24,10 @@ func (m *model) do(c call) session.Answer {
 	id := m.place(c.conn, c.req.Session)
 	p := m.places[id]
 	defer func() { m.keep(id, p) }()
-	for _, memo := range p.memos {
-		if !c.req.Req.IsZero() && memo.req == c.req.Req {
+	for _, cached := range p.replies {
+		if !c.req.Req.IsZero() && cached.req == c.req.Req {
 			m.stats.Replayed++
-			return session.Answer{Reply: memo.reply, Replayed: true}
+			return session.Answer{Reply: cached.reply, Replayed: true}
 		}
 	}
 	from := m.conns[c.conn].addr
@@ -76,8 +76,8 @@ func (m *model) do(c call) session.Answer {
 	answer := m.answer(c, reason)
 	answer.Reply.End = run.position == run.steps
 	if p.name != "" && !c.req.Req.IsZero() {
-		p.memos = append(p.memos, memo{c.req.Req, answer.Reply})
-		p.memos = p.memos[max(len(p.memos)-m.rules.RememberedReplies, 0):]
+		p.replies = append(p.replies, cachedReply{c.req.Req, answer.Reply})
+		p.replies = p.replies[max(len(p.replies)-m.rules.RememberedReplies, 0):]
 	}
 	if answer.Reply.End {
 		m.end(&p, done, "")

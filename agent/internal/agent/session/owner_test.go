@@ -9,9 +9,9 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/agent/session"
 )
 
-// TestNameBelongsToItsLastConnection: what many connections that use the same names keep does not
+// TestLastConnectionOwnsName: what many connections that use the same names keep does not
 // grow with the connections, and the session is left when the last to use it closes.
-func TestNameBelongsToItsLastConnection(t *testing.T) {
+func TestLastConnectionOwnsName(t *testing.T) {
 	t.Parallel()
 	const names, connections = 300, 20 // more than are left at once
 	inBubble(t, func(a *agent) {
@@ -50,9 +50,9 @@ func TestNameBelongsToItsLastConnection(t *testing.T) {
 	})
 }
 
-// TestAddressForgetsItsOwnRepliesFirst: an address that names session after session costs no other
+// TestAddressEvictsItsOwnFirst: an address that names session after session costs no other
 // its remembered replies.
-func TestAddressForgetsItsOwnRepliesFirst(t *testing.T) {
+func TestAddressEvictsItsOwnFirst(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*session.Options){
 		"by number": func(o *session.Options) { o.MaxOpen, o.MaxOpenPerAddress = 12, 6 },

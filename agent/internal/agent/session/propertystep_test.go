@@ -95,7 +95,7 @@ func (w *world) repeat() {
 	w.send(w.draw("connection"), req, order{}, 0)
 }
 
-// send sends the step. It may have to wait so long for its seat.
+// send sends the step. It waits for its slot for up to patience.
 func (w *world) send(c int, req protocol.Request, o order, patience time.Duration) {
 	w.Helper()
 	arrived := time.Now()

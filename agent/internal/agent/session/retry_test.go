@@ -50,7 +50,7 @@ func TestRepeatedRequestIsJudgedOnce(t *testing.T) {
 	})
 }
 
-func TestWhatIsNoRepeatedRequest(t *testing.T) {
+func TestNotARepeatedRequest(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(a *agent) {
 		c := a.connect(here)

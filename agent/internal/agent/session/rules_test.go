@@ -149,8 +149,8 @@ func TestSessionLimit(t *testing.T) {
 	})
 }
 
-// TestWhatIsBusyMayComeAgain: a refusal for want of room takes nothing with it.
-func TestWhatIsBusyMayComeAgain(t *testing.T) {
+// TestBusyStepCanBeRepeated: a refusal for want of room takes nothing with it.
+func TestBusyStepCanBeRepeated(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := options

@@ -86,8 +86,8 @@ func TestPeerGone(t *testing.T) {
 	}
 }
 
-// TestStepsThatAGoneConnectionSentAhead are judged in the same session, wherever it is now.
-func TestStepsThatAGoneConnectionSentAhead(t *testing.T) {
+// TestStepsSentAheadOfClose are judged in the same session, wherever it is now.
+func TestStepsSentAheadOfClose(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(a *agent) {
 		earlier := a.connectPeer(here, func() bool { return true })
@@ -145,8 +145,8 @@ func TestAnotherAddressDoesNotResume(t *testing.T) {
 	})
 }
 
-// TestPersistentConnectionIsNotTakenUp: it is not closed, so its session is its own.
-func TestPersistentConnectionIsNotTakenUp(t *testing.T) {
+// TestOpenConnectionIsNotResumed: it is not closed, so its session is its own.
+func TestOpenConnectionIsNotResumed(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(a *agent) {
 		c := a.connect(here)
@@ -161,8 +161,8 @@ func TestPersistentConnectionIsNotTakenUp(t *testing.T) {
 	})
 }
 
-// TestStopWhileLookingForASeat: the step has not been judged.
-func TestStopWhileLookingForASeat(t *testing.T) {
+// TestStopDuringTakeover: the step has not been judged.
+func TestStopDuringTakeover(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(a *agent) {
 		c := a.connect(here)
@@ -180,9 +180,9 @@ func TestStopWhileLookingForASeat(t *testing.T) {
 	})
 }
 
-// TestStepInFlightIsNobodyElses: a client that gives up its last step while it is being
+// TestStepInFlightIsNotResumed: a client that gives up its last step while it is being
 // judged leaves a session that seems to expect that step still. It is not for another client.
-func TestStepInFlightIsNobodyElses(t *testing.T) {
+func TestStepInFlightIsNotResumed(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(a *agent) {
 		gone := false

@@ -85,9 +85,9 @@ func TestTryIsDo(t *testing.T) {
 	}
 }
 
-// TestTryLeavesNothing where it would have to wait: Do then gives the answer that it would have
-// given without.
-func TestTryLeavesNothing(t *testing.T) {
+// TestTryHasNoEffect where it would have to wait: Do then gives the answer that it would have
+// given without Try.
+func TestTryHasNoEffect(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		at     hand
@@ -148,9 +148,9 @@ func procedure(name string) (all []protocol.Request) {
 	return all
 }
 
-// TestNothingIsLeftOfATryThatSaysNo: a connection that closes after it leaves no more behind than
+// TestFailedTryLeavesNoSlot: a connection that closes after it leaves no more behind than
 // one that has sent nothing.
-func TestNothingIsLeftOfATryThatSaysNo(t *testing.T) {
+func TestFailedTryLeavesNoSlot(t *testing.T) {
 	t.Parallel()
 	for _, req := range []protocol.Request{step(1), step(2), named("a", 1)} {
 		synctest.Test(t, func(t *testing.T) {
@@ -204,8 +204,8 @@ func TestDoOfAContextThatHasEnded(t *testing.T) {
 	}
 }
 
-// TestTryWhereTheSeatIsBusy with the step of another connection leaves that alone.
-func TestTryWhereTheSeatIsBusy(t *testing.T) {
+// TestTryOfBusySlot with the step of another connection leaves that alone.
+func TestTryOfBusySlot(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := newAgentWith(t, "advance", options, everything)
@@ -230,9 +230,9 @@ func TestTryWhereTheSeatIsBusy(t *testing.T) {
 	})
 }
 
-// TestTryWhereAValidatorMustBeWaitedFor leaves nothing behind, neither of a session that
+// TestTryWithoutCachedVerdict leaves nothing behind, neither of a session that
 // would have begun nor in one that is open.
-func TestTryWhereAValidatorMustBeWaitedFor(t *testing.T) {
+func TestTryWithoutCachedVerdict(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		j := judge.New(judge.NewChain(judge.Options{Limits: judge.Limits{Cap: time.Second}},
@@ -249,8 +249,8 @@ func TestTryWhereAValidatorMustBeWaitedFor(t *testing.T) {
 	})
 }
 
-// TestAnsweredWithinTry is what need not be judged, though no answer is at hand.
-func TestAnsweredWithinTry(t *testing.T) {
+// TestTryWithoutJudging is what need not be judged, though no answer is at hand.
+func TestTryWithoutJudging(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := options
@@ -311,9 +311,9 @@ func TestTryOfAFirstStep(t *testing.T) {
 	}
 }
 
-// TestTryOfASeatThatIsGone: the name makes room for another at that very moment. Try says no, and
-// Do finds the name another seat.
-func TestTryOfASeatThatIsGone(t *testing.T) {
+// TestTryOfRemovedSlot: the name is evicted at that very moment. Try says no, and
+// Do finds the name another slot.
+func TestTryOfRemovedSlot(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := options

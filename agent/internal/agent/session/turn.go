@@ -6,17 +6,17 @@ import (
 	"sync"
 )
 
-// A turn is a lock that can be waited for until a context ends. Who waits gets it in the order of
-// arrival. The zero value is free. It takes less memory than a channel, and no access of its own to
-// it: a seat has it inside, and with thousands of clients that counts.
+// A turn is a lock whose waiters can give up, and get it in the order of arrival. The zero value is
+// unlocked. Unlike a channel it lies within its slot: with thousands of clients the memory and the
+// cache miss of a second object count.
 type turn struct {
 	mu      sync.Mutex
 	held    bool
 	waiters []chan struct{} // each closed when its owner has the turn
 }
 
-// try takes the turn if it is free.
-func (t *turn) try() bool {
+// tryLock locks the turn if it is free.
+func (t *turn) tryLock() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.held {
@@ -26,8 +26,8 @@ func (t *turn) try() bool {
 	return true
 }
 
-// take waits for the turn; false when the context ended first.
-func (t *turn) take(ctx context.Context) bool {
+// lock waits for the turn; false when the context ended first.
+func (t *turn) lock(ctx context.Context) bool {
 	if ctx.Err() != nil {
 		return false
 	}
@@ -51,11 +51,11 @@ func (t *turn) take(ctx context.Context) bool {
 		t.waiters = slices.Delete(t.waiters, i, i+1)
 		return false
 	}
-	return true // it came at the last moment
+	return true // unlock has handed it over meanwhile
 }
 
-// pass gives the turn to who has waited longest, or frees it.
-func (t *turn) pass() {
+// unlock hands the turn to the first waiter, or frees it.
+func (t *turn) unlock() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.waiters) == 0 {

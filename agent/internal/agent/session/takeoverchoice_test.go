@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// TestWrongStepWaitsForItsEarlierConnection: while it is not seen to be closed, another
+// TestWrongStepWaitsForEarlierConnection: while it is not seen to be closed, another
 // client's session lies there, which must not be taken for it.
-func TestWrongStepWaitsForItsEarlierConnection(t *testing.T) {
+func TestWrongStepWaitsForEarlierConnection(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(a *agent) {
 		a.want("1 ok", a.once(here, every(5*time.Second, step(1)))) // another client
@@ -103,9 +103,9 @@ func (a *agent) judgedIn() string {
 	return name
 }
 
-// TestTheLikeliestOfThoseThatExpectTheStep: several sessions of one address expect it, and the
+// TestLikeliestSlotIsResumed: several sessions of one address expect it, and the
 // end of the client's earlier connection may not have been seen yet.
-func TestTheLikeliestOfThoseThatExpectTheStep(t *testing.T) {
+func TestLikeliestSlotIsResumed(t *testing.T) {
 	t.Parallel()
 	const unseen = 20 * time.Millisecond
 	tests := map[string]struct {

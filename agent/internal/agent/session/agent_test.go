@@ -72,7 +72,7 @@ func (a *agent) check() {
 	}
 }
 
-// expire waits until every session and every memory of one must be gone.
+// expire waits until all sessions and cached replies must have expired.
 func (a *agent) expire() {
 	a.Helper()
 	time.Sleep(1000 * time.Hour)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/judge"
 	"github.com/stepagent/stepagent/agent/internal/agent/session"
@@ -16,9 +17,9 @@ import (
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
-// TestOneAddressLeavesRoomForOthers: the sessions that it has begun count until they end,
-// whoever goes on with them.
-func TestOneAddressLeavesRoomForOthers(t *testing.T) {
+// TestSessionLimitPerAddress: the sessions that an address began count until they end, whichever
+// connection continues them.
+func TestSessionLimitPerAddress(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := options
@@ -56,12 +57,12 @@ func (w wordy) Try(s judge.Session, step judge.Step) (judge.Judgement, bool) {
 	return w.Judge(context.Background(), s, step), true
 }
 
-// TestMemoryOfRepliesIsBounded: the names at rest give theirs up first, the one that rests
-// longest before the others; then each name its own oldest, and never its last.
-func TestMemoryOfRepliesIsBounded(t *testing.T) {
+// TestReplayBytesAreBounded: retained names are evicted first, the one retained longest before the
+// others; then each name drops its own oldest replies, and never its last.
+func TestReplayBytesAreBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		const one = session.MemoBytes + 512
+		const one = session.ReplyBytes + 512
 		o := options
 		o.Steps, o.RememberedBytes = 3, 6*one
 		a := &agent{TB: t, Manager: session.NewManager(wordy(512), o, slog.New(slog.DiscardHandler))}
@@ -83,7 +84,7 @@ func TestMemoryOfRepliesIsBounded(t *testing.T) {
 			ask(" end", name, 3)
 		}
 		remembered(6 * one)
-		ask("", "c", 1) // a is forgotten
+		ask("", "c", 1) // a is evicted
 		remembered(4 * one)
 		ask(" end replayed", "b", 3)
 		ask("", "a", 3)
@@ -92,17 +93,17 @@ func TestMemoryOfRepliesIsBounded(t *testing.T) {
 		remembered(4 * one)
 		ask("", "d", 1)
 		ask("", "d", 2)
-		ask("", "e", 1) // nobody rests: each has its last
+		ask("", "e", 1) // none is retained: each keeps its last
 		ask("", "e", 2)
 		remembered(7 * one)
 		ask(" replayed", "e", 2)
 		ask(" replayed", "c", 1)
 		ask(" replayed", "a", 3)
-		ask(" end", "e", 1) // had been forgotten
+		ask(" end", "e", 1) // had been dropped
 
 		o.RememberedBytes = 2 * one
 		a.SetOptions(o)
-		ask(" end", "a", 5) // e is forgotten, and a's oldest
+		ask(" end", "a", 5) // e is evicted, and a's oldest reply dropped
 		ask(" end replayed", "a", 5)
 		remembered(5 * one)
 		c.Close()
@@ -111,8 +112,8 @@ func TestMemoryOfRepliesIsBounded(t *testing.T) {
 	})
 }
 
-// TestManyNamesKeepWithinTheMemory: what one client can make the agent remember.
-func TestManyNamesKeepWithinTheMemory(t *testing.T) {
+// TestManyNamesStayWithinLimits: one client cannot fill the memory with replies.
+func TestManyNamesStayWithinLimits(t *testing.T) {
 	t.Parallel()
 	o := options
 	o.Steps, o.MaxOpen, o.RememberedBytes = 1000, 200, 1<<20
@@ -123,7 +124,7 @@ func TestManyNamesKeepWithinTheMemory(t *testing.T) {
 			c.Do(t.Context(), request(fmt.Sprint(n), 1, id), time.Now())
 		}
 	}
-	most := o.RememberedBytes + o.MaxOpen*(session.MemoBytes+validator.MaxDetailBytes)
+	most := o.RememberedBytes + o.MaxOpen*(session.ReplyBytes+validator.MaxDetailBytes)
 	if got := m.Stats(); got.Open != o.MaxOpen || got.RememberedBytes > most || got.RememberedBytes < o.RememberedBytes {
 		t.Errorf("got %+v, want %d open and %d to %d bytes", got, o.MaxOpen, o.RememberedBytes, most)
 	}
@@ -134,11 +135,11 @@ func TestManyNamesKeepWithinTheMemory(t *testing.T) {
 	m.Close()
 }
 
-// TestMemoIsCountedInFull: with a step id, and the longest req that there is.
-func TestMemoIsCountedInFull(t *testing.T) {
+// TestCachedReplyIsCountedInFull: with a step id and the longest req.
+func TestCachedReplyIsCountedInFull(t *testing.T) {
 	t.Parallel()
 	const stepID = 8
-	if got := session.MemoSize + stepID + protocol.MaxNameBytes; got > session.MemoBytes {
-		t.Errorf("a memo takes %d bytes and is counted as %d", got, session.MemoBytes)
+	if got := unsafe.Sizeof(protocol.Reply{}) + stepID + protocol.MaxNameBytes; got > session.ReplyBytes {
+		t.Errorf("a cached reply takes %d bytes and is counted as %d", got, session.ReplyBytes)
 	}
 }

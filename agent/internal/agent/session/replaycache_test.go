@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func TestSoManyRepliesAreRemembered(t *testing.T) {
+func TestReplayCacheIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := options
@@ -34,8 +34,8 @@ func TestSoManyRepliesAreRemembered(t *testing.T) {
 	})
 }
 
-// TestRepliesAreForgottenAfterTheIdleTimeout, counted from the end of the session.
-func TestRepliesAreForgottenAfterTheIdleTimeout(t *testing.T) {
+// TestRepliesExpireAfterIdleTimeout, counted from the end of the session.
+func TestRepliesExpireAfterIdleTimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := options
@@ -53,8 +53,8 @@ func TestRepliesAreForgottenAfterTheIdleTimeout(t *testing.T) {
 	})
 }
 
-// TestTheNameThatRestsLongestIsForgottenFirst when there are too many.
-func TestTheNameThatRestsLongestIsForgottenFirst(t *testing.T) {
+// TestLongestRetainedIsEvictedFirst when there are too many.
+func TestLongestRetainedIsEvictedFirst(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := options
@@ -87,9 +87,9 @@ func TestTheNameThatRestsLongestIsForgottenFirst(t *testing.T) {
 	})
 }
 
-// TestConnectionOfManyNamesKeepsThoseInUse: a gateway names a new session for every run and
+// TestConnectionOwnsNamesInUse: a gateway names a new session for every run and
 // never closes its connection.
-func TestConnectionOfManyNamesKeepsThoseInUse(t *testing.T) {
+func TestConnectionOwnsNamesInUse(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(a *agent) {
 		c := a.connect(here)
@@ -104,9 +104,9 @@ func TestConnectionOfManyNamesKeepsThoseInUse(t *testing.T) {
 	})
 }
 
-// TestNameIsForgottenWhileItsNextSessionBegins: another name needs the room at that very
+// TestEvictedWhileNextSessionBegins: another name needs the room at that very
 // moment. The step is judged where other connections find its session.
-func TestNameIsForgottenWhileItsNextSessionBegins(t *testing.T) {
+func TestEvictedWhileNextSessionBegins(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := options

@@ -1,0 +1,230 @@
+package session
+
+import (
+	"context"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/agent/judge"
+	"github.com/stepagent/stepagent/agent/protocol"
+	"github.com/stepagent/stepagent/plugins/validator"
+)
+
+// Why a session is closed before its last step.
+const (
+	causeIdle     = "no step for too long"
+	causeNotBack  = "the client did not come back"
+	causeStopping = "the agent stops"
+)
+
+// beginning is the result of begin.
+type beginning uint8
+
+const (
+	begun          beginning = iota
+	tooMany                  // the limit of open sessions is reached
+	tooManyAddress           // the limit of sessions that one address began is reached
+	slotRemoved              // the request needs another slot
+)
+
+// begin begins a session in a slot whose turn the caller holds.
+func (m *Manager) begin(s *slot, client netip.AddrPort, now time.Time) beginning {
+	o, first := m.options.Load(), m.judge.First()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	refused := begun
+	switch {
+	case s.removed.Load():
+		return slotRemoved
+	case m.stats.Open >= o.MaxOpen:
+		refused = tooMany
+	case m.begun[client.Addr()] >= o.MaxOpenPerAddress:
+		refused = tooManyAddress
+	}
+	if refused != begun {
+		if !s.used {
+			m.remove(s)
+		}
+		return refused
+	}
+	m.stats.Open++
+	m.begun[client.Addr()]++
+	m.named.unretain(s)
+	id := s.session.id // of a session that was rolled back
+	if id == "" {
+		id = m.newID(s)
+	}
+	s.session = session{id: id, client: client, steps: o.Steps, began: now, replied: now, expects: first, open: true}
+	m.reschedule(s)
+	return begun
+}
+
+// newID returns the id of a session: its name, or else the client's address and a number, since
+// another connection may have the same port while this session is still open. The caller holds mu.
+func (m *Manager) newID(s *slot) string {
+	if s.name != "" {
+		return s.name
+	}
+	m.unnamed++
+	id := s.client.AppendTo(make([]byte, 0, 64))
+	return string(strconv.AppendUint(append(id, '#'), m.unnamed, 10))
+}
+
+// rollback undoes begin where no step of the session has been committed. The caller holds the turn.
+func (m *Manager) rollback(s *slot) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.clear(s, s.session.id)
+}
+
+// commit stores a judgement and its reply, and ends the session with its last step; then it returns
+// that session, for logEnd. The caller holds the turn.
+func (m *Manager) commit(s *slot, j *judge.Judgement, req *protocol.Request, arrived, judged time.Time, reply *protocol.Reply) *session {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s.session.commit(j, req, arrived, judged)
+	if j.Outcome == validator.Pass {
+		m.stats.Passed++
+	} else {
+		m.stats.Failed++
+	}
+	if s.name != "" {
+		m.cacheReply(s, reply)
+	}
+	if reply.End {
+		m.stats.Completed++
+		return m.end(s)
+	}
+	m.reschedule(s)
+	return nil
+}
+
+// cacheReply adds a reply to the slot's replay cache. Past the limit of bytes it evicts retained
+// slots, and then the slot's own oldest replies: no open session loses a reply to another. The
+// caller holds the turn and mu.
+func (m *Manager) cacheReply(s *slot, reply *protocol.Reply) {
+	o, before := m.options.Load(), s.replay.bytes
+	if !reply.Req.IsZero() {
+		cached := *reply
+		cached.Session = s.name // one copy of the name for all replies
+		s.replay.add(cached, o.RememberedReplies)
+	}
+	m.named.addBytes(s, s.replay.bytes-before)
+	for m.named.bytes > o.RememberedBytes && m.removeFirst(m.named.evictable()) {
+	}
+	before = s.replay.bytes
+	s.replay.shrink(m.named.bytes - o.RememberedBytes)
+	m.named.addBytes(s, s.replay.bytes-before)
+}
+
+// end closes the session and returns it. The caller holds the turn and mu, and calls logEnd.
+func (m *Manager) end(s *slot) *session {
+	ended := s.session
+	s.used = true
+	m.clear(s, "")
+	return &ended
+}
+
+// clear leaves the slot without a session, and removes it where nothing needs it: neither a
+// repeated request nor its connection. The caller holds the turn and mu.
+func (m *Manager) clear(s *slot, nextID string) {
+	m.stats.Open--
+	from := s.session.client.Addr()
+	if m.begun[from]--; m.begun[from] == 0 {
+		delete(m.begun, from)
+	}
+	s.session = session{id: nextID, replied: m.clock.Now()}
+	if s.name != "" && s.used {
+		m.named.retain(s)
+	}
+	m.reschedule(s)
+	if !s.isRetained() && (s.name != "" || s.owner == nil) {
+		m.remove(s)
+	}
+}
+
+// reschedule updates the slot's index and timer after a change of its session. The caller holds the
+// turn and mu.
+func (m *Manager) reschedule(s *slot) {
+	switch {
+	case s.name != "":
+	case s.session.open:
+		m.nameless.update(s)
+	default:
+		m.nameless.remove(s)
+	}
+	m.arm(s)
+}
+
+// arm makes the slot's timer fire at its deadline or before, when expire sets it again: a step,
+// which puts the deadline off, does not touch the timer. The caller holds mu.
+func (m *Manager) arm(s *slot) {
+	deadline := s.deadline(m.options.Load())
+	in := func() time.Duration { return deadline.Sub(m.clock.Now()) }
+	switch {
+	case !s.session.open && !s.isRetained(): // kept for its connection
+		if s.timer != nil {
+			s.timer.Stop()
+			s.fires = time.Time{}
+		}
+	case s.timer == nil:
+		s.timer, s.fires = m.clock.AfterFunc(in(), func() { m.expire(s) }), deadline
+	case s.fires.IsZero() || deadline.Before(s.fires):
+		s.timer.Reset(in())
+		s.fires = deadline
+	}
+}
+
+// expire closes a session that has been idle for too long, or removes a retained slot.
+func (m *Manager) expire(s *slot) {
+	s.turn.lock(context.Background())
+	defer s.turn.unlock()
+	m.mu.Lock()
+	s.fires = time.Time{}
+	var ended *session
+	cause := causeIdle
+	if !s.left.IsZero() {
+		cause = causeNotBack
+	}
+	switch {
+	case s.removed.Load():
+	case m.clock.Now().Before(s.deadline(m.options.Load())):
+		m.arm(s) // the deadline was put off after the timer was set
+	case s.session.open:
+		m.stats.Incomplete++
+		ended = m.end(s)
+	case s.isRetained():
+		m.remove(s)
+	}
+	m.mu.Unlock()
+	m.logEnd(ended, cause)
+}
+
+// evict ends the session of a slot, if it has one, and removes the slot.
+func (m *Manager) evict(s *slot) {
+	s.turn.lock(context.Background())
+	defer s.turn.unlock()
+	m.mu.Lock()
+	var ended *session
+	if s.session.open {
+		m.stats.Incomplete++
+		ended = m.end(s)
+	}
+	m.remove(s)
+	m.mu.Unlock()
+	m.logEnd(ended, causeStopping)
+}
+
+// logEnd logs and records the end of a session; nil is none. Cause is why it ended before its last
+// step, empty if it did not.
+func (m *Manager) logEnd(ended *session, cause string) {
+	if ended == nil {
+		return
+	}
+	now := m.clock.Now()
+	ended.logEnd(m.ends, m.log, now, cause)
+	if to := m.options.Load().Recorder; to != nil {
+		ended.recordEnd(to, now, cause)
+	}
+}

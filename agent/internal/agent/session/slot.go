@@ -1,0 +1,108 @@
+package session
+
+import (
+	"container/list"
+	"net/netip"
+	"sync/atomic"
+	"time"
+)
+
+// A slot holds the sessions of one client, one after another: those of a session name, or those of
+// a connection that names none.
+type slot struct {
+	name   string         // the session name; empty for a nameless slot
+	client netip.AddrPort // the first to use the slot
+	turn   turn           // held while a step is judged here
+
+	// Written with turn and Manager.mu held, read with either; but session's fields for the judge
+	// and the log need turn alone.
+	session session
+	replay  replayCache // of a named slot
+
+	// Guarded by Manager.mu.
+	timer Timer
+	fires time.Time // when timer fires; zero while it is not set
+	owner *Conn     // the connection that used the slot last; nil once that has closed
+	left  time.Time // when the last connection closed; zero while there is one
+
+	// Of a named slot, guarded by Manager.mu.
+	owned    *list.Element // in owner.named
+	retained *list.Element // in namedSlots.retained
+	shared   *list.Element // in share.retained
+
+	// Of a nameless slot with a session, guarded by Manager.mu; see addrIndex.
+	index  *addrIndex
+	key    indexKey
+	stale  bool // key is not what session says
+	queued bool // in index.changed
+
+	used     bool         // a session has ended here; guarded by turn
+	removed  atomic.Bool  // not in the Manager's tables any more; set with mu held
+	inFlight atomic.Int32 // steps of a nameless slot, which are about to change its session
+}
+
+// attach makes c the owner. The caller holds Manager.mu.
+func (s *slot) attach(c *Conn) {
+	if s.owner == c {
+		return
+	}
+	s.detach()
+	s.owner, s.left = c, time.Time{}
+	if s.name != "" {
+		s.owned = c.named.PushBack(s)
+	}
+}
+
+// detach leaves the slot without an owner. The caller holds Manager.mu.
+func (s *slot) detach() {
+	if s.owned != nil {
+		s.owner.named.Remove(s.owned)
+	}
+	s.owner, s.owned = nil, nil
+}
+
+// isRetained reports whether the slot has no session and is kept for the replies of its last one.
+// The caller holds Manager.mu.
+func (s *slot) isRetained() bool { return s.retained != nil }
+
+// addInFlight counts a step in flight; false when the nameless slot has been removed.
+func (s *slot) addInFlight() bool {
+	s.inFlight.Add(1)
+	if s.removed.Load() {
+		s.doneInFlight()
+		return false
+	}
+	return true
+}
+
+func (s *slot) doneInFlight() {
+	if s.name == "" {
+		s.inFlight.Add(-1)
+	}
+}
+
+// deadline is when, without a further step, the session is closed or a retained slot removed. The
+// caller holds Manager.mu.
+func (s *slot) deadline(o *Options) time.Time {
+	due := s.session.due()
+	deadline := due.Add(o.IdleTimeout)
+	if !s.session.open || s.left.IsZero() {
+		return deadline
+	}
+	if latest := s.left.Add(o.LongestInterval); latest.Before(due) {
+		due = latest
+	}
+	if due.Before(s.left) {
+		due = s.left
+	}
+	if resume := due.Add(o.ResumeWindow); resume.Before(deadline) {
+		return resume
+	}
+	return deadline
+}
+
+// isDue reports whether the client's next step is expected at that time or before.
+func (s *slot) isDue(at time.Time) bool { return !s.session.due().After(at.Add(earlyBy)) }
+
+// distance is the time between at and when the client's next step is expected.
+func (s *slot) distance(at time.Time) time.Duration { return s.session.due().Sub(at).Abs() }
