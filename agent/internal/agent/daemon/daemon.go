@@ -128,7 +128,7 @@ func (a *Agent) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if a.loops, err = eventloop.New(eventloop.Usual()); err != nil {
+	if a.loops, err = eventloop.New(eventloop.DefaultCount()); err != nil {
 		return err
 	}
 	if a.host, err = newHost(a.options); err != nil {
@@ -162,7 +162,7 @@ func (a *Agent) start(ctx context.Context) error {
 	a.ready()
 	watching, unwatch := context.WithCancel(context.Background())
 	a.unwatch = unwatch
-	if a.options.Service.Expects() > 0 {
+	if a.options.Service.WatchdogTimeout() > 0 {
 		go a.watch(watching)
 	}
 	return nil

@@ -19,7 +19,7 @@ const (
 // through the listeners, the sessions and the judge. A mere ticker would go on ticking in an
 // agent that is deadlocked. It returns when the context ends.
 func (a *Agent) watch(ctx context.Context) {
-	within := a.options.Service.Expects()
+	within := a.options.Service.WatchdogTimeout()
 	tick := time.NewTicker(within / checksPerWatchdog)
 	defer tick.Stop()
 	for {

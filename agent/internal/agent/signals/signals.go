@@ -1,10 +1,9 @@
-// Package signals catches, for stepagent serve, the signals whose default is to end the process.
+// Package signals catches, for stepagent serve, the signals that end a process by default.
 //
-// It does so while the packages of the program are initialized, most of which come after it and
-// take longer than the start of many a program: until then a SIGHUP ends the process, and systemd
-// takes that for a clean end (systemd.service(5), "clean exit") and does not start it again. What
-// is left is the time until the Go runtime has its handlers; the unit has RestartForceExitStatus
-// for that.
+// It does so while the program's packages are initialized, because most of them are initialized later
+// and take a while. Until then a SIGHUP ends the process, which systemd considers a clean exit
+// (systemd.service(5)) and does not restart. For the time before the Go runtime has its handlers the
+// unit has RestartForceExitStatus.
 package signals
 
 import (
@@ -13,20 +12,20 @@ import (
 	"syscall"
 )
 
-// serve is the command that runs until it is told to stop. For any other the defaults are right:
-// it ends when its terminal hangs up or the reader of its output has gone.
+// serve is the command that catches signals early. The defaults are right for all others: they end
+// when their terminal hangs up or the reader of their output has gone.
 const serve = "serve"
 
-// caught is what there was to catch before main was called.
+// caught has the signals since the initialization of the package.
 var caught = catch(os.Args)
 
-// A Caught has the signals that have come since the start of the program.
+// A Caught holds the caught signals.
 type Caught struct {
-	// HangUps has one place: one reload is enough for all that wait.
+	// HangUps has capacity 1: one reload serves all that are pending.
 	HangUps chan os.Signal
-	// Pipes is filled and never read. That it is there makes a write to a pipe or a socket whose
-	// reader has gone an error, also on stdout and stderr; see package os/signal. Plugins do not
-	// inherit it, as they would inherit an ignored signal.
+	// Pipes is filled and never read. Catching SIGPIPE makes a write to a pipe or socket without
+	// a reader return an error, on stdout and stderr too; see package os/signal. Plugins do not
+	// inherit that, as they would an ignored signal.
 	Pipes chan os.Signal
 }
 
@@ -43,8 +42,8 @@ func (c Caught) notify() {
 	signal.Notify(c.Pipes, syscall.SIGPIPE)
 }
 
-// Catch returns what has been caught since the start of the program, or begins to catch. That goes
-// on until the process ends: the last line on stderr may be the one that has no reader.
+// Catch returns the signals caught since the start of the program, or begins to catch them. It never
+// stops, since even the last line on stderr may have no reader.
 func Catch() Caught {
 	caught.notify()
 	return caught

@@ -1,6 +1,6 @@
-// Package systemd is the agent's side of its service manager: it says when the agent is
-// ready, reloads and stops, feeds the watchdog, and takes sockets that systemd has opened.
-// The protocols are those of sd_notify(3), sd_watchdog_enabled(3) and sd_listen_fds(3).
+// Package systemd talks to the service manager: it reports when the agent is ready, reloads and
+// stops, feeds the watchdog, and takes sockets that systemd has opened; see sd_notify(3),
+// sd_watchdog_enabled(3) and sd_listen_fds(3). It also looks up what a unit can access.
 package systemd
 
 import (
@@ -16,21 +16,20 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 )
 
-// A Service is this process as a service of systemd. Its methods are safe for concurrent
-// use. Outside systemd, and on a nil Service, they do nothing.
+// A Service is this process as a service of systemd. Its methods are safe for concurrent use.
+// Outside systemd, and on a nil Service, they do nothing.
 type Service struct {
 	watchdog  time.Duration
 	listeners []net.Listener
 	log       *slog.Logger
 
 	mu     sync.Mutex
-	status string // as systemd knows it
+	status string // sent last; guarded by mu
 }
 
-// New reads what systemd has said to this process in the environment, and takes the sockets
-// that it was given. It is to be called once, before any other process is started: the
-// sockets are closed on exec(2) from then on. An error means that systemd expects what this
-// process cannot do.
+// New reads the environment variables of systemd and takes the sockets passed to this process. It must
+// be called once, before any other process is started: from then on exec(2) closes the sockets. An
+// error means that the unit asks for something that this process cannot do.
 func New(log *slog.Logger) (*Service, error) {
 	watchdog, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {
@@ -50,17 +49,16 @@ func New(log *slog.Logger) (*Service, error) {
 	return s, nil
 }
 
-// Expects returns how long systemd waits for a sign of life, see Alive, before it takes the
-// process for hung; 0 when it does not wait for any.
-func (s *Service) Expects() time.Duration {
+// WatchdogTimeout returns the time without a call of Alive after which systemd considers the process
+// hung; 0 without a watchdog.
+func (s *Service) WatchdogTimeout() time.Duration {
 	if s == nil {
 		return 0
 	}
 	return s.watchdog
 }
 
-// Inherited returns the listening sockets that systemd has opened for this process; none as a
-// rule.
+// Inherited returns the listening sockets that systemd has opened for this process.
 func (s *Service) Inherited() []net.Listener {
 	if s == nil {
 		return nil
@@ -68,36 +66,36 @@ func (s *Service) Inherited() []net.Listener {
 	return s.listeners
 }
 
-// Close closes the sockets that were given. Systemd keeps its own copies, where connections wait for the
-// next process.
+// Close closes the inherited sockets. Systemd keeps its own copies, where connections wait for the next
+// process.
 func (s *Service) Close() {
 	if s == nil {
 		return
 	}
 	for _, listener := range s.listeners {
-		_ = listener.Close() // closed already as a rule
+		_ = listener.Close() // mostly closed already
 	}
 }
 
-// Ready says that the process serves, after a start or a reload.
+// Ready reports that the process serves, after a start or a reload.
 func (s *Service) Ready(status string) { s.notify(status, daemon.SdNotifyReady) }
 
-// Reloading says that a reload has begun; Ready ends it.
+// Reloading reports that a reload has begun; Ready ends it.
 func (s *Service) Reloading() { s.notify("", daemon.SdNotifyReloading) }
 
-// Stopping says that the process stops, and how long that may take at most, which counts
-// even where the unit's TimeoutStopSec is shorter.
+// Stopping reports that the process stops, and the longest time that may take, even if
+// TimeoutStopSec of the unit is shorter.
 func (s *Service) Stopping(status string, within time.Duration) {
 	s.notify(status, daemon.SdNotifyStopping, fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", within.Microseconds()))
 }
 
-// Status brings the status up to date.
+// Status updates the status.
 func (s *Service) Status(status string) { s.notify(status) }
 
-// Alive feeds the watchdog, and brings the status up to date.
+// Alive feeds the watchdog and updates the status.
 func (s *Service) Alive(status string) { s.notify(status, daemon.SdNotifyWatchdog) }
 
-// notify sends assignments, with the status where it has changed.
+// notify sends assignments, with the status if it has changed.
 func (s *Service) notify(status string, assignments ...string) {
 	if s == nil {
 		return
@@ -112,15 +110,15 @@ func (s *Service) notify(status string, assignments ...string) {
 		return
 	}
 	if _, err := daemon.SdNotify(false, strings.Join(assignments, "\n")); err != nil {
-		s.log.Error("systemd cannot be told", slog.String("message", assignments[0]), slog.Any("error", err))
+		s.log.Error("cannot notify systemd", slog.String("message", assignments[0]), slog.Any("error", err))
 	}
 }
 
-// maxStatusBytes keeps a message below the 4096 bytes that systemd reads (NOTIFY_BUFFER_MAX).
+// maxStatusBytes keeps a message below the 4096 bytes of NOTIFY_BUFFER_MAX.
 const maxStatusBytes = 1024
 
-// oneLine makes one line of a status. A line of its own would be an assignment of its own,
-// and the text may come from a validator.
+// oneLine replaces control characters and shortens the status. A second line would be an assignment
+// of its own, and the text may come from a validator.
 func oneLine(status string) string {
 	status = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {

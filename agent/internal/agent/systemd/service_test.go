@@ -75,7 +75,7 @@ func TestMessages(t *testing.T) {
 	}
 }
 
-// TestStatusIsOneLine: a status is no way to say something else, nor too much for systemd.
+// TestStatusIsOneLine: a status adds no assignments and does not exceed the buffer of systemd.
 func TestStatusIsOneLine(t *testing.T) {
 	next := manager(t)
 	s := service(t)
@@ -90,8 +90,8 @@ func TestStatusIsOneLine(t *testing.T) {
 	}
 }
 
-// TestOutside: without systemd everything is silent, and so is a nil Service.
-func TestOutside(t *testing.T) {
+// TestOutsideSystemd: all methods do nothing, as on a nil Service.
+func TestOutsideSystemd(t *testing.T) {
 	for _, variable := range []string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "LISTEN_FDS"} {
 		t.Setenv(variable, "")
 	}
@@ -101,15 +101,15 @@ func TestOutside(t *testing.T) {
 		s.Reloading()
 		s.Alive("x")
 		s.Stopping("x", time.Second)
-		if s.Expects() != 0 || s.Inherited() != nil {
-			t.Error("systemd is there, and is not")
+		if s.WatchdogTimeout() != 0 || s.Inherited() != nil {
+			t.Error("a watchdog or sockets without systemd")
 		}
 		s.Close()
 	}
 }
 
-// TestNobodyListens: a failure to tell is in the log and nowhere else.
-func TestNobodyListens(t *testing.T) {
+// TestNotifyFails: the failure is logged and has no other effect.
+func TestNotifyFails(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", filepath.Join(t.TempDir(), "none"))
 	var log bytes.Buffer
 	s, err := systemd.New(slog.New(slog.NewTextHandler(&log, nil)))
@@ -117,7 +117,7 @@ func TestNobodyListens(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Ready("x")
-	if !strings.Contains(log.String(), "systemd cannot be told") || !strings.Contains(log.String(), "READY=1") {
+	if !strings.Contains(log.String(), "cannot notify systemd") || !strings.Contains(log.String(), "READY=1") {
 		t.Errorf("the log is %q", log.String())
 	}
 }
@@ -125,11 +125,11 @@ func TestNobodyListens(t *testing.T) {
 func TestWatchdog(t *testing.T) {
 	t.Setenv("WATCHDOG_USEC", "30000000")
 	t.Setenv("WATCHDOG_PID", strconv.Itoa(os.Getpid()))
-	if got := service(t).Expects(); got != 30*time.Second {
+	if got := service(t).WatchdogTimeout(); got != 30*time.Second {
 		t.Errorf("systemd waits %v", got)
 	}
-	t.Setenv("WATCHDOG_PID", "1") // is not meant
-	if got := service(t).Expects(); got != 0 {
+	t.Setenv("WATCHDOG_PID", "1") // another process
+	if got := service(t).WatchdogTimeout(); got != 0 {
 		t.Errorf("systemd waits %v for another process", got)
 	}
 	t.Setenv("WATCHDOG_PID", "")
@@ -139,7 +139,7 @@ func TestWatchdog(t *testing.T) {
 	}
 }
 
-// TestSocketsOfOthers: what was passed to the process before this one is not ours.
+// TestSocketsOfOthers: sockets passed to another process are not taken.
 func TestSocketsOfOthers(t *testing.T) {
 	t.Setenv("LISTEN_PID", "1")
 	t.Setenv("LISTEN_FDS", "1")

@@ -14,57 +14,50 @@ import (
 	"time"
 )
 
-// A Unit is what the service manager says of a service: as whom it runs and what it can see.
+// A Unit describes a service: as which user it runs and which files it can access.
 type Unit struct {
-	// Name is such as stepagent.service.
-	Name string
-	// User and Group are names or ids; empty for root, and for the group of the user.
-	User, Group string
-	// Groups are its further groups.
-	Groups []string
-	// Environment has its variables, as NAME=VALUE.
-	Environment []string
-	// Root is its root directory or image, where it has one of its own.
-	Root string
+	Name        string   // such as stepagent.service
+	User, Group string   // names or ids; empty for root, and for the group of the user
+	Groups      []string // supplementary groups
+	Environment []string // variables, as NAME=VALUE
+	Root        string   // root directory or image; empty for that of the machine
 
-	views []view
+	rules []pathRule
 }
 
-// A view says what a service has at a path and below: nothing of the machine's, or the same again.
-type view struct {
-	path string
-	// because is the setting that hides it; empty where it is there.
-	because string
-	// runs says that it is there, and is not executed.
-	runs bool
+// A pathRule applies to a path and everything below.
+type pathRule struct {
+	path       string
+	setting    string // that denies access; empty where access is allowed again
+	noExecOnly bool   // only execution is denied
 }
 
 // lookupTime bounds how long the service manager may take to answer.
 const lookupTime = 5 * time.Second
 
-// properties are what is asked about a unit; see org.freedesktop.systemd1(5).
+// properties are those requested of a unit; see org.freedesktop.systemd1(5).
 const properties = "Id,LoadState,User,Group,SupplementaryGroups,Environment,RootDirectory,RootImage,ProtectHome,PrivateTmp," +
 	"InaccessiblePaths,TemporaryFileSystem,NoExecPaths,ExecPaths,BindPaths,BindReadOnlyPaths"
 
-// Lookup asks the service manager about a unit. It returns none where the machine was not booted with
-// systemd, or has no such unit.
+// Lookup asks the service manager about a unit. It returns nil if the machine was not booted with
+// systemd or has no such unit.
 func Lookup(ctx context.Context, name string) (*Unit, error) {
 	if _, err := os.Stat("/run/systemd/system"); err != nil { // sd_booted(3)
 		return nil, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookupTime)
 	defer cancel()
-	var complaint bytes.Buffer
+	var stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, "systemctl", "show", "--property="+properties, "--", name)
-	cmd.Stderr = &complaint
+	cmd.Stderr = &stderr
 	text, err := cmd.Output()
 	if err != nil {
-		return nil, fmt.Errorf("ask systemd about %s: %w %s", name, err, bytes.TrimSpace(complaint.Bytes()))
+		return nil, fmt.Errorf("ask systemd about %s: %w %s", name, err, bytes.TrimSpace(stderr.Bytes()))
 	}
 	return parseUnit(text), nil
 }
 
-// parseUnit takes what systemctl show prints; nil for a unit that is not there.
+// parseUnit parses the output of systemctl show; nil for a unit that does not exist.
 func parseUnit(text []byte) *Unit {
 	values := map[string]string{}
 	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
@@ -76,42 +69,38 @@ func parseUnit(text []byte) *Unit {
 		return nil
 	}
 	u := &Unit{Name: values["Id"], User: values["User"], Group: values["Group"],
-		Groups: strings.Fields(values["SupplementaryGroups"]), Environment: words(values["Environment"]),
+		Groups: strings.Fields(values["SupplementaryGroups"]), Environment: splitWords(values["Environment"]),
 		Root: cmp.Or(values["RootDirectory"], values["RootImage"])}
-	hide := func(setting, value string, paths ...string) {
+	deny := func(setting, value string, paths ...string) {
 		for _, path := range paths {
-			u.views = append(u.views, view{path: path, because: setting + "=" + value})
+			u.rules = append(u.rules, pathRule{path, setting + "=" + value, setting == "NoExecPaths"})
 		}
 	}
 	switch value := values["ProtectHome"]; value {
 	case "yes", "tmpfs":
-		hide("ProtectHome", value, "/home", "/root", "/run/user")
+		deny("ProtectHome", value, "/home", "/root", "/run/user")
 	}
 	switch value := values["PrivateTmp"]; value {
 	case "yes", "disconnected":
-		hide("PrivateTmp", value, "/tmp", "/var/tmp")
+		deny("PrivateTmp", value, "/tmp", "/var/tmp")
 	}
-	for _, setting := range []string{"InaccessiblePaths", "TemporaryFileSystem"} {
-		for _, word := range words(values[setting]) {
+	for _, setting := range []string{"InaccessiblePaths", "TemporaryFileSystem", "NoExecPaths"} {
+		for _, word := range splitWords(values[setting]) {
 			path, _, _ := strings.Cut(strings.TrimLeft(word, "-+"), ":")
-			hide(setting, path, path)
+			deny(setting, path, path)
 		}
 	}
-	for _, word := range words(values["NoExecPaths"]) {
-		path := strings.TrimLeft(word, "-+")
-		u.views = append(u.views, view{path: path, because: "NoExecPaths=" + path, runs: true})
-	}
 	for _, setting := range []string{"ExecPaths", "BindPaths", "BindReadOnlyPaths"} {
-		for _, word := range words(values[setting]) {
+		for _, word := range splitWords(values[setting]) {
 			parts := strings.Split(strings.TrimLeft(word, "-+"), ":") // source:destination:options
-			u.views = append(u.views, view{path: parts[min(1, len(parts)-1)]})
+			u.rules = append(u.rules, pathRule{path: parts[min(1, len(parts)-1)]})
 		}
 	}
 	return u
 }
 
-// words splits a list as systemctl prints it: by spaces, a word with spaces in double quotes.
-func words(list string) (all []string) {
+// splitWords splits a list of systemctl: by spaces, with double quotes around a word with spaces.
+func splitWords(list string) (all []string) {
 	for list = strings.TrimSpace(list); list != ""; list = strings.TrimSpace(list) {
 		if rest, quoted := strings.CutPrefix(list, `"`); quoted {
 			word, after, _ := strings.Cut(rest, `"`)
@@ -124,23 +113,23 @@ func words(list string) (all []string) {
 	return all
 }
 
-// Hides returns the setting of the unit that keeps the service from seeing the machine's file of an
-// absolute path or, where it is to be executed, from executing it; empty where none does.
+// Hides returns the setting that keeps the service from accessing the file of an absolute path or, if
+// executed is set, from executing it; empty for none.
 func (u *Unit) Hides(path string, executed bool) string {
-	var at view
-	for _, v := range u.views {
-		below, err := filepath.Rel(v.path, path)
+	var longest pathRule // wins
+	for _, r := range u.rules {
+		below, err := filepath.Rel(r.path, path)
 		inside := err == nil && below != ".." && !strings.HasPrefix(below, "../")
-		if inside && len(v.path) >= len(at.path) && (executed || !v.runs) {
-			at = v
+		if inside && len(r.path) >= len(longest.path) && (executed || !r.noExecOnly) {
+			longest = r
 		}
 	}
-	return at.because
+	return longest.setting
 }
 
-// Variable returns the value of a variable of the unit's environment; empty where it has none.
+// Variable returns the value of an environment variable of the unit; empty for none.
 func (u *Unit) Variable(name string) string {
-	for _, entry := range slices.Backward(u.Environment) { // the last one counts
+	for _, entry := range slices.Backward(u.Environment) { // the last one wins
 		if value, ok := strings.CutPrefix(entry, name+"="); ok {
 			return value
 		}

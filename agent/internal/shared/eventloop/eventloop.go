@@ -1,9 +1,9 @@
-// Package eventloop waits for many sockets with one goroutine instead of one for each.
+// Package eventloop serves many sockets with one goroutine instead of one for each.
 //
-// A goroutine that waits for a quiet client takes memory, and is woken for each message by way
-// of the scheduler. A loop asks the kernel which of its sockets have something to be read,
-// epoll(7), calls their handlers one after the other, and sends the replies. A handler must not wait:
-// it takes its socket out of the loop first.
+// A goroutine that waits for an idle client takes memory, and the scheduler has to wake it for each
+// message. A loop asks the kernel which of its sockets are readable, epoll(7), calls their handlers
+// one after the other, and sends the replies. A handler must not block: it removes its socket from
+// the loop first.
 package eventloop
 
 import (
@@ -12,77 +12,76 @@ import (
 	"runtime"
 )
 
-// LimitProcessors makes the process use half of the cores, unless GOMAXPROCS is set. The other half is
-// for the process at the other end of what it does: the agent's plugins for the agent, the agent for
-// its bundled plugin. Goroutines that are woken on one core after another take more time for less work.
+// LimitProcessors makes the process use half of the processors, unless GOMAXPROCS is set. The other
+// half is for its counterpart: the agent's plugins, or the agent for its bundled plugin. Goroutines
+// that move between many processors take more time for less work.
 func LimitProcessors() {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS((runtime.GOMAXPROCS(0) + 1) / 2)
 	}
 }
 
-// Usual returns how many loops the agent runs: one for two processors that it uses.
-func Usual() int { return (runtime.GOMAXPROCS(0) + 1) / 2 }
+// DefaultCount returns how many loops the agent runs: one for each two processors that it uses.
+func DefaultCount() int { return (runtime.GOMAXPROCS(0) + 1) / 2 }
 
 // ErrUnsupported is returned by New where there is no epoll.
 var ErrUnsupported = errors.New("event loops need Linux")
 
-// A Handler is what a loop calls. It recovers from its own panics: the loop, which knows neither
-// what they have left undone nor whom to tell, does not.
+// A Handler handles one socket. It must recover from its own panics; the loop does not.
 type Handler interface {
 	// Ready is called when there may be something to read: bytes, the end of the stream or an
-	// error. It must not wait. It may be called although nothing has come, and once more
-	// while or after the socket is removed. Ended says that the other end sends nothing more
-	// behind what is there to be read, or that there is urgent data, tcp(7), before which a read
-	// stops: only with neither has a read that does not fill its buffer read all.
+	// error. It must not block. It may be called without anything to read, and once more while
+	// or after the socket is removed. Ended says that the other end has closed its side, or that
+	// there is urgent data, tcp(7), before which a read stops. Only if it is false does a short
+	// read mean that everything has been read.
 	//
-	// What has come is told once: a handler reads all of it, or removes the socket.
+	// Ready is called once for what has come: it reads all of it, or removes the socket.
 	Ready(round *Round, ended bool)
 }
 
-// A Round is the time in which a loop calls the handlers of some sockets that are ready, and then
-// writes their replies. So the other end is woken for several replies, and not for each of them.
+// A Round collects the replies of the handlers that a loop calls, and sends them together, so that the
+// other end is woken once for several replies.
 type Round struct {
-	// Buffer is for what is read, of BufferBytes bytes. It is the handler's until that returns.
+	// Buffer, of BufferBytes bytes, is for what a handler reads. It is valid until that returns.
 	Buffer  []byte
 	out     []byte
 	replies []reply
 }
 
-// A reply is a part of a round's out, up to end, for a socket.
+// A reply is the part of Round.out up to end, for a socket.
 type reply struct {
 	fd, end int
 	to      Sender
 }
 
-// A Sender is told what has become of its reply. It must not wait, and recovers as a Handler does.
+// A Sender is notified when its reply was sent. It must not block, and recover from its own panics.
 type Sender interface {
-	// Sent says that the first n bytes of the reply were written.
+	// Sent is called when the first n bytes of the reply have been written.
 	Sent(reply []byte, n int)
 }
 
 const (
 	// BufferBytes is the length of a Round's Buffer.
 	BufferBytes = 64 << 10
-	// maxReplies and maxReplyBytes end a round.
+	// maxReplies and maxReplyBytes limit a round.
 	maxReplies    = 32
 	maxReplyBytes = 64 << 10
 )
 
-// Out returns the memory to append a reply to.
+// Out returns the buffer to append a reply to.
 func (r *Round) Out() []byte { return r.out[len(r.out):] }
 
-// Send has what was appended to Out written to the socket when the round ends. The socket must stay
-// open until the sender has been told.
+// Send writes out, which was appended to Out, to the socket at the end of the round. The socket must
+// stay open until to.Sent is called.
 func (r *Round) Send(fd int, out []byte, to Sender) {
-	r.out = append(r.out, out...) // which moves nothing where it is there already
+	r.out = append(r.out, out...) // copies nothing if it is in place already
 	r.replies = append(r.replies, reply{fd, len(r.out), to})
 }
 
 func (r *Round) isFull() bool { return len(r.replies) == maxReplies || len(r.out) >= maxReplyBytes }
 
-// end writes the replies.
-func (r *Round) end() {
+// flush writes the replies.
+func (r *Round) flush() {
 	from := 0
 	for i, reply := range r.replies {
 		out := r.out[from:reply.end]

@@ -12,10 +12,10 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/shared/eventloop"
 )
 
-// patience is for what must happen and does so at once, on any machine.
+// patience bounds the wait for what normally happens at once.
 const patience = 30 * time.Second
 
-// start starts loops, and sees to it that nothing of them is left.
+// start starts loops, and checks at the end that no goroutine is left.
 func start(t *testing.T, n int) *eventloop.Loops {
 	t.Helper()
 	before := goleak.IgnoreCurrent()
@@ -57,7 +57,7 @@ func connect(t testing.TB) (near, far *net.TCPConn) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = near.Close() // as a rule it has been
+		_ = near.Close() // mostly closed already
 		_ = far.Close()
 	})
 	return near, far

@@ -12,11 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxEvents is how many sockets are called in one round at most.
+// maxEvents limits the sockets of one call of epoll_wait.
 const maxEvents = 256
 
-// Loops are event loops that share sockets among them. The methods are safe for concurrent
-// use.
+// Loops are event loops that share the sockets among them. The methods are safe for concurrent use.
 type Loops struct {
 	all     []*loop
 	running sync.WaitGroup
@@ -38,9 +37,8 @@ func New(n int) (*Loops, error) {
 	return l, nil
 }
 
-// Close ends the loops, and waits for the handlers that are being called. Sockets that are
-// left are not touched. After it no handler is called, and Add returns an error. A further Close
-// does nothing.
+// Close ends the loops and waits for running handlers. It does not close sockets. Afterwards no handler
+// is called, and Add returns an error. It may be called again.
 func (l *Loops) Close() {
 	l.closing.Do(func() {
 		for _, one := range l.all {
@@ -55,41 +53,40 @@ func (l *Loops) Close() {
 
 func (l *Loops) of(fd int) *loop { return l.all[fd%len(l.all)] }
 
-// Add has the handler called when the socket, which must not block, has something to read.
+// Add makes a loop call the handler when the socket, which must be non-blocking, is readable.
 func (l *Loops) Add(fd int, h Handler) error { return l.of(fd).add(fd, h) }
 
-// Remove has the handler not called any more, but for a call that has begun or is about to. It
-// comes before the socket is closed.
+// Remove removes the socket, which must still be open. One more call of its handler may run or follow.
 func (l *Loops) Remove(fd int) { l.of(fd).remove(fd) }
 
-// interest is what a loop asks for: each change once (EPOLLET), and the end of the stream and
-// urgent data apart from the bytes before them.
+// interest is what a loop waits for: each change once (EPOLLET), and the end of the stream and urgent
+// data separately from the bytes before them.
 const interest = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLPRI | unix.EPOLLET
 
-// ended are the events after which nothing more comes, or not by one read.
+// ended are the events after which a short read may not have read everything.
 const ended = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR | unix.EPOLLPRI
 
-// A loop is one of them.
+// A loop is one event loop.
 type loop struct {
 	epoll  int
-	file   *os.File // the same, and raw again
+	file   *os.File // of epoll
 	raw    syscall.RawConn
-	wakeup int
+	wakeup int // an eventfd(2)
 	events [maxEvents]unix.EpollEvent
-	due    [maxEvents]Handler
+	due    [maxEvents]Handler // of events
 	round  Round
 
-	mu      sync.Mutex
-	places  []place // by the number of the socket
+	mu      sync.Mutex // guards the fields below
+	entries []entry    // by the number of the socket
 	stopped bool
 }
 
-// A place is who waits for a socket.
-type place struct {
+// An entry is the handler of a socket.
+type entry struct {
 	handler Handler
-	// turn tells those apart who had sockets of the same number one after another: what was
-	// found for an earlier one is not for the next. It goes with each event, epoll_event(3type).
-	turn int32
+	// generation tells apart sockets that have the same number one after another: an event of an
+	// earlier one is not for the next. Each event carries it, epoll_event(3type).
+	generation int32
 }
 
 func newLoop() (*loop, error) {
@@ -101,7 +98,7 @@ func newLoop() (*loop, error) {
 	if err == nil {
 		err = unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, wakeup, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(wakeup)})
 		if err == nil {
-			err = unix.SetNonblock(epoll, true) // so that the runtime's poller takes it
+			err = unix.SetNonblock(epoll, true) // required by the runtime's poller
 		}
 		if err != nil {
 			_ = unix.Close(wakeup)
@@ -121,9 +118,9 @@ func newLoop() (*loop, error) {
 	return l, nil
 }
 
-// wait waits for events. An epoll is a file that can be waited for too, so it is the runtime's
-// poller that waits, with the goroutine: a thread that waits in epoll_wait would keep a processor of
-// the scheduler until that notices.
+// wait waits for events. The epoll instance is pollable itself, so the goroutine waits in the
+// runtime's poller: a thread blocked in epoll_wait would occupy a processor of the scheduler until
+// that is noticed.
 func (l *loop) wait() (n int, err error) {
 	waitErr := l.raw.Read(func(uintptr) bool {
 		for {
@@ -139,7 +136,7 @@ func (l *loop) wait() (n int, err error) {
 func (l *loop) run() {
 	for {
 		n, err := l.wait()
-		if err != nil || !l.look(n) { // an error is one of ours: see epoll_wait(2)
+		if err != nil || !l.dispatch(n) { // an error is a defect here, epoll_wait(2)
 			return
 		}
 		for i, h := range l.due[:n] {
@@ -148,20 +145,20 @@ func (l *loop) run() {
 				l.due[i] = nil
 			}
 			if l.round.isFull() {
-				l.round.end()
+				l.round.flush()
 			}
 		}
-		l.round.end()
+		l.round.flush()
 	}
 }
 
-// look finds whom the events concern; false when the loop has been stopped.
-func (l *loop) look(n int) bool {
+// dispatch finds the handlers of n events; false when the loop has been stopped.
+func (l *loop) dispatch(n int) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i, e := range l.events[:n] {
-		if int(e.Fd) < len(l.places) && l.places[e.Fd].turn == e.Pad {
-			l.due[i] = l.places[e.Fd].handler
+		if int(e.Fd) < len(l.entries) && l.entries[e.Fd].generation == e.Pad {
+			l.due[i] = l.entries[e.Fd].handler
 		}
 	}
 	return !l.stopped
@@ -170,13 +167,13 @@ func (l *loop) look(n int) bool {
 func (l *loop) add(fd int, h Handler) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for fd >= len(l.places) {
-		l.places = append(l.places, place{})
+	for fd >= len(l.entries) {
+		l.entries = append(l.entries, entry{})
 	}
-	next := place{handler: h, turn: l.places[fd].turn + 1}
-	err := l.control(unix.EPOLL_CTL_ADD, fd, next)
+	next := entry{handler: h, generation: l.entries[fd].generation + 1}
+	err := l.control(unix.EPOLL_CTL_ADD, fd, next.generation)
 	if err == nil {
-		l.places[fd] = next
+		l.entries[fd] = next
 	}
 	return err
 }
@@ -184,25 +181,25 @@ func (l *loop) add(fd int, h Handler) error {
 func (l *loop) remove(fd int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if fd < len(l.places) {
-		l.places[fd].handler = nil
-		_ = l.control(unix.EPOLL_CTL_DEL, fd, place{}) // fails where it has been done
+	if fd < len(l.entries) {
+		l.entries[fd].handler = nil
+		_ = l.control(unix.EPOLL_CTL_DEL, fd, 0) // fails if it is removed already
 	}
 }
 
-// control changes what the loop waits for. The caller holds mu.
-func (l *loop) control(what, fd int, p place) error {
+// control calls epoll_ctl(2). The caller holds mu.
+func (l *loop) control(op, fd int, generation int32) error {
 	if l.stopped {
-		return os.ErrClosed // the number of the epoll may be another file's by now
+		return os.ErrClosed // the number of epoll may be another file's by now
 	}
-	return unix.EpollCtl(l.epoll, what, fd, &unix.EpollEvent{Events: interest, Fd: int32(fd), Pad: p.turn})
+	return unix.EpollCtl(l.epoll, op, fd, &unix.EpollEvent{Events: interest, Fd: int32(fd), Pad: generation})
 }
 
 func (l *loop) stop() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.stopped = true
-	_, _ = unix.Write(l.wakeup, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // fails where one is there
+	_, _ = unix.Write(l.wakeup, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // fails if it is readable already
 }
 
 func (l *loop) close() {
@@ -210,11 +207,11 @@ func (l *loop) close() {
 	_ = l.file.Close()
 }
 
-// Read is recv(2) that does not wait. The scheduler is not told of it, which for a call that never
-// waits would cost more than it saves; nor has the kernel to go by way of read(2).
+// Read is a non-blocking recv(2). It bypasses the scheduler's bookkeeping of system calls, which costs
+// more than it saves for a call that never blocks.
 func Read(fd int, b []byte) (int, syscall.Errno) { return call(unix.SYS_RECVFROM, fd, b) }
 
-// Write is send(2), in the way of Read.
+// Write is a non-blocking send(2), as Read is.
 func Write(fd int, b []byte) (int, syscall.Errno) { return call(unix.SYS_SENDTO, fd, b) }
 
 func call(number uintptr, fd int, b []byte) (int, syscall.Errno) {
@@ -231,21 +228,22 @@ func call(number uintptr, fd int, b []byte) (int, syscall.Errno) {
 	}
 }
 
-// Take closes the connection and returns its socket, which belongs to the caller then, for a
-// loop to wait for. With an error the connection is as it was.
-func Take(conn interface {
-	io.Closer
-	syscall.Conn
-}) (fd int, err error) {
-	raw, err := conn.SyscallConn()
+// Take closes the connection and returns its socket, which the caller then owns, for a loop. With an
+// error the connection is unchanged.
+func Take(conn io.Closer) (fd int, err error) {
+	source, ok := conn.(syscall.Conn)
+	if !ok {
+		return -1, fmt.Errorf("take the socket of a %T: %w", conn, errors.ErrUnsupported)
+	}
+	raw, err := source.SyscallConn()
 	if err != nil {
 		return -1, err
 	}
-	// The runtime's own poller must not wait for it as well, and lets go of it at the close.
+	// The runtime's poller must not wait for it as well; it lets go of the old descriptor at Close.
 	controlErr := raw.Control(func(old uintptr) { fd, err = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0) })
 	if err := errors.Join(controlErr, err); err != nil {
 		return -1, err
 	}
-	_ = conn.Close() // the duplicate is what counts
+	_ = conn.Close() // the duplicate stays open
 	return fd, nil
 }

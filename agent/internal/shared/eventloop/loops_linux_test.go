@@ -15,7 +15,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/shared/eventloop"
 )
 
-func TestToldOfDataAndOfTheEnd(t *testing.T) {
+func TestReadyForDataAndEnd(t *testing.T) {
 	loops := start(t, 1)
 	fd, far := pair(t)
 	h := handle(t, loops, fd, 100)
@@ -36,8 +36,8 @@ func TestToldOfDataAndOfTheEnd(t *testing.T) {
 	}
 }
 
-// TestTheEndBehindData is told with the data.
-func TestTheEndBehindData(t *testing.T) {
+// TestEndAfterData: Ready reports the end together with the data.
+func TestEndAfterData(t *testing.T) {
 	loops := start(t, 1)
 	fd, far := pair(t)
 	send(t, far, "last")
@@ -51,8 +51,8 @@ func TestTheEndBehindData(t *testing.T) {
 	}
 }
 
-// TestToldOfAReset: it ends the stream too.
-func TestToldOfAReset(t *testing.T) {
+// TestReadyForReset: a reset ends the stream too.
+func TestReadyForReset(t *testing.T) {
 	loops := start(t, 1)
 	fd, far := pair(t)
 	h := handle(t, loops, fd, 100)
@@ -67,7 +67,7 @@ func TestToldOfAReset(t *testing.T) {
 	}
 }
 
-// TestUrgentData is told of: a read stops before it, and what is behind it is not told by itself.
+// TestUrgentData: a read stops before urgent data, and no event of its own announces what follows.
 func TestUrgentData(t *testing.T) {
 	loops := start(t, 1)
 	fd, far := pair(t)
@@ -89,7 +89,7 @@ func TestUrgentData(t *testing.T) {
 	}
 }
 
-// sendUrgent sends one byte of urgent data, which nobody asked for.
+// sendUrgent sends one byte of urgent data, which namedHandler asked for.
 func sendUrgent(t *testing.T, far *net.TCPConn) {
 	t.Helper()
 	raw, err := far.SyscallConn()
@@ -102,8 +102,8 @@ func sendUrgent(t *testing.T, far *net.TCPConn) {
 	}
 }
 
-// TestToldOnce: what is left unread is not told again, unless the socket is added anew.
-func TestToldOnce(t *testing.T) {
+// TestReadyOnce: there is no second call for unread data, unless the socket is added again.
+func TestReadyOnce(t *testing.T) {
 	loops := start(t, 1)
 	rounds := rounds(t, loops)
 	fd, far := pair(t)
@@ -137,7 +137,7 @@ func addAgain(t *testing.T, loops *eventloop.Loops, h *handler) {
 	}
 }
 
-func TestNotToldAfterRemove(t *testing.T) {
+func TestNotReadyAfterRemove(t *testing.T) {
 	loops := start(t, 1)
 	rounds := rounds(t, loops)
 	fd, far := pair(t)
@@ -160,9 +160,9 @@ func TestNotToldAfterRemove(t *testing.T) {
 	h.quiet(t)
 }
 
-// TestNumbersAreUsedAgain: sockets come and go under the same few numbers, and each handler
+// TestReusedDescriptors: sockets come and go under the same few numbers, and each handler
 // is told of its own alone.
-func TestNumbersAreUsedAgain(t *testing.T) {
+func TestReusedDescriptors(t *testing.T) {
 	loops := start(t, 2)
 	number, _ := pair(t)
 	for i := range 200 {

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// Loops are event loops, which there are not here.
+// Loops are not supported.
 type Loops struct{}
 
 // New returns ErrUnsupported.

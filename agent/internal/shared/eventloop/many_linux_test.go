@@ -44,7 +44,7 @@ func TestManySockets(t *testing.T) {
 				if err := loops.Add(fd, echo(fd)); err != nil {
 					t.Error(err)
 				}
-				_, _ = far.Write([]byte{1}) // whoever is told of it
+				_, _ = far.Write([]byte{1}) // whichever handler gets it
 				loops.Remove(fd)
 			}
 		})

@@ -19,9 +19,9 @@ func TestProcessors(t *testing.T) {
 		t.Setenv("GOMAXPROCS", test.set)
 		runtime.GOMAXPROCS(test.has)
 		eventloop.LimitProcessors()
-		if got := runtime.GOMAXPROCS(0); got != test.want || eventloop.Usual() != test.usual {
+		if got := runtime.GOMAXPROCS(0); got != test.want || eventloop.DefaultCount() != test.usual {
 			t.Errorf("%d cores, GOMAXPROCS=%q: %d used, %d loops, want %d and %d",
-				test.has, test.set, got, eventloop.Usual(), test.want, test.usual)
+				test.has, test.set, got, eventloop.DefaultCount(), test.want, test.usual)
 		}
 	}
 }

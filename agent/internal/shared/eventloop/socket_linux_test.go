@@ -115,9 +115,9 @@ func TestWriteInParts(t *testing.T) {
 	}
 }
 
-// TestWriteToNobody is an error and no SIGPIPE. Where the program asks for that signal, as here, Go
+// TestWriteWithoutReader is an error and no SIGPIPE. Where the program asks for that signal, as here, Go
 // delivers it for any descriptor.
-func TestWriteToNobody(t *testing.T) {
+func TestWriteWithoutReader(t *testing.T) {
 	fd, _ := pair(t)
 	if err := unix.Shutdown(fd, unix.SHUT_WR); err != nil {
 		t.Fatal(err)

@@ -70,7 +70,7 @@ func serveInProcess(address string) error {
 		Codes: protocol.Codes(c.ErrorCodes),
 	}, log)
 	eventloop.LimitProcessors()
-	loops, err := eventloop.New(eventloop.Usual())
+	loops, err := eventloop.New(eventloop.DefaultCount())
 	if err != nil {
 		return err
 	}

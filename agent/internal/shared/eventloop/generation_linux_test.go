@@ -6,20 +6,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-type nobody struct{ name string }
+type namedHandler struct{ name string }
 
-func (*nobody) Ready(*Round, bool) {}
+func (*namedHandler) Ready(*Round, bool) {}
 
-// TestFoundForAnother: what a loop has found of a socket is not told to who has the next one of
-// the same number.
-func TestFoundForAnother(t *testing.T) {
+// TestEventOfEarlierSocket: an event of a socket does not reach the handler of the next one with the
+// same number.
+func TestEventOfEarlierSocket(t *testing.T) {
 	l, err := newLoop()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.close()
-	first, second := &nobody{"first"}, &nobody{"second"}
-	number := hungUp(t)
+	first, second := &namedHandler{"first"}, &namedHandler{"second"}
+	number := closedPeer(t)
 	if err := l.add(number, first); err != nil {
 		t.Fatal(err)
 	}
@@ -27,36 +27,36 @@ func TestFoundForAnother(t *testing.T) {
 	if n != 1 || err != nil {
 		t.Fatalf("%d events, %v", n, err)
 	}
-	if !l.look(n) || l.due[0] != first {
+	if !l.dispatch(n) || l.due[0] != first {
 		t.Errorf("due is %v", l.due[0])
 	}
 	l.due[0] = nil
 
 	l.remove(number)
-	next := hungUp(t)
+	next := closedPeer(t)
 	if err := unix.Dup3(next, number, unix.O_CLOEXEC); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.add(number, second); err != nil {
 		t.Fatal(err)
 	}
-	if !l.look(n) || l.due[0] != nil {
-		t.Errorf("%v is told of what came before it", l.due[0])
+	if !l.dispatch(n) || l.due[0] != nil {
+		t.Errorf("%v gets the event of the earlier socket", l.due[0])
 	}
-	if n, err = l.wait(); n != 1 || err != nil { // what is its own it is told
+	if n, err = l.wait(); n != 1 || err != nil { // its own event reaches it
 		t.Fatalf("%d events, %v", n, err)
 	}
-	if !l.look(n) || l.due[0] != second {
+	if !l.dispatch(n) || l.due[0] != second {
 		t.Errorf("due is %v", l.due[0])
 	}
 	l.stop()
-	if l.look(0) {
-		t.Error("goes on after the stop")
+	if l.dispatch(0) {
+		t.Error("runs after the stop")
 	}
 }
 
-// hungUp returns a socket of which there is something to tell.
-func hungUp(t *testing.T) int {
+// closedPeer returns a socket whose other end has closed.
+func closedPeer(t *testing.T) int {
 	t.Helper()
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
