@@ -8,10 +8,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// AppendRequest appends the request as a client sends it, with the newline at its end.
-//
-// The values are written as they are, so that a client can also send what the agent must
-// refuse. Data must be a JSON object.
+// AppendRequest appends the request as a client sends it, with a newline at the end. It does not check
+// values, so that a client can also send what the agent must refuse. Data must be a JSON object.
 func AppendRequest(dst []byte, r Request) []byte {
 	dst = append(dst, `{"step_id":`...)
 	dst = strconv.AppendInt(dst, r.StepID, 10)
@@ -39,8 +37,8 @@ func AppendRequest(dst []byte, r Request) []byte {
 	return append(dst, "}\n"...)
 }
 
-// AppendReply appends the reply as the agent sends it, with the newline at its end. Bytes
-// that are no UTF-8 become U+FFFD.
+// AppendReply appends the reply as the agent sends it, with a newline at the end. Bytes that are not
+// UTF-8 become U+FFFD.
 func AppendReply(dst []byte, r Reply) []byte {
 	dst = append(dst, `{"step_id":`...)
 	if r.StepID != nil {
@@ -90,7 +88,7 @@ func appendReq(dst []byte, r ReqID) []byte {
 func appendString(dst []byte, s string) []byte {
 	for i := range len(s) {
 		if c := s[i]; c < 0x20 || c > 0x7e || c == '"' || c == '\\' {
-			// The error says no more than that bytes were replaced.
+			// The error only says that bytes were replaced.
 			dst, _ = jsontext.AppendQuote(dst, s)
 			return dst
 		}
@@ -100,8 +98,8 @@ func appendString(dst []byte, s string) []byte {
 	return append(dst, '"')
 }
 
-// appendSeconds appends a number of seconds, all of its nanoseconds, without an exponent
-// and without zeros at the end of a fraction.
+// appendSeconds appends a number of seconds, exact to the nanosecond, without an exponent or
+// trailing zeros.
 func appendSeconds(dst []byte, d time.Duration) []byte {
 	const second = uint64(time.Second)
 	ns := uint64(d)
@@ -113,7 +111,7 @@ func appendSeconds(dst []byte, d time.Duration) []byte {
 	if ns%second == 0 {
 		return dst
 	}
-	// The second's 1 becomes the point: its nine zeros keep those in front of the fraction.
+	// The leading 1 becomes the point: adding a second keeps the leading zeros of the fraction.
 	point := len(dst)
 	dst = strconv.AppendUint(dst, second+ns%second, 10)
 	dst[point] = '.'

@@ -1,16 +1,17 @@
 package protocol
 
-// maxCodeBits is the size of an error_code, so that it is the same number on every machine.
+import "bytes"
+
+// maxCodeBits is the size of an error_code, the same on every machine.
 const maxCodeBits = 32
 
-// DecodeRequest decodes one message as a request. Nothing in the result is part of message.
+// DecodeRequest decodes one message as a request. The result shares no memory with message.
 //
-// The error is an *Error. Its reason is BadMessage when message is no JSON object as RFC
-// 8259 has it, in UTF-8, with escapes that stand for whole characters, and no deeper than
-// MaxDepth. It is BadRequest when a name appears twice anywhere in message, when step_id is
-// missing, or when a field is of a wrong type or out of its range; the detail is about the
-// first such fault in the message, while step_id, req and session are given if they can be
-// read. Unknown fields are ignored, and so is a client that is no name.
+// The error is an *Error. Its reason is BadMessage when message is not one JSON object (RFC 8259)
+// in UTF-8, with escapes of whole characters only, nested up to MaxDepth. It is BadRequest when a
+// name appears twice in an object, when step_id is missing, or when a field has a wrong type or is
+// out of range: the detail describes the first such problem, and StepID, Req and Session are set
+// if they could be read. Unknown fields are ignored, and so is a client that is not a name.
 func DecodeRequest(message []byte) (Request, error) {
 	var req Request
 	if readPlain(message, &req) {
@@ -19,8 +20,23 @@ func DecodeRequest(message []byte) (Request, error) {
 	return decodeRequest(message)
 }
 
-// decodeRequest decodes a message of any form. It is apart from DecodeRequest for the sake of
-// the stack, which is that of every connection.
+// DecodeWhole decodes bytes that are exactly one request, with white space around it, of at most
+// maxBytes bytes without that; 0 or less means DefaultMaxMessageBytes. False says that they are
+// something else, such as part of a request or several, which needs a Reader. The result shares no
+// memory with b.
+func DecodeWhole(b []byte, maxBytes int) (Request, bool) {
+	if maxBytes <= 0 {
+		maxBytes = DefaultMaxMessageBytes
+	}
+	if len(b) > maxBytes && len(bytes.Trim(b, space)) > maxBytes {
+		return Request{}, false
+	}
+	req, err := DecodeRequest(b) // accepts a whole object only, and white space around it
+	return req, err == nil
+}
+
+// decodeRequest decodes a message of any form. It is not inlined into DecodeRequest because its
+// members would enlarge the stack of every connection.
 //
 //go:noinline
 func decodeRequest(message []byte) (Request, error) {
@@ -30,7 +46,7 @@ func decodeRequest(message []byte) (Request, error) {
 	}
 	var (
 		req   Request
-		first string // what is wrong, the first of it
+		first string // problem
 	)
 	for _, f := range m.fields() {
 		problem := req.set(f, m.value[f])
@@ -44,12 +60,10 @@ func decodeRequest(message []byte) (Request, error) {
 	if first == "" {
 		return req, nil
 	}
-	bad := &Error{Reason: BadRequest, Detail: first}
-	bad.identify(&m)
-	return Request{}, bad
+	return Request{}, m.badRequest(first)
 }
 
-// set reads one field into the request and returns what is wrong with it.
+// set decodes one field of the request and returns the problem with it, empty for none.
 func (r *Request) set(f field, raw []byte) (problem string) {
 	switch f {
 	case fieldStepID:
@@ -72,26 +86,28 @@ func (r *Request) set(f field, raw []byte) (problem string) {
 	return problem
 }
 
-// identify gives the error what can be read of the message that it is about.
-func (e *Error) identify(m *members) {
+// badRequest returns an error with what can be read of the message.
+func (m *members) badRequest(detail string) *Error {
+	e := &Error{Reason: BadRequest, Detail: detail}
 	if m.has(fieldStepID) {
 		if id, problem := readInteger("step_id", m.value[fieldStepID], 64); problem == "" {
 			e.StepID = &id
 		}
 	}
 	if m.has(fieldReq) {
-		e.Req, _ = readReq(m.value[fieldReq]) // none when it cannot be read
+		e.Req, _ = readReq(m.value[fieldReq])
 	}
 	if m.has(fieldSession) {
-		e.Session, _ = readSession(m.value[fieldSession]) // empty when it cannot be read
+		e.Session, _ = readSession(m.value[fieldSession])
 	}
+	return e
 }
 
-// DecodeReply decodes one message as a reply. Nothing in the result is part of message.
+// DecodeReply decodes one message as a reply. The result shares no memory with message.
 //
-// step_id (an integer or null) and error_code are required; an agent older than protocol 1
-// sends no more. A reason that this package does not know is kept as it is, and unknown
-// fields are ignored. The errors are those of DecodeRequest.
+// step_id (an integer or null) and error_code are required; an agent older than protocol 1 sends
+// nothing else. Unknown reasons are kept and unknown fields ignored. The errors are those of
+// DecodeRequest.
 func DecodeReply(message []byte) (Reply, error) {
 	var m members
 	if bad := m.parse(message); bad != nil {
@@ -116,12 +132,10 @@ func DecodeReply(message []byte) (Reply, error) {
 	default:
 		return reply, nil
 	}
-	bad := &Error{Reason: BadRequest, Detail: first}
-	bad.identify(&m)
-	return Reply{}, bad
+	return Reply{}, m.badRequest(first)
 }
 
-// set reads one field into the reply and returns what is wrong with it.
+// set decodes one field of the reply and returns the problem with it, empty for none.
 func (r *Reply) set(f field, raw []byte) (problem string) {
 	switch f {
 	case fieldStepID:

@@ -14,18 +14,18 @@ const (
 	maxQuoteBytes = 80
 )
 
-// quote returns a piece of a message for a detail: no control characters, and not too long.
+// quote returns part of a message for a detail, escaped and shortened.
 func quote(raw []byte) string {
-	// The rest would be cut off below; a piece may be as long as the message.
+	// Cut first: raw may be as long as the message.
 	return printable(string(raw[:min(len(raw), maxQuoteBytes+utf8.UTFMax)]), maxQuoteBytes)
 }
 
-// printable returns s with everything that does not print as an escape, and shortened to at
-// most limit bytes, the dots at its end included.
+// printable returns s with escapes for what does not print, shortened to limit bytes including the
+// dots at its end.
 func printable(s string, limit int) string {
 	const dots = "..."
 	out := make([]byte, 0, min(len(s), limit))
-	cut := 0 // where to cut if the whole does not fit
+	cut := 0 // where the dots go if s does not fit
 	for len(s) > 0 {
 		r, size := utf8.DecodeRuneInString(s)
 		switch {

@@ -5,12 +5,11 @@ import (
 	"strings"
 )
 
-// foreignBytes is how much is shown of bytes that begin no message.
+// foreignBytes is how much is quoted of bytes that do not begin a message.
 const foreignBytes = 32
 
-// foreign says in words what bytes are that do not begin with a brace: the start of another
-// protocol, most often. Only what has come by now is looked at, so a stream that comes byte
-// by byte is described less well.
+// foreign describes bytes that do not begin with a brace, mostly the start of another protocol. It
+// knows only what has been read so far.
 func foreign(b []byte) string {
 	const must = `a message must be a JSON object, which begins with "{"; `
 	switch {
@@ -28,11 +27,10 @@ func foreign(b []byte) string {
 	}
 }
 
-// isTLS knows a TLS handshake record: type 22, then the major version 3 (RFC 8446, section
-// 5.1).
+// isTLS recognizes a TLS handshake record: type 22, then the major version 3 (RFC 8446, section 5.1).
 func isTLS(b []byte) bool { return b[0] == 22 && (len(b) == 1 || b[1] == 3) }
 
-// isHTTP knows the request methods (RFC 9110, section 9.3, and RFC 5789) and the preface of
+// isHTTP recognizes the request methods (RFC 9110, section 9.3, and RFC 5789) and the preface of
 // HTTP/2 (RFC 9113, section 3.4).
 func isHTTP(b []byte) bool {
 	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "PRI"} {
@@ -43,7 +41,7 @@ func isHTTP(b []byte) bool {
 	return false
 }
 
-// isByteOrderMark knows the mark in UTF-8 and in both orders of UTF-16.
+// isByteOrderMark recognizes the mark in UTF-8 and in both orders of UTF-16.
 func isByteOrderMark(b []byte) bool {
 	return bytes.HasPrefix(b, []byte("\xef\xbb\xbf")) || bytes.HasPrefix(b, []byte("\xfe\xff")) ||
 		bytes.HasPrefix(b, []byte("\xff\xfe"))

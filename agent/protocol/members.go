@@ -18,8 +18,8 @@ const (
 	fieldAgent
 	// fieldUnknown is every other name.
 	fieldUnknown
-	// fieldDuplicate is no field: it stands for the first name that comes again, and its
-	// value is what there is to say about it.
+	// fieldDuplicate is not a field: its place is that of the first duplicate name, its value the
+	// problem.
 	fieldDuplicate
 
 	fieldCount = int(iota)
@@ -56,19 +56,19 @@ func fieldOf(name []byte) field {
 	}
 }
 
-// members is one message cut into the fields that this package knows.
+// members is one message, split into the fields that this package knows.
 type members struct {
-	// value is the JSON of each field, a part of the message; nil when the field is absent.
+	// value is the JSON of each field, part of the message; nil when the field is absent.
 	value [fieldCount][]byte
-	// repeated tells the fields that stand more than once. Their value is the first.
+	// repeated marks the duplicate fields. Their value is the first.
 	repeated [fieldCount]bool
-	// order[:count] are the fields that are there, as they follow one another.
+	// order[:count] are the fields in the order of the message.
 	order [fieldCount]field
 	count int
 }
 
-// fields returns the fields that are there, in the order of the message.
+// fields returns the fields that are present, in the order of the message.
 func (m *members) fields() []field { return m.order[:m.count] }
 
-// has reports whether a field is there and stands only once.
+// has reports whether a field is present exactly once.
 func (m *members) has(f field) bool { return m.value[f] != nil && !m.repeated[f] }

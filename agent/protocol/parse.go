@@ -10,13 +10,12 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// MaxDepth is how deep the objects and arrays of a message may be nested, the message itself
-// counted. A deeper one is refused before it is parsed, because the parser's stack, and that
-// of many a validator, grows with the depth.
+// MaxDepth is the deepest nesting of objects and arrays in a message, the message included. A deeper
+// one is refused before it is parsed, because the stacks of parsers grow with the depth.
 const MaxDepth = 64
 
-// parse cuts message into m, which must be zero. The error is that of bytes that are no
-// JSON object, nil otherwise; a name that comes again is no such error.
+// parse splits message into m, which must be zero. It returns an error unless message is a JSON
+// object; a duplicate name is left to the caller, as fieldDuplicate.
 func (m *members) parse(message []byte) *Error {
 	if tooDeep(message) {
 		return badMessage(fmt.Sprintf("nested deeper than %d levels", MaxDepth))
@@ -25,7 +24,7 @@ func (m *members) parse(message []byte) *Error {
 	defer t.free()
 	err := t.split(message, m, jsontext.AllowDuplicateNames(false))
 	if syntax, ok := errors.AsType[*jsontext.SyntacticError](err); ok && errors.Is(syntax, jsontext.ErrDuplicateName) {
-		// Look again at the whole: it may hold an error of syntax, which counts for more.
+		// Parse all of it again: an error of syntax takes precedence.
 		at, duplicate := m.count, describeDuplicate(syntax.JSONPointer)
 		*m = members{}
 		err = t.split(message, m, jsontext.AllowDuplicateNames(true))
@@ -42,8 +41,7 @@ func (m *members) parse(message []byte) *Error {
 
 func badMessage(detail string) *Error { return &Error{Reason: BadMessage, Detail: detail} }
 
-// tokenizers are kept because a new one for each message would be most of the garbage that
-// the agent makes.
+// tokenizers are pooled: a new one for each message would be most of the agent's garbage.
 var tokenizers = sync.Pool{New: func() any { return new(tokenizer) }}
 
 type tokenizer struct {
@@ -51,7 +49,7 @@ type tokenizer struct {
 	buffer  bytes.Buffer
 }
 
-// free lets go of the message and keeps the tokenizer for the next one.
+// free releases the message and returns the tokenizer to the pool.
 func (t *tokenizer) free() {
 	t.buffer = bytes.Buffer{}
 	t.decoder.Reset(&t.buffer)
@@ -87,7 +85,7 @@ func (t *tokenizer) split(message []byte, m *members, names jsontext.Options) er
 		m.order[m.count] = f
 		m.count++
 	}
-	if _, err := t.decoder.ReadToken(); err != nil { // the closing brace, or what is there instead
+	if _, err := t.decoder.ReadToken(); err != nil { // the closing brace, or an error
 		return err
 	}
 	if _, err := t.decoder.ReadToken(); !errors.Is(err, io.EOF) {
@@ -101,7 +99,7 @@ var (
 	errMore     = errors.New("something follows the JSON object")
 )
 
-// describeSyntax says what is wrong with bytes that are no JSON object.
+// describeSyntax describes why bytes are not a JSON object.
 func describeSyntax(err error) string {
 	syntax, isSyntax := errors.AsType[*jsontext.SyntacticError](err)
 	switch {
@@ -114,7 +112,7 @@ func describeSyntax(err error) string {
 	}
 }
 
-// describeDuplicate says which name of an object comes again.
+// describeDuplicate names the duplicate and its object.
 func describeDuplicate(at jsontext.Pointer) string {
 	name := quote([]byte(at.LastToken()))
 	if parent := at.Parent(); parent != "" {

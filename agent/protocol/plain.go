@@ -1,9 +1,9 @@
 package protocol
 
-// readPlain reads a request of the plainest form, which nearly all clients send: the fields
-// step_id, timeout, interval, session and req, each once at most, and texts without escapes.
-// False means that the message is of another form, right or wrong: then nothing is said of it,
-// and the tokenizer has to read it. A message that it reads means the same to both.
+// readPlain decodes a request of the common form: the fields step_id, timeout, interval, session and
+// req, each at most once, and strings of ASCII without escapes. False means that the message has
+// another form, valid or not, and that decodeRequest must decode it. Where readPlain returns true,
+// decodeRequest would return the same request.
 func readPlain(message []byte, r *Request) bool {
 	p := plain{rest: message}
 	if !p.skip('{') {
@@ -27,8 +27,8 @@ func readPlain(message []byte, r *Request) bool {
 	}
 }
 
-// plain is what is left of a message. Its methods go past what they read; where they return
-// false, the message is not plain.
+// plain is the rest of a message. Its methods advance past what they read; false means that the
+// message is not plain.
 type plain struct{ rest []byte }
 
 func (p *plain) space() {
@@ -37,7 +37,7 @@ func (p *plain) space() {
 	}
 }
 
-// skip goes past one character and the white space around it.
+// skip advances past one character and the white space around it.
 func (p *plain) skip(c byte) bool {
 	p.space()
 	if len(p.rest) == 0 || p.rest[0] != c {
@@ -48,7 +48,7 @@ func (p *plain) skip(c byte) bool {
 	return true
 }
 
-// text reads a string of printable ASCII in which nothing is escaped.
+// text reads a string of printable ASCII without escapes.
 func (p *plain) text() ([]byte, bool) {
 	if len(p.rest) == 0 || p.rest[0] != '"' {
 		return nil, false
@@ -99,7 +99,7 @@ func digits(b []byte) int {
 	return len(b)
 }
 
-// field reads the value of a field into r.
+// field decodes the value of a field.
 func (p *plain) field(f field, r *Request) bool {
 	problem := ""
 	switch f {

@@ -2,49 +2,49 @@ package protocol
 
 import "slices"
 
-// A Reason is the machine-readable word for why a step did not pass. The list is closed and
-// only grows: clients map reasons to codes of their own, and old records are read for ever.
+// A Reason is the machine-readable word for why a step did not pass. The list only grows: clients map
+// reasons to codes, and records keep them.
 type Reason string
 
-// What a validator says of a step. These are the client's to mend.
+// Reasons of validators: the client must change the step.
 const (
-	// OutOfOrder: the step id is not the one that must come now.
+	// OutOfOrder: another step id must come now.
 	OutOfOrder Reason = "out_of_order"
 	// TimeoutTooShort: the declared timeout is below the threshold.
 	TimeoutTooShort Reason = "timeout_too_short"
 	// IntervalNotKept: the client did not wait its declared interval.
 	IntervalNotKept Reason = "interval_not_kept"
-	// RuleBroken: a rule of the user's own was broken.
+	// RuleBroken: the step breaks a rule of the user's.
 	RuleBroken Reason = "rule_broken"
 )
 
-// What the agent says of a message that it does not judge. These are the client's to mend.
+// Reasons of the agent for a message that it does not judge: the client must change the message.
 const (
-	// BadMessage: the bytes are no JSON object; the connection closes.
+	// BadMessage: the bytes are not a JSON object; the connection closes.
 	BadMessage Reason = "bad_message"
-	// BadRequest: a field is missing, of a wrong type or out of its range.
+	// BadRequest: a field is missing, has a wrong type or is out of range.
 	BadRequest Reason = "bad_request"
 )
 
-// What the agent says of itself. The step takes no position and may be sent again.
+// Reasons of the agent about itself. The step has not been judged and may be sent again.
 const (
 	// ValidatorUnavailable: a validator gave no verdict in time.
 	ValidatorUnavailable Reason = "validator_unavailable"
-	// Busy: a limit of the agent is reached.
+	// Busy: the agent has reached a limit.
 	Busy Reason = "busy"
 	// ShuttingDown: the agent is stopping.
 	ShuttingDown Reason = "shutting_down"
-	// Internal: a defect of the agent.
+	// Internal: the agent has a defect.
 	Internal Reason = "internal"
 )
 
-// What a client says of a step that got no usable reply. They are never sent.
+// Reasons of a client for a step without a usable reply. They are never sent.
 const (
 	// Timeout: no reply to this step came within its timeout.
 	Timeout Reason = "timeout"
 	// ConnectionLost: the connection was closed or reset before the reply came.
 	ConnectionLost Reason = "connection_lost"
-	// WrongReply: what came was no reply to this step.
+	// WrongReply: what came was not a reply to this step.
 	WrongReply Reason = "wrong_reply"
 	// Unreachable: no connection to the agent could be made.
 	Unreachable Reason = "unreachable"
@@ -55,22 +55,22 @@ func Judged() []Reason {
 	return []Reason{OutOfOrder, TimeoutTooShort, IntervalNotKept, RuleBroken}
 }
 
-// Sent returns every reason that may stand in a reply, in the order in which they came into
-// being. The config's table [error_codes] takes these as its keys.
+// Sent returns every reason that a reply may have, the oldest first. They are the keys of the
+// config's table [error_codes].
 func Sent() []Reason {
 	return append(Judged(), BadMessage, BadRequest, ValidatorUnavailable, Busy, ShuttingDown, Internal)
 }
 
-// AgentsOwn reports whether the reason is a fault of the agent's own, so that the step took
-// no position and may be sent again.
+// AgentsOwn reports whether the reason concerns the agent, so that the step has not been judged and
+// may be sent again.
 func (r Reason) AgentsOwn() bool {
 	return slices.Contains([]Reason{ValidatorUnavailable, Busy, ShuttingDown, Internal}, r)
 }
 
-// Codes gives reasons error codes of the user's own. A reason that is not in it has code 1.
+// Codes maps reasons to error codes. A reason that it does not have gets code 1.
 type Codes map[Reason]int
 
-// Of returns the error code of a reply with the reason: 0 when there is none.
+// Of returns the error code of a reason; 0 for an empty one.
 func (c Codes) Of(reason Reason) int {
 	if reason == "" {
 		return 0

@@ -9,11 +9,10 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// The functions of this file read the value of one field: raw is one valid JSON value with
-// no space around it. The second result says what is wrong, empty when nothing is; what is
-// read then does not count.
+// The functions of this file decode the value of one field: raw is one valid JSON value without
+// white space around it. The second result is the problem, empty for none.
 
-// readInteger reads an integer of the given number of bits. 1.0 and 1e0 are none; -0 is 0.
+// readInteger decodes an integer of the given number of bits. 1.0 and 1e0 are not integers; -0 is 0.
 func readInteger(name string, raw []byte, bits int) (n int64, problem string) {
 	n, err := strconv.ParseInt(string(raw), 10, bits)
 	switch {
@@ -26,7 +25,7 @@ func readInteger(name string, raw []byte, bits int) (n int64, problem string) {
 	}
 }
 
-// readText reads a string.
+// readText decodes a string.
 func readText(name string, raw []byte) (text, problem string) {
 	if raw[0] != '"' {
 		return "", name + " must be a string, got " + quote(raw)
@@ -34,7 +33,7 @@ func readText(name string, raw []byte) (text, problem string) {
 	return string(unquote(raw)), ""
 }
 
-// readSession reads the name of a session.
+// readSession decodes the name of a session.
 func readSession(raw []byte) (session, problem string) {
 	if raw[0] == '"' {
 		text := unquote(raw)
@@ -45,14 +44,14 @@ func readSession(raw []byte) (session, problem string) {
 	return "", "session must be a string of 1 to 64 printable ASCII characters, got " + quote(raw)
 }
 
-// readIdentity reads the name and version of a client or an agent. Whatever else stands there
-// counts as absent: programs older than the field may use the word for something of their own.
+// readIdentity decodes the name and version of a client or an agent. Any other value counts as
+// absent: programs older than the field may use its name otherwise.
 func readIdentity(raw []byte) string {
-	identity, _ := readSession(raw) // the same characters; empty when it is something else
+	identity, _ := readSession(raw) // the same characters; empty for any other value
 	return identity
 }
 
-// readReq reads a req as a request may have it.
+// readReq decodes a req.
 func readReq(raw []byte) (req ReqID, problem string) {
 	if raw[0] == '"' {
 		if text := unquote(raw); len(text) >= 1 && len(text) <= MaxNameBytes {
@@ -72,9 +71,8 @@ func readObject(name string, raw []byte) (object []byte, problem string) {
 	return bytes.Clone(raw), ""
 }
 
-// readWait reads a number of seconds. What is smaller than a nanosecond is cut off, and more
-// than MaxWait counts as MaxWait. A number beyond the largest float64 is refused,
-// because most clients would have meant infinity.
+// readWait decodes a number of seconds, truncated to nanoseconds and limited to MaxWait. A number
+// beyond the largest float64 is refused, because most clients would have meant infinity.
 func readWait(name string, raw []byte) (wait Wait, problem string) {
 	if !isNumber(raw) || raw[0] == '-' && !isZero(raw) {
 		return Wait{}, name + " must be a number of seconds, 0 or more, got " + quote(raw)
@@ -88,14 +86,13 @@ func readWait(name string, raw []byte) (wait Wait, problem string) {
 	return Seconds(d), ""
 }
 
-// nanoseconds converts a JSON number of seconds with no sign, digit by digit: a float64
-// would not hold 7.7, nor a large number to the nanosecond. What is smaller than a nanosecond
-// is cut off, so that 4.9999999999 is less than 5.
+// nanoseconds converts an unsigned JSON number of seconds, digit by digit: a float64 would not hold
+// 7.7, nor a large number to the nanosecond. It truncates, so that 4.9999999999 is less than 5.
 func nanoseconds(number []byte) time.Duration {
 	digits, exponent := cutExponent(number)
 	whole, fraction, _ := bytes.Cut(digits, []byte{'.'})
-	// Of all digits, those before the point once it has been moved: 9 places from seconds to
-	// nanoseconds, and as many as the exponent says.
+	// The number of digits before the point once it has moved: 9 places from seconds to
+	// nanoseconds, and those of the exponent.
 	before := len(whole) + exponent + 9
 
 	var ns time.Duration
@@ -123,7 +120,7 @@ func nanoseconds(number []byte) time.Duration {
 	return min(ns, MaxWait)
 }
 
-// maxExponent bounds an exponent; no message is long enough to make up for a larger one.
+// maxExponent bounds an exponent; no message has enough digits to offset a larger one.
 const maxExponent = 1 << 30
 
 func cutExponent(number []byte) (digits []byte, exponent int) {
@@ -131,7 +128,7 @@ func cutExponent(number []byte) (digits []byte, exponent int) {
 	if e < 0 {
 		return number, 0
 	}
-	// What is out of range comes back as the nearest int.
+	// Out of range, Atoi returns the nearest int.
 	exponent, _ = strconv.Atoi(string(number[e+1:]))
 	return number[:e], min(max(exponent, -maxExponent), maxExponent)
 }
@@ -153,12 +150,12 @@ func isPrintableASCII(text []byte) bool {
 	return true
 }
 
-// unquote returns the text of a JSON string, a part of raw unless raw has escapes.
+// unquote returns the text of a JSON string, part of raw unless raw has escapes.
 func unquote(raw []byte) []byte {
 	if bytes.IndexByte(raw, '\\') < 0 {
 		return raw[1 : len(raw)-1]
 	}
-	// The tokenizer has let the string pass, so this cannot fail.
+	// The tokenizer has checked the string, so this cannot fail.
 	text, _ := jsontext.AppendUnquote(nil, raw)
 	return text
 }
