@@ -10,7 +10,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/agent/judge"
 )
 
-// TestNotAllowed: who is not in the list gets no word, costs one line, and can be let in
+// TestNotAllowed: a client outside the list gets no reply, causes one log line, and can be allowed
 // while the server runs.
 func TestNotAllowed(t *testing.T) {
 	o := defaults()

@@ -2,69 +2,70 @@ package server
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"net/netip"
 	"os"
-	"runtime"
-	"runtime/debug"
 	"sync"
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/session"
+	"github.com/stepagent/stepagent/agent/internal/shared/logging"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
-// A conn is one connection. Either a goroutine of its own reads, judges and replies, or the
-// connection is parked in an event loop, see park.go. Other goroutines only write replies that
-// a fault has held back, and close it.
+// A conn is one connection. Either its worker, a goroutine, reads, judges and replies, or it is
+// parked and an event loop does; see parked.go. Other goroutines only close it, and write replies
+// that a fault has delayed.
 type conn struct {
-	server   *Server
-	steps    context.Context // of the steps that are judged
-	probing  bool            // nobody's connection, see door
-	addr     netip.AddrPort
+	server  *Server
+	steps   context.Context // of the steps that are judged
+	probing bool            // a health probe, see probeListener
+	addr    netip.AddrPort
+	worker  worker
+
+	// The worker or the loop uses these, whichever serves the connection.
 	sessions session.Conn
+	interval time.Duration // declared by the client last
 
-	// These are the goroutine's.
-	reader *protocol.Reader
-	unread []byte // came before the reader was made
-	wary   bool   // parks only when the client is quiet, or has been calm for calmSteps
-	calm   int    // steps in a row that a loop could have answered
-	stays  bool   // never parks
-
-	mu         sync.Mutex
-	nc         stream // nil while it is parked
-	phase      phase
-	quiet      time.Duration // the interval that the client declared last
-	quietSince time.Time
-	reads      deadline
-	closed     bool
-	held       map[*time.Timer]*account // replies that a fault holds back
-	letting    int                      // such replies that are being sent
-	berth
+	// mu guards state and is never held while something blocks. writing serializes writes,
+	// which may block; mu may be locked with it held, and not the other way round.
+	mu    sync.Mutex
+	state connState
 
 	writing sync.Mutex
 	writes  deadline
-	out     []byte
+	out     []byte // of the last reply; its memory is reused
 }
 
-// A stream is what a connection's goroutine reads and writes; a net.Conn is one.
+// connState is the mutable state of a connection. conn.mu guards it; the worker, which alone
+// replaces stream, may read that without.
+type connState struct {
+	stream    stream // nil while parked
+	phase     phase
+	idleSince time.Time
+	reads     deadline
+	closed    bool
+	delayed   map[*time.Timer]*auditEntry // replies that a fault delays, until they are sent
+	parkedState
+}
+
+// A stream is what the worker reads and writes; a net.Conn is one.
 type stream interface {
 	io.ReadWriteCloser
 	SetReadDeadline(t time.Time) error
 	SetWriteDeadline(t time.Time) error
 }
 
-// A phase is what a connection is at.
+// A phase is what a connection is doing.
 type phase uint8
 
 const (
-	busy    phase = iota // its goroutine has a message judged, or replies
-	idle                 // its goroutine waits for the first byte of a message
-	reading              // its goroutine waits for the rest of one
+	busy    phase = iota // the worker judges or replies
+	idle                 // the worker waits for the first byte of a message
+	reading              // the worker waits for the rest of a message
 	parked               // a loop waits for a message
-	looping              // it is parked, and the loop answers a message
+	looping              // a loop answers a message
 )
 
 // drainTime is how long the rest of a message may take to arrive once the agent is stopping,
@@ -72,8 +73,8 @@ const (
 const drainTime = 200 * time.Millisecond
 
 func newConn(s *Server, nc stream, addr netip.AddrPort) *conn {
-	c := &conn{server: s, steps: s.steps, nc: nc, addr: addr, berth: berth{fd: -1}}
-	if p, ok := nc.(probe); ok {
+	c := &conn{server: s, steps: s.steps, addr: addr, state: connState{stream: nc, parkedState: parkedState{fd: -1}}}
+	if p, ok := nc.(probeConn); ok {
 		c.steps, c.probing = p.judging, true
 	}
 	return c
@@ -81,108 +82,18 @@ func newConn(s *Server, nc stream, addr netip.AddrPort) *conn {
 
 // serve handles messages until the connection ends or is parked.
 func (c *conn) serve() {
-	s := c.server
-	sessions := s.sessions
+	sessions := c.server.sessions
 	if c.probing {
-		sessions = s.probes
+		sessions = c.server.probes
 	}
-	c.stays = c.probing || s.loops == nil
 	c.sessions.Connect(sessions, session.Peer{Addr: c.addr, Gone: c.peerGone})
-	c.goOn(nil)
+	c.worker = worker{conn: c, neverPark: c.probing || c.server.loops == nil}
+	c.worker.loop(nil)
 }
 
-// goOn does something first, if there is something, and then handles messages until the
-// connection ends or is parked.
-func (c *conn) goOn(first func() bool) {
-	ours := true // once it is parked, it may have another goroutine already
-	defer func() {
-		if p := recover(); p != nil {
-			c.failed(p, debug.Stack())
-		}
-		if ours {
-			c.end()
-		}
-	}()
-	c.reader = protocol.NewReader(c, c.server.options.Load().MessageBytes)
-	if first != nil && !first() {
-		return
-	}
-	for {
-		switch c.awaitMessage() {
-		case arriving:
-			if !c.handleMessage() {
-				return
-			}
-		case ending:
-			return
-		case leaving:
-			ours = false
-			return
-		}
-	}
-}
-
-// end ends the connection.
-func (c *conn) end() {
-	c.sessions.Close()
-	c.cut()
-	c.server.dismiss(c)
-}
-
-// failed tells of a defect that one connection met, which must not end the others.
-func (c *conn) failed(p any, stack []byte) {
-	c.logPanic(p, stack)
-	c.countRefused()
-	c.turnAway(protocol.Internal, "the agent failed on this message")
-}
-
-func (c *conn) logPanic(p any, stack []byte) {
-	c.server.log.Error("panic while serving a connection", slog.String("client", c.addr.String()),
-		slog.Any("panic", p), slog.String("stack", string(stack)))
-}
-
-// awaited is what came of waiting for a message.
-type awaited uint8
-
-const (
-	arriving awaited = iota // its first byte is there
-	ending                  // none will come
-	leaving                 // a loop waits for it
-)
-
-// awaitMessage waits for the first byte of a message.
-func (c *conn) awaitMessage() awaited {
-	switch {
-	case c.server.draining.Load():
-		c.refuseRest()
-		return ending
-	case c.reader.Buffered():
-		// A client that sends ahead gets its turns among the others: one message at a time.
-		runtime.Gosched()
-		return arriving
-	case (!c.wary || c.calm >= calmSteps) && c.park():
-		return leaving
-	case !c.enter(idle, c.server.options.Load().IdleTimeout+c.quiet, 0):
-		c.refuseRest()
-		return ending
-	}
-	for {
-		err := c.reader.Wait()
-		switch {
-		case err == nil:
-			return arriving
-		case !errors.Is(err, errQuiet):
-			c.refuseUnread(err)
-			return ending
-		case c.park():
-			return leaving
-		}
-	}
-}
-
-// enter says what the goroutine will be at and how long it may read for that: within limit,
-// or within draining once the agent is stopping; false when that is 0 and it is.
-func (c *conn) enter(p phase, limit, draining time.Duration) bool {
+// setPhase sets the worker's phase, and how long it may read in it: limit, or at most draining
+// once the agent is stopping. False means that the agent is stopping and draining is 0.
+func (c *conn) setPhase(p phase, limit, draining time.Duration) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.server.draining.Load() {
@@ -191,167 +102,138 @@ func (c *conn) enter(p phase, limit, draining time.Duration) bool {
 		}
 		limit = min(limit, draining)
 	}
-	c.phase = p
-	now := time.Now()
-	look := now.Add(limit)
-	if p == idle && !c.stays {
-		c.quietSince, look = now, now.Add(calmAfter)
+	s, now := &c.state, time.Now()
+	s.phase = p
+	check := now.Add(limit)
+	if p == idle && !c.worker.neverPark {
+		s.idleSince, check = now, now.Add(parkAfter)
 	}
-	c.reads.put(now.Add(limit), look, c.nc.SetReadDeadline)
+	s.reads.extend(now.Add(limit), check, s.stream.SetReadDeadline)
 	return true
 }
 
-func (c *conn) leave() {
+// setBusy sets the phase busy, in which no shutdown changes the read deadline.
+func (c *conn) setBusy() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.phase = busy
+	c.state.phase = busy
 }
 
-// drain has an idle connection close, and one that has begun a message finish it soon; one
-// that is busy sees to it after its reply.
+// readTimedOut handles a timeout of a read: nil to read on, errIdle when the connection may be
+// parked, or os.ErrDeadlineExceeded.
+func (c *conn) readTimedOut() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.server.draining.Load() {
+		return os.ErrDeadlineExceeded
+	}
+	s, now := &c.state, time.Now()
+	check, parkable := s.reads.at, false
+	if s.phase == idle && !c.worker.neverPark {
+		if parkAt := s.idleSince.Add(parkAfter); now.Before(parkAt) {
+			check = parkAt
+		} else {
+			parkable = true
+		}
+	}
+	err := s.reads.timedOut(now, check, s.stream.SetReadDeadline)
+	if err == nil && parkable {
+		return errIdle
+	}
+	return err
+}
+
+// drain makes an idle connection close, and one that has begun a message finish it soon. A busy one
+// closes after its reply.
 func (c *conn) drain() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch c.phase {
+	switch c.state.phase {
 	case idle:
-		_ = c.nc.SetReadDeadline(time.Now())
+		_ = c.state.stream.SetReadDeadline(time.Now())
 	case reading:
-		_ = c.nc.SetReadDeadline(time.Now().Add(drainTime))
+		_ = c.state.stream.SetReadDeadline(time.Now().Add(drainTime))
 	case parked:
 		c.unpark(nil, nil)
 	case busy, looping:
 	}
 }
 
-// handleMessage reads one message and answers it; false ends the connection.
-func (c *conn) handleMessage() bool {
-	o := c.server.options.Load()
-	c.reader.SetMax(o.MessageBytes)
-	c.enter(reading, o.MessageTime, drainTime) // for the whole message, whatever trickles in
-	message, err := c.reader.Next()
-	c.leave()
-	if err != nil {
-		return c.refuseUnread(err)
+// close closes the connection and drops its delayed replies.
+func (c *conn) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := &c.state
+	if s.closed {
+		return
 	}
-	arrived := time.Now()
-	req, err := protocol.DecodeRequest(message)
-	if err != nil {
-		return c.refuseUnread(err)
+	if s.phase == looping {
+		shutDown(s.fd) // the loop sees that
+		return
 	}
-	if c.heldBack() >= o.PipelinedMessages {
-		c.note(c.server.notes.ahead, "too many replies outstanding", slog.Int("limit", o.PipelinedMessages))
-		refused := session.Answer{Trace: session.Trace{Session: req.Session},
-			Reply: refusal(req, o, "too many replies of this connection are outstanding; wait for them")}
-		noted := c.account(o, &req, &refused, arrived)
-		c.countRefused()
-		sent := c.send(refused.Reply)
-		noted.settle(sent)
-		return sent
+	s.closed = true
+	for timer, entry := range s.delayed {
+		if timer.Stop() {
+			entry.commit(false)
+		}
 	}
-	return c.judge(req, arrived)
+	s.delayed = nil
+	_ = s.stream.Close() // an error changes nothing
 }
 
-// judge has a request judged, which may take a while, and answers it; false ends the connection.
-func (c *conn) judge(req protocol.Request, arrived time.Time) bool {
-	c.quiet = min(req.Interval.Duration, session.MaxQuiet)
-	answer := c.sessions.Do(c.steps, req, arrived)
-	if c.calm++; !answer.Trace.Kept {
-		c.calm = 0
-	}
-	noted := c.finish(&answer, &req, arrived)
-	if answer.Fault != nil && !c.probing {
-		return c.misbehave(answer, req, arrived, noted)
-	}
-	sent := c.send(answer.Reply)
-	noted.settle(sent)
-	return sent
+// end closes the connection and removes it from the server.
+func (c *conn) end() {
+	c.sessions.Close()
+	c.close()
+	c.server.remove(c)
 }
 
-// finish completes an answer, counts it and opens its account.
-func (c *conn) finish(answer *session.Answer, req *protocol.Request, arrived time.Time) *account {
+// peerGone reports whether the other end has closed and all that it sent has been read.
+func (c *conn) peerGone() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state.closed {
+		return true
+	}
+	if c.state.stream == nil {
+		return socketGone(c.state.fd)
+	}
+	return streamGone(c.state.stream)
+}
+
+// finish completes an answer, counts it and returns its audit entry.
+func (c *conn) finish(answer *session.Answer, req *protocol.Request, arrived time.Time) *auditEntry {
 	o := c.server.options.Load()
 	if req.Client != "" {
 		answer.Reply.Agent = o.Agent
 	}
-	c.countUnjudged(answer)
-	return c.account(o, req, answer, arrived)
-}
-
-func refusal(req protocol.Request, o *Options, detail string) protocol.Reply {
-	id := req.StepID
-	return protocol.Reply{StepID: &id, ErrorCode: o.Codes.Of(protocol.Busy), Req: req.Req,
-		Session: req.Session, Reason: protocol.Busy, Detail: detail}
-}
-
-// refuseUnread answers what could not be read as a request; false ends the connection.
-func (c *conn) refuseUnread(err error) bool {
-	s, o := c.server, c.server.options.Load()
-	var bad *protocol.Error
-	switch {
-	case errors.As(err, &bad) && bad.Reason == protocol.BadRequest:
-		c.note(s.notes.bad, "bad request", slog.String("detail", bad.Detail))
+	if r := answer.Reply.Reason; r == protocol.Busy || r == protocol.ShuttingDown {
 		c.countRefused()
-		return c.send(bad.Reply(o.Codes.Of(bad.Reason)))
-	case errors.As(err, &bad):
-		c.note(s.notes.bad, "bad message", slog.String("detail", bad.Detail))
-		c.countRefused()
-		c.turnAway(bad.Reason, bad.Detail)
-	case errors.Is(err, io.EOF):
-	case s.draining.Load():
-		c.linger(drainTime)
-	case errors.Is(err, os.ErrDeadlineExceeded) && c.reader.Buffered():
-		detail := "the message was not complete within " + o.MessageTime.String()
-		c.note(s.notes.slow, "slow message", slog.String("detail", detail))
-		c.countRefused()
-		c.turnAway(protocol.BadMessage, detail)
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		// Nobody's mistake: a client that has finished may stay for a while.
-		s.notes.idle.Log(s.steps, s.log, slog.LevelInfo, "idle connection closed", slog.String("client", c.addr.String()))
-	default:
-		s.log.Debug("connection ended", slog.String("client", c.addr.String()), slog.Any("error", err))
 	}
-	return false
+	return c.newAuditEntry(o, req, answer, arrived)
 }
 
-// refuseRest tells a client that sent ahead, when the agent stops, that its further messages
-// are not judged.
-func (c *conn) refuseRest() {
-	_ = c.nc.SetReadDeadline(time.Now()) // only what has been read already
-	for c.reader.Buffered() || len(c.unread) > 0 {
-		message, err := c.reader.Next()
-		if err != nil {
-			break
-		}
-		reply := protocol.Reply{Reason: protocol.ShuttingDown, Detail: "the agent stops"}
-		if req, err := protocol.DecodeRequest(message); err == nil {
-			reply.StepID, reply.Req, reply.Session = &req.StepID, req.Req, req.Session
-		}
-		reply.ErrorCode = c.server.options.Load().Codes.Of(reply.Reason)
-		c.countRefused()
-		if !c.send(reply) {
-			return
-		}
-	}
-	c.linger(drainTime)
-}
-
-// cut closes the connection and drops replies that are held back.
-func (c *conn) cut() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
+// countRefused counts a message that no validator was asked about.
+func (c *conn) countRefused() {
+	if c.probing {
 		return
 	}
-	if c.phase == looping {
-		c.hangUp()
-		return
-	}
-	c.closed = true
-	for timer, noted := range c.held {
-		if timer.Stop() {
-			noted.settle(false)
-		}
-	}
-	c.held = nil
-	_ = c.nc.Close() // nothing can be done about it
+	c.server.mu.Lock()
+	defer c.server.mu.Unlock()
+	c.server.stats.RefusedMessages++
+}
+
+// warn logs what the client has done, within a limit of such lines.
+func (c *conn) warn(limit *logging.Limiter, message string, attrs ...slog.Attr) {
+	attrs = append([]slog.Attr{slog.String("client", c.addr.String())}, attrs...)
+	limit.Log(c.server.steps, c.server.log, slog.LevelWarn, message, attrs...)
+}
+
+func (c *conn) logPanic(p any, stack []byte) {
+	c.server.log.Error("panic while serving a connection", slog.String("client", c.addr.String()),
+		slog.Any("panic", p), slog.String("stack", string(stack)))
+}
+
+func (c *conn) debug(message string, err error) {
+	c.server.log.Debug(message, slog.String("client", c.addr.String()), slog.Any("error", err))
 }

@@ -5,36 +5,35 @@ import (
 	"time"
 )
 
-// A deadline is one that is put off at nearly every message, which would cost more than
-// reading it. So the connection keeps the one that it was told before, as long as that comes
-// first, and is told a later one when that has passed.
+// A deadline is put off at nearly every message, and setting it on the connection each time would
+// cost more than reading the message. So an earlier one stays set, and is extended when it passes.
 type deadline struct {
-	at   time.Time // the true one
-	told time.Time // what the connection knows; zero for none
+	at    time.Time // the deadline
+	armed time.Time // set on the connection, at or before it; zero for none
 }
 
-// put puts the deadline to a time. The connection is to be looked at then, or before.
-func (d *deadline) put(at, look time.Time, tell func(time.Time) error) {
+// extend moves the deadline. The connection has to time out at check if that is earlier.
+func (d *deadline) extend(at, check time.Time, arm func(time.Time) error) {
 	d.at = at
-	if look.After(at) {
-		look = at
+	if check.After(at) {
+		check = at
 	}
-	if d.told.IsZero() || look.Before(d.told) {
-		d.told = look
-		_ = tell(look) // fails only when closed
+	if d.armed.IsZero() || check.Before(d.armed) {
+		d.armed = check
+		_ = arm(check) // fails only when closed
 	}
 }
 
-// early returns nil when what has passed was not the true deadline; then the connection is to
-// be looked at again at the given time, or at the true one.
-func (d *deadline) early(now, look time.Time, tell func(time.Time) error) error {
+// timedOut handles a timeout of the connection: os.ErrDeadlineExceeded if the deadline has passed;
+// else nil, and the connection times out again at check or at the deadline.
+func (d *deadline) timedOut(now, check time.Time, arm func(time.Time) error) error {
 	if !now.Before(d.at) {
 		return os.ErrDeadlineExceeded
 	}
-	if look.After(d.at) {
-		look = d.at
+	if check.After(d.at) {
+		check = d.at
 	}
-	d.told = look
-	_ = tell(look) // fails only when closed
+	d.armed = check
+	_ = arm(check) // fails only when closed
 	return nil
 }

@@ -1,33 +1,47 @@
 package server
 
-import "log/slog"
+import (
+	"log/slog"
 
-// keptBack is how many of the files that the process may have open are not for connections, but
-// for what must work while clients have taken all they can: plugins, the admin socket, the
-// watchdog, a reload, and clients that are told why they are refused. It is half of the files
-// where that is less.
-const keptBack = 256
+	"golang.org/x/sys/unix"
+)
 
-// refusing is the share of the files kept back, one in refusing, that clients may take who are told
-// why they are refused.
-const refusing = 4
+const (
+	// maxReservedFiles is how many of the files that the process may open are reserved: for
+	// plugins, the admin socket, the watchdog, a reload, and for telling clients why they are
+	// refused. No more than half of the files are.
+	maxReservedFiles = 256
+	// refusalShare is the divisor of the reserved files that gives the number of clients
+	// told at once why they are refused.
+	refusalShare = 4
+)
 
-// spare returns how many of the files are kept back; 0 files is a limit that is not known.
-func spare(files uint64) int {
-	if files == 0 {
-		return keptBack
+// openFileLimit returns how many files the process may open; 0 when that is unknown. The runtime has
+// raised the soft limit, getrlimit(2), to the hard one.
+func openFileLimit() uint64 {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return 0
 	}
-	return int(min(files/2, keptBack))
+	return limit.Cur
 }
 
-// fit makes the limits of connections what the limit of open files leaves room for, and says so
-// where that is less.
-func (s *Server) fit(o *Options) {
-	files := openFiles()
-	if files == 0 || uint64(o.Connections) <= files-uint64(spare(files)) {
+// reservedFiles returns how many of the files are reserved.
+func reservedFiles(limit uint64) int {
+	if limit == 0 {
+		return maxReservedFiles
+	}
+	return int(min(limit/2, maxReservedFiles))
+}
+
+// capConnections lowers the limits of connections to what the limit of open files allows, and logs
+// it.
+func (s *Server) capConnections(o *Options) {
+	files := openFileLimit()
+	if files == 0 || uint64(o.Connections) <= files-uint64(reservedFiles(files)) {
 		return
 	}
-	room := int(files) - spare(files)
+	room := int(files) - reservedFiles(files)
 	s.log.Warn("the limit of open files allows fewer connections than limits.connections",
 		slog.Int("limits.connections", o.Connections), slog.Uint64("open_files", files), slog.Int("connections", room),
 		slog.String("advice", "raise LimitNOFILE= of the unit, or ulimit -n, or lower limits.connections"))

@@ -1,13 +1,13 @@
 package server
 
-// Parked returns how many connections are parked and have nothing under way.
+// Parked returns the number of connections that are parked and have nothing under way.
 func (s *Server) Parked() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := 0
 	for c := range s.conns {
 		c.mu.Lock()
-		if c.phase == parked {
+		if c.state.phase == parked {
 			n++
 		}
 		c.mu.Unlock()

@@ -41,7 +41,7 @@ func inBubble(t *testing.T, fault validator.Fault, check func(p *peer)) {
 
 func TestFaultWithhold(t *testing.T) {
 	p := perform(t, validator.Fault{Kind: validator.FaultWithhold})
-	p.send(`{"step_id":3,"timeout":5}`) // the verdict counts although nobody was told
+	p.send(`{"step_id":3,"timeout":5}`) // the verdict counts although the reply was withheld
 	p.expect(`{"step_id":3,"error_code":0}`)
 }
 
@@ -69,7 +69,7 @@ func TestFaultLate(t *testing.T) {
 }
 
 // However late a reply is to be, it is not early.
-func TestFaultLateForEver(t *testing.T) {
+func TestFaultLateForever(t *testing.T) {
 	p := perform(t, validator.Fault{Kind: validator.FaultLate, Delay: math.MaxInt64})
 	for id := 3; id < 10; id++ {
 		p.send(fmt.Sprintf(`{"step_id":%d,"timeout":5}`, id))

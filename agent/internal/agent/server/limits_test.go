@@ -43,8 +43,8 @@ func TestTooManyConnections(t *testing.T) {
 	fourth.expect(`"error_code":0`)
 }
 
-// TestOtherMessageBytes: another limit is in force for connections that are open too.
-func TestOtherMessageBytes(t *testing.T) {
+// TestChangedMessageBytes: a new limit applies to open connections too.
+func TestChangedMessageBytes(t *testing.T) {
 	o := defaults()
 	h := start(t, o)
 	p := h.dial(t)
@@ -110,8 +110,8 @@ func TestIdleConnectionCloses(t *testing.T) {
 	p.expectClosed()
 }
 
-// TestReplyNotTaken: a client that never reads is dropped, and nobody else notices. The
-// connections are pipes: they hold no byte that nobody reads, as a socket does whose buffers
+// TestReplyNotTaken: a client that never reads is dropped without effect on others. The
+// connections are pipes: they hold no unread bytes, unlike a socket whose buffers
 // are full.
 func TestReplyNotTaken(t *testing.T) {
 	o := defaults()
@@ -181,7 +181,7 @@ func TestPipelinedMessages(t *testing.T) {
 	}
 }
 
-// TestRefusedMessagesAreCounted: whatever no validator was asked about, and nothing else.
+// TestRefusedMessagesAreCounted: messages that no validator was asked about, and no others.
 func TestRefusedMessagesAreCounted(t *testing.T) {
 	o := defaults()
 	o.MessageTime = 50 * time.Millisecond

@@ -71,8 +71,8 @@ func TestProbeGoesToTheValidators(t *testing.T) {
 	}
 }
 
-// TestProbeAcrossTrouble: what is no fault of the agent's does not fail a probe.
-func TestProbeAcrossTrouble(t *testing.T) {
+// TestProbeDespiteFailures: failures of others than the agent do not fail a probe.
+func TestProbeDespiteFailures(t *testing.T) {
 	for name, v := range map[string]validate{
 		"hangs": func(ctx context.Context, _ validator.Session, _ validator.Step) (validator.Verdict, error) {
 			<-ctx.Done()

@@ -3,7 +3,6 @@ package server
 import (
 	"errors"
 	"io"
-	"log/slog"
 	"math"
 	"os"
 	"time"
@@ -21,63 +20,76 @@ func (c *conn) send(reply protocol.Reply) bool {
 	return c.write(c.out)
 }
 
-// write writes bytes within the reply time; the caller holds writing.
+// sendBytes is send for bytes.
+func (c *conn) sendBytes(b []byte) bool {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	return c.write(b)
+}
+
+// sendAudited is send with the audit entry of the request.
+func (c *conn) sendAudited(reply protocol.Reply, entry *auditEntry) bool {
+	sent := c.send(reply)
+	entry.commit(sent)
+	return sent
+}
+
+// write writes bytes within the reply time. The caller holds writing.
 func (c *conn) write(b []byte) bool {
-	s := c.server
-	until := time.Now().Add(s.options.Load().ReplyTime)
-	c.writes.put(until, until, c.nc.SetWriteDeadline)
-	n, err := c.nc.Write(b)
-	for errors.Is(err, os.ErrDeadlineExceeded) && c.writes.early(time.Now(), until, c.nc.SetWriteDeadline) == nil {
+	stream := c.state.stream
+	until := time.Now().Add(c.server.options.Load().ReplyTime)
+	c.writes.extend(until, until, stream.SetWriteDeadline)
+	n, err := stream.Write(b)
+	for errors.Is(err, os.ErrDeadlineExceeded) && c.writes.timedOut(time.Now(), until, stream.SetWriteDeadline) == nil {
 		var more int
-		more, err = c.nc.Write(b[n:])
+		more, err = stream.Write(b[n:])
 		n += more
 	}
 	switch {
 	case err == nil:
 		return true
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		c.note(s.notes.unread, "reply not taken, connection closed")
+		c.warn(c.server.logLimits.unread, "reply not taken, connection closed")
 	default:
-		s.log.Debug("reply not sent", slog.String("client", c.addr.String()), slog.Any("error", err))
+		c.debug("reply not sent", err)
 	}
 	return false
 }
 
-// misbehave carries out the fault that a validator asked for; false ends the connection. The
-// verdict is stored already, and a request that is sent again gets its true reply.
-func (c *conn) misbehave(answer session.Answer, req protocol.Request, arrived time.Time, noted *account) bool {
+// injectFault does to a reply what a validator asked for; false ends the connection. The verdict is
+// committed already, and a repeated request gets its true reply.
+func (c *conn) injectFault(answer session.Answer, req protocol.Request, arrived time.Time, entry *auditEntry) bool {
 	reply, fault := answer.Reply, *answer.Fault
 	switch fault.Kind {
 	case validator.FaultDelay:
-		c.hold(fault.Delay, reply, noted)
+		c.delay(fault.Delay, reply, entry)
 		return true
 	case validator.FaultLate:
 		after := req.Timeout.Duration
 		after += min(fault.Delay, math.MaxInt64-after)
-		c.hold(after-time.Since(arrived), reply, noted)
+		c.delay(after-time.Since(arrived), reply, entry)
 		return true
 	case validator.FaultWithhold:
-		noted.settle(false)
+		entry.commit(false)
 		return true
 	case validator.FaultReset:
-		noted.settle(false)
-		if tcp, ok := c.nc.(interface{ SetLinger(seconds int) error }); ok {
+		entry.commit(false)
+		if tcp, ok := c.state.stream.(interface{ SetLinger(seconds int) error }); ok {
 			_ = tcp.SetLinger(0) // so that closing sends RST, tcp(7)
 		}
 		return false
 	default:
-		sent := c.sendSpoilt(reply, fault)
-		noted.settle(sent)
+		sent := c.sendFaulty(reply, fault)
+		entry.commit(sent)
 		return sent
 	}
 }
 
-// sendSpoilt sends a reply at once, with what is wrong about it.
-func (c *conn) sendSpoilt(reply protocol.Reply, fault validator.Fault) bool {
+// sendFaulty sends a reply at once, with the fault.
+func (c *conn) sendFaulty(reply protocol.Reply, fault validator.Fault) bool {
 	switch fault.Kind {
 	case validator.FaultDuplicate:
-		sent := c.send(reply)
-		return sent && c.send(reply)
+		return c.send(reply) && c.send(reply)
 	case validator.FaultSplit:
 		return c.sendSplit(reply, fault.Delay)
 	case validator.FaultWrongID:
@@ -88,44 +100,39 @@ func (c *conn) sendSpoilt(reply protocol.Reply, fault validator.Fault) bool {
 	return c.send(reply)
 }
 
-// hold sends the reply after d, unless the connection has closed by then. Later replies do
-// not wait for it.
-func (c *conn) hold(d time.Duration, reply protocol.Reply, noted *account) {
+// delay sends the reply after d, unless the connection has closed by then. Later replies do not
+// wait for it.
+func (c *conn) delay(d time.Duration, reply protocol.Reply, entry *auditEntry) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed {
-		noted.settle(false)
+	s := &c.state
+	if s.closed {
+		entry.commit(false)
 		return
 	}
-	if c.held == nil {
-		c.held = map[*time.Timer]*account{}
+	if s.delayed == nil {
+		s.delayed = map[*time.Timer]*auditEntry{}
 	}
 	var timer *time.Timer
 	timer = time.AfterFunc(max(d, 0), func() {
+		sent := c.sendAudited(reply, entry)
 		c.mu.Lock()
-		delete(c.held, timer)
-		c.letting++
-		closed := c.closed
+		delete(s.delayed, timer)
 		c.mu.Unlock()
-		sent := !closed && c.send(reply)
-		noted.settle(sent)
-		if !closed && !sent {
-			c.cut()
+		if !sent {
+			c.close()
 		}
-		c.mu.Lock()
-		c.letting--
-		c.mu.Unlock()
 	})
-	c.held[timer] = noted
+	s.delayed[timer] = entry
 }
 
-func (c *conn) heldBack() int {
+func (c *conn) delayedReplies() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.held)
+	return len(c.state.delayed)
 }
 
-// sendSplit sends the reply in two segments. Nothing is read meanwhile.
+// sendSplit sends the reply in two segments with a pause between them. Nothing is read meanwhile.
 func (c *conn) sendSplit(reply protocol.Reply, pause time.Duration) bool {
 	c.writing.Lock()
 	defer c.writing.Unlock()
@@ -136,36 +143,37 @@ func (c *conn) sendSplit(reply protocol.Reply, pause time.Duration) bool {
 	}
 	select {
 	case <-time.After(pause):
-	case <-c.server.leaving: // which no fault puts off
+	case <-c.server.stopping: // no fault delays a shutdown
 	}
 	return c.write(c.out[half:])
 }
 
-// Bounds of what is read and thrown away before a connection is closed on a client that may
-// still be sending, since closing on unread bytes makes the kernel drop our last reply.
+// Limits of what is read and discarded before a connection is closed on a client that may still be
+// sending: closing with unread bytes makes the kernel drop our last reply.
 const (
 	maxLingerBytes = 1 << 20
 	maxLingerTime  = 500 * time.Millisecond
 )
 
-// turnAway sends a last reply that answers no step and ends the connection once the client
-// has had the chance to read it.
-func (c *conn) turnAway(reason protocol.Reason, detail string) {
+// sendLast sends a reply that answers no step, and closes the connection once the client has had
+// time to read it.
+func (c *conn) sendLast(reason protocol.Reason, detail string) {
 	reply := protocol.Reply{ErrorCode: c.server.options.Load().Codes.Of(reason), Reason: reason, Detail: detail}
 	if c.send(reply) {
 		c.linger(maxLingerTime)
 	}
-	c.cut()
+	c.close()
 }
 
-// linger ends our side of the connection and gives the client so long to read what it was
-// sent, and to close its own.
+// linger closes our side of the connection, and gives the client time to read what it was sent and
+// to close its own.
 func (c *conn) linger(within time.Duration) {
-	half, ok := c.nc.(interface{ CloseWrite() error })
+	stream := c.state.stream
+	half, ok := stream.(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil {
 		return
 	}
-	c.leave() // so that no shutdown changes the deadline
-	_ = c.nc.SetReadDeadline(time.Now().Add(within))
-	_, _ = io.CopyN(io.Discard, c.nc, maxLingerBytes) // ends with an error as a rule
+	c.setBusy()
+	_ = stream.SetReadDeadline(time.Now().Add(within))
+	_, _ = io.CopyN(io.Discard, stream, maxLingerBytes) // mostly ends with an error
 }

@@ -1,11 +1,10 @@
-// Package server is the agent's end of the connections: it accepts them, holds them to
-// their limits, reads requests, has each judged in its session, and writes the replies.
+// Package server is the agent's end of the connections: it accepts them, enforces their limits,
+// reads requests, has each judged in its session, and writes the replies.
 //
-// A connection is served one message at a time: a client that sends ahead finds its further
-// messages waiting in its own socket. Where all is as usual, a message comes at once and alone, and
-// the reply goes at once: then a few event loops serve all connections. Whatever else happens
-// to a connection is seen to by a goroutine of its own, until its client is quiet. What
-// happens to one connection, however hostile its client, is of no concern to the others.
+// A connection is served one message at a time: what a client sends ahead stays in its socket. In
+// the common case a message arrives whole and alone and its verdict is cached; then a few event
+// loops serve all connections. In every other case a connection has a goroutine, its worker, until
+// its client is idle. No client, however hostile, affects the connections of others.
 package server
 
 import (
@@ -23,34 +22,34 @@ import (
 
 	"github.com/stepagent/stepagent/agent/internal/agent/session"
 	"github.com/stepagent/stepagent/agent/internal/shared/eventloop"
+	"github.com/stepagent/stepagent/agent/internal/shared/logging"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
 // Options are the limits of connections. They can be changed while connections are open.
 type Options struct {
-	// Allow is the source addresses that are served. A connection that has no address, such
+	// Allow lists the source addresses that are served. A connection without an address, such
 	// as a pipe, is served too.
 	Allow []netip.Prefix
-	// Connections is how many connections may be open, ConnectionsPerAddress how many of
-	// them from one address.
+	// Connections limits the open connections, ConnectionsPerAddress those from one address.
 	Connections           int
 	ConnectionsPerAddress int
 	// MessageBytes is the length of the longest message, in bytes.
 	MessageBytes int
-	// MessageTime is how long a message may take to arrive once its first byte has.
+	// MessageTime is how long a message may take to arrive, counted from its first byte.
 	MessageTime time.Duration
 	// ReplyTime is how long a client may take to accept a reply.
 	ReplyTime time.Duration
-	// PipelinedMessages is how many replies of one connection may be outstanding.
+	// PipelinedMessages limits the outstanding replies of one connection.
 	PipelinedMessages int
-	// IdleTimeout closes a connection that sends nothing for so long; the interval that the
-	// client declared does not count.
+	// IdleTimeout closes a connection that has sent nothing for this long, not counting the
+	// declared interval.
 	IdleTimeout time.Duration
 	// Codes are the error codes of reasons.
 	Codes protocol.Codes
-	// Agent is the agent's name and version, for clients that ask; empty to say nothing.
+	// Agent is the agent's name and version, for clients that ask; empty for none.
 	Agent string
-	// Recorder takes note of what became of each request; nil for none.
+	// Recorder records the outcome of each request; nil for none.
 	Recorder Recorder
 }
 
@@ -60,27 +59,39 @@ type Server struct {
 	probes   *session.Manager
 	loops    *eventloop.Loops
 	log      *slog.Logger
-	notes    notes
+	logLimits
 	options  atomic.Pointer[Options]
 	draining atomic.Bool
-	leaving  chan struct{} // closed when it is draining
+	stopping chan struct{} // closed when draining is set
 
 	// steps is the context of every step that is being judged; stop ends it.
 	steps context.Context
 	stop  context.CancelFunc
 
-	mu       sync.Mutex
-	doors    map[*door]struct{}
-	conns    map[*conn]struct{} // of clients
-	byAddr   map[netip.Addr]int
-	stats    Stats
-	running  sync.WaitGroup // connections, and those who are turned away
-	refusing chan struct{}
+	running  sync.WaitGroup // connections, those being refused too; not added to once draining
+	refusing chan struct{}  // a semaphore for the goroutines that refuse
+
+	mu        sync.Mutex // guards the fields below
+	listeners map[*probeListener]struct{}
+	conns     map[*conn]struct{} // of clients
+	byAddr    map[netip.Addr]int
+	stats     Stats
+}
+
+// logLimits limit the log lines that clients can cause, one limit for each kind.
+type logLimits struct {
+	accept, stranger, refused, bad, slow, idle, ahead, unread *logging.Limiter
+}
+
+func newLogLimits() logLimits {
+	limiter := func() *logging.Limiter { return logging.NewLimiter(time.Second) }
+	return logLimits{accept: limiter(), stranger: limiter(), refused: limiter(), bad: limiter(),
+		slow: limiter(), idle: limiter(), ahead: limiter(), unread: limiter()}
 }
 
 // Stats count connections and messages since the agent started.
 type Stats struct {
-	// Open is how many connections are open now, Limit how many may be.
+	// Open is the number of open connections, Limit its limit.
 	Open  int `json:"open"`
 	Limit int `json:"limit"`
 	// Accepted counts connections that were served, Refused those past a limit, and
@@ -88,35 +99,35 @@ type Stats struct {
 	Accepted   uint64 `json:"accepted"`
 	Refused    uint64 `json:"refused"`
 	NotAllowed uint64 `json:"not_allowed"`
-	// RefusedMessages counts what clients that are served sent and no validator was asked about:
-	// the reply had the reason bad_message, bad_request, busy, shutting_down or internal.
+	// RefusedMessages counts messages that no validator was asked about: the reply had the reason
+	// bad_message, bad_request, busy, shutting_down or internal.
 	RefusedMessages uint64 `json:"messages_refused"`
 }
 
 // New returns a Server that has steps judged by sessions. Without loops, which may be nil, every
-// connection has a goroutine; they are closed after the server has been shut down.
+// connection has a goroutine. The caller closes loops after Shutdown.
 func New(sessions *session.Manager, loops *eventloop.Loops, options Options, log *slog.Logger) *Server {
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Server{
-		sessions: sessions, loops: loops, probes: sessions.ForProbes(), log: log, notes: newNotes(), steps: ctx, stop: stop,
-		doors:    map[*door]struct{}{},
-		conns:    map[*conn]struct{}{},
-		byAddr:   map[netip.Addr]int{},
-		refusing: make(chan struct{}, spare(openFiles())/refusing),
-		leaving:  make(chan struct{}),
+		sessions: sessions, loops: loops, probes: sessions.ForProbes(), log: log, logLimits: newLogLimits(), steps: ctx, stop: stop,
+		listeners: map[*probeListener]struct{}{},
+		conns:     map[*conn]struct{}{},
+		byAddr:    map[netip.Addr]int{},
+		refusing:  make(chan struct{}, reservedFiles(openFileLimit())/refusalShare),
+		stopping:  make(chan struct{}),
 	}
 	s.SetOptions(options)
 	return s
 }
 
-// SetOptions puts other limits in force. Connections that are open stay open. There are no more
-// connections than the limit of open files leaves room for.
+// SetOptions replaces the options. Open connections stay open. The limit of open files lowers those
+// of connections.
 func (s *Server) SetOptions(options Options) {
-	s.fit(&options)
+	s.capConnections(&options)
 	s.options.Store(&options)
 }
 
-// Stats returns the counts as they are now.
+// Stats returns the current counts.
 func (s *Server) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -125,31 +136,31 @@ func (s *Server) Stats() Stats {
 	return stats
 }
 
-// Accepting out of descriptors waits between two tries, and longer each time.
+// The pause after accept has failed, which doubles each time.
 const (
 	firstAcceptPause = 5 * time.Millisecond
 	lastAcceptPause  = time.Second
 )
 
-// Serve accepts connections until Shutdown, and then returns nil, at once when that has been
-// called already; an error means that the listener is of no use any more.
+// Serve accepts connections until Shutdown, and returns nil then, or at once after it. An error
+// means that the listener has failed for good.
 func (s *Server) Serve(listener net.Listener) error {
-	d := newDoor(listener)
-	if !s.open(d) {
-		_ = listener.Close() // closed already as a rule
+	l := &probeListener{Listener: listener, probes: make(chan probeConn, 1)}
+	if !s.addListener(l) {
+		_ = listener.Close() // mostly closed already
 		return nil
 	}
 	pause := firstAcceptPause
 	for {
-		nc, err := d.Accept()
+		nc, err := l.Accept()
 		switch {
 		case err == nil:
 			pause = firstAcceptPause
 			s.admit(nc)
 		case s.draining.Load():
 			return nil
-		case isPassing(err):
-			s.notes.accept.Log(s.steps, s.log, slog.LevelError, "cannot accept connections", slog.Any("error", err))
+		case isTemporary(err):
+			s.logLimits.accept.Log(s.steps, s.log, slog.LevelError, "cannot accept connections", slog.Any("error", err))
 			time.Sleep(pause)
 			pause = min(2*pause, lastAcceptPause)
 		default:
@@ -158,29 +169,25 @@ func (s *Server) Serve(listener net.Listener) error {
 	}
 }
 
-func (s *Server) open(d *door) bool {
+func (s *Server) addListener(l *probeListener) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.draining.Load() {
 		return false
 	}
-	s.doors[d] = struct{}{}
+	s.listeners[l] = struct{}{}
 	return true
 }
 
-// isPassing reports whether accept may work again later, accept(2).
-func isPassing(err error) bool {
-	for _, passing := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM,
-		syscall.ECONNABORTED, syscall.EPROTO, syscall.EINTR} {
-		if errors.Is(err, passing) {
-			return true
-		}
-	}
-	return false
+// isTemporary reports whether accept(2) may succeed later.
+func isTemporary(err error) bool {
+	var errno syscall.Errno
+	return errors.As(err, &errno) && slices.Contains([]syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS,
+		syscall.ENOMEM, syscall.ECONNABORTED, syscall.EPROTO, syscall.EINTR}, errno)
 }
 
-// admit serves the connection in a goroutine of its own, or refuses it: at once and without
-// a word where its address is not served, with a reason past a limit.
+// admit serves the connection in a goroutine, or refuses it: with a reason past a limit, and
+// without one where its address is not allowed.
 func (s *Server) admit(nc net.Conn) {
 	o := s.options.Load()
 	addr := remote(nc)
@@ -189,9 +196,9 @@ func (s *Server) admit(nc net.Conn) {
 	s.mu.Lock()
 	full := ""
 	switch {
-	case s.draining.Load(): // nobody waits for new goroutines any more
+	case s.draining.Load(): // Shutdown does not wait for new goroutines
 		s.mu.Unlock()
-		c.cut()
+		c.close()
 		return
 	case c.probing:
 		s.running.Add(1)
@@ -199,8 +206,8 @@ func (s *Server) admit(nc net.Conn) {
 	case !o.allows(addr.Addr()):
 		s.stats.NotAllowed++
 		s.mu.Unlock()
-		c.cut()
-		c.note(s.notes.stranger, "connection not allowed",
+		c.close()
+		c.warn(s.logLimits.stranger, "connection not allowed",
 			slog.String("detail", "the list allow in the config does not have this address"))
 		return
 	case len(s.conns) >= o.Connections:
@@ -220,7 +227,7 @@ func (s *Server) admit(nc net.Conn) {
 	}
 	s.mu.Unlock()
 	if full != "" {
-		c.note(s.notes.refused, "connection refused", slog.String("detail", full))
+		c.warn(s.logLimits.refused, "connection refused", slog.String("detail", full))
 	}
 }
 
@@ -230,23 +237,22 @@ func (o *Options) allows(addr netip.Addr) bool {
 	return !addr.IsValid() || slices.ContainsFunc(o.Allow, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
-// refuse tells the client why, without keeping accept waiting, unless as many are being told as
-// there may be; then the connection is only closed, so that a flood costs nothing. The caller holds
-// mu: once a shutdown waits for the goroutines, none may begin.
+// refuse tells the client why in a goroutine. Past a limit of these it only closes the connection, so
+// that a flood costs little. The caller holds mu: once Shutdown waits for goroutines, none may begin.
 func (s *Server) refuse(c *conn, detail string) {
 	select {
 	case s.refusing <- struct{}{}:
 		s.running.Go(func() {
 			defer func() { <-s.refusing }()
-			c.turnAway(protocol.Busy, detail)
+			c.sendLast(protocol.Busy, detail)
 		})
 	default:
-		c.cut()
+		c.close()
 	}
 }
 
-// dismiss forgets a connection that has closed.
-func (s *Server) dismiss(c *conn) {
+// remove removes a connection that has closed.
+func (s *Server) remove(c *conn) {
 	defer s.running.Done()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -259,17 +265,16 @@ func (s *Server) dismiss(c *conn) {
 	}
 }
 
-// Shutdown stops accepting, closes idle connections, lets steps that are being judged get
-// their answer, and returns when all connections are closed. When the context ends first it
-// closes them by force and returns the context's error, unless none is open. It may be called
-// more than once.
+// Shutdown stops accepting, closes idle connections, lets steps that are being judged get their
+// reply, and returns when all connections are closed. When the context ends first it closes them by
+// force and returns the context's error, unless none is open. It may be called more than once.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	if !s.draining.Swap(true) {
-		close(s.leaving)
+		close(s.stopping)
 	}
-	for d := range s.doors {
-		_ = d.Close() // closing twice is the only error there is
+	for l := range s.listeners {
+		_ = l.Close() // fails only when closed already
 	}
 	for c := range s.conns {
 		c.drain()
@@ -289,27 +294,27 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	s.stop()
 	if s.Stats().Open == 0 {
-		<-done // those who were refused hear why
+		<-done // clients being refused are told why
 		return nil
 	}
-	// Steps that are being judged end now; their clients are to be told why.
+	// Steps that are being judged end now; their clients are told why.
 	select {
 	case <-done:
 		return context.Cause(ctx)
-	case <-time.After(lastWords):
+	case <-time.After(forceTime):
 	}
 	s.mu.Lock()
 	for c := range s.conns {
-		c.cut()
+		c.close()
 	}
 	s.mu.Unlock()
 	<-done
 	return context.Cause(ctx)
 }
 
-// lastWords is how long replies may take to be sent when connections are to be closed by
-// force. Clients that read wait for none of it, so it may do for a machine that is busy.
-const lastWords = time.Second
+// forceTime is how long last replies may take before connections are closed by force. Clients that
+// read do not need it; it allows for a busy machine.
+const forceTime = time.Second
 
 func remote(nc net.Conn) netip.AddrPort {
 	if tcp, ok := nc.RemoteAddr().(*net.TCPAddr); ok {

@@ -122,8 +122,8 @@ func TestShutdownByForce(t *testing.T) {
 	}
 }
 
-// TestShutdownInHasteOfAnIdleServer uses no force where nobody is connected.
-func TestShutdownInHasteOfAnIdleServer(t *testing.T) {
+// TestShutdownByForceWhenIdle: without a connection the end of the context is no error.
+func TestShutdownByForceWhenIdle(t *testing.T) {
 	h := start(t, defaults())
 	p := h.dial(t)
 	p.send(`{"step_id":1}`)
@@ -178,9 +178,9 @@ func TestPanicEndsOneConnection(t *testing.T) {
 	again.expect(`step 2 must come now`)
 }
 
-// TestShutdownWaitsLittleForHalfAMessage: a client that has begun a message and does not go
+// TestShutdownBoundsPartialMessage: a client that has begun a message and does not go
 // on does not hold up a stop.
-func TestShutdownWaitsLittleForHalfAMessage(t *testing.T) {
+func TestShutdownBoundsPartialMessage(t *testing.T) {
 	h := start(t, defaults())
 	half := h.dial(t)
 	half.send(`{"step_id":1}{"step`)

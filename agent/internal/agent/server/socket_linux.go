@@ -1,22 +1,19 @@
 package server
 
 import (
-	"io"
 	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/stepagent/stepagent/agent/internal/shared/eventloop"
 )
 
-// A socket is the stream of a connection that has been parked.
+// A socket is the stream of a connection that was parked.
 type socket struct{ *os.File }
 
-// newSocket returns the stream of a connected socket, which must not block.
+// newSocket returns the stream of a connected, non-blocking socket.
 func newSocket(fd int) stream { return socket{os.NewFile(uintptr(fd), "connection")} }
 
-// CloseWrite ends our side of the connection.
+// CloseWrite is that of net.TCPConn.
 func (s socket) CloseWrite() error {
 	return s.control(func(fd int) error { return unix.Shutdown(fd, unix.SHUT_WR) })
 }
@@ -40,41 +37,28 @@ func (s socket) control(do func(fd int) error) error {
 	return done
 }
 
-// take closes the stream and returns its socket; false when there is none to be had.
-func take(nc stream) (fd int, ok bool) {
-	conn, ok := nc.(interface {
-		io.Closer
-		syscall.Conn
-	})
-	if !ok {
-		return -1, false
-	}
-	fd, err := eventloop.Take(conn)
-	return fd, err == nil
-}
-
-// streamGone is isGone for a stream.
+// streamGone is socketGone for a stream.
 func streamGone(nc stream) bool {
 	conn, ok := nc.(syscall.Conn)
 	if !ok {
-		return false // there is no telling
+		return false // unknown
 	}
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return false
 	}
 	gone := false
-	err = raw.Control(func(fd uintptr) { gone = isGone(int(fd)) })
-	return gone || err != nil // an error: closed here already
+	err = raw.Control(func(fd uintptr) { gone = socketGone(int(fd)) })
+	return gone || err != nil // an error: already closed on this side
 }
 
-// isGone reports whether the other end of a socket has closed and everything it sent has been
-// read: a peek that would find the end of the stream, recv(2).
-func isGone(fd int) bool {
+// socketGone reports whether the other end of a socket has closed and all that it sent has been read:
+// a peek finds the end of the stream, recv(2).
+func socketGone(fd int) bool {
 	var one [1]byte
 	n, _, err := unix.Recvfrom(fd, one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
 	return err == nil && n == 0 || err == unix.ECONNRESET
 }
 
-// shutDown ends a connection both ways. What fails has been done by the other end.
+// shutDown ends a connection in both directions. It fails where the other end has done so.
 func shutDown(fd int) { _ = unix.Shutdown(fd, unix.SHUT_RDWR) }

@@ -84,16 +84,16 @@ func TestParked(t *testing.T) {
 	}
 }
 
-// TestParkedAgainWithoutAPause: a client that never pauses is parked again once its steps have been
-// at hand for a while, and a step that is not at hand takes the connection back out of the loop.
-func TestParkedAgainWithoutAPause(t *testing.T) {
+// TestParkedAgainAfterCachedSteps: a client that never pauses is parked again once enough verdicts in a
+// row were cached, and a step whose verdict is not cached unparks it.
+func TestParkedAgainAfterCachedSteps(t *testing.T) {
 	h := start(t, defaults())
 	p := h.parked(t)
 	exchange := func(id int) {
 		p.send(fmt.Sprintf(`{"step_id":%d,"session":"s"}`, id))
 		p.expect(fmt.Sprintf(`{"step_id":%d,`, id))
 	}
-	exchange(2) // is not at hand
+	exchange(2) // not cached
 	for n := 0; h.Parked() == 0; n++ {
 		if n > 1000 { // each a fraction of the time after which a quiet client is parked
 			t.Fatal("the connection is not parked again")
@@ -105,14 +105,13 @@ func TestParkedAgainWithoutAPause(t *testing.T) {
 	exchange(3)
 }
 
-// TestNotToBeParked: a connection for which a loop has no place keeps its goroutine, and nobody
-// tries for ever.
-func TestNotToBeParked(t *testing.T) {
+// TestParkingFails: a connection that no loop accepts keeps its worker, and parking is tried once.
+func TestParkingFails(t *testing.T) {
 	loops, err := eventloop.New(1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	loops.Close() // has no place from now on
+	loops.Close() // accepts no socket from now on
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -177,8 +176,8 @@ func (s small) Accept() (net.Conn, error) {
 	return conn, err
 }
 
-// TestParkedReplyNotTaken: a parked client that does not read its replies is dropped, and
-// nobody else notices; one that reads them late gets them all. The sockets are no TCP sockets,
+// TestParkedReplyNotTaken: a parked client that does not read its replies is dropped without
+// effect on others; one that reads them late gets them all. The sockets are no TCP sockets,
 // so that no bytes are on their way for long where a buffer is full.
 func TestParkedReplyNotTaken(t *testing.T) {
 	listener, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))

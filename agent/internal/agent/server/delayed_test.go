@@ -8,9 +8,9 @@ import (
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
-// TestHeldBackUntilParked: replies that are held back until just when the connection would be
-// parked for being quiet, see calmAfter, are sent by somebody else meanwhile.
-func TestHeldBackUntilParked(t *testing.T) {
+// TestDelayedReplyPreventsParking: replies that are held back until just when the connection would be
+// parked, see parkAfter, are sent by another goroutine meanwhile.
+func TestDelayedReplyPreventsParking(t *testing.T) {
 	h := start(t, defaults(), faulty(validator.Fault{Kind: validator.FaultDelay, Delay: 19900 * time.Microsecond}))
 	var clients sync.WaitGroup
 	for range 50 {

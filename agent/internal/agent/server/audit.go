@@ -1,0 +1,64 @@
+package server
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/agent/session"
+	"github.com/stepagent/stepagent/agent/internal/shared/auditlog"
+	"github.com/stepagent/stepagent/agent/internal/shared/jsonl"
+	"github.com/stepagent/stepagent/agent/protocol"
+)
+
+// A Recorder records events. It must not block.
+type Recorder interface{ Record(auditlog.Event) }
+
+// An auditEntry is the record of one request, written once it is known whether the reply was sent.
+// A nil entry records nothing.
+type auditEntry struct {
+	to      Recorder
+	arrived time.Time
+	step    *auditlog.Step
+}
+
+// newAuditEntry returns the entry of a request that has been answered.
+func (c *conn) newAuditEntry(o *Options, req *protocol.Request, answer *session.Answer, arrived time.Time) *auditEntry {
+	if o.Recorder == nil || c.probing {
+		return nil
+	}
+	trace, reply := &answer.Trace, &answer.Reply
+	step := &auditlog.Step{
+		Session: trace.Session, Client: c.addr.String(), Req: rawReq(req.Req), StepID: req.StepID, Position: trace.Position,
+		ErrorCode: reply.ErrorCode, Reason: string(reply.Reason), Detail: reply.Detail,
+		Replayed: answer.Replayed, Generation: trace.Generation,
+		Turn: jsonl.Seconds(trace.Turn), Judged: jsonl.Seconds(time.Since(arrived)),
+	}
+	if answer.Fault != nil {
+		step.Fault = answer.Fault.Kind.String()
+	}
+	for _, g := range trace.Groups {
+		step.Groups = append(step.Groups, auditlog.Group{Validators: g.Names, Queue: jsonl.Seconds(g.Queue), Took: jsonl.Seconds(g.Took), Kept: g.Kept})
+	}
+	return &auditEntry{to: o.Recorder, arrived: arrived, step: step}
+}
+
+// commit records the request; sent says that its reply was written.
+func (e *auditEntry) commit(sent bool) {
+	if e == nil {
+		return
+	}
+	if sent {
+		took := jsonl.Seconds(time.Since(e.arrived))
+		e.step.Replied = &took
+	}
+	e.to.Record(auditlog.Event{Kind: auditlog.KindStep, Time: e.arrived, Step: e.step})
+}
+
+// rawReq returns a req as a message has it; nil when there is none.
+func rawReq(req protocol.ReqID) []byte {
+	if req.IsZero() {
+		return nil
+	}
+	_, rest, _ := bytes.Cut(protocol.AppendReply(nil, protocol.Reply{Req: req}), []byte(`"req":`))
+	return bytes.TrimSuffix(rest, []byte("}\n"))
+}

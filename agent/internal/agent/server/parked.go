@@ -1,0 +1,235 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/agent/session"
+	"github.com/stepagent/stepagent/agent/internal/shared/eventloop"
+	"github.com/stepagent/stepagent/agent/protocol"
+)
+
+// A connection with nothing to do is parked: it has no worker, and an event loop waits for its
+// socket. The loop reads a message that comes whole and alone, has it judged if the verdicts are
+// cached, and writes the reply. For everything else it unparks the connection: a partial message or
+// several, a bad message, the end of the stream, a step that needs a validator, a reply that the
+// socket does not take at once, a fault, a shutdown.
+
+// A connection that was unparked is parked again once its client has been idle for parkAfter, or
+// has made parkAfterSteps steps in a row that a loop could have answered. What unparked it is likely
+// to come again, and parking costs as much as a step.
+const (
+	parkAfter      = 20 * time.Millisecond
+	parkAfterSteps = 32
+)
+
+// readBytes is how much a loop reads from one connection at once; longer messages are rare.
+const readBytes = 4 << 10
+
+// errIdle is returned by worker.Read when the client has been idle for parkAfter.
+var errIdle = errors.New("the client is idle")
+
+// parkedState is the state of a parked connection.
+type parkedState struct {
+	fd    int         // the socket; -1 when the connection is not parked
+	timer *time.Timer // fires at reads.at or before
+	// While the loop sends a reply: when its request arrived, the interval that it declared, and
+	// its audit entry. They are the loop's.
+	arrived time.Time
+	next    time.Duration
+	entry   *auditEntry
+}
+
+// park hands the connection, which has nothing under way, to a loop, and the worker must end;
+// false when the connection is not parked.
+func (c *conn) park() bool {
+	if c.worker.neverPark || len(c.worker.unread) > 0 {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := &c.state
+	if s.closed || len(s.delayed) > 0 || c.server.draining.Load() {
+		return false
+	}
+	fd, err := eventloop.Take(s.stream)
+	if err != nil {
+		c.worker.neverPark = true
+		return false
+	}
+	s.stream, c.worker.reader, c.out = nil, nil, nil
+	s.fd, s.phase = fd, parked
+	s.reads, c.writes = deadline{}, deadline{}
+	c.startIdle(time.Now())
+	if err := c.server.loops.Add(fd, c); err != nil {
+		c.worker.neverPark = true // or every idle period would try again
+		c.unpark(nil, nil)
+		c.debug("connection not parked", err)
+	}
+	return true
+}
+
+// startIdle starts the idle timeout at now. The caller holds mu.
+func (c *conn) startIdle(now time.Time) {
+	at := now.Add(c.server.options.Load().IdleTimeout + c.interval)
+	c.state.reads.extend(at, at, c.setTimer)
+}
+
+// setTimer sets the timer of a parked connection.
+func (c *conn) setTimer(t time.Time) error {
+	if c.state.timer == nil {
+		c.state.timer = time.AfterFunc(time.Until(t), c.timerFired)
+	} else {
+		c.state.timer.Reset(time.Until(t))
+	}
+	return nil
+}
+
+// timerFired closes a parked connection whose client has been idle for too long.
+func (c *conn) timerFired() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := &c.state
+	if s.phase != parked && s.phase != looping || s.reads.armed.IsZero() {
+		return
+	}
+	now := time.Now()
+	if s.phase == looping {
+		s.reads.at = now.Add(c.server.options.Load().IdleTimeout) // Sent starts it again
+	}
+	if s.reads.timedOut(now, s.reads.at, c.setTimer) != nil {
+		c.unpark(nil, func() bool { return c.worker.refuseUnread(os.ErrDeadlineExceeded) })
+	}
+}
+
+// unpark starts a worker for a parked connection, which calls first, unless that is nil, and then
+// handles what the loop has read. The caller holds mu.
+func (c *conn) unpark(read []byte, first func() bool) {
+	s := &c.state
+	c.server.loops.Remove(s.fd)
+	s.timer.Stop()
+	s.stream = newSocket(s.fd)
+	s.fd, s.phase = -1, busy
+	s.reads, c.writes = deadline{}, deadline{}
+	c.worker = worker{conn: c, unread: bytes.Clone(read), recentlyUnparked: true, neverPark: c.worker.neverPark}
+	go c.worker.loop(first)
+}
+
+// unparkFromLoop is unpark for a loop, which does not hold mu.
+func (c *conn) unparkFromLoop(read []byte, first func() bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.unpark(read, first)
+}
+
+// Ready implements eventloop.Handler: it reads a request, has it judged if that need not wait, and
+// queues the reply.
+func (c *conn) Ready(round *eventloop.Round, ended bool) {
+	defer c.recoverInLoop()
+	message, ok := c.receive(round.Buffer[:readBytes], ended)
+	if !ok {
+		return
+	}
+	req, ok := protocol.DecodeWhole(message, c.server.options.Load().MessageBytes)
+	if !ok {
+		c.unparkFromLoop(message, nil)
+		return
+	}
+	arrived := time.Now()
+	answer, ok := c.sessions.Try(req, arrived)
+	if !ok {
+		c.unparkToJudge(req, arrived)
+		return
+	}
+	entry := c.finish(&answer, &req, arrived)
+	if answer.Fault != nil {
+		c.unparkToInject(answer, req, arrived, entry)
+		return
+	}
+	s := &c.state
+	s.next, s.arrived, s.entry = min(req.Interval.Duration, session.MaxQuiet), arrived, entry
+	round.Send(s.fd, protocol.AppendReply(round.Out(), answer.Reply), c)
+}
+
+// unparkToJudge hands a request that has to wait to a worker. Like unparkToInject it is a function
+// so that its closure does not move the variables of Ready to the heap.
+func (c *conn) unparkToJudge(req protocol.Request, arrived time.Time) {
+	c.unparkFromLoop(nil, func() bool { return c.worker.judge(req, arrived) })
+}
+
+// unparkToInject hands a reply that is subject to a fault to a worker.
+func (c *conn) unparkToInject(answer session.Answer, req protocol.Request, arrived time.Time, entry *auditEntry) {
+	c.unparkFromLoop(nil, func() bool { return c.injectFault(answer, req, arrived, entry) })
+}
+
+// receive reads from a parked connection; false when there is nothing for the loop to handle.
+func (c *conn) receive(buffer []byte, ended bool) (message []byte, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state.phase != parked {
+		return nil, false
+	}
+	n, err := eventloop.Read(c.state.fd, buffer)
+	if err == syscall.EAGAIN {
+		return nil, false
+	}
+	if n <= 0 || n == len(buffer) || ended { // the end of the stream, an error, or there may be more
+		c.unpark(buffer[:max(n, 0)], nil)
+		return nil, false
+	}
+	c.state.phase = looping
+	return buffer[:n], true
+}
+
+// Sent implements eventloop.Sender: the connection waits for the next message. A worker sends what
+// the socket did not take.
+func (c *conn) Sent(reply []byte, n int) {
+	defer c.recoverInLoop()
+	s := &c.state
+	entry := s.entry
+	s.entry = nil
+	if n == len(reply) {
+		entry.commit(true)
+	}
+	c.interval = s.next
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n < len(reply) {
+		rest := bytes.Clone(reply[n:])
+		c.unpark(nil, func() bool {
+			sent := c.sendBytes(rest)
+			entry.commit(sent)
+			return sent
+		})
+		return
+	}
+	if c.server.draining.Load() {
+		c.unpark(nil, nil)
+		return
+	}
+	s.phase = parked
+	c.startIdle(s.arrived)
+}
+
+// recoverInLoop, deferred, confines a panic in the loop to its connection.
+func (c *conn) recoverInLoop() {
+	p := recover()
+	if p == nil {
+		return
+	}
+	stack := debug.Stack()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state.phase != parked && c.state.phase != looping {
+		c.logPanic(p, stack)
+		return
+	}
+	c.unpark(nil, func() bool {
+		c.worker.fail(p, stack)
+		return false
+	})
+}
