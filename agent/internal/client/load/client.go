@@ -1,7 +1,6 @@
 package load
 
 import (
-	"fmt"
 	"io"
 	"net"
 	"sync"
@@ -9,95 +8,82 @@ import (
 	"time"
 )
 
-// A client pauses before it connects or sends again, and longer each time that it fails.
+// The first and the longest pause before a client connects or sends again. Each failure doubles it.
 const (
 	firstPause = 10 * time.Millisecond
 	lastPause  = time.Second
 )
 
-// A client performs its procedure over and over, on a goroutine of its own or, while nothing
-// unusual happens, parked in an event loop, see park.go.
+// A client performs its procedure over and over, on its own goroutine or parked in an event loop,
+// see park.go.
 type client struct {
 	run       *run
 	tally     *tally
 	number    int
-	sessions  int    // begun
-	session   string // the name of the last; empty where connections name them
-	exchanges []Exchange
-	place     int // of the next exchange
-	finishing bool
+	cursor    cursor
+	finishing bool // the load is over; the client completes its session
 	pace      pace
 	pause     time.Duration
 	buffer    []byte
-	begun     *handover // of the next exchange; nil when nothing of it has been done
-	calm      int       // exchanges since something unusual happened
+	partial   *partial // what an event loop did of the next exchange; nil for nothing
+	sinceLoop int      // exchanges since the client left an event loop
 
-	sent atomic.Int64 // when the request in flight was sent, ns since the run was made; 0 for none
+	sent atomic.Int64 // when the request in flight was sent, in ns since run.made; 0 for none
 
-	mu   sync.Mutex // for conn, which the watch needs as well, and for all of a parked client
-	conn stream     // nil when there is none, and while the client is parked
+	mu   sync.Mutex // guards conn, which the timeout watch uses too, and all of a parked client
+	conn stream     // nil if there is none, and while the client is parked
 	fd   int        // the socket of a parked client, else -1
 }
 
-// A stream is what a client's goroutine needs of a connection.
+// A stream is a connection as a client's goroutine uses it.
 type stream interface {
 	io.ReadWriteCloser
 	SetReadDeadline(t time.Time) error
 }
 
 func newClient(r *run, number int) *client {
-	c := &client{run: r, number: number, tally: r.tallies[number%len(r.tallies)], pause: firstPause, calm: calmAfter, fd: -1}
-	c.begin()
+	c := &client{run: r, number: number, tally: r.tallies[number%len(r.tallies)], cursor: cursor{run: r, client: number},
+		pause: firstPause, sinceLoop: parkAfter, fd: -1}
+	c.cursor.newSession()
 	return c
 }
 
-// begin makes the client's next exchange the first of a new session.
-func (c *client) begin() {
-	c.sessions++
-	if c.run.options.Reconnect == EachStep {
-		c.session = fmt.Sprintf("%s-%d-%d", c.run.name, c.number, c.sessions)
-	}
-	c.again()
-}
-
-// again makes the client's next exchange the first of the procedure, in a session of the same name.
-func (c *client) again() {
-	c.place, c.exchanges = 0, c.run.options.Plan.Exchanges(c.session)
-}
-
-// perform has a loop or a goroutine send steps until the load is over.
-func (c *client) perform() {
+// start performs the procedure in the background until the load is over.
+func (c *client) start() {
 	c.pace = newPace(c.run, c.number)
 	if c.run.loops == nil {
-		go func() { c.goOn(c.pace.first()) }()
+		go func() { c.loop(c.pace.first()) }()
 		return
 	}
 	if due, ok := c.pace.first(); !ok || !c.park() {
-		go c.goOn(due, ok)
+		go c.loop(due, ok)
 	}
 }
 
-// goOn sends steps until the load is over or the client is parked. The first is due at a time,
-// unless ok says that there is none.
-func (c *client) goOn(due time.Time, ok bool) {
+// loop sends steps until the load is over or the client is parked. If ok, the first step is due at
+// the given time; otherwise there is none.
+func (c *client) loop(due time.Time, ok bool) {
 	for ; ok; due, ok = c.pace.next() {
 		if c.park() {
-			return // it may have another goroutine already
+			return // the client may already have another goroutine
 		}
-		if !c.insist(due) {
-			c.end()
+		if !c.retryStep(due) {
+			c.stop()
 			return
 		}
 	}
-	c.finish()
-	c.end()
+	// Complete the session, so that the agent keeps none open. These steps are not measured.
+	c.finishing = true
+	for c.unfinished() && c.step(time.Now()) {
+		continue
+	}
+	c.stop()
 }
 
-// insist sends a step until it or another in its place has the reply that it must get; false
-// when the load is over before.
-func (c *client) insist(due time.Time) bool {
+// retryStep sends steps until one has the expected reply. It returns false if the load ends first.
+func (c *client) retryStep(due time.Time) bool {
 	for !c.step(due) {
-		if !c.rest() {
+		if !c.backOff() {
 			return false
 		}
 		if c.run.options.Rate == 0 {
@@ -105,31 +91,12 @@ func (c *client) insist(due time.Time) bool {
 		}
 	}
 	c.pause = firstPause
-	c.calm++
+	c.sinceLoop++
 	return true
 }
 
-// end is the last that a client does.
-func (c *client) end() {
-	c.tally.skip(c.pace.left())
-	c.disconnect()
-	c.run.running.Done()
-}
-
-// finish takes the session that is under way at the end of the load to its last step, so that
-// the agent has no session to keep open for nobody. What these steps take is not counted.
-func (c *client) finish() {
-	c.finishing = true
-	for c.unfinished() && c.step(time.Now()) {
-		continue
-	}
-}
-
-// unfinished reports whether the session is to be taken further after the end of the load.
-func (c *client) unfinished() bool { return c.place > 0 && !c.run.stopped.Load() }
-
-// rest pauses after trouble; false when the load is over.
-func (c *client) rest() bool {
+// backOff pauses after a failure. It returns false if the load is over.
+func (c *client) backOff() bool {
 	now := time.Now()
 	if c.run.over(now) {
 		return false
@@ -139,7 +106,17 @@ func (c *client) rest() bool {
 	return !c.run.over(time.Now())
 }
 
-// connect makes the client's connection; false when that fails.
+// stop ends the client.
+func (c *client) stop() {
+	c.tally.skip(c.pace.left())
+	c.disconnect()
+	c.run.running.Done()
+}
+
+// unfinished reports whether the session must be completed after the end of the load.
+func (c *client) unfinished() bool { return c.cursor.next > 0 && !c.run.stopped.Load() }
+
+// connect makes the client's connection. It returns false if that fails.
 func (c *client) connect() bool {
 	dialer := net.Dialer{Timeout: c.run.options.Wait, KeepAlive: -1}
 	conn, err := dialer.DialContext(c.run.ctx, "tcp", c.run.options.Address)

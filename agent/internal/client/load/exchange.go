@@ -8,46 +8,49 @@ import (
 	"time"
 )
 
-// bufferBytes holds any reply of the agent: a detail has at most 512 bytes.
+// bufferBytes is more than any reply of the agent has: a detail is limited to 512 bytes.
 const bufferBytes = 2048
 
-// step makes one exchange; false when there was trouble.
+// step makes one exchange. It returns false if that fails.
 func (c *client) step(due time.Time) bool {
 	if c.conn == nil && !c.connect() {
 		return false
 	}
-	e := &c.exchanges[c.place]
+	e := c.cursor.exchange()
 	line, err := c.exchange(e.Request, due)
 	c.pace.now = time.Now()
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return c.trouble(noReply, e, fmt.Sprintf("none came within %v", c.run.options.Wait))
+		return c.fail(noReply, e, fmt.Sprintf("none came within %v", c.run.options.Wait))
 	case err != nil:
-		return c.trouble(lost, e, err.Error())
+		return c.fail(lost, e, err.Error())
 	}
-	reply, rest := cut(line)
+	reply, rest := line, []byte(nil) // a full buffer may have no newline
+	if end := bytes.IndexByte(line, '\n'); end >= 0 {
+		reply, rest = line[:end+1], line[end+1:]
+	}
 	if k := e.check(reply); k != right {
-		return c.trouble(k, e, fmt.Sprintf("%.256q", reply))
+		return c.fail(k, e, fmt.Sprintf("%.256q", reply))
 	}
 	if len(rest) > 0 {
-		return c.trouble(unasked, e, fmt.Sprintf("%.256q after the reply", rest))
+		return c.fail(unasked, e, fmt.Sprintf("%.256q after the reply", rest))
 	}
 	c.advance(due)
 	return true
 }
 
-// exchange sends a request and returns what came up to the end of a line, and after it. It goes
-// on with what a loop has begun.
+// exchange sends a request and returns what was read up to the end of a line, and after it. It
+// continues what an event loop has begun.
 func (c *client) exchange(request []byte, due time.Time) ([]byte, error) {
 	sent := c.pace.now
 	if sent.Before(due) {
 		sent = due
 	}
-	c.note(sent)
+	c.markSent(sent)
 	defer c.sent.Store(0)
-	begun := handover{unsent: request}
-	if c.begun != nil {
-		begun, c.begun = *c.begun, nil
+	begun := partial{unsent: request}
+	if c.partial != nil {
+		begun, c.partial = *c.partial, nil
 	}
 	if len(begun.unsent) > 0 {
 		if _, err := c.conn.Write(begun.unsent); err != nil {
@@ -63,8 +66,8 @@ func (c *client) exchange(request []byte, due time.Time) ([]byte, error) {
 			return c.buffer[:n], nil
 		}
 		if errors.Is(err, os.ErrDeadlineExceeded) && time.Since(sent) < c.run.options.Wait {
-			// The watch meant the request before this one.
-			err = c.conn.SetReadDeadline(time.Time{}) // fails only when closed
+			// The timeout watch meant the request before this one.
+			err = c.conn.SetReadDeadline(time.Time{}) // fails only if closed
 		}
 		if err != nil {
 			return nil, err
@@ -75,43 +78,26 @@ func (c *client) exchange(request []byte, due time.Time) ([]byte, error) {
 	}
 }
 
-func cut(line []byte) (reply, rest []byte) {
-	if end := bytes.IndexByte(line, '\n'); end >= 0 {
-		return line[:end+1], line[end+1:]
-	}
-	return line, nil // a buffer full
-}
-
-// advance counts a verdict that is as it must be and goes on to the next exchange.
+// advance counts an expected reply and moves to the next exchange.
 func (c *client) advance(due time.Time) {
-	c.place++
-	whole := c.place == len(c.exchanges)
+	whole := c.cursor.advance()
 	if c.finishing {
-		c.tally.finishing(whole)
+		c.tally.finished(whole)
 	} else {
-		c.tally.right(due, c.pace.now, whole)
+		c.tally.answered(due, c.pace.now, whole)
 	}
-	if whole {
-		c.again()
-	}
-	switch c.run.options.Reconnect {
-	case EachStep:
+	if r := c.run.options.Reconnect; r == EachStep || r == EachSession && whole {
 		c.disconnect()
-	case EachSession:
-		if whole {
-			c.disconnect()
-		}
 	}
 }
 
-// trouble counts what went wrong with an exchange and has the client do what is to be done
-// about it. It returns false.
-func (c *client) trouble(k kind, e *Exchange, got string) bool {
+// fail counts a failed exchange and prepares the next. It returns false.
+func (c *client) fail(k kind, e *Exchange, got string) bool {
 	c.tally.trouble(k, fmt.Sprintf("client %d, step %d of its procedure: sent %s, got %s",
-		c.number+1, c.place+1, bytes.TrimSpace(e.Request), got))
-	if !k.again() {
+		c.number+1, c.cursor.next+1, bytes.TrimSpace(e.Request), got))
+	if !k.retryable() {
 		c.disconnect()
-		c.begin()
+		c.cursor.newSession()
 	}
 	return false
 }

@@ -1,6 +1,6 @@
 package load
 
-// A kind is what became of a step or a connection that did not go as it must.
+// A kind is a way in which a step or a connection can fail; right is none.
 type kind uint8
 
 const (
@@ -9,9 +9,9 @@ const (
 	wrongVerdict // another verdict or reason
 	wrongStep    // a reply to another step
 	wrongSession // a reply of another session
-	wrongEnd     // the session ends where it must not, or does not where it must
-	wrongReply   // bytes that are no reply
-	unasked      // more than the one reply
+	wrongEnd     // the session ends at another step than expected
+	wrongReply   // bytes that are not a reply
+	unasked      // more bytes than the reply
 
 	noReply      // none within the wait
 	lost         // the connection closed or broke before the reply came
@@ -20,23 +20,23 @@ const (
 	shuttingDown // shutting_down
 	internal     // internal
 
-	refused // a connection was not made, or was turned away
+	refused // the agent did not accept a connection
 
 	kinds = int(iota)
 )
 
-// A Class says whom a kind of trouble is about.
+// A Class is a class of kinds.
 type Class string
 
 // The classes.
 const (
-	// Wrong is a reply that came and is not the one that must come.
+	// Wrong is a reply other than the expected one.
 	Wrong Class = "wrong"
-	// Missing is a step that got no verdict.
+	// Missing is a step without a verdict.
 	Missing Class = "missing"
-	// Lost is a step that got no verdict because the agent ended its connection.
+	// Lost is a step without a verdict because the agent closed the connection.
 	Lost Class = "lost"
-	// Refused is a connection that the agent did not take.
+	// Refused is a connection that the agent did not accept.
 	Refused Class = "refused"
 )
 
@@ -72,6 +72,6 @@ func (k kind) describe() (Class, string) {
 	}
 }
 
-// again reports whether the step has taken no position and is to be sent once more as it is;
-// after any other trouble the client begins anew.
-func (k kind) again() bool { return k == unavailable || k == busy || k == internal }
+// retryable reports whether the agent has not judged the step, so that it can be sent again. After
+// any other failure the client begins a new session.
+func (k kind) retryable() bool { return k == unavailable || k == busy || k == internal }

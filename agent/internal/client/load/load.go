@@ -1,24 +1,19 @@
-// Package load puts an agent under the load of many clients and holds it to its word: every
-// reply is compared with the one that must come, and how long it took goes into a histogram.
+// Package load puts many clients on an agent, compares every reply with the expected one, and
+// measures latencies in a histogram.
 //
-// Each client has a connection and a session of its own and performs a procedure over and
-// over, one step at a time. In a closed loop it sends the next step as soon as it has the
-// reply to the last. With a rate, steps have times at which they are to be sent, whatever
-// became of the others, and a reply's time counts from then: an agent that falls behind
-// cannot slow down the clock that it is measured by.
+// Each client has a connection and a session of its own and performs a procedure over and over, one
+// step at a time. In a closed loop it sends the next step when it has the reply to the last. With a
+// rate, each step is due at a fixed time, and its latency counts from then: a slow agent cannot slow
+// down the clock that measures it.
 //
-// A few event loops serve all clients of a closed loop that keep their connections, so that what
-// the generator takes of the machine is little more than what the kernel needs for the messages.
-// A client has a goroutine only while something unusual happens to it, with a rate, with new
-// connections for sessions or steps, and where there are no event loops.
+// A few event loops serve all clients of a closed loop that keep their connections, so that the
+// generator takes little of the machine. A client has a goroutine only after a failure, with a rate,
+// with new connections for sessions or steps, and on systems without event loops.
 //
-// At the end each session is taken to its last step, outside of the measurement, so that the
-// agent keeps none open for a client that will not come back.
+// At the end each client completes its session, unmeasured, so that the agent keeps none open.
 //
-// What a client does when something goes wrong is the same everywhere. A step that the agent
-// could not judge is sent again. After anything else the client gives up its connection,
-// makes another and begins the procedure anew in a new session, since it cannot know how much
-// of the old one there still is.
+// A step that the agent could not judge is sent again. After any other failure the client makes a new
+// connection and begins a new session, since it cannot know the state of the old one.
 package load
 
 import (
@@ -34,30 +29,31 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/shared/eventloop"
 )
 
-// loopFiles is how many files an event loop has open itself.
-const loopFiles = 2
+const (
+	loopFiles  = 2  // open files of an event loop
+	spareFiles = 64 // open files besides connections and loops, an upper bound
+)
 
-// ErrUnreachable is returned by Run when not one client got a connection.
+// ErrUnreachable is returned by Run if no client got a connection.
 var ErrUnreachable = errors.New("no agent could be reached")
 
 // A run is one load under way.
 type run struct {
-	ctx     context.Context // ends the load before its time
+	ctx     context.Context // its end ends the load early
 	options Options
-	name    string    // common to the names of all its sessions
-	made    time.Time // before the clients, who count from it
+	name    string    // prefix of session names
+	made    time.Time // epoch of client.sent
 	tallies []*tally
 	clients []*client
 	begins  time.Time
 	ends    time.Time
 	stopped atomic.Bool
-	loops   *eventloop.Loops // for parked clients; nil where none is parked
+	loops   *eventloop.Loops // of parked clients; nil if none is parked
 	running sync.WaitGroup   // the clients
 }
 
-// Run puts the load on the agent and returns what came of it. It returns when all clients
-// have their last reply, or have waited for it long enough. When the context ends before the
-// duration, so does the load. An error means that there was no load.
+// Run performs the load and returns its result, when all clients have their last reply or have
+// timed out. If the context ends first, so does the load. An error means that no step was sent.
 func Run(ctx context.Context, o Options) (Result, error) {
 	if err := o.Check(); err != nil {
 		return Result{}, err
@@ -73,23 +69,23 @@ func Run(ctx context.Context, o Options) (Result, error) {
 		return Result{}, err
 	}
 	if err := r.startLoops(); err != nil {
-		r.hangUp()
+		r.disconnect()
 		return Result{}, err
 	}
 	r.begins = time.Now()
 	r.ends = r.begins.Add(o.Duration)
 	defer context.AfterFunc(ctx, func() { r.stopped.Store(true) })()
 	done := make(chan struct{})
-	var aside sync.WaitGroup
-	aside.Go(func() { r.watch(done) })
-	aside.Go(func() { r.report(done) })
+	var watches sync.WaitGroup
+	watches.Go(func() { r.watchTimeouts(done) })
+	watches.Go(func() { r.reportProgress(done) })
 	r.running.Add(len(r.clients))
 	for _, c := range r.clients {
-		c.perform()
+		c.start()
 	}
 	r.running.Wait()
 	close(done)
-	aside.Wait()
+	watches.Wait()
 	if r.loops != nil {
 		r.loops.Close()
 	}
@@ -107,7 +103,7 @@ func newRun(ctx context.Context, o Options) *run {
 	return r
 }
 
-// connect gives every client its first connection, before the clock starts.
+// connect makes the first connection of every client, before the load starts.
 func (r *run) connect() error {
 	var dialing sync.WaitGroup
 	slots := make(chan struct{}, maxDialing)
@@ -123,21 +119,21 @@ func (r *run) connect() error {
 	}
 	dialing.Wait()
 	if r.ctx.Err() != nil {
-		r.hangUp()
+		r.disconnect()
 		return context.Cause(r.ctx)
 	}
 	result := r.result(time.Now())
 	if result.Made > 0 {
 		return nil
 	}
-	return fmt.Errorf("%w at %s: %s", ErrUnreachable, r.options.Address, result.example(refused))
+	return fmt.Errorf("%w at %s: %s", ErrUnreachable, r.options.Address, result.examples[refused])
 }
 
-// loopCount is how many loops there are: a loop does all that there is to be done for a reply, so
-// each processor can have one. With half as many, servers on the same machine got less to do.
+// loopCount is how many event loops there are. A loop does all the work of a reply, so each processor
+// has one; with half as many, servers on the same machine were not fully loaded.
 func loopCount() int { return runtime.GOMAXPROCS(0) }
 
-// startLoops starts loops where clients can be parked.
+// startLoops starts the event loops if clients can be parked.
 func (r *run) startLoops() (err error) {
 	if r.options.Rate > 0 || r.options.Reconnect != Never {
 		return nil
@@ -149,11 +145,11 @@ func (r *run) startLoops() (err error) {
 	return err
 }
 
-func (r *run) hangUp() {
+func (r *run) disconnect() {
 	for _, c := range r.clients {
 		c.disconnect()
 	}
 }
 
-// over reports whether no further step is to be sent.
+// over reports whether no further step may be sent.
 func (r *run) over(now time.Time) bool { return !now.Before(r.ends) || r.stopped.Load() }

@@ -15,7 +15,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// A right agent is found right, whichever way clients connect.
+// A correct agent causes no troubles, however clients connect.
 func TestRight(t *testing.T) {
 	for name, test := range map[string]struct {
 		reconnect Reconnect
@@ -72,7 +72,7 @@ func TestRight(t *testing.T) {
 	}
 }
 
-// Whatever an agent does wrong is seen, counted by kind and shown, and the client goes on.
+// Every fault of an agent is counted by kind with an example, and the client continues.
 func TestTroubles(t *testing.T) {
 	const at = 13 // the place of the step that goes wrong: step 3 of the second session
 	for name, test := range map[string]struct {
@@ -146,7 +146,7 @@ func TestTroubles(t *testing.T) {
 	}
 }
 
-// A procedure with mistakes in it must be judged so.
+// The agent must refuse the wrong steps of a procedure.
 func TestMistakesMustBeFound(t *testing.T) {
 	reasons := map[bool]string{}
 	for _, found := range []bool{true, false} {
@@ -205,7 +205,7 @@ func TestUnreachable(t *testing.T) {
 	}
 }
 
-// While an agent starts again its clients try and try, and count what was refused.
+// While an agent restarts, its clients retry, and count refused connections.
 func TestRestart(t *testing.T) {
 	const lastWords = 5
 	ctx, cancel := context.WithCancel(t.Context())

@@ -8,53 +8,48 @@ import (
 
 // Limits of a load.
 const (
-	// MaxClients is the largest number of clients: more than one address can have
-	// connections to one port, ip(7).
+	// MaxClients is the largest number of clients. It is more than the local ports that one address
+	// has for connections to one port, see ip(7).
 	MaxClients = 64000
-	// DefaultWait is how long a reply or a connection is waited for, unless set otherwise.
+	// DefaultWait is the default of Options.Wait.
 	DefaultWait = 10 * time.Second
-	// maxDialing is how many connections are being made at the same time before the start, so
-	// that no agent's queue of new connections overflows, listen(2).
+	// maxDialing bounds the connections being made at once before the start, so that the agent's
+	// backlog does not overflow, see listen(2).
 	maxDialing = 128
 )
 
 // Reconnect says when a client makes a new connection.
 type Reconnect uint8
 
-// The choices. The zero value keeps a connection for as long as it lasts.
+// The choices.
 const (
-	// Never keeps one connection for all sessions.
-	Never Reconnect = iota
-	// EachSession makes a connection for each session.
-	EachSession
-	// EachStep makes a connection for each step, which names its session.
-	EachStep
+	Never       Reconnect = iota // one connection for all sessions
+	EachSession                  // a connection for each session
+	EachStep                     // a connection for each step, which names its session
 )
 
-// Options say what load there is to be.
+// Options are the options of a load.
 type Options struct {
 	// Address is the agent's, as host:port.
 	Address string
 	// Clients is how many clients there are, 1 to MaxClients.
 	Clients int
-	// Duration is how long steps are sent. Replies to the last of them are waited for.
+	// Duration is how long steps are sent.
 	Duration time.Duration
-	// Rate is how many steps are to be sent in a second, by all clients together; 0 for a
-	// closed loop.
-	Rate float64
-	// Reconnect says when a client makes a new connection.
+	// Rate is how many steps all clients together send per second; 0 for a closed loop.
+	Rate      float64
 	Reconnect Reconnect
 	// Wait bounds the wait for a reply and for a connection; 0 means DefaultWait.
 	Wait time.Duration
-	// Plan is what the clients say and what must come back.
+	// Plan has the requests and the expected replies.
 	Plan Plan
-	// Progress, when not nil, is called every ProgressInterval with the result so far, by one
+	// Progress, if not nil, is called every ProgressInterval with the result so far, by one
 	// goroutine at a time.
 	Progress         func(Result)
 	ProgressInterval time.Duration
 }
 
-// Check says what is wrong with the options.
+// Check validates the options.
 func (o Options) Check() error {
 	switch {
 	case o.Clients < 1 || o.Clients > MaxClients:

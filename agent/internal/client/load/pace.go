@@ -2,7 +2,7 @@ package load
 
 import "time"
 
-// longestSleep bounds how late a client sees that the load has been stopped.
+// longestSleep bounds how late a client notices that the load has been stopped.
 const longestSleep = 100 * time.Millisecond
 
 // A pace says when a client's steps are due.
@@ -10,11 +10,10 @@ type pace struct {
 	run      *run
 	interval time.Duration // between two steps; 0 in a closed loop
 	due      time.Time     // of the step at hand
-	now      time.Time     // when somebody looked at the clock last
+	now      time.Time     // the last reading of the clock
 }
 
-// newPace returns the pace of one of the clients, whose steps are spread evenly between those
-// of the others.
+// newPace returns the pace of a client. The steps of all clients are spread evenly.
 func newPace(r *run, number int) pace {
 	p := pace{run: r, due: r.begins, now: r.begins}
 	if rate := r.options.Rate; rate > 0 {
@@ -34,8 +33,8 @@ func (p *pace) first() (due time.Time, ok bool) {
 	return p.due, p.wait()
 }
 
-// next waits until the step after the last is due, which in a closed loop is when the reply
-// to the last has come; false when no further step is to be sent.
+// next waits until the next step is due, in a closed loop not at all. It returns false if no further
+// step may be sent.
 func (p *pace) next() (due time.Time, ok bool) {
 	if p.interval == 0 {
 		p.due = p.now
@@ -59,7 +58,7 @@ func (p *pace) wait() bool {
 	}
 }
 
-// left returns how many steps were due and have not been sent when the load is over.
+// left returns how many steps were due and not sent at the end of the load.
 func (p *pace) left() int {
 	end := p.run.ends
 	if p.now.Before(end) {

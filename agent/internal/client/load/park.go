@@ -9,27 +9,26 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/shared/eventloop"
 )
 
-// In a closed loop over connections that are kept, a client is parked: it has no goroutine, and
-// an event loop reads the replies, checks and counts them, and sends the next request at once.
-// For everything but a reply that comes whole, alone and as it must be, the client gets its
-// goroutine back, which takes the exchange that is under way to its end: there is one place
-// that says what trouble is. At the end of its last session it gets it back as well.
+// In a closed loop over lasting connections, a client is parked: it has no goroutine, and an event
+// loop reads the replies, checks and counts them, and sends the next request. The client gets a
+// goroutine back for everything but a single complete, expected reply, and at the end of its last
+// session. The goroutine completes the exchange in flight, so that failures are handled in one place.
 
-// calmAfter is how many exchanges a client that was given back its goroutine makes before it is
-// parked again: what was unusual once is so again, and parking costs as much as an exchange.
-const calmAfter = 32
+// parkAfter is how many exchanges a client makes on its goroutine before it is parked again. A
+// failure is often followed by another, and parking costs as much as an exchange.
+const parkAfter = 32
 
-// A handover is what a loop leaves to the client's goroutine of the exchange that is under way.
-type handover struct {
+// A partial is an exchange that an event loop has begun and the client's goroutine continues.
+type partial struct {
 	unsent []byte // of the request
-	read   []byte // of the reply, or whatever came in its place
+	read   []byte // of the reply
 	err    error  // why nothing more can be read
 }
 
-// park leaves the client to a loop, which sends the next request; false when the client keeps
-// its goroutine. Afterwards the client is not the caller's any more.
+// park hands the client over to an event loop, which sends the next request. It returns false if the
+// client keeps its goroutine. After true the caller must not use the client.
 func (c *client) park() bool {
-	if c.run.loops == nil || c.calm < calmAfter {
+	if c.run.loops == nil || c.sinceLoop < parkAfter {
 		return false
 	}
 	conn, ok := c.conn.(interface {
@@ -37,11 +36,11 @@ func (c *client) park() bool {
 		syscall.Conn
 	})
 	if !ok {
-		return false // there is no connection, or none of a socket
+		return false // no connection, or not a socket
 	}
 	fd, err := eventloop.Take(conn)
 	if err != nil {
-		c.calm = 0
+		c.sinceLoop = 0
 		return false
 	}
 	c.mu.Lock()
@@ -55,21 +54,21 @@ func (c *client) park() bool {
 	return true
 }
 
-// unpark gives the client its goroutine back, with what is left to be done of an exchange, or
-// between two of them; then ok says whether there is a next one. The caller holds mu.
-func (c *client) unpark(begun *handover, ok bool) {
+// unpark gives the client its goroutine back, with the exchange to be continued, if any; ok says
+// whether a next step is due. The caller holds mu.
+func (c *client) unpark(begun *partial, ok bool) {
 	c.run.loops.Remove(c.fd)
 	c.conn = os.NewFile(uintptr(c.fd), "connection to "+c.run.options.Address)
-	c.fd, c.calm, c.begun = -1, 0, begun
-	go c.goOn(c.pace.due, ok)
+	c.fd, c.sinceLoop, c.partial = -1, 0, begun
+	go c.loop(c.pace.due, ok)
 }
 
 // send sends the next request. The caller holds mu.
 func (c *client) send() {
-	request := c.exchanges[c.place].Request
-	c.note(c.pace.now)
+	request := c.cursor.exchange().Request
+	c.markSent(c.pace.now)
 	if n, _ := eventloop.Write(c.fd, request); n < len(request) {
-		c.unpark(&handover{unsent: request[n:]}, true) // what was wrong is met again there
+		c.unpark(&partial{unsent: request[n:]}, true) // its next write returns the error, if any
 	}
 }
 
@@ -88,12 +87,12 @@ func (c *client) Ready(round *eventloop.Round, ended bool) {
 	c.pace.now = time.Now()
 	line := buffer[:n]
 	if err != 0 {
-		c.unpark(&handover{err: os.NewSyscallError("recv", err)}, true)
+		c.unpark(&partial{err: os.NewSyscallError("recv", err)}, true)
 		return
 	}
 	whole := n > 0 && n < len(buffer) && bytes.IndexByte(line, '\n') == n-1
-	if !whole || c.exchanges[c.place].check(line) != right {
-		c.unpark(&handover{read: bytes.Clone(line)}, true)
+	if !whole || c.cursor.exchange().check(line) != right {
+		c.unpark(&partial{read: bytes.Clone(line)}, true)
 		return
 	}
 	c.advance(c.pace.due)

@@ -17,10 +17,10 @@ func goroutines() int {
 	stacks := make([]byte, 1<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
 	return bytes.Count(stacks, []byte("agent/internal/client/load.(*client).unpark in")) +
-		bytes.Count(stacks, []byte("agent/internal/client/load.(*client).perform in"))
+		bytes.Count(stacks, []byte("agent/internal/client/load.(*client).start in"))
 }
 
-// awaitGoroutines waits until so many clients have a goroutine.
+// awaitGoroutines waits until n clients have a goroutine.
 func awaitGoroutines(t *testing.T, n int) {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); goroutines() != n; time.Sleep(time.Millisecond) {
@@ -31,7 +31,7 @@ func awaitGoroutines(t *testing.T, n int) {
 	}
 }
 
-// However many clients there are, they have no goroutines while nothing unusual happens.
+// Clients have no goroutines while every reply is as expected.
 func TestParked(t *testing.T) {
 	const clients, steps = 50, 2000
 	ctx, cancel := context.WithCancel(t.Context())
@@ -56,7 +56,7 @@ func TestParked(t *testing.T) {
 	}
 }
 
-// With many clients and all sorts of trouble among them, each request is counted once, as what
+// With many clients and all kinds of failures, each request is counted once, as what
 // became of it.
 func TestMixed(t *testing.T) {
 	const clients, requests = 40, 8000
@@ -106,7 +106,7 @@ func TestMixed(t *testing.T) {
 	}
 }
 
-// The sessions that are under way at the end are taken to their last steps, and no further.
+// Sessions in progress at the end are completed, and no new ones begun.
 func TestFinishing(t *testing.T) {
 	agent := newFakeAgent(t, func(_ int, r request) string { return r.right() })
 	o := options(t, agent.address, 20)

@@ -9,52 +9,48 @@ import (
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
-// A Plan says what clients send and what must come back.
+// A Plan has the requests of clients and the expected replies.
 type Plan interface {
-	// Exchanges returns what one client does in one session, in order. The session's name is
-	// empty where the connection is to name it. Clients share what it returns and do not
-	// change it.
+	// Exchanges returns the exchanges of one session, in order. The session's name is empty if the
+	// agent names it by the connection. Clients may share the result and do not change it.
 	Exchanges(session string) []Exchange
 }
 
 // An Exchange is one request and its reply.
 type Exchange struct {
-	// Request is what is sent, as it is.
+	// Request is sent as it is.
 	Request []byte
-	// Reply is what comes back as a rule, a line with its newline. What differs is right all
-	// the same when it says as a message what Want does.
+	// Reply is the usual reply, a line with its newline. It is compared first, as bytes.
 	Reply []byte
-	// Want is the reply that must come; nil where it must be Reply to the letter.
+	// Want is compared with any other reply; nil if only Reply is right.
 	Want *Want
 }
 
-// A Want is what a reply must say.
+// A Want is what a decoded reply must contain.
 type Want struct {
 	StepID  int64
 	Session string
-	// Reason is why the step must fail; empty where it must pass.
-	Reason protocol.Reason
-	// End says that the session must have had its last step.
-	End bool
+	Reason  protocol.Reason // empty if the step must pass
+	End     bool            // the step must end the session
 }
 
-// The rules of the default chain and of the default session. They are written here a second
-// time on purpose: the agent is not to be compared with itself.
+// The rules of the default validators and sessions, deliberately repeated here: the agent must not be
+// compared with itself.
 const (
 	firstStep  = 1
 	lastStep   = 10
 	minTimeout = 5 * time.Second
 )
 
-// procedure is a Plan: the procedure of a step file, for an agent with its default validators.
+// procedure is the Plan of a step file, for an agent with its default validators.
 type procedure struct {
 	steps  []stepfile.Step
-	shared []Exchange // of all clients that name no session
+	shared []Exchange // of clients that name no session
 }
 
-// Procedure returns the plan of clients that perform p against an agent with the default
-// validators and the default number of steps in a session. Intervals are neither kept nor
-// declared. The procedure must have as many steps as a session.
+// Procedure returns the plan of clients that perform p against an agent with default validators and
+// sessions. Intervals are neither kept nor declared. The procedure must have as many steps as a
+// session.
 func Procedure(p stepfile.Procedure) (Plan, error) {
 	if n := len(p.Steps); n != lastStep {
 		return nil, fmt.Errorf("procedure %s has %d steps; for a load it must have %d, as many as a session", p.Name, n, lastStep)
@@ -88,11 +84,10 @@ func (p *procedure) exchanges(session string) []Exchange {
 	return all
 }
 
-// verdict returns why the step in the given place, 0 for the first, must fail; empty when it
-// must pass.
-func verdict(place int, s stepfile.Step) protocol.Reason {
+// verdict returns why the step at an index must fail; empty if it must pass.
+func verdict(index int, s stepfile.Step) protocol.Reason {
 	switch {
-	case s.ID != firstStep+int64(place):
+	case s.ID != firstStep+int64(index):
 		return protocol.OutOfOrder
 	case s.Timeout < minTimeout:
 		return protocol.TimeoutTooShort
@@ -101,8 +96,7 @@ func verdict(place int, s stepfile.Step) protocol.Reason {
 	}
 }
 
-// check returns what is wrong with a reply, a line with its newline: its kind, empty for
-// nothing.
+// check compares a reply, a line with its newline.
 func (e *Exchange) check(line []byte) kind {
 	if e.Reply != nil && bytes.Equal(line, e.Reply) {
 		return right

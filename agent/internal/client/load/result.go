@@ -6,46 +6,43 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// A Result is what a load came to, or has come to so far.
+// A Result is the result of a load, or of a load so far.
 type Result struct {
 	// Clients and Rate are those of the options.
 	Clients int
 	Rate    float64
-	// Elapsed is the time for which steps were due, or up to the last reply that counts where
-	// that came later; where the load was ended before its time, up to its end.
+	// Elapsed is the duration of the load: up to the last counted reply if that came after
+	// Options.Duration, and up to its end if it was ended early.
 	Elapsed time.Duration
-	// Steps is how many steps got the reply that they must get, Sessions how many sessions
-	// were performed from their first step to their last.
+	// Steps is how many steps got the expected reply, Sessions how many sessions were performed
+	// from their first step to their last.
 	Steps    uint64
 	Sessions uint64
-	// Finishing is how many steps more were sent after the end of the load, to take each
-	// session to its last step. Nothing else of them is counted where they went well.
+	// Finishing is how many further steps got the expected reply after the end of the load, to
+	// complete each session. They count in neither Steps nor latencies.
 	Finishing uint64
 	// Made is how many connections were made.
 	Made uint64
-	// Unsent is how many steps were due and were not sent because clients still waited for
-	// earlier replies at the end. Always 0 in a closed loop.
+	// Unsent is how many steps were due but not sent, because clients still waited for earlier
+	// replies. Always 0 in a closed loop.
 	Unsent uint64
 
-	last     time.Time // when the last reply that counts came
+	last     time.Time // of the last counted reply
 	latency  *hdrhistogram.Histogram
 	troubles [kinds]uint64
 	examples [kinds]string
 }
 
-// A Trouble is something that went wrong, once or several times.
+// A Trouble is a kind of failure that occurred.
 type Trouble struct {
 	Class Class
-	// Kind is the machine-readable word for what it was.
-	Kind string
-	// Count is how many times it happened.
+	Kind  string // machine-readable
 	Count uint64
-	// Example says, for a person, what happened at one of these times. It holds what the agent
-	// sent, in Go's quotes.
+	// Example describes the first occurrence. It contains what the agent sent, as a Go string.
 	Example string
 }
 
-// Throughput returns the steps per second that got the reply that they must get.
+// Throughput returns Steps per second.
 func (r Result) Throughput() float64 {
 	if r.Elapsed <= 0 {
 		return 0
@@ -53,8 +50,7 @@ func (r Result) Throughput() float64 {
 	return float64(r.Steps) / r.Elapsed.Seconds()
 }
 
-// Latency returns the time within which so many percent of the steps counted in Steps got
-// their reply, 100 for all of them; 0 when there are none.
+// Latency returns a percentile of the latencies, 100 for the longest; 0 if there are none.
 func (r Result) Latency(percent float64) time.Duration {
 	if r.Steps == 0 {
 		return 0
@@ -62,7 +58,7 @@ func (r Result) Latency(percent float64) time.Duration {
 	return time.Duration(r.latency.ValueAtPercentile(percent))
 }
 
-// Troubles returns all kinds of trouble that there were.
+// Troubles returns all kinds of failure that occurred.
 func (r Result) Troubles() []Trouble {
 	var all []Trouble
 	for k := right + 1; int(k) < kinds; k++ {
@@ -75,7 +71,7 @@ func (r Result) Troubles() []Trouble {
 	return all
 }
 
-// Count returns how many times there was trouble of the class.
+// Count returns how many failures of the class occurred.
 func (r Result) Count(class Class) uint64 {
 	n := uint64(0)
 	for _, t := range r.Troubles() {
@@ -85,5 +81,3 @@ func (r Result) Count(class Class) uint64 {
 	}
 	return n
 }
-
-func (r Result) example(k kind) string { return r.examples[k] }

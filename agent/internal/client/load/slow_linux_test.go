@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// What comes too late, when the client has given up its connection, counts for nothing.
+// A reply that arrives after the client has closed its connection is ignored.
 func TestLate(t *testing.T) {
-	const at, last = 7, 7 + 2*calmAfter
+	const at, last = 7, 7 + 2*parkAfter
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	again := make(chan struct{})
@@ -39,7 +39,7 @@ func TestLate(t *testing.T) {
 	}
 }
 
-// A request that the socket does not take whole arrives whole, and its reply counts.
+// A request that the socket accepts in parts arrives complete, and its reply counts.
 func TestSlowReader(t *testing.T) {
 	const requests = 3
 	ctx, cancel := context.WithCancel(t.Context())

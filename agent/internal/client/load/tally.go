@@ -7,103 +7,91 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// Latencies are kept from one microsecond up, to three significant digits.
+// The histogram has values from one microsecond up, with three significant digits.
 const (
 	leastLatency      = time.Microsecond
 	significantDigits = 3
 )
 
-// newHistogram returns one that holds what a client can wait for. An intended time may lie
-// further back than one wait, as far as an hour; what is longer counts as that.
+// newHistogram returns a histogram of latencies up to an hour or two waits. With a rate, a step may
+// be due long before it is sent; longer latencies count as the highest value.
 func newHistogram(wait time.Duration) *hdrhistogram.Histogram {
 	return hdrhistogram.New(int64(leastLatency), int64(max(2*wait, time.Hour)), significantDigits)
 }
 
-// A tally counts for several clients, so that neither all of them meet at one lock nor each
-// has a histogram of its own, which would be larger than everything else it needs.
+// A tally counts for several clients: one tally for all would be a contended lock, and one for each
+// client would take much memory for its histogram.
 type tally struct {
-	mu      sync.Mutex
-	latency *hdrhistogram.Histogram
-	counts  counts
-	last    time.Time // when the last reply came
+	mu     sync.Mutex // guards result
+	result Result
 }
 
-// counts are the numbers of one tally, or of all.
-type counts struct {
-	steps    uint64
-	finished uint64
-	sessions uint64
-	made     uint64
-	unsent   uint64
-	troubles [kinds]uint64
-	examples [kinds]string
-}
+func newTally(wait time.Duration) *tally { return &tally{result: Result{latency: newHistogram(wait)}} }
 
-func newTally(wait time.Duration) *tally { return &tally{latency: newHistogram(wait)} }
-
-// right counts a reply that is as it must be, to a step that was due some time ago.
-func (t *tally) right(due, now time.Time, whole bool) {
+// answered counts an expected reply to a step.
+func (t *tally) answered(due, now time.Time, whole bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.counts.steps++
+	t.result.Steps++
 	if whole {
-		t.counts.sessions++
+		t.result.Sessions++
 	}
-	t.last = now
-	took := min(max(now.Sub(due), leastLatency), time.Duration(t.latency.HighestTrackableValue()))
-	_ = t.latency.RecordValue(int64(took)) // it is within the bounds
+	t.result.last = now
+	took := min(max(now.Sub(due), leastLatency), time.Duration(t.result.latency.HighestTrackableValue()))
+	_ = t.result.latency.RecordValue(int64(took)) // it is within the bounds
 }
 
-// finishing counts a reply that is as it must be and came after the end of the load.
-func (t *tally) finishing(whole bool) {
+// finished counts an expected reply after the end of the load.
+func (t *tally) finished(whole bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.counts.finished++
+	t.result.Finishing++
 	if whole {
-		t.counts.sessions++
+		t.result.Sessions++
 	}
 }
 
-// trouble counts what went wrong and keeps the first of its kind as an example.
+// trouble counts a failure and keeps the first of its kind as an example.
 func (t *tally) trouble(k kind, example string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.counts.troubles[k]++
-	if t.counts.examples[k] == "" {
-		t.counts.examples[k] = example
+	t.result.troubles[k]++
+	if t.result.examples[k] == "" {
+		t.result.examples[k] = example
 	}
 }
 
-// connected counts a connection that was made.
+// connected counts a connection.
 func (t *tally) connected() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.counts.made++
+	t.result.Made++
 }
 
-// skip counts steps that were due and have not been sent.
+// skip counts steps that were due and not sent.
 func (t *tally) skip(n int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.counts.unsent += uint64(n)
+	t.result.Unsent += uint64(n)
 }
 
-func (t *tally) addTo(r *Result) {
+func (t *tally) addTo(sum *Result) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	r.Steps += t.counts.steps
-	r.Finishing += t.counts.finished
-	if t.last.After(r.last) {
-		r.last = t.last
+	r := &t.result
+	sum.Steps += r.Steps
+	sum.Finishing += r.Finishing
+	sum.Sessions += r.Sessions
+	sum.Made += r.Made
+	sum.Unsent += r.Unsent
+	if r.last.After(sum.last) {
+		sum.last = r.last
 	}
-	r.Sessions += t.counts.sessions
-	r.Made += t.counts.made
-	r.Unsent += t.counts.unsent
 	for k := range kinds {
-		r.troubles[k] += t.counts.troubles[k]
-		if r.examples[k] == "" {
-			r.examples[k] = t.counts.examples[k]
+		sum.troubles[k] += r.troubles[k]
+		if sum.examples[k] == "" {
+			sum.examples[k] = r.examples[k]
 		}
 	}
-	r.latency.Merge(t.latency)
+	sum.latency.Merge(r.latency)
 }

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// An agent that falls silent gets no better throughput for it: a load of ten seconds counts as
-// ten, and as more only where a reply came later.
+// A silent agent does not raise the throughput: a load of ten seconds counts as ten, or as more if
+// a reply came later.
 func TestElapsed(t *testing.T) {
 	t.Parallel()
 	begins := time.Now()
@@ -20,7 +20,7 @@ func TestElapsed(t *testing.T) {
 			t.Parallel()
 			counted := newTally(DefaultWait)
 			if test.last > 0 {
-				counted.right(begins, begins.Add(test.last), false)
+				counted.answered(begins, begins.Add(test.last), false)
 			}
 			r := &run{options: Options{Wait: DefaultWait}, begins: begins, ends: begins.Add(10 * time.Second), tallies: []*tally{counted}}
 			if got := r.result(begins.Add(test.now)).Elapsed; got != test.want {

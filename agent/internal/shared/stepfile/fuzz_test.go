@@ -8,7 +8,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
 )
 
-// Whatever the bytes are: no panic, findings lie within the file and in its order, and a
+// For any bytes: Parse does not panic, findings lie within the file and in order, and a
 // file without errors has steps that could be sent.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{

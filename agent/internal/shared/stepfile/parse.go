@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"go/token"
 	"io"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -14,58 +13,37 @@ import (
 
 const (
 	listKey = "test_services"
-	// sample is shown to whoever wrote something else.
-	sample = `{"test_services":[{"step_id":1,"timeout":5,"interval":1}]}`
+	sample  = `{"test_services":[{"step_id":1,"timeout":5,"interval":1}]}`
 )
 
-// Parse reads the bytes of a step file; name becomes the procedure's name. The findings are
-// in the order of their places. When one of them is no warning the procedure has no steps.
+// Parse reads the bytes of a step file; name becomes the procedure's name. The findings are in the
+// order of their places. If one of them is an error, the procedure has no steps.
 func Parse(name string, data []byte) (Procedure, []Finding) {
 	sum := sha256.Sum256(data)
 	procedure := Procedure{Name: name, SHA256: hex.EncodeToString(sum[:])}
-	p := newParser(data)
+	// The parser finds duplicate names itself, so that it can continue after one.
+	dec := jsontext.NewDecoder(bytes.NewReader(data), jsontext.AllowDuplicateNames(true))
+	p := &parser{collector: newCollector(data), data: data, dec: dec, firstUse: map[int64]int{}}
 	if p.encoding() {
 		p.document()
 	}
-	p.finish()
-	if AsError(name, p.findings) == nil {
+	findings := p.sorted()
+	if p.kept[false] == 0 {
 		procedure.Steps = p.steps
 	}
-	return procedure, p.findings
+	return procedure, findings
 }
 
-// A parser reads one step file. Places in the file are byte offsets until they are reported.
+// A parser reads one step file.
 type parser struct {
-	data []byte
-	dec  *jsontext.Decoder
-	file *token.File
-	// end is where the last line ends that is not blank.
-	end      int
-	findings []Finding
-	// sorts has the place in findings of the first of each sort, for those of steps.
-	sorts map[sort]int
-	// errors counts all errors. Of both kinds of findings a number is kept, and the further
-	// ones counted.
-	errors                         int
-	keptErrors, keptWarnings       int
-	furtherErrors, furtherWarnings int
-	steps                          []Step
-	// place is the place of the step that is being read, from 1; 0 outside the steps.
-	place int
-	// firstUse is the line of the first step with an id.
-	firstUse map[int64]int
+	collector
+	data     []byte
+	dec      *jsontext.Decoder
+	steps    []Step
+	firstUse map[int64]int // line of the first step with an id
 }
 
-func newParser(data []byte) *parser {
-	file := token.NewFileSet().AddFile("", -1, len(data))
-	file.SetLinesForContent(data)
-	// Duplicate names are found by the parser, which can go on after one.
-	dec := jsontext.NewDecoder(bytes.NewReader(data), jsontext.AllowDuplicateNames(true))
-	return &parser{data: data, dec: dec, file: file, end: len(bytes.TrimRight(data, "\r\n")), firstUse: map[int64]int{},
-		sorts: map[sort]int{}}
-}
-
-// encoding reports what no JSON can begin with, and whether it is worth reading on.
+// encoding reports whether the file can be JSON in UTF-8.
 func (p *parser) encoding() bool {
 	switch {
 	case len(bytes.TrimSpace(p.data)) == 0:
@@ -101,7 +79,7 @@ func (p *parser) document() {
 	}
 }
 
-// top reads the object that is the file.
+// top reads the object that is the whole file.
 func (p *parser) top() error {
 	var unknown []member
 	found := false
@@ -131,7 +109,7 @@ func (p *parser) top() error {
 	return nil
 }
 
-// syntax reports what makes the rest of the file unreadable; nil is nothing to report.
+// syntax adds the error that makes the rest of the file unreadable; nil adds none.
 func (p *parser) syntax(err error) {
 	if err == nil {
 		return
@@ -149,3 +127,51 @@ func (p *parser) syntax(err error) {
 	}
 	p.fail(at, "", "not valid JSON: "+what)
 }
+
+// A member is a name in an object, with its offset.
+type member struct {
+	name string
+	at   int
+}
+
+// object reads an object and returns its offset. It calls each for every member, which must read
+// the value; a duplicate name is an error instead.
+func (p *parser) object(each func(member) error) (start int, err error) {
+	if _, err := p.dec.ReadToken(); err != nil {
+		return 0, err
+	}
+	start = int(p.dec.InputOffset()) - 1
+	lines := map[string]int{}
+	for p.dec.PeekKind() != '}' {
+		raw, at, err := p.value()
+		if err != nil {
+			return start, err
+		}
+		unquoted, err := jsontext.AppendUnquote(nil, raw)
+		if err != nil {
+			return start, err
+		}
+		m := member{string(unquoted), at}
+		if line, twice := lines[m.name]; twice {
+			p.fail(m.at, "", fmt.Sprintf("key %s is there twice, first in line %d; keep one", quote(m.name), line))
+			err = p.dec.SkipValue()
+		} else {
+			lines[m.name] = p.position(m.at).Line
+			err = each(m)
+		}
+		if err != nil {
+			return start, err
+		}
+	}
+	_, err = p.dec.ReadToken()
+	return start, err
+}
+
+// value reads the next value and returns it with its offset. It is valid until the next read.
+func (p *parser) value() (raw []byte, at int, err error) {
+	raw, err = p.dec.ReadValue()
+	return raw, int(p.dec.InputOffset()) - len(raw), err
+}
+
+// quote shows text of the file, safe to print and of bounded length.
+func quote(s string) string { return fmt.Sprintf("%.40q", s) }

@@ -4,24 +4,26 @@
 //
 //	{"test_services":[{"step_id":1,"timeout":5,"interval":1}]}
 //
-// Parse tells all the problems of a file at once, each with its line and column. It is as
-// strict as the wire: names are case-sensitive, duplicate names are refused, null is not a
-// number and 1.0 is not an integer. Nothing in this package needs the network or a clock.
+// Parse reports all problems of a file at once, each with its line and column. It is as strict as
+// the protocol: names are case-sensitive, duplicate names are errors, null is not a number and 1.0
+// is not an integer. The package uses neither the network nor a clock.
 package stepfile
 
 import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
+
+	"github.com/stepagent/stepagent/testdata"
 )
 
 // Limits of a step file.
 const (
-	// MaxFileBytes is the size of the largest step file that is read, in bytes.
+	// MaxFileBytes is the largest size of a step file.
 	MaxFileBytes = 16 << 20
-	// MaxFindings is the number of errors, and that of warnings, after which Parse only
-	// counts the others.
+	// MaxFindings is how many errors, and how many warnings, Parse returns; it counts the rest.
 	MaxFindings = 100
 	// MaxWait is the longest timeout or interval that a step may have: a hundred years.
 	MaxWait = 100 * 365 * 24 * time.Hour
@@ -39,46 +41,40 @@ type Procedure struct {
 
 // A Step is one entry of a procedure.
 type Step struct {
-	// ID is the step_id, any 64-bit integer: a wrong one is sent too, because that is how
-	// the agent's judgement is tested.
+	// ID is the step_id, any 64-bit integer. Wrong ones are sent too, to test the agent.
 	ID int64
-	// Timeout is how long the client waits for the reply. Zero is allowed, and waits for
-	// nothing.
+	// Timeout is how long the client waits for the reply; 0 is allowed.
 	Timeout time.Duration
-	// Interval is how long the client waits after this step before the next; 0 when the
-	// file names none.
+	// Interval is how long the client waits after this step; 0 if the file has none.
 	Interval time.Duration
-	// Data is the JSON object that goes to the validators, with the white space between its
-	// parts removed; nil when there is none.
+	// Data is the JSON object for the validators, without insignificant white space; nil for none.
 	Data []byte
-	// Line and Column say where the step begins in the file. Both count from 1, columns in
-	// bytes.
+	// Line and Column are where the step begins. Both count from 1, columns in bytes.
 	Line, Column int
 }
 
-// Load reads the step file at path. Warnings do not make it fail. A file that can be read
-// but is not sound gives an *Error, which names every problem.
+// Load reads the step file at path and ignores warnings. The errors in a file are returned as an
+// *Error.
 func Load(path string) (Procedure, error) {
 	procedure, findings, err := Check(path)
-	if err != nil {
-		return Procedure{}, err
+	if err == nil {
+		err = AsError(path, findings)
 	}
-	if err := AsError(path, findings); err != nil {
+	if err != nil {
 		return Procedure{}, err
 	}
 	return procedure, nil
 }
 
-// Check reads the step file at path and returns what Parse says of it. The error is about
-// the file as a whole: it cannot be read or is larger than MaxFileBytes.
+// Check reads and parses the step file at path. It returns an error if the file cannot be read or
+// is larger than MaxFileBytes.
 func Check(path string) (Procedure, []Finding, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return Procedure{}, nil, fmt.Errorf("cannot read the step file: %w", err)
 	}
 	defer func() { _ = file.Close() }() // it was only read
-	// One byte more than the limit tells a file at the limit from one beyond it, for pipes
-	// too, whose size is not known beforehand.
+	// One byte beyond the limit shows that a file is too large; the size of a pipe is unknown.
 	data, err := io.ReadAll(io.LimitReader(file, MaxFileBytes+1))
 	if err != nil {
 		return Procedure{}, nil, fmt.Errorf("cannot read the step file: %w", err)
@@ -88,4 +84,21 @@ func Check(path string) (Procedure, []Finding, error) {
 	}
 	procedure, findings := Parse(path, data)
 	return procedure, findings, nil
+}
+
+// BuiltinNames returns the names of the built-in procedures.
+func BuiltinNames() []string { return []string{"success", "failure", "timeout"} }
+
+// Builtin returns the built-in procedure of the name.
+func Builtin(name string) (Procedure, error) {
+	files := map[string][]byte{
+		"success": testdata.Success, "failure": testdata.Failure, "timeout": testdata.Timeout,
+	}
+	data, ok := files[name]
+	if !ok {
+		return Procedure{}, fmt.Errorf("no built-in procedure is named %q; choose one of %s",
+			name, strings.Join(BuiltinNames(), ", "))
+	}
+	procedure, findings := Parse(name, data)
+	return procedure, AsError(name, findings)
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// parseID reads a step_id. The problem is empty when there is none.
+// parseID parses a step_id; problem is empty if it is sound.
 func parseID(raw jsontext.Value) (id int64, problem string) {
 	if problem := notNumber(raw, "a whole number"); problem != "" {
 		return 0, problem
@@ -27,14 +27,14 @@ func parseID(raw jsontext.Value) (id int64, problem string) {
 	}
 }
 
-// parseSeconds reads a timeout or an interval, to the nearest nanosecond.
+// parseSeconds parses a timeout or an interval, to the nearest nanosecond.
 func parseSeconds(raw jsontext.Value) (wait time.Duration, problem string) {
 	if problem := notNumber(raw, "a number of seconds"); problem != "" {
 		return 0, problem
 	}
 	seconds, err := strconv.ParseFloat(string(raw), 64)
 	switch {
-	// What is too large for a float64 comes back as infinite, which the limit catches.
+	// A number too large for a float64 is infinite, which the limit catches.
 	case err != nil && !errors.Is(err, strconv.ErrRange):
 		return 0, fmt.Sprintf("must be a number of seconds, not %.40s", raw)
 	case seconds < 0:
@@ -42,18 +42,17 @@ func parseSeconds(raw jsontext.Value) (wait time.Duration, problem string) {
 	case seconds > MaxWait.Seconds():
 		return 0, fmt.Sprintf("%.40s s is longer than the longest wait, %.0f s", raw, MaxWait.Seconds())
 	default:
-		// The nearest nanosecond, and not the one below: 0.29 has no exact float64.
+		// Rounded, not truncated: 0.29 has no exact float64.
 		return time.Duration(math.Round(seconds * float64(time.Second))), ""
 	}
 }
 
-// parseData reads the data of a step. The offset of a problem counts from the value's
-// beginning.
+// parseData parses the data of a step. The offset of a problem counts from the value's start.
 func parseData(raw jsontext.Value) (data []byte, offset int, problem string) {
 	if kind := raw.Kind(); kind != '{' {
 		return nil, 0, "must be an object, not " + kindName(kind)
 	}
-	// The parser lets duplicate names pass; here they are somebody else's, and only refused.
+	// The parser's decoder allows duplicate names; data must have none.
 	var syntactic *jsontext.SyntacticError
 	if err := jsontext.NewDecoder(bytes.NewReader(raw)).SkipValue(); errors.As(err, &syntactic) {
 		return nil, int(syntactic.ByteOffset), syntactic.Err.Error()
@@ -65,17 +64,34 @@ func parseData(raw jsontext.Value) (data []byte, offset int, problem string) {
 	return compact, 0, ""
 }
 
-// notNumber says what a value is that should be a number; empty when it is one.
+// notNumber says what a value is that should be a number; empty if it is a number.
 func notNumber(raw jsontext.Value, want string) string {
-	switch kind := raw.Kind(); kind {
-	case '0':
+	switch kind := raw.Kind(); {
+	case kind == '0':
 		return ""
-	case '"':
-		if jsontext.Value(bytes.Trim(raw, `"`)).Kind() == '0' {
-			return fmt.Sprintf("must be %s, not a string; write it without the quotes", want)
-		}
-		fallthrough
+	case kind == '"' && jsontext.Value(bytes.Trim(raw, `"`)).Kind() == '0':
+		return fmt.Sprintf("must be %s, not a string; write it without the quotes", want)
 	default:
 		return fmt.Sprintf("must be %s, not %s", want, kindName(kind))
+	}
+}
+
+// kindName is a kind of JSON value in words.
+func kindName(kind jsontext.Kind) string {
+	switch kind {
+	case 'n':
+		return "null"
+	case 't', 'f':
+		return "true or false"
+	case '"':
+		return "a string"
+	case '0':
+		return "a number"
+	case '{':
+		return "an object"
+	case '[':
+		return "a list"
+	default:
+		return "something else"
 	}
 }

@@ -78,8 +78,8 @@ func run(b *testing.B) {
 	report(b, m)
 }
 
-// own starts agents with validators such as users write: one in Go, and the template in Python
-// where Python has what it needs.
+// own starts agents with user-written validators: one in Go, and the Python template
+// if Python has its dependencies.
 func (s *starter) own() []*peer {
 	path := filepath.Join(s.dir, "own")
 	self, err := os.ReadFile("/proc/self/exe")
@@ -127,7 +127,7 @@ const (
 	ownPython = "own Python validator"
 )
 
-// load puts a peer under the load of so many clients and keeps what it came to.
+// load puts a peer under the load of n clients and keeps the results.
 func (m *measurements) load(p *peer, clients int) {
 	m.b.Helper()
 	if !wanted(p.name) {
@@ -162,7 +162,7 @@ func (m *measurements) load(p *peer, clients int) {
 // wanted reports whether a peer is to be measured.
 func wanted(name string) bool { return *only == "" || regexp.MustCompile(*only).MatchString(name) }
 
-// rest measures an agent that has nothing to do.
+// rest measures an idle agent.
 func (m *measurements) rest(p *peer) {
 	time.Sleep(settling)
 	at, err := memoryOf(p.pids)
@@ -177,8 +177,8 @@ func (m *measurements) rest(p *peer) {
 // killEvery is how often the plugin of an agent is killed under load.
 const killEvery = 200 * time.Millisecond
 
-// kills puts an agent under load whose plugin is killed all the time. The verdicts are kept by then,
-// so that no client may notice.
+// kills puts an agent under load while its plugin is killed repeatedly. The verdicts are cached by then,
+// so no client may notice.
 func (m *measurements) kills(p *peer) {
 	m.b.Helper()
 	if !wanted("kills") {
@@ -225,7 +225,7 @@ func (m *measurements) kills(p *peer) {
 // killSlices is how many slices the plugin is killed for.
 const killSlices = 5
 
-// sessions measures what an agent's sessions take that have done a step and go on.
+// sessions measures the memory of sessions that have done one step.
 func (m *measurements) sessions(p *peer) {
 	before, err := memoryOf(p.pids)
 	if err != nil {

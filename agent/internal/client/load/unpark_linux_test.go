@@ -28,10 +28,10 @@ func cork(t *testing.T, conn *net.TCPConn) {
 	}
 }
 
-// Whatever is unusual gives a client its goroutine back, with all that there was of the exchange,
+// An unusual reply gives a client its goroutine back with the state of the exchange in flight,
 // and the client is parked again later. The steps are counted exactly.
-func TestHandover(t *testing.T) {
-	const at, last = 13, 13 + 3*calmAfter
+func TestUnpark(t *testing.T) {
+	const at, last = 13, 13 + 3*parkAfter
 	half := func(t *testing.T, conn *net.TCPConn, answer string) bool {
 		sent := write(conn, answer[:len(answer)/2])
 		awaitGoroutines(t, 1)
@@ -127,8 +127,8 @@ func TestHandover(t *testing.T) {
 	}
 }
 
-// A loop may call a client for nothing, parked or not any more.
-func TestCalledForNothing(t *testing.T) {
+// A loop may call Ready without data, whether the client is parked or no longer so.
+func TestSpuriousReady(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	answer := make(chan struct{})
@@ -145,7 +145,7 @@ func TestCalledForNothing(t *testing.T) {
 	r.begins = time.Now()
 	r.ends = r.begins.Add(time.Hour)
 	r.running.Add(1)
-	c.perform()
+	c.start()
 	c.Ready(round, false)
 	awaitGoroutines(t, 0)
 	r.stopped.Store(true)
