@@ -17,14 +17,13 @@ func newCheck() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check FILE",
 		Short: "check a step file without running it",
-		Long: `check reads a step file and tells all that is wrong with it, each with file, line,
-column and step. What is wrong with several steps is told once, at the first of them. Nothing
-is sent.
+		Long: `check reads a step file and reports all problems with file, line, column and step. The same
+problem in several steps is reported once, at the first of them. Nothing is sent.
 
-What cannot be run is an error. What can be run, but will be refused by an agent as it comes
-from its package, is a warning: step ids outside 1..10, used twice or out of order, timeouts
-below 5 s, more or fewer than ten steps, messages above 4096 bytes, unknown keys. A file with warnings is sound, for
-that is how an agent is tested.
+An error means that the file cannot be run. A warning means that an agent with its default settings
+will refuse the step: step ids outside 1..10, duplicate or out of order, timeouts below 5 s, more or
+fewer than ten steps, messages above 4096 bytes, and unknown keys. A file with warnings can be run,
+to test an agent.
 
 Exit codes:
   0  the file can be run
@@ -34,11 +33,11 @@ Exit codes:
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return check(cmd.OutOrStdout(), args[0])
 		},
-		ValidArgsFunction: completeJSON,
+		ValidArgsFunction: completeFiles(1, "json"),
 	}
 }
 
-// check writes the findings of the step file at path, and what they come to.
+// check writes the findings of the step file at path, and a summary.
 func check(stdout io.Writer, path string) error {
 	procedure, findings, err := stepfile.Check(path)
 	if err != nil {
@@ -66,8 +65,7 @@ func check(stdout io.Writer, path string) error {
 	return written(err)
 }
 
-// tooLong warns of steps whose message is longer than an agent reads unless set otherwise, in
-// one finding.
+// tooLong returns one warning for all steps whose message is longer than the agent's default limit.
 func tooLong(procedure stepfile.Procedure) (findings []stepfile.Finding) {
 	for i, step := range procedure.Steps {
 		switch n := runner.RequestBytes(step); {
@@ -89,18 +87,4 @@ func oneFile(_ *cobra.Command, args []string) error {
 		return fmt.Errorf("name one file, got %d arguments", len(args))
 	}
 	return nil
-}
-
-func completeJSON(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	return []cobra.Completion{"json"}, cobra.ShellCompDirectiveFilterFileExt
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

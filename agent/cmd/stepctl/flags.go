@@ -9,16 +9,19 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
+	"github.com/stepagent/stepagent/agent/internal/client/load"
 	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
 )
 
-// The agent's address, unless it is said otherwise.
+// The default address of the agent.
 const (
 	defaultHost = "localhost"
 	defaultPort = 8080
 )
 
-// A portFlag is a TCP port that can be connected to.
+// A portFlag is a TCP port, 1 to 65535.
 type portFlag uint16
 
 func (p *portFlag) Set(text string) error {
@@ -33,7 +36,7 @@ func (p *portFlag) Set(text string) error {
 func (p *portFlag) String() string { return strconv.Itoa(int(*p)) }
 func (p *portFlag) Type() string   { return "PORT" }
 
-// A secondsFlag is a length of time in seconds, fractions allowed.
+// A secondsFlag is a duration in seconds, with fractions.
 type secondsFlag time.Duration
 
 func (s *secondsFlag) Set(text string) error {
@@ -52,10 +55,9 @@ func (s *secondsFlag) String() string {
 
 func (s *secondsFlag) Type() string { return "SECONDS" }
 
-// maxCount is the highest number that a countFlag takes.
 const maxCount = 1_000_000
 
-// A countFlag is a number of things, 1 or more.
+// A countFlag is a number from 1 to maxCount.
 type countFlag int
 
 func (c *countFlag) Set(text string) error {
@@ -70,8 +72,76 @@ func (c *countFlag) Set(text string) error {
 func (c *countFlag) String() string { return strconv.Itoa(int(*c)) }
 func (c *countFlag) Type() string   { return "NUMBER" }
 
-// address joins host and port. The host is a name or an address, an IPv6 one with or
-// without brackets.
+// A durationFlag is a duration with its unit; a bare number is in seconds.
+type durationFlag time.Duration
+
+func (d *durationFlag) Set(text string) error {
+	length, err := time.ParseDuration(text)
+	if err != nil {
+		var seconds secondsFlag
+		err = seconds.Set(text)
+		length = time.Duration(seconds)
+	}
+	if err != nil || length <= 0 {
+		return errors.New("write a length of time above 0, such as 500ms, 30s or 2m")
+	}
+	*d = durationFlag(length)
+	return nil
+}
+
+func (d *durationFlag) String() string { return time.Duration(*d).String() }
+func (d *durationFlag) Type() string   { return "DURATION" }
+
+// A reconnectFlag says how often clients make a new connection.
+type reconnectFlag string
+
+const (
+	eachStep    reconnectFlag = "step"
+	eachSession reconnectFlag = "session"
+)
+
+func (r *reconnectFlag) Set(text string) error {
+	switch reconnectFlag(text) {
+	case eachStep, eachSession:
+		*r = reconnectFlag(text)
+	case "true": // as for a boolean flag
+		*r = eachStep
+	case "false", "":
+		*r = ""
+	default:
+		return fmt.Errorf("write --reconnect or --reconnect=step, or --reconnect=session, not %q", text)
+	}
+	return nil
+}
+
+// noArgs refuses arguments. The value of --reconnect is optional and needs the =, so the hint is for
+// users who wrote it as an argument.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := ""
+	if word := reconnectFlag(args[0]); cmd.Flags().Lookup("reconnect") != nil && (word == eachStep || word == eachSession) {
+		hint = "; did you mean --reconnect=" + args[0] + "?"
+	}
+	return fmt.Errorf("%s takes no argument %q%s", cmd.CommandPath(), args[0], hint)
+}
+
+func (r *reconnectFlag) String() string { return string(*r) }
+func (r *reconnectFlag) Type() string   { return "step|session" }
+
+func (r *reconnectFlag) choice() load.Reconnect {
+	switch *r {
+	case eachStep:
+		return load.EachStep
+	case eachSession:
+		return load.EachSession
+	default:
+		return load.Never
+	}
+}
+
+// address joins host and port. The host is a name or an address; an IPv6 address may have brackets.
 func address(host string, port portFlag) (string, error) {
 	bare := unbracketed(host)
 	name, rest, found := strings.Cut(host, ":")
@@ -87,7 +157,7 @@ func address(host string, port portFlag) (string, error) {
 	}
 }
 
-// unbracketed returns the address of an IPv6 address in brackets, and any other host as it is.
+// unbracketed removes the brackets of an IPv6 address.
 func unbracketed(host string) string {
 	if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
 		if _, err := netip.ParseAddr(host[1 : len(host)-1]); err == nil {
@@ -97,7 +167,7 @@ func unbracketed(host string) string {
 	return host
 }
 
-// checkHost says what is wrong with a host, after its name.
+// checkHost validates a host. The error is a predicate, to follow the host.
 func checkHost(host string) error {
 	if addr, err := netip.ParseAddr(unbracketed(host)); err == nil {
 		if addr.Is6() && addr.IsLinkLocalUnicast() && addr.Zone() == "" {
@@ -119,8 +189,7 @@ func checkHost(host string) error {
 	return nil
 }
 
-// notInHostName reports what no host name holds. What else is wrong with one, the resolver
-// will say.
+// notInHostName reports whether no host name contains r. The resolver finds other errors.
 func notInHostName(r rune) bool {
 	return r <= ' ' || r == 0x7f || strings.ContainsRune(`:[]%@"'\`, r)
 }

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -34,40 +32,38 @@ func newLoad(stdout, stderr *os.File) *cobra.Command {
 	flags := loadFlags{port: defaultPort, clients: 10, duration: durationFlag(10 * time.Second), wait: secondsFlag(load.DefaultWait)}
 	cmd := &cobra.Command{
 		Use:   "load --clients N --duration D",
-		Short: "put an agent under the load of many clients and check every reply",
-		Long: `load lets many clients perform a built-in procedure over and over, without its intervals,
-against an agent with its default validators. Every reply is compared with the one that must
-come, so the agent needs the default settings of sequence, min_timeout and session.steps.
+		Short: "put an agent under load and check every reply",
+		Long: `load has many clients perform a built-in procedure repeatedly, without its intervals, against
+an agent with its default validators. Every reply is compared with the expected one, so the agent
+needs the default settings of sequence, min_timeout and session.steps.
 
-Without --rate the loop is closed: a client sends its next step when it has the reply to the
-last. With --rate, steps have times at which they are to be sent, spread evenly over the
-clients, and the time of a reply counts from then, however late the step could be sent.
+Without --rate the loop is closed: a client sends the next step when it has the reply to the last.
+With --rate, steps are due at fixed times, spread evenly over the clients, and latencies count from
+these times, even if a step is sent late.
 
-A step that the agent could not judge (validator_unavailable, busy, internal) counts as
-missing and is sent again. After any other trouble a client makes a new connection and begins
-its procedure anew in a new session, with a pause of 10 ms, then 20 ms and so on up to 1 s:
+A step that the agent could not judge (validator_unavailable, busy, internal) counts as missing and
+is sent again. After any other failure a client makes a new connection and begins a new session. It
+pauses between attempts, first 10 ms, then 20 ms and so on up to 1 s. Failures are counted as
 
-  wrong     a reply came, and it is not the one that must come; one too many as well, when it comes
-            before the connection is closed
+  wrong     a reply other than the expected one, or more than one reply
   missing   no verdict: no reply within --wait, or one of the reasons above
-  lost      no verdict, because the agent closed the connection, broke it, or was stopping
-  refused   a connection was not made, or was turned away
+  lost      no verdict, because the agent closed or reset the connection, or was shutting down
+  refused   the agent did not accept a connection
 
-A restart of the agent costs each client the step that it has in flight. --allow-lost does not
-count these as a failure; that no connection is refused meanwhile still must hold.
+A restart of the agent costs each client the step in flight. With --allow-lost these steps are not a
+failure; refused connections still are.
 
-At the end each client takes its session to its last step, so that none stays open. These steps
-are checked as well; they are counted apart, as finishing, and neither in the throughput nor in
-the latencies.
+At the end each client completes its session, so that none stays open. The steps after the end are
+checked too. They are counted as finishing, in neither the throughput nor the latencies.
 
-At a terminal it shows on stderr how far it is. Ctrl-C ends the load and shows the result so
-far; a second one ends the program.
+At a terminal, stderr shows the progress. Ctrl-C ends the load and shows the result so far; a second
+one ends the program.
 ` + settingsHelp + `
 
 Exit codes:
-  0  every reply was the one that must come
+  0  every reply was the expected one
   1  a reply was wrong, missing or lost, a connection was refused, or no step was judged
-  2  the command line is wrong, or this machine does not allow that number of connections
+  2  the command line is wrong, or this machine does not allow that many connections
   3  no agent could be reached
   4  the result could not be written`,
 		Example: `  stepctl load --clients 256 --duration 10s
@@ -82,9 +78,8 @@ Exit codes:
 			if err != nil {
 				return err
 			}
-			ctx, release := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			ctx, release := interruptible(cmd)
 			defer release()
-			context.AfterFunc(ctx, release) // a second signal ends the program at once
 			return flags.perform(ctx, options, stdout, stderr)
 		},
 	}
@@ -95,17 +90,17 @@ Exit codes:
 func (f *loadFlags) register(cmd *cobra.Command) {
 	set := cmd.Flags()
 	set.SortFlags = false
-	set.IntVar(&f.clients, "clients", f.clients, fmt.Sprintf("the `NUMBER` of clients, 1 to %d", load.MaxClients))
-	set.Var(&f.duration, "duration", "how long steps are sent, such as 30s or 2m")
-	set.StringVar(&f.host, "host", defaultHost, "the agent's host `NAME` or address")
-	set.Var(&f.port, "port", "the agent's port")
-	set.Float64Var(&f.rate, "rate", 0, "`STEPS` to be sent in a second by all clients together, 0 for a closed loop")
+	set.IntVar(&f.clients, "clients", f.clients, fmt.Sprintf("`NUMBER` of clients, 1 to %d", load.MaxClients))
+	set.Var(&f.duration, "duration", "time to send steps for, such as 30s or 2m")
+	set.StringVar(&f.host, "host", defaultHost, "host `NAME` or address of the agent")
+	set.Var(&f.port, "port", "port of the agent")
+	set.Float64Var(&f.rate, "rate", 0, "`STEPS` per second of all clients together, 0 for a closed loop")
 	set.Var(&f.reconnect, "reconnect", "make a new connection for each step, or with =session for each session")
 	set.Lookup("reconnect").NoOptDefVal = string(eachStep)
-	set.StringVar(&f.data, "data", "success", "the built-in procedure: `NAME` is "+strings.Join(stepfile.BuiltinNames(), ", "))
-	set.Var(&f.wait, "wait", "the longest wait for a reply and for a connection")
-	set.BoolVar(&f.allowLost, "allow-lost", false, "do not fail for steps that were lost with their connections")
-	set.BoolVar(&f.json, "json", false, "write the result to stdout as one JSON object")
+	set.StringVar(&f.data, "data", "success", "built-in procedure: `NAME` is "+strings.Join(stepfile.BuiltinNames(), ", "))
+	set.Var(&f.wait, "wait", "maximum wait for a reply and for a connection")
+	set.BoolVar(&f.allowLost, "allow-lost", false, "accept steps that were lost with their connections")
+	set.BoolVar(&f.json, "json", false, "print one JSON object instead of text")
 	settingsFlag(cmd)
 }
 
@@ -129,17 +124,15 @@ func (f *loadFlags) options() (load.Options, error) {
 	return o, o.Check()
 }
 
-// perform puts the load on the agent, shows what came of it, and returns the error that gives
-// the exit code.
+// perform performs the load and writes the result. The error has the exit code.
 func (f *loadFlags) perform(ctx context.Context, o load.Options, stdout, stderr *os.File) error {
-	var line *loadLine
+	progress := loadProgress{statusLine: statusLine{to: stderr, width: func() int { return terminalWidth(stderr) }}, total: o.Duration}
 	if isTerminal(stderr) {
-		line = &loadLine{to: stderr, width: func() int { return terminalWidth(stderr) }, total: o.Duration}
-		o.Progress, o.ProgressInterval = line.draw, loadRedraw
+		o.Progress, o.ProgressInterval = progress.show, loadRedraw
 	}
 	result, err := load.Run(ctx, o)
-	if line != nil {
-		line.erase()
+	if o.Progress != nil {
+		progress.erase()
 	}
 	switch {
 	case errors.Is(err, load.ErrUnreachable):
@@ -159,7 +152,7 @@ func (f *loadFlags) perform(ctx context.Context, o load.Options, stdout, stderr 
 	return f.verdict(result)
 }
 
-// verdict gives a load its exit code.
+// verdict returns the error with the exit code of a load.
 func (f *loadFlags) verdict(r load.Result) error {
 	bad := r.Count(load.Wrong) + r.Count(load.Missing) + r.Count(load.Refused)
 	if !f.allowLost {

@@ -10,31 +10,24 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/shared/version"
 )
 
-// loadRedraw is the time from one drawing of the progress of a load to the next.
+// loadRedraw is the time between two drawings of the progress of a load.
 const loadRedraw = 500 * time.Millisecond
 
-// A loadLine shows the progress of a load in one line that is drawn again in its place.
-type loadLine struct {
-	to    io.Writer
-	width func() int
+// A loadProgress shows the progress of a load in a status line.
+type loadProgress struct {
+	statusLine
 	total time.Duration
 	last  load.Result
 }
 
-// draw shows how far the load is; the rate is that since the last drawing.
-func (l *loadLine) draw(now load.Result) {
+// show redraws the line. The rate is that since the last drawing.
+func (l *loadProgress) show(now load.Result) {
 	rate := float64(now.Steps-l.last.Steps) / max(now.Elapsed-l.last.Elapsed, 1).Seconds()
-	text := fmt.Sprintf("%v of %v: %.0f steps/s, p50 %v, p99 %v, %d wrong, %d missing, %d lost, %d refused",
+	l.draw(fmt.Sprintf("%v of %v: %.0f steps/s, p50 %v, p99 %v, %d wrong, %d missing, %d lost, %d refused",
 		now.Elapsed.Round(time.Second), l.total, rate, short(now.Latency(50)), short(now.Latency(99)),
-		now.Count(load.Wrong), now.Count(load.Missing), now.Count(load.Lost), now.Count(load.Refused))
-	if width := l.width(); width > 0 && len(text) >= width {
-		text = text[:width-1]
-	}
-	_, _ = io.WriteString(l.to, "\r"+text+eraseToEnd) // a terminal that has gone shows nothing
+		now.Count(load.Wrong), now.Count(load.Missing), now.Count(load.Lost), now.Count(load.Refused)))
 	l.last = now
 }
-
-func (l *loadLine) erase() { _, _ = io.WriteString(l.to, "\r"+eraseToEnd) }
 
 // short rounds a latency to three digits.
 func short(d time.Duration) time.Duration {
@@ -45,41 +38,44 @@ func short(d time.Duration) time.Duration {
 	return d.Round(unit)
 }
 
-// percentiles are those that are told of a load.
-func percentiles() []float64 { return []float64{50, 90, 99, 99.9, 100} }
+// A percentile of the latencies is reported under its name.
+type percentile struct {
+	name    string
+	percent float64
+}
 
-// writeLoad writes the result for people.
+func percentiles() []percentile {
+	return []percentile{{"p50", 50}, {"p90", 90}, {"p99", 99}, {"p99.9", 99.9}, {"max", 100}}
+}
+
+// writeLoad writes the result as text.
 func writeLoad(w io.Writer, o load.Options, r load.Result) error {
 	loop := "closed loop"
 	if o.Rate > 0 {
-		loop = fmt.Sprintf("open loop at %g steps a second", o.Rate)
+		loop = fmt.Sprintf("open loop at %g steps per second", o.Rate)
 	}
 	text := fmt.Sprintf("%d clients against %s, %s, %v\n", o.Clients, o.Address, loop, r.Elapsed.Round(time.Millisecond))
-	text += fmt.Sprintf("  steps        %d as they must be, %.0f a second; %d whole sessions\n", r.Steps, r.Throughput(), r.Sessions)
+	text += fmt.Sprintf("  steps        %d as expected, %.0f per second; %d complete sessions\n", r.Steps, r.Throughput(), r.Sessions)
 	if r.Finishing > 0 {
-		text += fmt.Sprintf("  finishing    %d steps after the end, as they must be, so that no session stays open\n", r.Finishing)
+		text += fmt.Sprintf("  finishing    %d further steps after the end, to complete open sessions\n", r.Finishing)
 	}
 	if r.Unsent > 0 {
-		text += fmt.Sprintf("  not sent     %d steps were due and their clients still waited for earlier replies\n", r.Unsent)
+		text += fmt.Sprintf("  not sent     %d steps were due while their clients waited for earlier replies\n", r.Unsent)
 	}
 	text += "  latency    "
 	for _, p := range percentiles() {
-		name := fmt.Sprintf("p%g", p)
-		if p == 100 {
-			name = "max"
-		}
-		text += fmt.Sprintf("  %s %v", name, short(r.Latency(p)))
+		text += fmt.Sprintf("  %s %v", p.name, short(r.Latency(p.percent)))
 	}
 	text += fmt.Sprintf("\n  connections  %d made, %d refused\n", r.Made, r.Count(load.Refused))
 	text += fmt.Sprintf("  verdicts     %d wrong, %d missing, %d lost\n", r.Count(load.Wrong), r.Count(load.Missing), r.Count(load.Lost))
 	for _, t := range r.Troubles() {
-		text += fmt.Sprintf("%s: %s, %d times, such as: %s\n", t.Class, t.Kind, t.Count, t.Example)
+		text += fmt.Sprintf("%s: %s, %d times; the first: %s\n", t.Class, t.Kind, t.Count, t.Example)
 	}
 	_, err := io.WriteString(w, text)
 	return err
 }
 
-// loadReport is a result as JSON. Times are in seconds.
+// A loadReport is a result as JSON. Durations are in seconds.
 type loadReport struct {
 	Version    string             `json:"stepctl"`
 	Address    string             `json:"address"`
@@ -97,33 +93,19 @@ type loadReport struct {
 	Missing    uint64             `json:"missing"`
 	Lost       uint64             `json:"lost"`
 	Refused    uint64             `json:"refused"`
-	Troubles   []loadTrouble      `json:"troubles"`
+	Troubles   []load.Trouble     `json:"troubles"`
 }
 
-type loadTrouble struct {
-	Class   load.Class `json:"class"`
-	Kind    string     `json:"kind"`
-	Count   uint64     `json:"count"`
-	Example string     `json:"example"`
-}
-
-// writeLoadJSON writes the result for programs.
+// writeLoadJSON writes the result as JSON.
 func writeLoadJSON(w io.Writer, o load.Options, r load.Result) error {
 	report := loadReport{
 		Version: version.Number(), Address: o.Address, Clients: o.Clients, Rate: o.Rate,
 		Elapsed: r.Elapsed.Seconds(), Steps: r.Steps, Throughput: r.Throughput(), Sessions: r.Sessions, Finishing: r.Finishing, Unsent: r.Unsent,
 		Latency: map[string]float64{}, Made: r.Made, Wrong: r.Count(load.Wrong), Missing: r.Count(load.Missing),
-		Lost: r.Count(load.Lost), Refused: r.Count(load.Refused), Troubles: []loadTrouble{},
+		Lost: r.Count(load.Lost), Refused: r.Count(load.Refused), Troubles: append([]load.Trouble{}, r.Troubles()...), // [] rather than null
 	}
 	for _, p := range percentiles() {
-		name := fmt.Sprintf("p%g", p)
-		if p == 100 {
-			name = "max"
-		}
-		report.Latency[name] = r.Latency(p).Seconds()
-	}
-	for _, t := range r.Troubles() {
-		report.Troubles = append(report.Troubles, loadTrouble(t))
+		report.Latency[p.name] = r.Latency(p.percent).Seconds()
 	}
 	return json.NewEncoder(w).Encode(report)
 }

@@ -8,17 +8,15 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/stepagent/stepagent/agent/internal/client/capture"
-	"github.com/stepagent/stepagent/agent/internal/client/record"
-	"github.com/stepagent/stepagent/agent/internal/client/report"
-	"github.com/stepagent/stepagent/agent/internal/client/verify"
 	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
 	"github.com/stepagent/stepagent/agent/internal/shared/version"
 )
 
-// startCapture begins to capture a run against the agent at address.
+// startCapture starts the packet capture of a run against the agent at address.
 func startCapture(ctx context.Context, path, address string, procedure stepfile.Procedure) (*capture.Live, error) {
 	host, portText, err := net.SplitHostPort(address)
 	if err != nil {
@@ -28,15 +26,18 @@ func startCapture(ctx context.Context, path, address string, procedure stepfile.
 	if err != nil {
 		return nil, err
 	}
-	agents, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
 		return nil, &exitError{exitUnreachable, fmt.Errorf("the agent cannot be reached: %w", err)}
 	}
-	for i := range agents {
-		agents[i] = agents[i].Unmap()
+	var agents []netip.Addr
+	for _, a := range addresses {
+		if a = a.Unmap(); !slices.Contains(agents, a) {
+			agents = append(agents, a)
+		}
 	}
 	live, err := capture.Start(capture.LiveOptions{
-		Path: path, Agents: unique(agents), Port: uint16(port), Application: "stepctl " + version.Number(),
+		Path: path, Agents: agents, Port: uint16(port), Application: "stepctl " + version.Number(),
 		Comment: fmt.Sprintf("run of %s (sha256 %s) against %s", procedure.Name, procedure.SHA256, address),
 	})
 	if errors.Is(err, capture.ErrNotPermitted) {
@@ -48,32 +49,14 @@ func startCapture(ctx context.Context, path, address string, procedure stepfile.
 	return live, nil
 }
 
-// unique leaves out addresses that come again.
-func unique(agents []netip.Addr) []netip.Addr {
-	var all []netip.Addr
-	known := map[netip.Addr]bool{}
-	for _, a := range agents {
-		if !known[a] {
-			known[a] = true
-			all = append(all, a)
-		}
-	}
-	return all
-}
-
-// ownPath is where this program is, for whoever gives it a right.
+// ownPath is the path of this program.
 func ownPath() string {
 	path, err := os.Executable()
 	if err != nil {
 		return "stepctl"
 	}
 	if whole, err := filepath.EvalSymlinks(path); err == nil {
-		path = whole // a capability belongs to the file itself, not to a link to it
+		path = whole // a capability belongs to the file, not to a link
 	}
 	return path
-}
-
-// closingComment says what came of a captured run.
-func closingComment(run record.Run) string {
-	return verify.CommentOf(run.Verdict.String(), report.Sentence(run), run.Start.Session)
 }

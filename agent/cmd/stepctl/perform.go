@@ -10,65 +10,49 @@ import (
 
 	"github.com/stepagent/stepagent/agent/internal/client/capture"
 	"github.com/stepagent/stepagent/agent/internal/client/record"
+	"github.com/stepagent/stepagent/agent/internal/client/report"
 	"github.com/stepagent/stepagent/agent/internal/client/runner"
+	"github.com/stepagent/stepagent/agent/internal/client/verify"
 	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
 )
 
-// A view shows a run as it happens. Its methods are called one at a time.
-type view interface {
-	// aside calls do, which writes to stderr, with the view out of the way.
-	aside(do func())
-	// event takes an event, and its step as it stands with it.
-	event(e record.Event, step record.StepResult)
-	// interval takes the beginning of the wait after a step.
-	interval(wait time.Duration)
-	// result takes what the run came to, after the last event.
-	result(run record.Run)
+// An execution is one run with its outputs.
+type execution struct {
+	view     view
+	logger   *slog.Logger
+	out      stickyWriter     // stdout, where the view writes
+	evidence []*record.Writer // of the events
+	capture  *capture.Live    // of the packets; nil for none
+
+	documents documents // written after the run
+	recorded  readBack  // what they are made from
+
+	live       record.Live
+	dropping   bool // it was logged that messages of the agent are not kept
+	unrecorded bool // the first event could not be written, so nothing is sent or shown
+	warned     bool // a later loss of evidence was logged
+	stop       context.CancelFunc
 }
 
-// A performance is one run and all that watches it.
-type performance struct {
-	view   view
-	logger *slog.Logger
-	// out is stdout, where the view writes.
-	out stickyWriter
-	// evidence is where the events are written that were asked for.
-	evidence []*record.Writer
-	// capture gets the packets; nil when they are not asked for.
-	capture *capture.Live
-
-	// documents are written after the run from what was recorded, which is read back as it is
-	// written.
-	documents documents
-	recorded  readBack
-
-	live record.Live
-	// dropping: it was logged that messages of the agent are not kept.
-	dropping bool
-	// unrecorded: the evidence could not even begin, so that nothing is sent or shown.
-	unrecorded bool
-	// warned: the loss of evidence was told while the run went on.
-	warned bool
-	// stop ends the run.
-	stop context.CancelFunc
-}
-
-// perform runs the procedure, and returns the error that gives the exit code.
-func (p *performance) perform(ctx context.Context, procedure stepfile.Procedure, opts runner.Options) error {
+// run runs the procedure. The error has the exit code.
+func (p *execution) run(ctx context.Context, procedure stepfile.Procedure, opts runner.Options) error {
 	ctx, p.stop = context.WithCancel(ctx)
 	defer p.stop()
 	opts.Emit = p.emit
 	opts.OnInterval = func(_ int, _ int64, wait time.Duration) { p.view.interval(wait) }
 	run, err := runner.Run(ctx, procedure, opts)
-	closed := p.close(run)
+	closed := p.closeEvidence(run)
 	if err != nil {
-		return unfolded(err)
+		return runnerError(err)
 	}
 	if p.unrecorded {
 		return &exitError{exitEvidence, fmt.Errorf("nothing was sent: %w", closed)}
 	}
 	p.view.result(run)
-	if err := errors.Join(closed, p.report()); err != nil { // as much as can be is written
+	if len(p.documents.requested()) > 0 {
+		closed = errors.Join(closed, p.documents.write(p.recorded.live.Run(), nil))
+	}
+	if err := closed; err != nil {
 		return &exitError{exitEvidence, err}
 	}
 	if err := written(p.out.err); err != nil {
@@ -77,15 +61,8 @@ func (p *performance) perform(ctx context.Context, procedure stepfile.Procedure,
 	return verdictError(run)
 }
 
-// keep has the events read back for documents, where any are asked for.
-func (p *performance) keep() {
-	if len(p.documents.asked()) > 0 {
-		p.evidence = append(p.evidence, record.NewWriter(&p.recorded))
-	}
-}
-
-// A readBack is the run as a record tells it: it takes the lines of one and reads them, so that
-// documents are the same as those made of the record later.
+// A readBack decodes the lines of a record as they are written, so that documents are made from the
+// same values as those made from the record later.
 type readBack struct{ live record.Live }
 
 func (r *readBack) Write(line []byte) (int, error) {
@@ -101,19 +78,11 @@ func (r *readBack) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// report writes the documents as stepctl report would from the record.
-func (p *performance) report() error {
-	if len(p.documents.asked()) == 0 {
-		return nil
-	}
-	return p.documents.write(p.recorded.live.Run(), nil)
-}
-
-// emit takes each event as it happens.
-func (p *performance) emit(e record.Event) {
+// emit records, logs and shows each event as it happens.
+func (p *execution) emit(e record.Event) {
 	for _, writer := range p.evidence {
-		// When the evidence cannot even begin, nothing is sent. Later the steps go on, and
-		// the exit code tells of it in the end.
+		// If the first event cannot be written, nothing is sent. A later error does not stop the
+		// run; the exit code reports it at the end.
 		switch err := writer.Write(e); {
 		case err == nil || p.unrecorded:
 		case e.Kind == record.KindStart:
@@ -121,7 +90,7 @@ func (p *performance) emit(e record.Event) {
 			p.stop()
 		case !p.warned:
 			p.warned = true
-			p.view.aside(func() { p.logger.Error("evidence is being lost; the run goes on", "err", err) })
+			p.view.suspend(func() { p.logger.Error("evidence is being lost; the run goes on", "err", err) })
 		}
 	}
 	if p.unrecorded {
@@ -129,25 +98,26 @@ func (p *performance) emit(e record.Event) {
 	}
 	step, err := p.live.Add(e)
 	if err != nil {
-		p.view.aside(func() { p.logger.Error("the run contradicts itself", "err", err) })
+		p.view.suspend(func() { p.logger.Error("the run contradicts itself", "err", err) })
 		return
 	}
-	message, attrs := failure(e, step)
+	message, attrs := logEntry(e, step)
 	if e.Kind == record.KindDropped && !p.dropping {
 		p.dropping = true
-		message, attrs = "too many messages answer nothing; further ones are counted and not kept", nil
+		message, attrs = "too many messages answer no request; further ones are counted and not kept", nil
 	}
 	if message != "" {
-		p.view.aside(func() { p.logger.Warn(message, attrs...) })
+		p.view.suspend(func() { p.logger.Warn(message, attrs...) })
 	}
 	p.view.event(e, step)
 }
 
-// close makes the evidence of the run durable.
-func (p *performance) close(run record.Run) error {
+// closeEvidence writes the evidence to disk and closes it.
+func (p *execution) closeEvidence(run record.Run) error {
 	var errs []error
 	if p.capture != nil {
-		errs = append(errs, p.capture.Close(closingComment(run)))
+		comment := verify.CommentOf(run.Verdict.String(), report.Sentence(run), run.Start.Session)
+		errs = append(errs, p.capture.Close(comment))
 	}
 	for _, writer := range p.evidence {
 		errs = append(errs, writer.Close())
@@ -155,8 +125,8 @@ func (p *performance) close(run record.Run) error {
 	return errors.Join(errs...)
 }
 
-// failure tells what is to be logged of an event; an empty message for nothing.
-func failure(e record.Event, step record.StepResult) (message string, attrs []any) {
+// logEntry returns the log entry for an event; an empty message for none.
+func logEntry(e record.Event, step record.StepResult) (message string, attrs []any) {
 	switch e.Kind {
 	case record.KindReply, record.KindTimeout, record.KindLost, record.KindWrong, record.KindUnreachable:
 		if step.Outcome == record.Passed {
@@ -166,14 +136,14 @@ func failure(e record.Event, step record.StepResult) (message string, attrs []an
 	case record.KindLate:
 		message, attrs = "a reply came too late", []any{"step_id", e.StepID, "took", e.Took.Round(time.Millisecond)}
 	case record.KindStray:
-		message, attrs = "a message answers nothing", []any{"kind", string(e.Stray), "detail", e.Detail}
+		message, attrs = "a message answers no request", []any{"kind", string(e.Stray), "detail", e.Detail}
 	}
 	return message, attrs
 }
 
-// unfolded gives an error of the runner its exit code. A run that contradicts itself has been
-// performed, and is no mistake on the command line.
-func unfolded(err error) error {
+// runnerError gives an error of the runner its exit code. A contradiction in the events is a defect
+// and not a usage error.
+func runnerError(err error) error {
 	var wrong *record.EventError
 	if errors.As(err, &wrong) {
 		return &exitError{exitFailed, fmt.Errorf("the run contradicts itself, a defect of stepctl: %w", err)}
@@ -181,11 +151,11 @@ func unfolded(err error) error {
 	return err
 }
 
-// verdictError gives a run its exit code.
+// verdictError returns the error with the exit code of a run.
 func verdictError(run record.Run) error {
 	switch {
 	case run.Verdict == record.Pass && run.Dropped > 0:
-		return &exitError{exitEvidence, fmt.Errorf("the evidence is not whole: %s answered nothing and "+
+		return &exitError{exitEvidence, fmt.Errorf("the evidence is incomplete: %s answered no request and "+
 			"%d of them were not kept; look at the agent, or run with a higher --max-strays",
 			plural(run.Unasked(), "message"), run.Dropped)}
 	case run.Verdict == record.Pass:

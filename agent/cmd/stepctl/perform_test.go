@@ -11,14 +11,14 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/client/record"
 )
 
-// A run that contradicts itself was performed: it is no mistake on the command line.
+// Contradictory events are a defect, not a usage error.
 func TestContradictionIsNoUsageError(t *testing.T) {
-	wrong := unfolded(fmt.Errorf("run: %w", &record.EventError{Event: 3, Problem: "x"}))
+	wrong := runnerError(fmt.Errorf("run: %w", &record.EventError{Event: 3, Problem: "x"}))
 	if got := exit(io.Discard, new(cobra.Command), wrong); got != exitFailed {
 		t.Errorf("exit code %d, want %d", got, exitFailed)
 	}
 	options := errors.New("the session must be printable")
-	if got := unfolded(options); got != options {
+	if got := runnerError(options); got != options {
 		t.Errorf("error %v, want it unchanged", got)
 	}
 }

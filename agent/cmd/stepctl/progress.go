@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -10,37 +11,33 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/client/report"
 )
 
-// redrawEvery is the time from one drawing of the status line to the next.
+// redrawEvery is the time between two drawings of the status line.
 const redrawEvery = 100 * time.Millisecond
 
-// A progress view shows on a terminal which step is under way and what it waits for, in one
-// line that is drawn again in its place, and above it what went wrong.
+// A progress view shows on a terminal, in a status line, which step is in progress and what it waits
+// for; and above the line the steps that failed.
 type progress struct {
-	to io.Writer
-	// style returns the style for the terminal as it is now.
-	style func() report.Style
-	// announce writes failures as lines of their own. It is off when they are logged to the
-	// same terminal.
+	style func() report.Style // for the current width of the terminal
+	// announce writes failures as lines. It is off if they are logged to the same terminal.
 	announce bool
 
-	mu     sync.Mutex
+	mu     sync.Mutex // guards line and status
+	line   statusLine
 	status status
-	// drawn is the status line as it stands on the terminal; empty for none.
-	drawn string
-	quit  chan struct{}
-	done  chan struct{}
+
+	quit, done chan struct{} // of the redraw goroutine
 }
 
 func newProgress(to io.Writer, style func() report.Style, announce bool) *progress {
-	return &progress{to: to, style: style, announce: announce,
-		quit: make(chan struct{}), done: make(chan struct{})}
+	return &progress{style: style, announce: announce, quit: make(chan struct{}), done: make(chan struct{}),
+		line: statusLine{to: to, width: func() int { return style().Width }}}
 }
 
-func (p *progress) aside(do func()) {
+func (p *progress) suspend(write func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.erase()
-	do()
+	p.line.erase()
+	write()
 	p.draw()
 }
 
@@ -50,17 +47,13 @@ func (p *progress) event(e record.Event, step record.StepResult) {
 	if e.Kind == record.KindStart {
 		go p.redraw()
 	}
-	if line := report.Line(e, step); line != "" && p.announce && !passed(e, step) {
-		p.erase()
-		_, _ = fmt.Fprintln(p.to, line)
+	passed := e.Kind == record.KindReply && step.Outcome == record.Passed
+	if line := report.Line(e, step); line != "" && p.announce && !passed {
+		p.line.erase()
+		_, _ = fmt.Fprintln(p.line.to, line)
 	}
 	p.status.event(e, step)
 	p.draw()
-}
-
-// passed reports whether the event is the good end of a step.
-func passed(e record.Event, step record.StepResult) bool {
-	return e.Kind == record.KindReply && step.Outcome == record.Passed
 }
 
 func (p *progress) interval(wait time.Duration) {
@@ -73,15 +66,15 @@ func (p *progress) interval(wait time.Duration) {
 func (p *progress) result(run record.Run) {
 	close(p.quit)
 	<-p.done
-	p.erase()
+	p.line.erase()
 	style := p.style()
 	if !run.Unreached() {
-		_ = report.Table(p.to, run, style) // the stickyWriter below keeps the error
+		_ = report.Table(p.line.to, run, style) // the stickyWriter below keeps the error
 	}
-	_, _ = fmt.Fprintln(p.to, style.Wrap(report.Sentence(run)))
+	_, _ = fmt.Fprintln(p.line.to, style.Wrap(report.Sentence(run)))
 }
 
-// redraw lets the times of the status line run down, until the result.
+// redraw counts down the times of the status line until the result.
 func (p *progress) redraw() {
 	defer close(p.done)
 	ticker := time.NewTicker(redrawEvery)
@@ -98,23 +91,70 @@ func (p *progress) redraw() {
 	}
 }
 
-// draw writes the status line over what is there, when it has changed. It leaves the last
-// column free, so that no terminal goes on to the next line.
-func (p *progress) draw() {
-	text := p.status.text(time.Now())
-	if width := p.style().Width; width > 0 && len(text) >= width {
-		text = text[:width-1]
-	}
-	if text != p.drawn {
-		_, _ = io.WriteString(p.to, "\r"+text+eraseToEnd)
-		p.drawn = text
+// draw draws the status line. The caller holds mu.
+func (p *progress) draw() { p.line.draw(p.status.text(time.Now())) }
+
+// A phase is what a run is doing.
+type phase uint8
+
+const (
+	connecting phase = iota
+	replying
+	pausing
+)
+
+// A status is the content of the status line.
+type status struct {
+	phase        phase
+	index, total int       // of the step in progress
+	failed       int       // steps so far
+	until        time.Time // end of the wait
+}
+
+func (s *status) event(e record.Event, step record.StepResult) {
+	switch e.Kind {
+	case record.KindStart:
+		s.index, s.total = 1, len(e.Start.Procedure.Steps)
+	case record.KindSent:
+		s.index = e.Index
+		s.wait(replying, e.Timeout)
+	case record.KindReply, record.KindTimeout, record.KindLost, record.KindWrong, record.KindUnreachable:
+		if step.Outcome != record.Passed {
+			s.failed++
+		}
+	case record.KindInterval:
+		s.phase = connecting
+		s.index = e.Index + 1
 	}
 }
 
-func (p *progress) erase() {
-	_, _ = io.WriteString(p.to, "\r"+eraseToEnd)
-	p.drawn = ""
+func (s *status) wait(phase phase, wait time.Duration) {
+	s.phase, s.until = phase, time.Now().Add(wait)
 }
 
-// eraseToEnd is EL of ECMA-48, section 8.3.41: it erases from the cursor to the line's end.
-const eraseToEnd = "\x1b[K"
+// text returns the status line, in ASCII.
+func (s *status) text(now time.Time) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "step %d of %d: ", s.index, s.total)
+	switch left := countdown(s.until.Sub(now)); s.phase {
+	case connecting:
+		b.WriteString("connecting")
+	case replying:
+		b.WriteString("waiting for the reply, " + left + " left")
+	case pausing:
+		b.WriteString("keeping the interval, " + left + " left")
+	}
+	if s.failed > 0 {
+		fmt.Fprintf(&b, "; %d failed so far", s.failed)
+	}
+	return b.String()
+}
+
+// countdown formats a remaining time, below a minute in tenths of a second.
+func countdown(left time.Duration) string {
+	left = max(left, 0)
+	if left < time.Minute {
+		return fmt.Sprintf("%.1f s", left.Seconds())
+	}
+	return left.Round(time.Second).String()
+}

@@ -72,13 +72,13 @@ func TestProgress(t *testing.T) {
 		}
 
 		// What goes to stderr meanwhile finds the line empty, and the status comes again.
-		view.aside(func() { _, _ = out.Write([]byte("a log line\n")) })
+		view.suspend(func() { _, _ = out.Write([]byte("a log line\n")) })
 		if got := out.take(); !strings.HasPrefix(got, "\r\x1b[Ka log line\n\rstep 2 of 2: ") {
 			t.Errorf("a log line came out as %q", got)
 		}
 		// A narrow terminal never has two lines of it.
 		style.Width = 20
-		view.aside(func() {})
+		view.suspend(func() {})
 		status("step 2 of 2: waitin")
 
 		view.result(record.Run{Cause: record.Finished, Steps: []record.StepResult{passed, failed}, Verdict: record.Fail})

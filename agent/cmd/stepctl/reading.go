@@ -10,25 +10,25 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
 )
 
-// readingAfter is how long a file is read until the terminal shows how far it is.
+// readingAfter is how long a capture is read before the terminal shows the progress.
 const readingAfter = 500 * time.Millisecond
 
-// A reading shows on a terminal, in one line, how far a capture has been read.
-type reading struct {
-	to    io.Writer // nil for none
+// A readProgress shows on a terminal how much of a capture has been read.
+type readProgress struct {
 	name  string
-	size  int64 // of the file in bytes, 0 when it is not known, as that of a pipe
+	size  int64 // of the file in bytes; 0 if unknown, as for a pipe
 	began time.Time
 
-	mu    sync.Mutex
-	last  time.Time // when the line was drawn
+	mu    sync.Mutex  // guards the fields below
+	line  *statusLine // nil for none
+	last  time.Time   // when the line was drawn
 	ended bool
 }
 
-func newReading(path string, to io.Writer) *reading {
-	r := &reading{name: nameOf(path), began: time.Now()}
+func newReadProgress(path string, to io.Writer) *readProgress {
+	r := &readProgress{name: nameOf(path), began: time.Now()}
 	if isTerminal(to) {
-		r.to = to
+		r.line = &statusLine{to: to, width: func() int { return terminalWidth(to) }}
 	}
 	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
 		r.size = info.Size()
@@ -44,13 +44,13 @@ func nameOf(path string) string {
 	return path
 }
 
-// progress draws the line again. It is called by the goroutine that reads, which may be at work
-// still when reading was interrupted.
-func (r *reading) progress(packets int, bytes int64) {
+// show redraws the line. It is called by the reading goroutine, which may continue for a while after
+// an interrupt.
+func (r *readProgress) show(packets int, bytes int64) {
 	now := time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.to == nil || r.ended || now.Sub(r.began) < readingAfter || now.Sub(r.last) < redrawEvery {
+	if r.line == nil || r.ended || now.Sub(r.began) < readingAfter || now.Sub(r.last) < redrawEvery {
 		return
 	}
 	r.last = now
@@ -58,18 +58,15 @@ func (r *reading) progress(packets int, bytes int64) {
 	if r.size > 0 {
 		text += fmt.Sprintf(" of %d, %d %%", r.size/1e6, min(100, bytes*100/r.size))
 	}
-	if width := terminalWidth(r.to); width > 0 && len(text) >= width {
-		text = text[:width-1]
-	}
-	_, _ = fmt.Fprint(r.to, "\r", text, eraseToEnd) // a terminal that is gone needs no line
+	r.line.draw(text)
 }
 
-// done takes the line away.
-func (r *reading) done() {
+// done erases the line.
+func (r *readProgress) done() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ended = true
 	if !r.last.IsZero() {
-		_, _ = fmt.Fprint(r.to, "\r", eraseToEnd)
+		r.line.erase()
 	}
 }

@@ -22,23 +22,25 @@ func newReport() *cobra.Command {
 	var flags reportFlags
 	cmd := &cobra.Command{
 		Use:   "report RECORD",
-		Short: "show the result of a run from its record",
-		Long: `report reads a record that stepctl run --record has written, derives the run's verdict
-from the evidence again, and tells it as run does. The files that run would have written with the
-same flags come out byte for byte the same.
+		Short: "report the result of a run from its record",
+		Long: `report reads a record written by stepctl run --record, derives the verdict from it again, and
+prints the table and the sentence of run. Report files (--html, --junit, --tap, --summary) are the
+same, byte for byte, as those of run.
 
-With --agent-record it reads what the agent has written down of the same session ([record] in the
-agent's config), and says where the time went: the client, the link, the agent's queue, or the
-validators.
+--json changes the output on stdout: one JSON object, the summary, instead of the table. --summary
+writes the same object to a file, in addition to the output.
+
+With --agent-record it also reads the agent's record of the session (see [record] in the agent's
+config), and says where the time went: client, link, agent queue or validators.
 ` + settingsHelp + `
 
 Exit codes:
   0  every expected step passed
   1  a step failed, timed out or was not answered, or the record has no end
-  2  the record cannot be read or makes no sense, or the command line is wrong
+  2  the record cannot be read or contradicts itself, or the command line is wrong
   3  no agent could be reached
   4  the report could not be written, or every step passed and the record lacks messages of the
-     agent that were counted and not kept`,
+     agent that were counted but not kept`,
 		Example: `  stepctl report run.jsonl
   stepctl report --json run.jsonl
   stepctl report run.jsonl --html run.html --lang ko
@@ -48,27 +50,22 @@ Exit codes:
 			if err := applySettings(cmd); err != nil {
 				return err
 			}
-			return flags.retell(cmd, args[0])
+			return flags.report(cmd, args[0])
 		},
-		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-			if len(args) > 0 {
-				return nil, cobra.ShellCompDirectiveNoFileComp
-			}
-			return []cobra.Completion{"jsonl"}, cobra.ShellCompDirectiveFilterFileExt
-		},
+		ValidArgsFunction: completeFiles(1, "jsonl"),
 	}
 	cmd.Flags().SortFlags = false
-	cmd.Flags().BoolVar(&flags.json, "json", false, "write one JSON object instead of the table")
+	cmd.Flags().BoolVar(&flags.json, "json", false, "print the summary as one JSON object instead of the table")
 	flags.documents.register(cmd)
 	cmd.Flags().StringVar(&flags.agentRecord, "agent-record", "",
-		"join the agent's own record, a file or a folder at `PATH`, to say where the time went")
+		"join the agent's record, a file or folder at `PATH`, to say where the time went")
 	settingsFlag(cmd)
 	return cmd
 }
 
-// retell writes what the record at path comes to.
-func (f *reportFlags) retell(cmd *cobra.Command, path string) error {
-	if err := f.documents.prepare(named{"the record", path}); err != nil {
+// report reports the record at path.
+func (f *reportFlags) report(cmd *cobra.Command, path string) error {
+	if err := f.documents.prepare(namedFile{"the record", path}); err != nil {
 		return err
 	}
 	stdout := cmd.OutOrStdout()
@@ -77,7 +74,7 @@ func (f *reportFlags) retell(cmd *cobra.Command, path string) error {
 		return &exitError{exitUsage, err}
 	}
 	if log.Cut {
-		// That stderr is closed is no reason to keep the report back.
+		// A closed stderr does not prevent the report.
 		_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "stepctl: %s:%d: the last line is cut off and does not count\n",
 			path, len(log.Events)+1)
 	}
@@ -114,7 +111,7 @@ func (f *reportFlags) retell(cmd *cobra.Command, path string) error {
 	return verdictError(run)
 }
 
-// join joins the agent's record, where one is named.
+// join joins the agent's record, if there is one.
 func (f *reportFlags) join(cmd *cobra.Command, run record.Run) (*report.Split, error) {
 	if f.agentRecord == "" {
 		return nil, nil

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -44,17 +42,19 @@ func newRun(stdout, stderr *os.File) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run FILE | --data " + strings.Join(stepfile.BuiltinNames(), "|"),
 		Short: "perform a procedure against an agent",
-		Long: `run performs a procedure: it sends the steps one after the other, waits for each reply
-up to the step's timeout, waits the step's interval, and goes on with the next step whatever
-happened. Failures are logged to stderr with step id and reason.
+		Long: `run performs a procedure: it sends the steps in order, waits for each reply up to the step's
+timeout, then waits the step's interval. A failed step does not stop the run. Failures are logged to
+stderr with step id and reason.
 
-At a terminal it shows the step that is under way, and at the end a table. Elsewhere it
-writes one line a step. The last line says in one sentence what came of the run. Ctrl-C ends
-the run at once and keeps the record so far; a second one ends the program.
+At a terminal it shows the step in progress, and at the end a table. Otherwise it prints one line per
+step. The last line is the result in one sentence. Ctrl-C ends the run and keeps the record so far; a
+second one ends the program.
 
-With --pcap the packets of the run, and no others, are captured from the first to the last, on
-all interfaces, without any other program. On Linux, stepctl needs a right for
-that, which is given once:
+--json changes the output on stdout: the events of the record as JSON lines, instead of text. The
+other flags write files in addition to the output.
+
+With --pcap the packets of the run, and no others, are captured on all interfaces, without another
+program. On Linux, stepctl needs a capability for this, to be set once:
   sudo setcap cap_net_raw+ep "$(command -v stepctl)"
 ` + settingsHelp + `
 
@@ -63,32 +63,31 @@ Exit codes:
   1  a step failed, timed out or was not answered, or the run was interrupted
   2  the command line, a setting or the step file is wrong
   3  no agent could be reached
-  4  the evidence asked for (--record, --pcap, --json, --html, --junit, --tap, --summary) could
-     not be written, is not there any more, or is not whole; or every step passed and the agent
-     sent more messages that answer nothing than --max-strays`,
+  4  the evidence requested (--record, --pcap, --json, --html, --junit, --tap, --summary) could
+     not be written, was removed, or is incomplete; or every step passed and the agent sent more
+     messages that answer no request than --max-strays`,
 		Example: `  stepctl run steps.json --host bench-7 --port 8080
   stepctl run --data failure --record failure.jsonl
   stepctl run steps.json --record run.jsonl --html run.html --lang ko --junit run.xml
   stepctl run steps.json --json | jq -c 'select(.event == "reply")'`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			but := []string{}
+			var except []string
 			if len(args) > 0 {
-				but = append(but, "data") // a step file is named
+				except = []string{"data"} // a step file is named
 			}
-			if err := applySettings(cmd, but...); err != nil {
+			if err := applySettings(cmd, except...); err != nil {
 				return err
 			}
 			procedure, err := flags.procedure(args)
 			if err != nil {
 				return err
 			}
-			ctx, release := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			ctx, release := interruptible(cmd)
 			defer release()
-			context.AfterFunc(ctx, release) // a second signal ends the program at once
 			return flags.perform(ctx, procedure, stdout, stderr)
 		},
-		ValidArgsFunction: completeJSON,
+		ValidArgsFunction: completeFiles(1, "json"),
 	}
 	flags.register(cmd)
 	return cmd
@@ -98,27 +97,23 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	set := cmd.Flags()
 	set.SortFlags = false
 	set.StringVar(&f.data, "data", "", "run a built-in procedure: `NAME` is "+strings.Join(stepfile.BuiltinNames(), ", "))
-	set.StringVar(&f.host, "host", defaultHost, "the agent's host `NAME` or address")
-	set.Var(&f.port, "port", "the agent's port")
-	set.Var(&f.timeout, "timeout", "the longest wait for a connection; the wait for a reply is in the step file")
-	set.StringVar(&f.session, "session", "", "the session's `NAME`, a random one when not given")
-	set.BoolVar(&f.plain, "plain", false, "do as clients that know no sessions: a connection for every step")
+	set.StringVar(&f.host, "host", defaultHost, "host `NAME` or address of the agent")
+	set.Var(&f.port, "port", "port of the agent")
+	set.Var(&f.timeout, "timeout", "maximum wait for a connection; the step file has the timeouts for replies")
+	set.StringVar(&f.session, "session", "", "`NAME` of the session (default: a random one)")
+	set.BoolVar(&f.plain, "plain", false, "behave as clients without sessions: a connection for every step")
 	set.StringVar(&f.record, "record", "", "write the run's record to a new `FILE`, as JSON lines")
-	set.StringVar(&f.pcap, "pcap", "", "capture the run's packets to a new `FILE`, as pcapng; needs the right to, see above")
+	set.StringVar(&f.pcap, "pcap", "", "capture the run's packets to a new `FILE`, as pcapng; needs a capability, see above")
 	f.documents.register(cmd)
-	set.BoolVar(&f.json, "json", false, "write the record's events to stdout as JSON lines, and nothing else")
-	set.Var(&f.maxStrays, "max-strays", "how many messages that answer nothing are kept; further ones are counted")
-	set.StringVar(&f.logFormat, "log-format", "auto", "how stderr is written: `FORMAT` is auto, tint, text or json")
+	set.BoolVar(&f.json, "json", false, "print the record's events as JSON lines instead of text")
+	set.Var(&f.maxStrays, "max-strays", "how many messages that answer no request to keep; further ones are counted")
+	set.StringVar(&f.logFormat, "log-format", "auto", "format of stderr: `FORMAT` is auto, tint, text or json")
 	settingsFlag(cmd)
-	for name, values := range map[string][]string{
-		"data": stepfile.BuiltinNames(), "log-format": {"auto", "tint", "text", "json"},
-	} {
-		// It fails for unknown flags only.
-		_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
-	}
+	completeFlag(cmd, "data", stepfile.BuiltinNames())
+	completeFlag(cmd, "log-format", []string{"auto", "tint", "text", "json"})
 }
 
-// procedure reads what is to be run.
+// procedure loads the procedure to run.
 func (f *runFlags) procedure(args []string) (stepfile.Procedure, error) {
 	switch {
 	case f.data != "" && len(args) > 0:
@@ -138,7 +133,7 @@ func (f *runFlags) procedure(args []string) (stepfile.Procedure, error) {
 	return procedure, err
 }
 
-// perform runs the procedure as the flags say.
+// perform runs the procedure with the options of the flags.
 func (f *runFlags) perform(ctx context.Context, procedure stepfile.Procedure, stdout, stderr *os.File) error {
 	opts, err := f.options()
 	if err != nil {
@@ -148,8 +143,8 @@ func (f *runFlags) perform(ctx context.Context, procedure stepfile.Procedure, st
 	if err != nil {
 		return fmt.Errorf("--log-format: %w", err)
 	}
-	p := &performance{logger: logger, documents: f.documents}
-	if err := p.documents.prepare(named{"the step file", f.file}, named{"--record", f.record}, named{"--pcap", f.pcap}); err != nil {
+	p := &execution{logger: logger, documents: f.documents}
+	if err := p.documents.prepare(namedFile{"the step file", f.file}, namedFile{"--record", f.record}, namedFile{"--pcap", f.pcap}); err != nil {
 		return err
 	}
 	if f.record != "" {
@@ -175,11 +170,13 @@ func (f *runFlags) perform(ctx context.Context, procedure stepfile.Procedure, st
 	default:
 		p.view = lines{&p.out}
 	}
-	p.keep()
-	return p.perform(ctx, procedure, opts)
+	if len(p.documents.requested()) > 0 {
+		p.evidence = append(p.evidence, record.NewWriter(&p.recorded))
+	}
+	return p.run(ctx, procedure, opts)
 }
 
-// options says how the procedure is run.
+// options returns the options of the run.
 func (f *runFlags) options() (runner.Options, error) {
 	to, err := address(f.host, f.port)
 	if err != nil {
@@ -188,7 +185,7 @@ func (f *runFlags) options() (runner.Options, error) {
 	if f.plain && f.session != "" {
 		return runner.Options{}, errors.New("--plain names no session; leave out --session")
 	}
-	// The record says where the run was made; a machine without a name is no obstacle.
+	// The record has the name of this machine; a machine without a name may run too.
 	name, _ := os.Hostname()
 	opts := runner.Options{
 		Address: to, Session: f.session, Plain: f.plain, DialTimeout: time.Duration(f.timeout),

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -20,13 +21,13 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
 )
 
-// settingsHelp says where settings come from, in the help of the commands that have them.
+// settingsHelp is part of the help of the commands that have settings.
 const settingsHelp = `
-Flags that are not given take their values from the environment (STEPCTL_HOST, STEPCTL_PORT and
-so on), else from a file of settings; see stepctl settings --help.`
+Defaults of flags come from environment variables (STEPCTL_HOST, STEPCTL_PORT and so on), then from
+a settings file; see stepctl settings --help.`
 
-// settingKeys are the settings that the environment and the file may have. Each is a flag of
-// run, load or report, and has its default.
+// settingKeys are the settings of the environment and the file. Each is a flag of run, load or report
+// and has the flag's default.
 func settingKeys() []config.ClientKey {
 	wait := func(text string) error { return new(secondsFlag).Set(text) }
 	return []config.ClientKey{
@@ -52,15 +53,15 @@ func settingKeys() []config.ClientKey {
 
 func secondsText(d time.Duration) string { return (*secondsFlag)(&d).String() }
 
-// flagOf is the flag of a setting.
+// flagOf returns the flag of a setting.
 func flagOf(key string) string { return strings.ReplaceAll(key, "_", "-") }
 
-// settingsFlag has a command take settings from a file and from the environment.
+// settingsFlag adds the flag --config, for the settings file.
 func settingsFlag(cmd *cobra.Command) {
-	cmd.Flags().String("config", "", "take settings from `FILE`; an empty name for no file (default: stepctl/config.toml or .yaml in the user's folder for settings)")
+	cmd.Flags().String("config", "", "read settings from `FILE`; an empty name for no file (default: config.toml or .yaml in $XDG_CONFIG_HOME/stepctl)")
 }
 
-// loadSettings reads the settings for a command, and returns the file that it has read.
+// loadSettings reads the settings of a command, and returns the path of the settings file.
 func loadSettings(cmd *cobra.Command) (client config.Client, file string, err error) {
 	file = os.Getenv(config.ClientFileVariable)
 	if flag := cmd.Flags().Lookup("config"); flag.Changed {
@@ -83,16 +84,15 @@ func loadSettings(cmd *cobra.Command) (client config.Client, file string, err er
 	return client, file, nil
 }
 
-// applySettings gives the flags that were not given their values from the environment and the
-// file. but names settings that do not count.
-func applySettings(cmd *cobra.Command, but ...string) error {
+// applySettings sets the flags that the command line does not set, except those named.
+func applySettings(cmd *cobra.Command, except ...string) error {
 	client, _, err := loadSettings(cmd)
 	if err != nil {
 		return err
 	}
 	for _, s := range client.Settings {
 		flag := cmd.Flags().Lookup(flagOf(s.Key))
-		if flag == nil || s.Place == (config.Place{}) || flag.Changed || slices.Contains(but, s.Key) {
+		if flag == nil || s.Place == (config.Place{}) || flag.Changed || slices.Contains(except, s.Key) {
 			continue
 		}
 		if err := flag.Value.Set(s.Text); err != nil {
@@ -106,31 +106,31 @@ func newSettings() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "settings",
-		Short: "show the settings in force and where each comes from",
-		Long: `settings tells the settings of run, load and report, and where each comes from. A setting is
-looked for in this order:
+		Short: "show the settings and where each comes from",
+		Long: `settings shows the settings of run, load and report, and where each comes from. The first of
+these that is set applies:
 
   1. the flag, such as --host
-  2. the environment variable, STEPCTL_ and the key in upper case: STEPCTL_HOST; an empty one
-     counts as not set
-  3. the file
+  2. the environment variable, STEPCTL_ and the key in upper case, such as STEPCTL_HOST; an empty
+     variable counts as not set
+  3. the settings file
   4. the default
 
-The file is named by --config, else by STEPCTL_CONFIG, else it is config.toml, config.yaml or
-config.yml in $XDG_CONFIG_HOME/stepctl, which is ~/.config/stepctl as a rule; there need not be
-one. It has these keys, and the extension names its format:
+The settings file is that of --config, else of STEPCTL_CONFIG, else config.toml, config.yaml or
+config.yml in $XDG_CONFIG_HOME/stepctl (usually ~/.config/stepctl), if it exists. The extension
+determines the format. The keys are:
 
-  host = "bench-7"      # the agent's host
-  port = 8080           # the agent's port
-  timeout = 5           # run: the longest wait for a connection, in seconds
-  data = "success"      # run, load: the built-in procedure, where no step file is named
-  wait = 10             # load: the longest wait for a reply, in seconds
-  max_strays = 256      # run: how many messages that answer nothing are kept
-  lang = "en"           # run, report: the language of the HTML page
-  log_format = "auto"   # run: how stderr is written
+  host = "bench-7"      # host of the agent
+  port = 8080           # port of the agent
+  timeout = 5           # run: maximum wait for a connection, in seconds
+  data = "success"      # run, load: built-in procedure, if no step file is named
+  wait = 10             # load: maximum wait for a reply, in seconds
+  max_strays = 256      # run: how many messages that answer no request to keep
+  lang = "en"           # run, report: language of the HTML page
+  log_format = "auto"   # run: format of stderr
 
-A key or a variable that is not known, a value of another type and one that is out of range are
-errors. Variables that Kubernetes and Docker set for a service called stepctl are ignored.`,
+Unknown keys and variables, values of a wrong type and values out of range are errors. Variables that
+Kubernetes and Docker set for a service called stepctl are ignored.`,
 		Example: `  stepctl settings
   STEPCTL_PORT=9090 stepctl settings --config bench.yaml
   stepctl settings --json | jq -r '.settings[] | select(.key == "host") | .value'`,
@@ -148,14 +148,14 @@ errors. Variables that Kubernetes and Docker set for a service called stepctl ar
 	}
 	cmd.Flags().SortFlags = false
 	for _, key := range settingKeys() {
-		cmd.Flags().Var(&checkedFlag{text: key.Default, check: key.Check}, flagOf(key.Name), "as of run, load and report")
+		cmd.Flags().Var(&checkedFlag{text: key.Default, check: key.Check}, flagOf(key.Name), "as for run, load and report")
 	}
 	settingsFlag(cmd)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "write one JSON object instead of the table")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object instead of the table")
 	return cmd
 }
 
-// A checkedFlag is the flag of a setting that is only shown.
+// A checkedFlag is the flag of a setting that is checked and shown only.
 type checkedFlag struct {
 	text  string
 	check func(string) error
@@ -169,7 +169,7 @@ func (f *checkedFlag) Set(text string) error {
 func (f *checkedFlag) String() string { return f.text }
 func (f *checkedFlag) Type() string   { return "VALUE" }
 
-// from says where a setting comes from.
+// from returns where a setting comes from.
 func from(s config.ClientSetting) string {
 	if s.Place == (config.Place{}) {
 		return "default"
@@ -177,7 +177,7 @@ func from(s config.ClientSetting) string {
 	return s.Place.String()
 }
 
-// writeSettings writes the settings for people.
+// writeSettings writes the settings as a table.
 func writeSettings(w io.Writer, client config.Client, file string) error {
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	row := func(cells ...string) {
@@ -186,23 +186,16 @@ func writeSettings(w io.Writer, client config.Client, file string) error {
 	}
 	row("setting", "value", "from")
 	for _, s := range client.Settings {
-		row(s.Key, orDash(logging.Clean(s.Text)), from(s))
+		row(s.Key, cmp.Or(logging.Clean(s.Text), "-"), from(s))
 	}
-	row("file", orDash(logging.Clean(file)))
+	row("file", cmp.Or(logging.Clean(file), "-"))
 	for _, variable := range client.Ignored {
 		row("ignored", logging.Clean(variable), "set by Kubernetes or Docker for a service")
 	}
 	return out.Flush()
 }
 
-func orDash(text string) string {
-	if text == "" {
-		return "-"
-	}
-	return text
-}
-
-// settingsReport is the settings as JSON.
+// A settingsReport is the settings as JSON.
 type settingsReport struct {
 	Settings []settingReport `json:"settings"`
 	File     string          `json:"file,omitempty"`
@@ -215,7 +208,7 @@ type settingReport struct {
 	From  string `json:"from"`
 }
 
-// writeSettingsJSON writes the settings for programs.
+// writeSettingsJSON writes the settings as JSON.
 func writeSettingsJSON(w io.Writer, client config.Client, file string) error {
 	report := settingsReport{File: file, Ignored: client.Ignored}
 	for _, s := range client.Settings {

@@ -41,30 +41,29 @@ func newVerify() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify CAPTURE...",
 		Short: "judge a packet capture again, offline",
-		Long: `verify reads packet captures (pcap or pcapng, also gzip), finds the agent, its clients and
-their sessions, has the validators judge every step again, and says of each step whether the
-capture shows what it claims: the reply, its code and reason, that it came within the
-declared timeout, and that the declared interval was kept after it.
+		Long: `verify reads packet captures (pcap or pcapng, also gzip) and finds the agent, its clients and
+their sessions. The validators judge every step again. For each step, verify checks the reply with
+its code and reason, whether it came within the declared timeout, and whether the declared interval
+was kept after it.
 
-With --steps it also says whether the procedure that was sent is the file's, and takes from
-it what the requests do not declare. With --record it says whether a run record tells the
-same story, event by event. With --config it judges by that agent's validators and rules,
-else by those that an agent has without a config. A file that is named success, failure or
-timeout must show that; --shows says it of any other, and --shows none of no file.
+With --steps it also compares the procedure sent with the file, and takes from the file what the
+requests do not declare. With --record it compares a run record with the capture, event by event.
+With --config it judges by the validators and rules of that agent, otherwise by the defaults. A file
+named success, failure or timeout must show that. --shows replaces the name's claim; --shows none
+makes no claim.
 
-pass, fail and inconclusive are about the evidence, not about the run: a capture that shows
-truthfully how a step was refused is a pass. inconclusive means that the capture does not
-hold enough to tell: packets are missing or cut off, it begins or ends in the middle. A
-session of fewer steps than the agent's sessions have is inconclusive, unless --steps or
---record says that it was all. A CAPTURE of - is standard input.
+pass, fail and inconclusive are verdicts on the evidence, not on the run: a capture that correctly
+shows how a step was refused is a pass. inconclusive means that the capture lacks packets that the
+verdict depends on: some are missing or truncated, or it starts or ends during a session. A session
+with fewer steps than the agent's sessions have is inconclusive, unless --steps or --record says that
+the client sent no more. A CAPTURE of - is standard input.
 
 Exit codes:
-  0  every capture supports everything that is claimed
-  1  something that is claimed is not so
+  0  every capture supports all claims
+  1  a capture contradicts a claim; see the lines marked fail
   2  a file cannot be read, or the command line is wrong
   4  the output could not be written
-  5  inconclusive: a capture does not hold enough to tell, and nothing is known to be wrong;
-     or interrupted`,
+  5  inconclusive: a capture lacks packets, and none contradicts a claim; or interrupted`,
 		Example: `  stepctl verify run.pcapng
   stepctl verify timeout.pcapng --steps timeout_data.json --record timeout.jsonl
   stepctl verify bench.pcap.gz --config stepagent.toml --json | jq .verdict`,
@@ -79,9 +78,7 @@ Exit codes:
 			defer release()
 			return flags.verify(ctx, args, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
-		ValidArgsFunction: func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
-			return []cobra.Completion{"pcap", "pcapng", "gz"}, cobra.ShellCompDirectiveFilterFileExt
-		},
+		ValidArgsFunction: completeFiles(0, "pcap", "pcapng", "gz"),
 	}
 	flags.register(cmd)
 	return cmd
@@ -90,20 +87,16 @@ Exit codes:
 func (f *verifyFlags) register(cmd *cobra.Command) {
 	set := cmd.Flags()
 	set.SortFlags = false
-	set.StringVar(&f.steps, "steps", "", "the procedure that is said to have been sent: a step `FILE`")
-	set.StringVar(&f.data, "data", "", "the same, a built-in procedure: `NAME` is "+strings.Join(stepfile.BuiltinNames(), ", "))
+	set.StringVar(&f.steps, "steps", "", "the procedure that the client sent, as a step `FILE`")
+	set.StringVar(&f.data, "data", "", "the same as a built-in procedure: `NAME` is "+strings.Join(stepfile.BuiltinNames(), ", "))
 	set.StringVar(&f.record, "record", "", "compare with the run's record in `FILE`; needs a single capture")
-	set.StringVar(&f.config, "config", "", "judge by the config `FILE` of the agent")
-	set.Var(&f.port, "port", "the agent's port; without it, who sends replies is the agent")
-	set.BoolVar(&f.json, "json", false, "write one JSON object a capture instead of the text")
-	set.StringSliceVar(&f.shows, "shows", nil, "what the captures are said to show: `LIST` of success, failure, timeout, or none (default: what a file's name says)")
-	set.Var(&f.tolerance, "tolerance", "how much longer than declared an interval may be, or a tenth of it if that is more")
-	for name, values := range map[string][]string{
-		"data": stepfile.BuiltinNames(), "shows": append(claimNames(), "none"),
-	} {
-		// It fails for unknown flags only.
-		_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
-	}
+	set.StringVar(&f.config, "config", "", "judge by the agent's config `FILE`")
+	set.Var(&f.port, "port", "port of the agent (default: the side that sends replies is the agent)")
+	set.BoolVar(&f.json, "json", false, "print one JSON object per capture instead of text")
+	set.StringSliceVar(&f.shows, "shows", nil, "what the captures must show: `LIST` of success, failure, timeout, or none (default: from the file name)")
+	set.Var(&f.tolerance, "tolerance", "how much longer than declared an interval may be; at least a tenth of it is accepted")
+	completeFlag(cmd, "data", stepfile.BuiltinNames())
+	completeFlag(cmd, "shows", append(claimNames(), "none"))
 }
 
 func claimNames() []string {
@@ -114,8 +107,7 @@ func claimNames() []string {
 	return names
 }
 
-// verify judges the captures, one after the other. What is wrong with one does not keep the
-// others from being judged.
+// verify judges the captures in order. An unreadable capture does not stop the others.
 func (f *verifyFlags) verify(ctx context.Context, paths []string, stdout, stderr io.Writer) error {
 	opts, done, err := f.options(ctx, paths)
 	if err != nil {
@@ -137,8 +129,8 @@ func (f *verifyFlags) verify(ctx context.Context, paths []string, stdout, stderr
 	return &exitError{code: worst}
 }
 
-// worse returns the exit code that counts for two captures: a file that cannot be read, then a
-// fail, then one that says too little.
+// worse returns the exit code of two captures: first of an unreadable file, then of a fail, then of
+// an inconclusive capture.
 func worse(a, b int) int {
 	for _, code := range []int{exitUsage, exitFailed, exitInconclusive} {
 		if a == code || b == code {
@@ -150,14 +142,14 @@ func worse(a, b int) int {
 
 // one judges one capture and returns its exit code.
 func (f *verifyFlags) one(ctx context.Context, path string, opts verify.Options, stdout, stderr io.Writer, further bool) (int, error) {
-	shown := newReading(path, stderr)
-	c, broken := capture.ReadFile(ctx, path, capture.Options{Port: uint16(f.port), Wanted: verify.Wanted, Progress: shown.progress})
-	shown.done()
+	progress := newReadProgress(path, stderr)
+	c, broken := capture.ReadFile(ctx, path, capture.Options{Port: uint16(f.port), Wanted: verify.Wanted, Progress: progress.show})
+	progress.done()
 	if ctx.Err() != nil {
 		return 0, &exitError{exitInconclusive, fmt.Errorf("interrupted while reading %s; it is not judged", nameOf(path))}
 	}
 	if broken != nil {
-		_, _ = fmt.Fprintf(stderr, "stepctl: %v\n", broken) // if it cannot be said, the exit code says it
+		_, _ = fmt.Fprintf(stderr, "stepctl: %v\n", broken) // the exit code reports it too
 	}
 	if c == nil || broken != nil && c.Packets == 0 {
 		return exitUsage, nil
@@ -175,7 +167,7 @@ func (f *verifyFlags) one(ctx context.Context, path string, opts verify.Options,
 		err = enc.Encode(r)
 	} else {
 		if further {
-			_, _ = fmt.Fprintln(stdout) // the report after it tells of an error
+			_, _ = fmt.Fprintln(stdout) // the next write returns the error
 		}
 		err = r.Text(stdout, logging.Clean)
 	}
@@ -183,7 +175,7 @@ func (f *verifyFlags) one(ctx context.Context, path string, opts verify.Options,
 	case err != nil:
 		return 0, err
 	case broken != nil:
-		return exitUsage, nil //nolint:nilerr // it has been said
+		return exitUsage, nil //nolint:nilerr // it has been reported
 	case r.Verdict == verify.Fail:
 		return exitFailed, nil
 	case r.Verdict == verify.Inconclusive:
@@ -192,7 +184,7 @@ func (f *verifyFlags) one(ctx context.Context, path string, opts verify.Options,
 	return exitPassed, nil
 }
 
-// options says by what the captures are judged; done ends what was started for it.
+// options returns how to judge the captures; done stops the validators.
 func (f *verifyFlags) options(ctx context.Context, paths []string) (opts verify.Options, done func(), err error) {
 	for _, name := range f.shows {
 		if name != "none" && !slices.Contains(claimNames(), name) || name == "none" && len(f.shows) > 1 {
@@ -206,7 +198,7 @@ func (f *verifyFlags) options(ctx context.Context, paths []string) (opts verify.
 	}
 	if f.record != "" {
 		if len(paths) > 1 {
-			return opts, nil, errors.New("--record is of one run; name one capture, or join them to one with mergecap first")
+			return opts, nil, errors.New("--record is of one run; name one capture, or merge them with mergecap first")
 		}
 		log, err := record.ReadFile(f.record)
 		if err != nil {
@@ -237,7 +229,7 @@ func (f *verifyFlags) procedure() (*stepfile.Procedure, error) {
 		p, err = stepfile.Builtin(f.data)
 		return &p, err
 	case f.steps == "":
-		return nil, nil //nolint:nilnil // nothing is said to have been sent
+		return nil, nil //nolint:nilnil // no procedure is claimed
 	}
 	if p, err = stepfile.Load(f.steps); err != nil {
 		return nil, &exitError{exitUsage, err}
@@ -245,7 +237,7 @@ func (f *verifyFlags) procedure() (*stepfile.Procedure, error) {
 	return &p, nil
 }
 
-// claims returns what a capture is said to show.
+// claims returns what a capture must show.
 func (f *verifyFlags) claims(path string) []verify.Claim {
 	if len(f.shows) == 0 {
 		return verify.NameClaims(path)

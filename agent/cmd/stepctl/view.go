@@ -9,13 +9,25 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/client/report"
 )
 
-// A lines view writes one line for each step, as for a file or a pipe.
+// A view shows a run as it happens. Its methods are called one at a time.
+type view interface {
+	// suspend clears the view while write writes to stderr.
+	suspend(write func())
+	// event shows an event; step is the event's step after it.
+	event(e record.Event, step record.StepResult)
+	// interval shows that the wait after a step begins.
+	interval(wait time.Duration)
+	// result shows the result, after the last event.
+	result(run record.Run)
+}
+
+// A lines view writes one line for each step, for a file or a pipe. Write errors are kept by the
+// stickyWriter below.
 type lines struct{ to io.Writer }
 
-func (lines) aside(do func())        { do() }
+func (lines) suspend(write func())   { write() }
 func (lines) interval(time.Duration) {}
 
-// What cannot be written is known to the stickyWriter below.
 func (v lines) event(e record.Event, step record.StepResult) {
 	if line := report.Line(e, step); line != "" {
 		_, _ = fmt.Fprintln(v.to, line)
@@ -24,10 +36,10 @@ func (v lines) event(e record.Event, step record.StepResult) {
 
 func (v lines) result(run record.Run) { _, _ = fmt.Fprintln(v.to, report.Sentence(run)) }
 
-// A silent view shows nothing, because stdout is for the events alone.
+// A silent view shows nothing: stdout has the events as JSON.
 type silent struct{}
 
-func (silent) aside(do func())                       { do() }
+func (silent) suspend(write func())                  { write() }
 func (silent) event(record.Event, record.StepResult) {}
 func (silent) interval(time.Duration)                {}
 func (silent) result(record.Run)                     {}

@@ -35,11 +35,11 @@ type Result struct {
 
 // A Trouble is a kind of failure that occurred.
 type Trouble struct {
-	Class Class
-	Kind  string // machine-readable
-	Count uint64
+	Class Class  `json:"class"`
+	Kind  string `json:"kind"`
+	Count uint64 `json:"count"`
 	// Example describes the first occurrence. It contains what the agent sent, as a Go string.
-	Example string
+	Example string `json:"example"`
 }
 
 // Throughput returns Steps per second.
