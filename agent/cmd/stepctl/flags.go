@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stepagent/stepagent/agent/internal/client/load"
+	"github.com/stepagent/stepagent/agent/internal/shared/cli"
 	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
 )
 
@@ -117,14 +118,14 @@ func (r *reconnectFlag) Set(text string) error {
 // noArgs refuses arguments. The value of --reconnect is optional and needs the =, so the hint is for
 // users who wrote it as an argument.
 func noArgs(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
+	err := cli.NoArgs(cmd, args)
+	if err == nil || cmd.Flags().Lookup("reconnect") == nil {
+		return err
 	}
-	hint := ""
-	if word := reconnectFlag(args[0]); cmd.Flags().Lookup("reconnect") != nil && (word == eachStep || word == eachSession) {
-		hint = "; did you mean --reconnect=" + args[0] + "?"
+	if word := reconnectFlag(args[0]); word == eachStep || word == eachSession {
+		return fmt.Errorf("%w; did you mean --reconnect=%s?", err, word)
 	}
-	return fmt.Errorf("%s takes no argument %q%s", cmd.CommandPath(), args[0], hint)
+	return err
 }
 
 func (r *reconnectFlag) String() string { return string(*r) }

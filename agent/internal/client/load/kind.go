@@ -40,36 +40,24 @@ const (
 	Refused Class = "refused"
 )
 
-// describe gives each kind its class and its name.
-func (k kind) describe() (Class, string) {
-	switch k {
-	case wrongVerdict:
-		return Wrong, "wrong_verdict"
-	case wrongStep:
-		return Wrong, "wrong_step"
-	case wrongSession:
-		return Wrong, "wrong_session"
-	case wrongEnd:
-		return Wrong, "wrong_end"
-	case unasked:
-		return Wrong, "unasked_reply"
-	case noReply:
-		return Missing, "no_reply"
-	case lost:
-		return Lost, "connection_lost"
-	case unavailable:
-		return Missing, "validator_unavailable"
-	case busy:
-		return Missing, "busy"
-	case shuttingDown:
-		return Lost, "shutting_down"
-	case internal:
-		return Missing, "internal"
-	case refused:
-		return Refused, "connection_refused"
-	default:
-		return Wrong, "wrong_reply"
-	}
+// descriptions has the class and the name of each kind.
+var descriptions = [kinds]struct {
+	class Class
+	name  string
+}{
+	wrongVerdict: {Wrong, "wrong_verdict"},
+	wrongStep:    {Wrong, "wrong_step"},
+	wrongSession: {Wrong, "wrong_session"},
+	wrongEnd:     {Wrong, "wrong_end"},
+	wrongReply:   {Wrong, "wrong_reply"},
+	unasked:      {Wrong, "unasked_reply"},
+	noReply:      {Missing, "no_reply"},
+	lost:         {Lost, "connection_lost"},
+	unavailable:  {Missing, "validator_unavailable"},
+	busy:         {Missing, "busy"},
+	shuttingDown: {Lost, "shutting_down"},
+	internal:     {Missing, "internal"},
+	refused:      {Refused, "connection_refused"},
 }
 
 // retryable reports whether the agent has not judged the step, so that it can be sent again. After

@@ -62,11 +62,9 @@ func (r Result) Latency(percent float64) time.Duration {
 func (r Result) Troubles() []Trouble {
 	var all []Trouble
 	for k := right + 1; int(k) < kinds; k++ {
-		if r.troubles[k] == 0 {
-			continue
+		if n := r.troubles[k]; n > 0 {
+			all = append(all, Trouble{Class: descriptions[k].class, Kind: descriptions[k].name, Count: n, Example: r.examples[k]})
 		}
-		class, name := k.describe()
-		all = append(all, Trouble{Class: class, Kind: name, Count: r.troubles[k], Example: r.examples[k]})
 	}
 	return all
 }

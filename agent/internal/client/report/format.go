@@ -12,27 +12,26 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
 )
 
-// Word is the word for an outcome in the table and in the progress lines.
-func Word(outcome record.Outcome) string {
-	switch outcome {
-	case record.Passed:
-		return "ok"
-	case record.Failed:
-		return "NOK"
-	case record.TimedOut:
-		return "timeout"
-	case record.ConnectionLost:
-		return "lost"
-	case record.WrongReply:
-		return "wrong reply"
-	case record.Unreachable:
-		return "unreachable"
-	case record.Unanswered:
-		return "unanswered"
-	default:
-		return "not run"
-	}
+// A presentation is how the table and the sentence show an outcome.
+type presentation struct {
+	word   string // in the table and in progress lines
+	fate   string // in the sentence, after "was" or "were"
+	colour string
 }
+
+var presentations = map[record.Outcome]presentation{
+	record.NotRun:         {"not run", "not run", yellow},
+	record.Passed:         {"ok", "", green},
+	record.Failed:         {"NOK", "refused: ", red}, // followed by the reason
+	record.TimedOut:       {"timeout", "not answered in time", red},
+	record.ConnectionLost: {"lost", "cut off: the connection was lost", red},
+	record.WrongReply:     {"wrong reply", "answered with something else", red},
+	record.Unreachable:    {"unreachable", "not sent: no connection", red},
+	record.Unanswered:     {"unanswered", "sent, and interrupted before a reply came", yellow},
+}
+
+// Word is the word for an outcome in the table and in progress lines.
+func Word(outcome record.Outcome) string { return presentations[outcome].word }
 
 // Replied reports whether a step with the outcome has a reply of the agent, and so a response
 // time.

@@ -105,22 +105,11 @@ func failures(steps []record.StepResult) []string {
 
 // fate says what happened to the steps, to follow "was" or "were".
 func (p Problem) fate() string {
-	switch p.Outcome {
-	case record.Failed:
-		return "refused: " + cmp.Or(logging.Clean(string(p.Reason)), "no reason given")
-	case record.TimedOut:
-		return "not answered in time"
-	case record.ConnectionLost:
-		return "cut off: the connection was lost"
-	case record.WrongReply:
-		return "answered with something else"
-	case record.Unreachable:
-		return "not sent: no connection"
-	case record.Unanswered:
-		return "sent, and interrupted before a reply came"
-	default:
-		return "not run"
+	fate := presentations[p.Outcome].fate
+	if p.Outcome == record.Failed {
+		fate += cmp.Or(logging.Clean(string(p.Reason)), "no reason given")
 	}
+	return fate
 }
 
 // named lists steps by their ids: step 3; steps 3 and 5; steps 2, 4 to 6 and 9.

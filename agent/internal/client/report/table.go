@@ -45,7 +45,7 @@ func Table(w io.Writer, run record.Run, style Style) error {
 	for i, cells := range rows {
 		colour := ""
 		if style.Colour && i > 0 {
-			colour = colourOf(run.Steps[i-1].Outcome)
+			colour = presentations[run.Steps[i-1].Outcome].colour
 		}
 		writeRow(&b, cells, widths, style.Width, colour)
 	}
@@ -135,14 +135,3 @@ const (
 	green  = "\x1b[32m"
 	yellow = "\x1b[33m"
 )
-
-func colourOf(outcome record.Outcome) string {
-	switch outcome {
-	case record.Passed:
-		return green
-	case record.NotRun, record.Unanswered:
-		return yellow
-	default:
-		return red
-	}
-}

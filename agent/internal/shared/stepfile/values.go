@@ -2,6 +2,7 @@ package stepfile
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -78,20 +79,8 @@ func notNumber(raw jsontext.Value, want string) string {
 
 // kindName is a kind of JSON value in words.
 func kindName(kind jsontext.Kind) string {
-	switch kind {
-	case 'n':
-		return "null"
-	case 't', 'f':
-		return "true or false"
-	case '"':
-		return "a string"
-	case '0':
-		return "a number"
-	case '{':
-		return "an object"
-	case '[':
-		return "a list"
-	default:
-		return "something else"
+	names := map[jsontext.Kind]string{
+		'n': "null", 't': "true or false", 'f': "true or false", '"': "a string", '0': "a number", '{': "an object", '[': "a list",
 	}
+	return cmp.Or(names[kind], "something else")
 }
