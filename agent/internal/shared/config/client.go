@@ -1,27 +1,18 @@
 package config
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"syscall"
-
-	"github.com/stepagent/stepagent/agent/internal/shared/logging"
 )
 
-// clientPrefix begins the environment variables of stepctl.
-const clientPrefix = "STEPCTL_"
-
 // ClientFileVariable names the file of the client's settings.
-const ClientFileVariable = clientPrefix + "CONFIG"
+const ClientFileVariable = "STEPCTL_CONFIG"
 
-// A ClientKey is a setting of stepctl. The key stands in the file, its variable is STEPCTL_ and
+// A ClientKey is a setting of stepctl. The file has it under its name; its variable is STEPCTL_ and
 // the name in upper case, and its flag is the name with - for _.
 type ClientKey struct {
 	Name    string
@@ -39,7 +30,7 @@ type ClientSources struct {
 	File string
 	// Environ is the environment in the form of os.Environ.
 	Environ []string
-	// Set is what flags have set, by key.
+	// Set is what flags have set, by key. They have checked it.
 	Set map[string]string
 }
 
@@ -61,131 +52,48 @@ type Client struct {
 
 // LoadClient reads the sources strictly. The error is Problems: all that is wrong.
 func LoadClient(s ClientSources) (Client, error) {
-	found := map[string]ClientSetting{}
-	problems := s.fromFile(found)
-	ignored, wrong := s.fromEnviron(found)
-	problems = append(problems, wrong...)
-	client := Client{Ignored: ignored}
-	for _, key := range s.Keys {
-		setting, ok := found[key.Name]
-		if !ok {
-			setting = ClientSetting{Key: key.Name, Text: key.Default}
+	schema := &schema{program: "stepctl"}
+	for _, k := range s.Keys {
+		schema.keys = append(schema.keys, key{name: k.Name, kind: clientKind{k.Type, k.Check}, byDefault: k.Default})
+	}
+	file, problems := schema.fromFile(s.File)
+	environ := schema.fromEnviron(s.Environ)
+	if problems = append(problems, environ.problems...); len(problems) > 0 {
+		problems.sort([]string{s.File})
+		return Client{}, problems.first(maxProblems)
+	}
+	client := Client{Ignored: environ.injected}
+	for _, k := range schema.keys {
+		setting := ClientSetting{Key: k.name, Text: k.byDefault.(string)}
+		if value, ok := file.scalars[k.name]; ok {
+			setting.Text, setting.Place = value.(string), file.places[k.name]
 		}
-		if text, ok := s.Set[key.Name]; ok { // its flag has checked it
-			setting = ClientSetting{key.Name, text, Place{Source: "--" + strings.ReplaceAll(key.Name, "_", "-")}}
+		if value, ok := environ.scalars[k.name]; ok {
+			setting.Text, setting.Place = value.(string), Place{Source: environ.sources[k.name]}
+		}
+		if text, ok := s.Set[k.name]; ok {
+			setting.Text, setting.Place = text, Place{Source: "--" + flagName(k.name)}
 		}
 		client.Settings = append(client.Settings, setting)
-	}
-	if len(problems) > 0 {
-		return Client{}, problems.first(maxProblems)
 	}
 	return client, nil
 }
 
-// fromFile adds what the file says. A file without a key says nothing, and is sound.
-func (s ClientSources) fromFile(found map[string]ClientSetting) (problems Problems) {
-	if s.File == "" {
-		return nil
+// fromFile decodes a file with scalars only. It may be empty.
+func (s *schema) fromFile(file string) (*decoder, Problems) {
+	if file == "" {
+		return &decoder{}, nil
 	}
-	read, err := parserFor(s.File, "")
-	if err != nil {
-		return Problems{{Place: Place{File: s.File}, Message: err.Error()}}
+	c := &content{file: file, mayBeEmpty: true}
+	if err := c.open("", true); err != nil {
+		return &decoder{}, Problems{{Place: Place{File: file}, Message: err.Error()}}
 	}
-	data, err := readFile(s.File, false)
-	if err != nil {
-		return Problems{{Place: Place{File: s.File}, Message: err.Error()}}
+	root, problems := c.parse()
+	if root == nil {
+		return &decoder{}, problems
 	}
-	root, problems := parseText(data, read)
-	if root != nil {
-		entries := root.value.(table)
-		for _, name := range slices.Sorted(maps.Keys(entries)) {
-			n := entries[name]
-			place := Place{File: s.File, Line: n.line, Column: n.column}
-			text, err := s.fromNode(name, n)
-			if err != nil {
-				problems = append(problems, Problem{Place: place, Key: join("", name), Message: err.Error()})
-				continue
-			}
-			found[name] = ClientSetting{name, text, place}
-		}
-	}
-	for i := range problems {
-		problems[i].File = s.File
-	}
-	slices.SortStableFunc(problems, func(a, b Problem) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
-	})
-	return problems
-}
-
-// fromNode returns the text of a value of the file.
-func (s ClientSources) fromNode(name string, n *node) (string, error) {
-	at := slices.IndexFunc(s.Keys, func(k ClientKey) bool { return k.Name == name })
-	if at < 0 {
-		names := s.names()
-		if hint := didYouMean(name, names); hint != "" {
-			return "", errors.New("unknown key" + hint)
-		}
-		return "", errors.New("unknown key; " + only(names))
-	}
-	text, err := s.Keys[at].Type.text(n.value)
-	if err != nil {
-		return "", err
-	}
-	return text, s.Keys[at].check(text)
-}
-
-// fromEnviron adds what the environment says. An empty variable counts as not set.
-func (s ClientSources) fromEnviron(found map[string]ClientSetting) (ignored []string, problems Problems) {
-	keys, known := map[string]ClientKey{}, []string{ClientFileVariable}
-	for _, key := range s.Keys {
-		variable := clientPrefix + strings.ToUpper(key.Name)
-		keys[variable], known = key, append(known, variable)
-	}
-	texts := map[string]string{} // the last of several with one name counts, as in os/exec
-	for _, entry := range s.Environ {
-		name, text, _ := strings.Cut(entry, "=")
-		if strings.HasPrefix(name, clientPrefix) && name != ClientFileVariable {
-			texts[name] = text
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(texts)) {
-		key, ok := keys[name]
-		place := Place{Source: logging.Clean(name)}
-		switch text := texts[name]; {
-		case injected(name, text):
-			ignored = append(ignored, name)
-		case ok && text == "":
-		case ok:
-			if err := key.check(text); err != nil {
-				problems = append(problems, Problem{Place: place, Key: key.Name, Message: err.Error()})
-				continue
-			}
-			found[key.Name] = ClientSetting{key.Name, text, place}
-		default:
-			hint := didYouMean(name, known)
-			if hint == "" {
-				hint = "; unset it"
-			}
-			problems = append(problems, Problem{Place: place, Message: "stepctl knows no such variable" + hint})
-		}
-	}
-	return ignored, problems
-}
-
-func (s ClientSources) names() []string {
-	var names []string
-	for _, key := range s.Keys {
-		names = append(names, key.Name)
-	}
-	return names
-}
-
-func (k ClientKey) check(text string) error {
-	if err := k.Check(text); err != nil {
-		return fmt.Errorf("wrong value %s: %w", show(text), err)
-	}
-	return nil
+	d := decode(s, root, problems)
+	return d, d.problems
 }
 
 // ClientFile returns the file of the client's settings where none is named: config.toml,

@@ -19,6 +19,32 @@ const (
 	Number
 )
 
+// A clientKind is the kind of a client's setting, whose value is the text that its flag takes.
+type clientKind struct {
+	ClientType
+	wrong func(text string) error
+}
+
+func (k clientKind) fromFile(value any) (any, error) {
+	text, err := k.text(value)
+	if err != nil {
+		return nil, err
+	}
+	return k.fromText(text)
+}
+
+func (k clientKind) fromText(text string) (any, error) {
+	if err := k.wrong(text); err != nil {
+		return nil, fmt.Errorf("wrong value %s: %w", show(text), err)
+	}
+	return text, nil
+}
+
+func (k clientKind) check(value any) error {
+	_, err := k.fromText(value.(string))
+	return err
+}
+
 // text returns a value of a file as its flag would take it.
 func (t ClientType) text(value any) (string, error) {
 	switch v := value.(type) {

@@ -19,12 +19,12 @@ import (
 // too, such as STEPAGENT_SESSION_IDLE_TIMEOUT.
 type Config struct {
 	// Host is the address or the host name to listen on, without a port.
-	Host string `config:"host"`
+	Host string `config:"host" default:"localhost" check:"host" restart:"needed" flag:"address or name of the <HOST> to listen on"`
 	// Port is the TCP port to listen on, 0 for any free one.
-	Port int `config:"port"`
+	Port int `config:"port" default:"8080" limits:"0..65535" restart:"needed" flag:"TCP <PORT> to listen on, 0 for any free one"`
 	// Allow says whom the agent serves, by source address: addresses, prefixes, and the
 	// words loopback, private, link-local and all.
-	Allow []string `config:"allow"`
+	Allow []string `config:"allow" default:"loopback,private,link-local" check:"networks" flag:"<LIST> of the source addresses to serve, with commas: addresses, prefixes, loopback, private, link-local, all"`
 	// AllowFaults lets validators make the agent misbehave on purpose.
 	AllowFaults bool `config:"allow_faults"`
 
@@ -38,86 +38,86 @@ type Config struct {
 	Record  Record  `config:"record"`
 	Admin   Admin   `config:"admin"`
 
+	// Validators judge every step, in this order.
+	Validators []Validator `config:"validators"`
 	// ErrorCodes gives reasons an error_code of their own in replies, never 0. A reason
 	// that is not in it has the code 1.
 	ErrorCodes map[protocol.Reason]int `config:"error_codes"`
-	// Validators judge every step, in this order.
-	Validators []Validator `config:"validators"`
 }
 
 // Session says when a session begins, is taken up again and ends.
 type Session struct {
 	// Steps is the number of judged steps after which a session ends.
-	Steps int `config:"steps"`
+	Steps int `config:"steps" default:"10" limits:"1..1000000"`
 	// IdleTimeout is how long a session may have no step before it is closed as incomplete,
 	// an interval that the client declared not counted. An idle connection is closed after
 	// the same time.
-	IdleTimeout time.Duration `config:"idle_timeout"`
+	IdleTimeout time.Duration `config:"idle_timeout" default:"5m" limits:"1ms..168h"`
 	// ResumeWindow is how long a session stays open when its connection closes in
 	// mid-procedure, counted from the end of the declared interval if that is later.
-	ResumeWindow time.Duration `config:"resume_window"`
+	ResumeWindow time.Duration `config:"resume_window" default:"1m" limits:"1ms..24h"`
 	// LongestInterval is how long a declared interval keeps a session whose connection has
 	// closed, counted from the close.
-	LongestInterval time.Duration `config:"longest_interval"`
+	LongestInterval time.Duration `config:"longest_interval" default:"1h" limits:"1s..24h"`
 	// TakeoverWait is how long the first step of a connection that names no session waits
 	// while it is not clear which session of its address it goes on with.
-	TakeoverWait time.Duration `config:"takeover_wait"`
+	TakeoverWait time.Duration `config:"takeover_wait" default:"250ms" limits:"1ms..10s"`
 	// RememberedReplies is the number of replies kept for each session name, to answer a
 	// repeated req.
-	RememberedReplies int `config:"remembered_replies"`
+	RememberedReplies int `config:"remembered_replies" default:"64" limits:"1..65536"`
 }
 
 // Limits bound what clients can make the agent hold.
 type Limits struct {
 	// Connections is the number of open connections in all.
-	Connections int `config:"connections"`
+	Connections int `config:"connections" default:"16384" limits:"1..1048576"`
 	// ConnectionsPerAddress is the number of open connections from one IP address; that of
 	// Connections when only Connections is set, and lower.
-	ConnectionsPerAddress int `config:"connections_per_address"`
+	ConnectionsPerAddress int `config:"connections_per_address" default:"8192" limits:"1..1048576" within:"limits.connections"`
 	// MessageBytes is the length of the longest message, in bytes.
-	MessageBytes int `config:"message_bytes"`
+	MessageBytes int `config:"message_bytes" default:"4096" limits:"64..1048576"`
 	// MessageTime is how long one message may take to arrive, counted from its first byte.
-	MessageTime time.Duration `config:"message_time"`
+	MessageTime time.Duration `config:"message_time" default:"5s" limits:"1ms..1h"`
 	// ReplyTime is how long a client may take to accept one reply.
-	ReplyTime time.Duration `config:"reply_time"`
+	ReplyTime time.Duration `config:"reply_time" default:"5s" limits:"1ms..1h"`
 	// PipelinedMessages is the number of replies that one connection may be owed.
-	PipelinedMessages int `config:"pipelined_messages"`
+	PipelinedMessages int `config:"pipelined_messages" default:"1024" limits:"1..65536"`
 	// Sessions is the number of open sessions in all.
-	Sessions int `config:"sessions"`
+	Sessions int `config:"sessions" default:"16384" limits:"1..16777216"`
 	// SessionsPerAddress is the number of open sessions that one IP address may have begun;
 	// that of Sessions when only Sessions is set, and lower.
-	SessionsPerAddress int `config:"sessions_per_address"`
+	SessionsPerAddress int `config:"sessions_per_address" default:"8192" limits:"1..16777216" within:"limits.sessions"`
 	// RememberedBytes is the memory, in bytes, for the replies kept for repeated requests, of
 	// all names together. Past it the names whose sessions ended longest ago lose theirs.
-	RememberedBytes int `config:"remembered_bytes"`
+	RememberedBytes int `config:"remembered_bytes" default:"67108864" limits:"65536..1073741824"`
 }
 
 // Judging bounds the time in which a step is judged: the timeout that the client declared,
 // but no less than Floor and no more than Cap. Past that the step is undecided.
 type Judging struct {
-	Floor time.Duration `config:"floor"`
-	Cap   time.Duration `config:"cap"`
+	Floor time.Duration `config:"floor" default:"1s" limits:"1ms..1h"`
+	Cap   time.Duration `config:"cap" default:"30s" limits:"1ms..1h"`
 	// KeptMiB is the memory, in MiB, for verdicts that are kept, so that a validator which has
 	// declared what it reads is not asked the same twice; 0 keeps none.
-	KeptMiB int `config:"kept_mib"`
+	KeptMiB int `config:"kept_mib" default:"4" limits:"0..1024"`
 	// RecheckEvery is n where every n-th kept verdict is judged again behind the reply, to find
 	// validators that do not always say the same; 0 for none.
-	RecheckEvery int `config:"recheck_every"`
+	RecheckEvery int `config:"recheck_every" default:"1024" limits:"0..1048576"`
 }
 
 // Plugins says how the processes of validators are run. The first three bound what one of
 // them may take of the machine, see setrlimit(2); 0 is no limit.
 type Plugins struct {
 	// MemoryMiB is the memory that one process may allocate, in MiB (RLIMIT_DATA).
-	MemoryMiB int `config:"memory_mib"`
+	MemoryMiB int `config:"memory_mib" default:"512" limits:"0..1048576"`
 	// Processes is how many processes and threads one process may add to those that its user
 	// has at its start (RLIMIT_NPROC).
-	Processes int `config:"processes"`
+	Processes int `config:"processes" default:"128" limits:"0..1048576"`
 	// OpenFiles is how many files one process may have open (RLIMIT_NOFILE).
-	OpenFiles int `config:"open_files"`
+	OpenFiles int `config:"open_files" default:"1024" limits:"0..1048576"`
 	// ShadowEvery is n where every n-th step that a validator is asked about is judged twice, to find
 	// validators that do not always say the same; 0 for none, 1 for all.
-	ShadowEvery int `config:"shadow_every"`
+	ShadowEvery int `config:"shadow_every" limits:"0..1048576"`
 }
 
 // Reload says whether the agent reloads by itself.
@@ -125,21 +125,21 @@ type Reload struct {
 	// OnChange has it reload when its config or the program of a validator has changed.
 	OnChange bool `config:"on_change"`
 	// Settle is how long nothing more may have changed before that.
-	Settle time.Duration `config:"settle"`
+	Settle time.Duration `config:"settle" default:"1s" limits:"10ms..1m"`
 }
 
 // Stop says how the agent stops.
 type Stop struct {
 	// Grace is how long a stop waits for the steps in flight.
-	Grace time.Duration `config:"grace"`
+	Grace time.Duration `config:"grace" default:"5s" limits:"1ms..1h"`
 }
 
 // Log says how the agent logs.
 type Log struct {
 	// Format is auto, tint, text or json; see package logging.
-	Format string `config:"format"`
+	Format string `config:"format" default:"auto" oneof:"auto,tint,text,json" restart:"needed" flag:"<FORMAT> of the log: auto, tint, text or json"`
 	// Level is debug, info, warn or error: the least level that is written.
-	Level string `config:"level"`
+	Level string `config:"level" default:"info" oneof:"debug,info,warn,error" flag:"lowest <LEVEL> that is logged: debug, info, warn or error"`
 }
 
 // Record says whether and where the agent writes down what it did with each step.
@@ -147,27 +147,27 @@ type Record struct {
 	Enabled bool `config:"enabled"`
 	// Dir is the folder, which holds nothing else; record in systemd's StateDirectory for a
 	// service that has one.
-	Dir string `config:"dir"`
+	Dir string `config:"dir" default:"/var/lib/stepagent/record" check:"folder"`
 	// FileMiB is the size at which a file is exchanged for a new one, in MiB; FileAge is the
 	// age at which it is.
-	FileMiB int           `config:"file_mib"`
-	FileAge time.Duration `config:"file_age"`
+	FileMiB int           `config:"file_mib" default:"16" limits:"1..1024"`
+	FileAge time.Duration `config:"file_age" default:"24h" limits:"1s..8784h"`
 	// TotalMiB is the size of all files together, in MiB: the oldest are removed.
-	TotalMiB int `config:"total_mib"`
+	TotalMiB int `config:"total_mib" default:"256" limits:"2..1048576"`
 	// Queue is the number of events that may wait to be written; further ones are dropped
 	// and counted.
-	Queue int `config:"queue"`
+	Queue int `config:"queue" default:"8192" limits:"16..1048576"`
 }
 
 // Admin says where the running agent is asked for its state.
 type Admin struct {
 	// Socket is the path of the unix socket; empty to have it chosen from the port.
-	Socket string `config:"socket"`
+	Socket string `config:"socket" check:"socket" restart:"needed" flag:"<PATH> of the unix socket for reload, status and validators (default: chosen from the port)"`
 	// Mode is the mode of the socket in octal: "0600" lets the agent's user and root use it,
 	// "0660" its group too, "0666" everybody on the machine.
-	Mode string `config:"mode"`
+	Mode string `config:"mode" default:"0600" oneof:"0600,0660,0666" restart:"needed"`
 	// Group is the name or the id of the group of the socket; empty for that of the agent's user.
-	Group string `config:"group"`
+	Group string `config:"group" check:"group" restart:"needed"`
 }
 
 // A Validator names one validator and what to give it.
@@ -189,44 +189,12 @@ type Validator struct {
 	Settings []byte `config:"settings"`
 }
 
-// Default returns the Config of an agent that was told nothing.
+// Default returns the Config of an agent without file, environment and flags.
 func Default() Config {
-	return Config{
-		Host:  "localhost",
-		Port:  8080,
-		Allow: []string{"loopback", "private", "link-local"},
-		Session: Session{
-			Steps:             10,
-			IdleTimeout:       5 * time.Minute,
-			ResumeWindow:      time.Minute,
-			LongestInterval:   time.Hour,
-			TakeoverWait:      250 * time.Millisecond,
-			RememberedReplies: 64,
-		},
-		Limits: Limits{
-			Connections:           16384,
-			ConnectionsPerAddress: 8192,
-			MessageBytes:          protocol.DefaultMaxMessageBytes,
-			MessageTime:           5 * time.Second,
-			ReplyTime:             5 * time.Second,
-			PipelinedMessages:     1024,
-			Sessions:              16384,
-			SessionsPerAddress:    8192,
-			RememberedBytes:       64 << 20,
-		},
-		Judging: Judging{Floor: time.Second, Cap: 30 * time.Second, KeptMiB: 4, RecheckEvery: 1024},
-		Plugins: Plugins{MemoryMiB: 512, Processes: 128, OpenFiles: 1024},
-		Reload:  Reload{Settle: time.Second},
-		Stop:    Stop{Grace: 5 * time.Second},
-		Log:     Log{Format: "auto", Level: "info"},
-		Record: Record{Dir: "/var/lib/stepagent/record", FileMiB: 16, FileAge: 24 * time.Hour,
-			TotalMiB: 256, Queue: 8192},
-		Admin: Admin{Mode: "0600"},
-		Validators: []Validator{
-			{Name: "sequence", As: "sequence"},
-			{Name: minTimeout, As: minTimeout},
-		},
-	}
+	var c Config
+	agentSchema().setDefaults(&c)
+	c.Validators = []Validator{{Name: "sequence", As: "sequence"}, {Name: minTimeout, As: minTimeout}}
+	return c
 }
 
 // The bundled validators that the agent's own settings touch.

@@ -12,7 +12,9 @@ import (
 // A decoder takes the tree of a file apart, strictly: what it does not know, or knows as
 // something else, is a Problem.
 type decoder struct {
+	schema     *schema
 	scalars    map[string]any
+	places     map[string]Place // of the scalars
 	validators []Validator
 	errorCodes map[protocol.Reason]int
 	problems   Problems
@@ -22,8 +24,8 @@ type decoder struct {
 // A fileKey is a key in one of the files.
 type fileKey struct{ file, key string }
 
-func decode(root *node, problems Problems) *decoder {
-	d := &decoder{scalars: map[string]any{}, problems: problems, wrong: map[fileKey]bool{}}
+func decode(s *schema, root *node, problems Problems) *decoder {
+	d := &decoder{schema: s, scalars: map[string]any{}, places: map[string]Place{}, problems: problems, wrong: map[fileKey]bool{}}
 	for _, p := range problems {
 		d.wrong[fileKey{p.File, p.Key}] = true
 	}
@@ -44,14 +46,14 @@ func (d *decoder) problem(n *node, path, format string, args ...any) {
 func (d *decoder) table(t table, path string) {
 	for key, n := range t.entries() {
 		name := join(path, key)
-		switch kind := kindOf(name); {
-		case kind != nil:
-			d.scalar(n, name, kind)
-		case name == "validators":
+		switch k := d.schema.find(name); {
+		case k != nil:
+			d.scalar(n, name, k.kind)
+		case name == "validators" && slices.Contains(d.schema.tables, name):
 			d.validatorList(n, name)
-		case name == "error_codes":
+		case name == "error_codes" && slices.Contains(d.schema.tables, name):
 			d.errorCodeTable(n, name)
-		case isSection(name):
+		case d.schema.isSection(name):
 			if section, ok := want[table](d, n, name, "a table"); ok {
 				d.table(section, name)
 			}
@@ -75,7 +77,7 @@ func (d *decoder) scalar(n *node, name string, k kind) {
 	var elements elementErrors
 	switch {
 	case err == nil:
-		d.scalars[name] = value
+		d.scalars[name], d.places[name] = value, n.place()
 	case errors.As(err, &elements):
 		for i, element := range n.value.(list) {
 			if wrong, ok := elements[i]; ok {
@@ -90,13 +92,8 @@ func (d *decoder) scalar(n *node, name string, k kind) {
 // unknown says what the key was most likely meant to be.
 func (d *decoder) unknown(n *node, path, key string) {
 	name := join(path, key)
-	if name == timeoutKey {
-		d.problem(n, name, "the file has no such key; give the validator %s its seconds: "+
-			"settings.seconds in its entry of validators", minTimeout)
-		return
-	}
 	var here []string // what may stand next to the key
-	for _, known := range append(keyNames(), "validators", "error_codes") {
+	for _, known := range append(d.schema.fileNames(), d.schema.tables...) {
 		section, rest, nested := strings.Cut(known, ".")
 		switch {
 		case !nested && path == "":
@@ -111,7 +108,7 @@ func (d *decoder) unknown(n *node, path, key string) {
 		d.problem(n, name, "unknown key; did you mean %s?", best)
 		return
 	}
-	for _, known := range keyNames() {
+	for _, known := range d.schema.fileNames() {
 		if section, last, nested := strings.Cut(known, "."); nested && last == key {
 			d.problem(n, name, "unknown key; %s stands in the table %s", key, section)
 			return

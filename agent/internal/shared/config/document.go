@@ -67,26 +67,29 @@ func parserFor(file, format string) (parser, error) {
 	}
 }
 
-// parse returns the tree of a file, which is a table; with no keys where the file has comments only.
-// A file with nothing in it is refused: it is what a write leaves that has not got far. Problems have
-// no File yet.
-func parse(data []byte, read parser) (*node, Problems) {
-	data = bytes.TrimPrefix(data, []byte("\ufeff")) // some editors put a byte order mark there
-	if len(bytes.TrimSpace(data)) == 0 {
-		return nil, Problems{{Message: "the file is empty, as a write leaves it that was cut off; " +
+// parse returns the tree of the file, which is a table; without keys where the file has comments
+// only. An empty file is refused, unless it may be empty: a write that was cut off leaves one.
+func (c *content) parse() (root *node, problems Problems) {
+	data := bytes.TrimPrefix(c.data, []byte("\ufeff")) // the byte order mark that some editors write
+	offset, wrong := badText(data)
+	switch {
+	case !c.mayBeEmpty && len(bytes.TrimSpace(data)) == 0:
+		problems = Problems{{Message: "the file is empty, as a write leaves it that was cut off; " +
 			"write a comment for the defaults, such as # defaults, or start the agent without a file"}}
-	}
-	return parseText(data, read)
-}
-
-// parseText is parse of a file that may be empty.
-func parseText(data []byte, read parser) (*node, Problems) {
-	data = bytes.TrimPrefix(data, []byte("\ufeff")) // some editors put a byte order mark there
-	if offset, what := badText(data); what != "" {
+	case wrong != "":
 		line, column := (&cursor{data: data}).at(offset)
-		return nil, Problems{{Place: Place{Line: line, Column: column}, Message: what}}
+		problems = Problems{{Place: Place{Line: line, Column: column}, Message: wrong}}
+	default:
+		root, problems = c.read(data)
 	}
-	return read(data)
+	for i := range problems {
+		problems[i].File = c.file
+	}
+	if root != nil {
+		root.writtenIn(c)
+		c.keyless = len(root.value.(table)) == 0
+	}
+	return root, problems
 }
 
 // badText returns the offset of the first character that neither format is given, and what

@@ -24,7 +24,8 @@ type content struct {
 	read   parser
 	folder string // absolute; the paths of validators may be relative to it
 
-	keyless bool // it has comments only; known once it is parsed
+	mayBeEmpty bool
+	keyless    bool // it has comments only; known once it is parsed
 }
 
 // absolute returns the absolute path of a file, wherever the command was started.
@@ -74,16 +75,21 @@ func open(s Sources) (*content, error) {
 		return c, err
 	}
 	c.file, c.folder = path, filepath.Dir(path)
-	if c.read, err = parserFor(path, s.Format); err != nil {
-		return c, err
+	return c, c.open(s.Format, s.AnyOwner)
+}
+
+// open reads the file. With a format it may be a pipe.
+func (c *content) open(format string, anyOwner bool) (err error) {
+	if c.read, err = parserFor(c.file, format); err != nil {
+		return err
 	}
-	if !s.AnyOwner {
-		if err := trusted(path); err != nil {
-			return c, err
+	if !anyOwner {
+		if err := trusted(c.file); err != nil {
+			return err
 		}
 	}
-	c.data, err = readFile(path, s.Format != "")
-	return c, err
+	c.data, err = readFile(c.file, format != "")
+	return err
 }
 
 func (c *content) openInput(s Sources) (err error) {

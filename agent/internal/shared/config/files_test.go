@@ -20,31 +20,27 @@ const samples = "../../../../configs/"
 // TestYesterdaysFile: what one release reads the next ones read too, to the same end.
 func TestYesterdaysFile(t *testing.T) {
 	t.Parallel()
-	want := config.Config{
-		Host: "0.0.0.0", Port: 9000, Allow: []string{"loopback", "private", "link-local"}, AllowFaults: true,
-		Session: config.Session{Steps: 12, IdleTimeout: 10 * time.Minute, ResumeWindow: 90 * time.Second,
-			LongestInterval: time.Hour, TakeoverWait: 300 * time.Millisecond, RememberedReplies: 32},
-		Limits: config.Limits{Connections: 1000, ConnectionsPerAddress: 500, MessageBytes: 8192,
-			MessageTime: 3 * time.Second, ReplyTime: 4 * time.Second, PipelinedMessages: 16, Sessions: 2000,
-			SessionsPerAddress: 2000, RememberedBytes: 64 << 20},
-		Judging: config.Judging{Floor: 2 * time.Second, Cap: 20 * time.Second, KeptMiB: 4, RecheckEvery: 1024},
-		Plugins: config.Default().Plugins,
-		Reload:  config.Default().Reload,
-		Stop:    config.Stop{Grace: 7 * time.Second},
-		Log:     config.Log{Format: "json", Level: "warn"},
-		Admin:   config.Admin{Socket: "/run/stepagent/admin.sock", Mode: "0600"},
-		Record:  config.Default().Record,
-		ErrorCodes: map[protocol.Reason]int{"timeout_too_short": 1, "out_of_order": 2, "interval_not_kept": 3,
-			"rule_broken": 3, "bad_message": 3, "bad_request": 3, "validator_unavailable": 3, "busy": 3,
-			"shutting_down": 3, "internal": 3},
-		Validators: []config.Validator{
-			{Name: "sequence", As: "sequence", Settings: []byte(`{"after_bad_step":"hold","first":1,"last":12}`)},
-			{Name: "min_timeout", As: "min_timeout", Settings: []byte(`{"seconds":2.5}`)},
-			{Name: "faults", As: "faults",
-				Settings: []byte(`{"plan":[{"fault":"withhold","step_id":4},{"delay":0.8,"fault":"late","step_id":6}]}`)},
-			{Name: "torque", As: "torque-front", Path: "/usr/local/lib/stepagent/torque",
-				Args: []string{"--axle", "front"}},
-		},
+	want := config.Default() // of which the file leaves out what has come since
+	want.Host, want.Port, want.Allow, want.AllowFaults = "0.0.0.0", 9000, []string{"loopback", "private", "link-local"}, true
+	want.Session.Steps, want.Session.IdleTimeout, want.Session.ResumeWindow, want.Session.LongestInterval = 12, 10*time.Minute, 90*time.Second, time.Hour
+	want.Session.TakeoverWait, want.Session.RememberedReplies = 300*time.Millisecond, 32
+	want.Limits.Connections, want.Limits.ConnectionsPerAddress, want.Limits.MessageBytes, want.Limits.MessageTime = 1000, 500, 8192, 3*time.Second
+	want.Limits.ReplyTime, want.Limits.PipelinedMessages, want.Limits.Sessions, want.Limits.SessionsPerAddress = 4*time.Second, 16, 2000, 2000
+	want.Limits.RememberedBytes = 64 << 20
+	want.Judging.Floor, want.Judging.Cap, want.Judging.KeptMiB, want.Judging.RecheckEvery = 2*time.Second, 20*time.Second, 4, 1024
+	want.Stop.Grace = 7 * time.Second
+	want.Log.Format, want.Log.Level = "json", "warn"
+	want.Admin.Socket, want.Admin.Mode = "/run/stepagent/admin.sock", "0600"
+	want.ErrorCodes = map[protocol.Reason]int{"timeout_too_short": 1, "out_of_order": 2, "interval_not_kept": 3,
+		"rule_broken": 3, "bad_message": 3, "bad_request": 3, "validator_unavailable": 3, "busy": 3,
+		"shutting_down": 3, "internal": 3}
+	want.Validators = []config.Validator{
+		{Name: "sequence", As: "sequence", Settings: []byte(`{"after_bad_step":"hold","first":1,"last":12}`)},
+		{Name: "min_timeout", As: "min_timeout", Settings: []byte(`{"seconds":2.5}`)},
+		{Name: "faults", As: "faults",
+			Settings: []byte(`{"plan":[{"fault":"withhold","step_id":4},{"delay":0.8,"fault":"late","step_id":6}]}`)},
+		{Name: "torque", As: "torque-front", Path: "/usr/local/lib/stepagent/torque",
+			Args: []string{"--axle", "front"}},
 	}
 	for _, file := range []string{"testdata/first.toml", "testdata/first.yaml"} {
 		if diff := cmp.Diff(want, load(t, config.Sources{File: file, AnyOwner: true}).Config); diff != "" {

@@ -7,9 +7,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"github.com/go-viper/mapstructure/v2"
-	"github.com/spf13/viper"
 )
 
 // Sources are the places that a config is read from. What comes later in the struct wins.
@@ -35,18 +32,6 @@ type Sources struct {
 	Set map[string]string
 }
 
-// perAddress is the limits of what one address may have, each by its key, with those of what
-// all may, which bound them.
-func perAddress() map[string]string {
-	return map[string]string{
-		"limits.connections_per_address": "limits.connections",
-		"limits.sessions_per_address":    "limits.sessions",
-	}
-}
-
-// tagName is the struct tag that holds the keys of a Config.
-const tagName = "config"
-
 // Load reads the sources and merges them over Default. It reads nothing but the file and its
 // snippets. The error is Problems: all that is wrong.
 func Load(s Sources) (*Loaded, error) {
@@ -69,29 +54,27 @@ func load(s Sources, contents []*content, problems Problems) (*Loaded, error) {
 	var fromFile map[string]any
 	sound := len(problems) == 0 // the syntax
 	for _, c := range contents {
-		root, found := parse(c.data, c.read)
-		for i := range found {
-			found[i].File = c.file
-		}
+		root, found := c.parse()
 		problems = append(problems, found...)
 		sound = sound && root != nil
-		l.lay(root, c)
+		l.lay(root)
 	}
+	schema := agentSchema()
 	if l.root != nil {
-		d := decode(l.root, problems)
+		d := decode(schema, l.root, problems)
 		problems, fromFile = d.problems, d.scalars
 		l.takeLists(d)
 	}
-	environ, flags := fromEnviron(s.Environ), fromFlags(s.Set)
+	environ, flags := schema.fromEnviron(s.Environ), schema.fromFlags(s.Set)
 	l.injected = environ.injected
-	if err := l.mergeScalars(fromFile, environ.scalars, flags.scalars); err != nil {
+	if err := schema.merge(&l.Config, fromFile, environ.scalars, flags.scalars); err != nil {
 		return nil, fmt.Errorf("merge the config: %w", err)
 	}
 	for _, o := range []*overlay{environ, flags} {
 		problems = append(problems, o.problems...)
 		maps.Copy(l.sources, o.sources)
-		if o.seconds != nil {
-			l.setSeconds(*o.seconds)
+		if seconds, ok := o.scalars[timeoutKey].(float64); ok {
+			l.setSeconds(seconds)
 		}
 	}
 	if sound {
@@ -104,49 +87,15 @@ func load(s Sources, contents []*content, problems Problems) (*Loaded, error) {
 	return l, nil
 }
 
-// mergeScalars lays flags over the environment over the file over the defaults. Every value
-// has the type of its field already, so nothing is converted on the way.
-func (l *Loaded) mergeScalars(file, environ, flags map[string]any) error {
-	layers := viper.New()
-	for key, value := range l.scalars() {
-		layers.SetDefault(key, value)
-	}
-	for _, scalars := range []map[string]any{file, environ} {
-		layer := viper.New()
-		for key, value := range scalars {
-			layer.Set(key, value)
-		}
-		if err := layers.MergeConfigMap(layer.AllSettings()); err != nil {
-			return err
-		}
-	}
-	for key, value := range flags {
-		layers.Set(key, value)
-	}
-	// A lower limit for all is one for those of an address too, unless somebody has set that
-	// as well.
-	for each, all := range perAddress() {
-		if limit := layers.GetInt(all); limit < layers.GetInt(each) {
-			layers.SetDefault(each, limit)
-		}
-	}
-	return layers.UnmarshalExact(&l.Config, func(c *mapstructure.DecoderConfig) {
-		c.TagName, c.WeaklyTypedInput, c.DecodeHook = tagName, false, nil
-	})
-}
-
-// lay puts the tree of a file over those of the files before; nil is one with wrong syntax.
-func (l *Loaded) lay(root *node, c *content) {
-	if root == nil {
-		return
-	}
-	root.writtenIn(c)
-	c.keyless = len(root.value.(table)) == 0
-	if l.root == nil {
+// lay merges the tree of a file over those of the files before; nil is one with wrong syntax.
+func (l *Loaded) lay(root *node) {
+	switch {
+	case root == nil:
+	case l.root == nil:
 		l.root = root
-		return
+	default:
+		l.root = merge(l.root, root)
 	}
-	l.root = merge(l.root, root)
 }
 
 // takeLists takes what neither the environment nor flags have: the files' lists and tables

@@ -1,8 +1,8 @@
 package config
 
 import (
+	"reflect"
 	"slices"
-	"strings"
 )
 
 // A Loaded is a Config with the places where it was written. It may be read by many
@@ -131,15 +131,14 @@ func Emptied(old, next *Loaded) error {
 		"all of them would get their defaults; restart the agent if that is meant, or write one key, such as the port"}}
 }
 
-// NotReloadable returns the keys in which the configs differ and which cannot change while
-// the agent runs; nil when it can go from one to the other.
-func NotReloadable(old, next Config) []string {
-	before, after := old.scalars(), next.scalars()
-	var changed []string
-	for _, key := range strings.Fields("host port admin.socket admin.mode admin.group log.format") {
-		if before[key] != after[key] {
-			changed = append(changed, key)
+// NotReloadable returns the keys in which the configs differ and which cannot change while the
+// agent runs; nil when a reload can go from one to the other.
+func NotReloadable(old, next Config) (changed []string) {
+	before := agentSchema().values(&old)
+	agentSchema().fields(&next, func(k *key, field reflect.Value) {
+		if k.tag.Get("restart") != "" && before[k.name] != field.Interface() {
+			changed = append(changed, k.name)
 		}
-	}
+	})
 	return changed
 }

@@ -12,24 +12,34 @@ import (
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
-const (
-	envPrefix = "STEPAGENT_"
-	// configVariable names the config file; the command reads it before Load.
-	configVariable = envPrefix + "CONFIG"
-	// timeoutKey is no key of the file: it stands for the seconds of min_timeout.
-	timeoutKey = "timeout"
-)
+// timeoutKey stands for the seconds of min_timeout in the environment and in flags. It is no key
+// of the file.
+const timeoutKey = "timeout"
 
-// An overlay is what the environment or the flags say, over the file.
+// seconds is the kind of timeoutKey: a number without a unit.
+type seconds struct{}
+
+func (seconds) fromFile(any) (any, error) {
+	return nil, fmt.Errorf("the file has no such key; give the validator %s its seconds: "+
+		"settings.seconds in its entry of validators", minTimeout)
+}
+
+func (seconds) fromText(text string) (any, error) {
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(n >= 0 && n <= protocol.MaxWait.Seconds()) || math.Signbit(n) {
+		return nil, fmt.Errorf("%s is no number of seconds; write one such as 5 or 0.5, without a unit", show(text))
+	}
+	return n, nil
+}
+
+func (seconds) check(any) error { return nil }
+
+// An overlay is what the environment or the flags set, over the file.
 type overlay struct {
-	scalars map[string]any
-	// seconds are those of min_timeout; nil when not said.
-	seconds *float64
-	// sources has the variable or the flag of each key.
-	sources  map[string]string
+	scalars  map[string]any
+	sources  map[string]string // the variable or the flag of each key
 	problems Problems
-	// injected are variables that were passed over.
-	injected []string
+	injected []string // variables that are ignored
 }
 
 func newOverlay() *overlay {
@@ -41,74 +51,77 @@ func (o *overlay) problem(source, key, format string, args ...any) {
 		Place: Place{Source: source}, Key: key, Message: fmt.Sprintf(format, args...)})
 }
 
-// set takes the text of a key, which may be timeout.
-func (o *overlay) set(source, key, text string) {
-	if key == timeoutKey {
-		seconds, err := strconv.ParseFloat(text, 64)
-		if err != nil || !(seconds >= 0 && seconds <= protocol.MaxWait.Seconds()) || math.Signbit(seconds) {
-			o.problem(source, key, "%s is no number of seconds; write one such as 5 or 0.5, without a unit",
-				show(text))
-			return
-		}
-		o.seconds, o.sources[key] = &seconds, source
-		return
-	}
-	value, err := kindOf(key).fromText(text)
+// set sets a key from its text.
+func (o *overlay) set(source string, k *key, text string) {
+	value, err := k.kind.fromText(text)
 	if err != nil {
-		o.problem(source, key, "%v", err)
+		o.problem(source, k.name, "%v", err)
 		return
 	}
-	o.scalars[key], o.sources[key] = value, source
+	o.scalars[k.name], o.sources[k.name] = value, source
 }
 
-// fromEnviron reads the variables that begin with STEPAGENT_. An empty one counts as not
-// set, so that a service file or a container can leave a variable blank.
-func fromEnviron(environ []string) *overlay {
+// prefix is what the names of the program's variables begin with.
+func (s *schema) prefix() string { return strings.ToUpper(s.program) + "_" }
+
+// variable returns the name of a key's variable.
+func (s *schema) variable(name string) string {
+	return s.prefix() + strings.ToUpper(strings.ReplaceAll(name, ".", "_"))
+}
+
+// fromEnviron reads the variables of the program. An empty one counts as not set, so that a
+// service file or a container can leave a variable blank.
+func (s *schema) fromEnviron(environ []string) *overlay {
 	o := newOverlay()
-	byVariable, names := map[string]string{}, []string{}
-	for _, key := range append(keyNames(), timeoutKey) {
-		name := envPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
-		byVariable[name] = key
-		names = append(names, name)
+	byVariable, known := map[string]*key{}, []string{}
+	for i := range s.keys {
+		k := &s.keys[i]
+		byVariable[s.variable(k.name)] = k
+		known = append(known, s.variable(k.name))
 	}
+	file := s.variable("config") // which the command reads before
+	known = append(known, file)
 	texts := map[string]string{} // the last of several with one name counts, as in os/exec
 	for _, entry := range environ {
 		name, text, _ := strings.Cut(entry, "=")
-		if strings.HasPrefix(name, envPrefix) && name != configVariable {
+		if strings.HasPrefix(name, s.prefix()) && name != file {
 			texts[name] = text
 		}
 	}
+	inFileOnly := func(name string) bool {
+		return slices.ContainsFunc(s.tables, func(table string) bool { return s.variable(table) == name })
+	}
 	for _, name := range slices.Sorted(maps.Keys(texts)) {
-		key, known := byVariable[name]
+		k := byVariable[name]
 		switch {
 		case injected(name, texts[name]):
 			o.injected = append(o.injected, name)
-		case known && texts[name] != "":
-			o.set(name, key, texts[name])
-		case known: // empty
-		case name == envPrefix+"VALIDATORS" || name == envPrefix+"ERROR_CODES":
+		case k != nil && texts[name] != "":
+			o.set(name, k, texts[name])
+		case k != nil: // empty
+		case inFileOnly(name):
 			o.problem(name, "", "is set in the file only; unset the variable")
 		default:
-			hint := didYouMean(name, names)
+			hint := didYouMean(name, known)
 			if hint == "" {
 				hint = "; unset it"
 			}
-			o.problem(logging.Clean(name), "", "stepagent knows no such variable%s", hint)
+			o.problem(logging.Clean(name), "", "%s knows no such variable%s", s.program, hint)
 		}
 	}
 	return o
 }
 
 // fromFlags reads what flags have set, by key.
-func fromFlags(set map[string]string) *overlay {
+func (s *schema) fromFlags(set map[string]string) *overlay {
 	o := newOverlay()
-	for _, key := range slices.Sorted(maps.Keys(set)) {
-		flag := "--" + strings.NewReplacer(".", "-", "_", "-").Replace(key)
-		if key != timeoutKey && kindOf(key) == nil {
-			o.problem(flag, key, "the config has no key %s%s", show(key), didYouMean(key, keyNames()))
-			continue
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		flag := "--" + flagName(name)
+		if k := s.find(name); k != nil {
+			o.set(flag, k, set[name])
+		} else {
+			o.problem(flag, name, "the config has no key %s%s", show(name), didYouMean(name, s.fileNames()))
 		}
-		o.set(flag, key, set[key])
 	}
 	return o
 }

@@ -117,10 +117,10 @@ func (p Place) rank() int {
 	switch {
 	case p.File != "":
 		return 0
-	case strings.HasPrefix(p.Source, envPrefix):
-		return 1
-	case p.Source != "":
+	case strings.HasPrefix(p.Source, "--"):
 		return 2
+	case p.Source != "":
+		return 1
 	default:
 		return 3
 	}

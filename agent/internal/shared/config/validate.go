@@ -5,11 +5,10 @@ import (
 	"maps"
 	"math"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
-
-	"github.com/go-viper/mapstructure/v2"
 
 	"github.com/stepagent/stepagent/agent/protocol"
 )
@@ -41,35 +40,12 @@ func (c Config) findings() []finding {
 }
 
 func (c Config) scalarFindings() (found []finding) {
-	values := c.scalars()
-	for _, k := range keys() {
-		if err := k.kind.check(values[k.name]); err != nil {
+	agentSchema().fields(&c, func(k *key, field reflect.Value) {
+		if err := k.kind.check(field.Interface()); err != nil {
 			found = append(found, finding{[]string{k.name}, err.Error()})
 		}
-	}
+	})
 	return found
-}
-
-// scalars returns the values of all scalars by key.
-func (c Config) scalars() map[string]any {
-	nested := map[string]any{}
-	dec, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{TagName: tagName, Result: &nested})
-	if err == nil {
-		err = dec.Decode(c)
-	}
-	if err != nil {
-		panic(err) // the type of Config does not change at run time
-	}
-	values := map[string]any{}
-	for _, k := range keys() {
-		section, rest, ok := strings.Cut(k.name, ".")
-		if !ok {
-			values[k.name] = nested[k.name]
-			continue
-		}
-		values[k.name] = nested[section].(map[string]any)[rest]
-	}
-	return values
 }
 
 // conflicts finds values that are sound each for itself and impossible together.
@@ -79,9 +55,12 @@ func (c Config) conflicts() (found []finding) {
 		add(fmt.Sprintf("judging.floor is %s, more than judging.cap, %s; lower the floor or raise the cap",
 			short(c.Judging.Floor), short(c.Judging.Cap)), "judging.floor", "judging.cap")
 	}
-	values, bounds := c.scalars(), perAddress()
-	for _, each := range slices.Sorted(maps.Keys(bounds)) {
-		all := bounds[each]
+	values := agentSchema().values(&c)
+	for _, k := range agentSchema().keys {
+		each, all := k.name, k.tag.Get("within")
+		if all == "" {
+			continue
+		}
 		if one, most := values[each].(int), values[all].(int); one > most {
 			add(fmt.Sprintf("%s is %d, more than %s, %d, allows in all; set it to %[4]d or less", each, one, all, most), each, all)
 		}

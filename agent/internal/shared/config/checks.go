@@ -1,0 +1,81 @@
+package config
+
+import (
+	"net/netip"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// checks returns what strings may be, by the tag "check" of their fields.
+func checks() map[string]kind {
+	return map[string]kind{
+		"host":   text{checkHost},
+		"folder": text{checkFolder},
+		"socket": text{checkSocket},
+		"group":  text{checkGroup},
+		"networks": listing{MaxAllow, `write ["loopback"] to serve this machine alone`, `["loopback", "192.0.2.0/24"]`,
+			func(entry string) string { _, wrong := readNetwork(entry); return wrong }},
+	}
+}
+
+// hostName is the preferred syntax of RFC 1123, section 2.1, with the underscore that
+// container networks put into names.
+var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?$`)
+
+func checkHost(host string) string {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return ""
+	}
+	if host == "" {
+		return `is empty; write "localhost" for this machine alone, "0.0.0.0" or "::" for every address`
+	}
+	if _, err := netip.ParseAddrPort(host); err == nil || strings.Count(host, ":") == 1 {
+		return show(host) + " has a port in it; write the port under the key port"
+	}
+	if strings.HasPrefix(host, "[") {
+		return show(host) + " has brackets; write the address without them"
+	}
+	if !hostName.MatchString(host) {
+		return show(host) + ` is no address and no host name; write one such as "192.0.2.7" or "board-3.lan"`
+	}
+	return ""
+}
+
+func checkFolder(path string) string {
+	switch {
+	case !filepath.IsAbs(path):
+		return show(path) + ` is not an absolute path; write one such as "/var/lib/stepagent/record"`
+	case !printable(path):
+		return show(path) + " has unprintable characters; take them out"
+	}
+	return ""
+}
+
+// groupName is what groupadd(8) takes, or the id of a group.
+var groupName = regexp.MustCompile(`^([a-z_][a-z0-9_-]{0,31}|[0-9]{1,10})$`)
+
+func checkGroup(name string) string {
+	if name == "" || groupName.MatchString(name) {
+		return ""
+	}
+	return show(name) + ` is no name and no id of a group; write one such as "stepagent"`
+}
+
+// maxSocketBytes is the longest path of a unix socket, without the NUL at its end: unix(7),
+// sun_path.
+const maxSocketBytes = 107
+
+func checkSocket(path string) string {
+	switch {
+	case path == "":
+		return ""
+	case !filepath.IsAbs(path):
+		return show(path) + " is not an absolute path; begin it with /"
+	case len(path) > maxSocketBytes:
+		return "the path is too long for a unix socket; keep it to 107 bytes"
+	case !printable(path):
+		return show(path) + " has unprintable characters; take them out"
+	}
+	return ""
+}
