@@ -1,53 +1,97 @@
 package record
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/stepagent/stepagent/agent/internal/shared/jsonl"
+	"github.com/stepagent/stepagent/agent/protocol"
 )
 
-const kindName = "event"
+// members are the JSON names of an event's fields, in the order in which they are written after
+// "event". A member with "?" is left out where its field is zero; all others are required. This
+// is the format of the record.
+var members = map[Kind]string{
+	KindStart:       "at format client agent? host address session? time procedure",
+	KindSent:        "at index step_id req? timeout interval",
+	KindReply:       "at index step_id took reply",
+	KindLate:        "at index step_id took reply",
+	KindTimeout:     "at index step_id took",
+	KindLost:        "at index step_id took detail",
+	KindWrong:       "at index step_id took detail reply?",
+	KindUnreachable: "at index step_id detail",
+	KindStray:       "at stray detail reply?",
+	strayOfStep:     "at index step_id stray detail reply?",
+	KindDropped:     "at count",
+	KindInterval:    "at index step_id interval kept",
+	KindEnd:         "at cause counts",
+}
+
+// strayOfStep is the key of members for a KindStray that concerns a step.
+const strayOfStep Kind = "stray of a step"
+
+// membersOf returns the members of a kind of events.
+func membersOf(kind Kind, ofStep bool) ([]string, error) {
+	format, known := members[kind]
+	if !known || kind == strayOfStep {
+		return nil, fmt.Errorf("%q is no kind of event", kind)
+	}
+	if kind == KindStray && ofStep {
+		format = members[strayOfStep]
+	}
+	return strings.Fields(format), nil
+}
 
 // appendEvent appends the line of an event, with its newline.
 func appendEvent(dst []byte, e *Event) ([]byte, error) {
-	fields, known := eventFields(e.Kind)
+	names, err := membersOf(e.Kind, e.Index != 0)
 	switch {
-	case !known:
-		return nil, fmt.Errorf("%q is no kind of event", e.Kind)
+	case err != nil:
+		return nil, err
 	case e.Kind == KindStart && e.Start == nil, e.Kind == KindEnd && e.End == nil:
 		return nil, fmt.Errorf("a %s with nothing in it", e.Kind)
 	}
-	kind := field[Event]{name: kindName, at: func(e *Event) any { return &e.Kind }}
-	object, err := encodeObject(e, append([]field[Event]{kind}, fields...))
-	if err != nil {
-		return nil, err
+	dst = fmt.Appendf(dst, `{"event":%q`, e.Kind)
+	for _, name := range names {
+		name, optional := strings.CutSuffix(name, "?")
+		field := fieldOf(reflect.ValueOf(e), name)
+		if optional && field.IsZero() {
+			continue
+		}
+		value, err := json.Marshal(field.Addr().Interface(), codec)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		if string(value) == "null" {
+			return nil, fmt.Errorf("%s is missing", name)
+		}
+		dst = append(fmt.Appendf(dst, `,%q:`, name), value...)
 	}
-	return append(append(dst, object...), '\n'), nil
+	return append(dst, "}\n"...), nil
 }
 
 // decodeEvent reads the line of an event, without its newline.
 func decodeEvent(line []byte) (Event, error) {
-	members, err := decodeMembers(line)
+	values, err := decodeMembers(line)
 	if err != nil {
 		return Event{}, err
 	}
-	raw, ok := members[kindName]
-	if !ok {
-		return Event{}, fmt.Errorf("%s is missing", kindName)
-	}
 	var e Event
-	if err := decodeMember(kindName, raw, &e.Kind); err != nil {
+	if err := decodeMember(values, "event", &e.Kind, codec); err != nil {
 		return Event{}, err
 	}
-	delete(members, kindName)
-	fields, known := eventFields(e.Kind)
-	if !known {
-		return Event{}, fmt.Errorf("%q is no kind of event", e.Kind)
+	_, ofStep := values["index"]
+	names, err := membersOf(e.Kind, ofStep)
+	if err != nil {
+		return Event{}, err
 	}
 	switch e.Kind {
 	case KindStart:
@@ -55,91 +99,117 @@ func decodeEvent(line []byte) (Event, error) {
 	case KindEnd:
 		e.End = &End{}
 	}
-	return e, decodeFields(members, &e, fields)
+	return e, decodeFields(values, &e, names, codec)
 }
 
-// encodeObject writes v as a JSON object with the given members.
-func encodeObject[T any](v *T, fields []field[T]) ([]byte, error) {
-	out := []byte{'{'}
-	for _, f := range fields {
-		if f.absent != nil && f.absent(v) {
+// fieldOf returns the field with a JSON name, of the struct that v points to or of one below it.
+func fieldOf(v reflect.Value, name string) reflect.Value {
+	for field, value := range v.Elem().Fields() {
+		tag := field.Tag.Get("json")
+		switch {
+		case tag == name:
+			return value
+		case tag == ",inline" && !value.IsNil():
+			if found := fieldOf(value, name); found.IsValid() {
+				return found
+			}
+		}
+	}
+	return reflect.Value{}
+}
+
+// decodeMembers splits a JSON object into its members. It refuses duplicate names and invalid
+// UTF-8.
+func decodeMembers(raw []byte) (map[string]jsontext.Value, error) {
+	var values map[string]jsontext.Value
+	if err := json.Unmarshal(raw, &values); err != nil {
+		return nil, fmt.Errorf("not a JSON object: %w", jsonl.PlainError(err))
+	}
+	if values == nil {
+		return nil, errors.New("not a JSON object: null")
+	}
+	return values, nil
+}
+
+// decodeFields sets the named fields of the struct that v points to. It refuses other members.
+func decodeFields(values map[string]jsontext.Value, v any, names []string, o json.Options) error {
+	for _, name := range names {
+		name, optional := strings.CutSuffix(name, "?")
+		if _, ok := values[name]; !ok && optional {
 			continue
 		}
-		value, err := json.Marshal(f.at(v), marshalers())
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", f.name, err)
+		if err := decodeMember(values, name, fieldOf(reflect.ValueOf(v), name).Addr().Interface(), o); err != nil {
+			return err
 		}
-		if string(value) == "null" {
-			return nil, fmt.Errorf("%s is missing", f.name)
-		}
-		if len(out) > 1 {
-			out = append(out, ',')
-		}
-		out = append(append(append(append(out, '"'), f.name...), `":`...), value...)
 	}
-	return append(out, '}'), nil
+	if len(values) > 0 {
+		return fmt.Errorf("%q is not known here", slices.Min(slices.Collect(maps.Keys(values))))
+	}
+	return nil
 }
 
-// decodeObject reads a JSON object that has exactly the given members.
-func decodeObject[T any](raw []byte, v *T, fields []field[T]) error {
-	members, err := decodeMembers(raw)
+// decodeMember decodes the named value, and removes it from values.
+func decodeMember(values map[string]jsontext.Value, name string, into any, o json.Options) error {
+	raw, ok := values[name]
+	switch {
+	case !ok:
+		return fmt.Errorf("%s is missing", name)
+	case raw.Kind() == jsontext.KindNull:
+		return fmt.Errorf("%s must not be null", name)
+	}
+	delete(values, name)
+	if err := json.Unmarshal(raw, into, o); err != nil {
+		return fmt.Errorf("%s: %w", name, jsonl.PlainError(err))
+	}
+	return nil
+}
+
+// codec writes durations as seconds, and replies and reqs as on the wire. It requires all members
+// of a procedure and of a step.
+var codec = json.JoinOptions(json.Deterministic(true),
+	json.WithMarshalers(json.JoinMarshalers(jsonl.MarshalDuration, json.MarshalFunc(formatReq),
+		json.MarshalFunc(func(r *protocol.Reply) ([]byte, error) {
+			return bytes.TrimSpace(protocol.AppendReply(nil, *r)), nil
+		}))),
+	json.WithUnmarshalers(json.JoinUnmarshalers(jsonl.UnmarshalDuration, json.UnmarshalFunc(parseReq),
+		json.UnmarshalFunc(func(raw []byte, r *protocol.Reply) (err error) {
+			*r, err = protocol.DecodeReply(raw)
+			return err
+		}),
+		json.UnmarshalFromFunc(func(d *jsontext.Decoder, p *Procedure) error {
+			return decodeObject(d, p, "name", "sha256", "steps")
+		}),
+		json.UnmarshalFromFunc(func(d *jsontext.Decoder, s *Step) error {
+			return decodeObject(d, s, "step_id", "timeout", "interval")
+		}))),
+)
+
+// decodeObject reads a JSON object that has exactly the named members.
+func decodeObject(d *jsontext.Decoder, v any, names ...string) error {
+	raw, err := d.ReadValue()
 	if err != nil {
 		return err
 	}
-	return decodeFields(members, v, fields)
+	values, err := decodeMembers(raw)
+	if err != nil {
+		return err
+	}
+	return decodeFields(values, v, names, d.Options())
 }
 
-// decodeMembers cuts a JSON object into its members. Duplicate names and invalid UTF-8 are
-// refused.
-func decodeMembers(raw []byte) (map[string]jsontext.Value, error) {
-	var members map[string]jsontext.Value
-	if err := json.Unmarshal(raw, &members); err != nil {
-		return nil, fmt.Errorf("not a JSON object: %w", plain(err))
-	}
-	if members == nil {
-		return nil, errors.New("not a JSON object: null")
-	}
-	return members, nil
+// formatReq writes a req as protocol writes it in a reply.
+func formatReq(r protocol.ReqID) ([]byte, error) {
+	values, err := decodeMembers(protocol.AppendReply(nil, protocol.Reply{Req: r}))
+	return values["req"], err
 }
 
-func decodeFields[T any](members map[string]jsontext.Value, v *T, fields []field[T]) error {
-	for _, f := range fields {
-		raw, ok := members[f.name]
-		switch {
-		case ok:
-			if err := decodeMember(f.name, raw, f.at(v)); err != nil {
-				return err
-			}
-		case f.absent == nil || !f.absent(v):
-			return fmt.Errorf("%s is missing", f.name)
-		}
-		delete(members, f.name)
+// parseReq reads a req as protocol reads it in a reply.
+func parseReq(raw []byte, r *protocol.ReqID) error {
+	reply, err := protocol.DecodeReply(fmt.Appendf(nil, `{"step_id":null,"error_code":0,"req":%s}`, raw))
+	var wrong *protocol.Error
+	if errors.As(err, &wrong) {
+		return errors.New(wrong.Detail)
 	}
-	if len(members) > 0 {
-		return fmt.Errorf("%q is not known here", slices.Min(slices.Collect(maps.Keys(members))))
-	}
-	return nil
-}
-
-func decodeMember(name string, raw jsontext.Value, into any) error {
-	if raw.Kind() == jsontext.KindNull {
-		return fmt.Errorf("%s must not be null", name)
-	}
-	if err := json.Unmarshal(raw, into, unmarshalers()); err != nil {
-		return fmt.Errorf("%s: %w", name, plain(err))
-	}
-	return nil
-}
-
-// plain takes the name of the library and of Go types from an error about a value.
-func plain(err error) error {
-	var semantic *json.SemanticError
-	if errors.As(err, &semantic) && semantic.Err != nil {
-		return semantic.Err
-	}
-	var syntactic *jsontext.SyntacticError
-	if errors.As(err, &syntactic) && syntactic.Err != nil {
-		return syntactic.Err
-	}
-	return errors.New(strings.TrimPrefix(err.Error(), "json: "))
+	*r = reply.Req
+	return err
 }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"pgregory.net/rapid"
 
 	"github.com/stepagent/stepagent/agent/protocol"
 )
@@ -134,20 +133,6 @@ func TestEventsThatCannotBeWritten(t *testing.T) {
 			t.Errorf("%+v became %s", e, line)
 		}
 	}
-}
-
-func TestSecondsAreExact(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		want := time.Duration(rapid.Int64Min(0).Draw(t, "nanoseconds"))
-		text, err := formatSeconds(want)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got time.Duration
-		if err := parseSeconds(text, &got); err != nil || got != want {
-			t.Fatalf("%d became %s and then %d, error %v", want, text, got, err)
-		}
-	})
 }
 
 func TestOutcomeNames(t *testing.T) {

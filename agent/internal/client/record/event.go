@@ -58,36 +58,37 @@ const (
 // An Event is one line of a record. Fields that its kind does not have are zero.
 type Event struct {
 	// Kind says what happened.
-	Kind Kind
+	Kind Kind `json:"event"`
 	// At is when it was recorded, since the start of the run on the monotonic clock. It
 	// never goes back from one event to the next.
-	At time.Duration
+	At time.Duration `json:"at"`
 	// Index is the step's place in the procedure, counted from 1; 0 when the event concerns
 	// no step.
-	Index int
+	Index int `json:"index"`
 	// StepID is the step_id of that step.
-	StepID int64
+	StepID int64 `json:"step_id"`
 	// Req is the request's own name, as it was sent.
-	Req protocol.ReqID
+	Req protocol.ReqID `json:"req"`
 	// Timeout and Interval are what the step declares.
-	Timeout, Interval time.Duration
+	Timeout  time.Duration `json:"timeout"`
+	Interval time.Duration `json:"interval"`
 	// Took is the time from the sending of the request to the event: to the arrival of the
 	// reply, the expiry, or the loss.
-	Took time.Duration
+	Took time.Duration `json:"took"`
 	// Kept is how long the client waited after the step, counted from the step's reply or
 	// expiry. It is shorter than Interval only when the run was interrupted.
-	Kept time.Duration
+	Kept time.Duration `json:"kept"`
 	// Reply is what the agent sent.
-	Reply *protocol.Reply
+	Reply *protocol.Reply `json:"reply"`
 	// Stray says what kind of thing a stray is.
-	Stray Stray
+	Stray Stray `json:"stray"`
 	// Count is a number of messages.
-	Count int
+	Count int `json:"count"`
 	// Detail is one sentence for a person.
-	Detail string
+	Detail string `json:"detail"`
 	// Start and End are the rest of the events of these kinds.
-	Start *Start
-	End   *End
+	Start *Start `json:",inline"`
+	End   *End   `json:",inline"`
 }
 
 // A Stray says what something is that answers nothing.
@@ -106,42 +107,44 @@ const (
 // A Start says who runs what against whom.
 type Start struct {
 	// Format is the version of the record, 1.
-	Format int
+	Format int `json:"format"`
 	// Client is the version of stepctl; Agent is that of the agent, empty when not known.
-	Client, Agent string
+	Client string `json:"client"`
+	Agent  string `json:"agent"`
 	// Host is the name of the machine that the client runs on.
-	Host string
+	Host string `json:"host"`
 	// Address is the agent's host and port.
-	Address string
+	Address string `json:"address"`
 	// Session names the session; empty when the client names none.
-	Session string
+	Session string `json:"session"`
 	// Time is the wall clock at the start.
-	Time time.Time
+	Time time.Time `json:"time"`
 	// Procedure is all that is expected to happen.
-	Procedure Procedure
+	Procedure Procedure `json:"procedure"`
 }
 
 // A Procedure is the procedure of a run, as it was read.
 type Procedure struct {
 	// Name is the path of the step file, or the name of a built-in procedure.
-	Name string
+	Name string `json:"name"`
 	// SHA256 is the hash of the step file's bytes, in hexadecimal.
-	SHA256 string
+	SHA256 string `json:"sha256"`
 	// Steps are the expected steps, in order.
-	Steps []Step
+	Steps []Step `json:"steps"`
 }
 
 // A Step is one expected step.
 type Step struct {
-	StepID            int64
-	Timeout, Interval time.Duration
+	StepID   int64         `json:"step_id"`
+	Timeout  time.Duration `json:"timeout"`
+	Interval time.Duration `json:"interval"`
 }
 
 // An End says how a run ended.
 type End struct {
-	Cause Cause
+	Cause Cause `json:"cause"`
 	// Counts says how many steps had which outcome. Fold checks it against the events.
-	Counts Counts
+	Counts Counts `json:"counts"`
 }
 
 // A Cause says why a run ended.

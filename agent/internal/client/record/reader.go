@@ -1,12 +1,12 @@
 package record
 
 import (
-	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/stepagent/stepagent/agent/internal/shared/jsonl"
 )
 
 // Limits of a record.
@@ -61,41 +61,17 @@ func Read(r io.Reader, name string) (Log, error) {
 }
 
 func read(r io.Reader, name string, most limits) (Log, error) {
-	log := Log{Name: name}
-	in := bufio.NewReader(r)
-	for number := 1; ; number++ {
-		line, err := readLine(in, most.lineBytes)
-		switch {
-		case errors.Is(err, io.EOF):
-			log.Cut = len(line) > 0
-			return log, nil
-		case err != nil:
-			return Log{}, fmt.Errorf("%s:%d: %w", name, number, err)
-		case number > most.events:
-			return Log{}, fmt.Errorf("%s:%d: a record has at most %d events", name, number, most.events)
+	var events []Event
+	cut, err := jsonl.Read(r, name, most.lineBytes, func(number int, line []byte) error {
+		if number > most.events {
+			return fmt.Errorf("a record has at most %d events", most.events)
 		}
 		event, err := decodeEvent(line)
-		if err != nil {
-			return Log{}, fmt.Errorf("%s:%d: %w", name, number, err)
-		}
-		log.Events = append(log.Events, event)
+		events = append(events, event)
+		return err
+	})
+	if err != nil {
+		return Log{}, err
 	}
-}
-
-// readLine returns the next line without its newline. With io.EOF it returns what follows
-// the last newline.
-func readLine(in *bufio.Reader, maxBytes int) ([]byte, error) {
-	var line []byte
-	for {
-		piece, err := in.ReadSlice('\n')
-		line = append(line, piece...)
-		switch {
-		case len(line) > maxBytes:
-			return nil, fmt.Errorf("the line is longer than %d bytes", maxBytes)
-		case err == nil:
-			return bytes.TrimSuffix(line, []byte("\n")), nil
-		case !errors.Is(err, bufio.ErrBufferFull):
-			return line, err
-		}
-	}
+	return Log{Name: name, Events: events, Cut: cut}, nil
 }

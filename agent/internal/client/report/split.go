@@ -1,7 +1,6 @@
 package report
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -93,7 +92,7 @@ func Join(run record.Run, found auditlog.SessionEvents) (*Split, error) {
 }
 
 // reqOf decodes the req of an event.
-func reqOf(raw json.RawMessage) (protocol.ReqID, bool) {
+func reqOf(raw []byte) (protocol.ReqID, bool) {
 	if len(raw) == 0 {
 		return protocol.ReqID{}, false
 	}

@@ -1,14 +1,16 @@
-// Package trail is the format of the agent's own record: what it did with each step, as JSON
-// lines, in files of which each describes itself.
+// Package auditlog is the format of the agent's own record: what it did with each request, as JSON
+// lines. Each file describes itself.
 //
-// The agent writes them and the client's reports read them, so this package belongs to
-// neither side. It opens no file for writing and reads no clock. The format grows by members
-// and by kinds of events: readers pass over what they do not know.
+// The agent writes the files and the client's reports read them. This package only reads, and
+// does not use the clock. The format grows by members and by kinds of events: readers ignore
+// those that they do not know.
 package auditlog
 
 import (
-	"encoding/json"
 	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/stepagent/stepagent/agent/internal/shared/jsonl"
 )
@@ -23,8 +25,7 @@ type Kind string
 const (
 	// KindOpen is the first event of every file. It has Open.
 	KindOpen Kind = "open"
-	// KindStep: the agent has dealt with a request. It has Step; Time is when the request
-	// had arrived.
+	// KindStep: the agent has answered a request. It has Step; Time is when the request arrived.
 	KindStep Kind = "step"
 	// KindSession: a session has ended. It has Session.
 	KindSession Kind = "session"
@@ -32,80 +33,79 @@ const (
 	KindDropped Kind = "dropped"
 )
 
-// An Event is one line. Of the members after Time it has the one that its kind says.
+// An Event is one line. Of the members after Time it has the one that its kind names.
 type Event struct {
 	Kind Kind `json:"event"`
 	// Time is the agent's wall clock.
 	Time    time.Time `json:"time"`
-	Open    *Open     `json:"open,omitempty"`
-	Step    *Step     `json:"step,omitempty"`
-	Session *Session  `json:"session,omitempty"`
-	Dropped *Dropped  `json:"dropped,omitempty"`
+	Open    *Open     `json:"open,omitzero"`
+	Step    *Step     `json:"step,omitzero"`
+	Session *Session  `json:"session,omitzero"`
+	Dropped *Dropped  `json:"dropped,omitzero"`
 }
 
-// An Open says who writes the file.
+// An Open describes the agent that writes the file.
 type Open struct {
 	// Format is the version of the record, 1.
 	Format int `json:"format"`
-	// Agent is the agent's version; Host the name of its machine, Address where it listens.
+	// Agent is the agent's version, Host the name of its machine, Address where it listens.
 	Agent   string `json:"agent"`
 	Host    string `json:"host"`
 	Address string `json:"address"`
-	// Started tells one life of the agent from another.
+	// Started is when the agent started. It distinguishes agent processes.
 	Started time.Time `json:"started"`
 }
 
-// A Step is what the agent did with one request. Its times are measured on the monotonic
+// A Step is what the agent did with one request. Its durations are measured on the monotonic
 // clock.
 type Step struct {
-	// Session is the session as the agent's log names it; Client the other end's address.
+	// Session is the session as in the agent's log, Client the client's address.
 	Session string `json:"session"`
 	Client  string `json:"client"`
-	// Req is the request's own name as it was sent, as JSON; empty when it had none.
-	Req    json.RawMessage `json:"req,omitempty"`
-	StepID int64           `json:"step_id"`
-	// Position is how many steps of the session had been judged with this one.
+	// Req is the request's req as JSON; nil when it had none.
+	Req    jsontext.Value `json:"req,omitzero"`
+	StepID int64          `json:"step_id"`
+	// Position is the number of judged steps of the session, this one included.
 	Position int `json:"position"`
-	// ErrorCode, Reason and Detail are those of the verdict, also where a fault spoilt the
-	// reply.
+	// ErrorCode, Reason and Detail are those of the verdict, even if a fault changed the reply.
 	ErrorCode int    `json:"error_code"`
-	Reason    string `json:"reason,omitempty"`
-	Detail    string `json:"detail,omitempty"`
-	// Replayed says that the request had been judged before and was answered from memory.
-	Replayed bool `json:"replayed,omitempty"`
-	// Fault names what was put in on purpose; empty for nothing.
-	Fault string `json:"fault,omitempty"`
-	// Generation is the number of the validators that judged.
-	Generation uint64 `json:"generation,omitempty"`
+	Reason    string `json:"reason,omitzero"`
+	Detail    string `json:"detail,omitzero"`
+	// Replayed says that the replay cache answered the request.
+	Replayed bool `json:"replayed,omitzero"`
+	// Fault names the injected fault; empty for none.
+	Fault string `json:"fault,omitzero"`
+	// Generation is the number of the validator chain that judged.
+	Generation uint64 `json:"generation,omitzero"`
 
-	// Turn is how long the request waited until it was its turn in the session.
+	// Turn is how long the request waited for its turn in the session.
 	Turn jsonl.Seconds `json:"turn"`
-	// Groups are the validators that were asked, at the same time, with how long each took.
+	// Groups are the groups of validators, which judged at the same time.
 	Groups []Group `json:"groups,omitempty"`
 	// Judged is the time from the arrival to the verdict.
 	Judged jsonl.Seconds `json:"judged"`
-	// Replied is the time from the arrival until the reply was written; absent when none was.
-	Replied *jsonl.Seconds `json:"replied,omitempty"`
+	// Replied is the time from the arrival until the reply was written; nil when none was.
+	Replied *jsonl.Seconds `json:"replied,omitzero"`
 }
 
 // A Group is neighbouring validators of one plugin, which answer together.
 type Group struct {
 	Validators []string `json:"validators"`
-	// Queue is how long the step waited to be sent to the plugin's process, Took how long the
-	// answer took in all, the queue included.
+	// Queue is how long the step waited to be sent to the plugin's process. Took is the time
+	// until the verdicts came, including Queue.
 	Queue jsonl.Seconds `json:"queue"`
 	Took  jsonl.Seconds `json:"took"`
-	// Kept says that the plugin was not asked: the agent had these verdicts from an earlier step.
-	Kept bool `json:"kept,omitempty"`
+	// Kept says that the verdicts came from the verdict cache.
+	Kept bool `json:"kept,omitzero"`
 }
 
 // A Session is a session that has ended.
 type Session struct {
 	Session string `json:"session"`
 	Client  string `json:"client"`
-	// Verdict is pass, fail or incomplete; Cause why it is incomplete.
+	// Verdict is pass, fail or incomplete; Cause says why it is incomplete.
 	Verdict   string        `json:"verdict"`
-	Cause     string        `json:"cause,omitempty"`
+	Cause     string        `json:"cause,omitzero"`
 	Steps     int           `json:"steps"`
 	Of        int           `json:"of"`
 	Passed    int           `json:"passed"`
@@ -114,15 +114,15 @@ type Session struct {
 	Duration  jsonl.Seconds `json:"duration"`
 }
 
-// A Dropped says that events are missing, and why.
+// A Dropped event says how many events are missing, and why.
 type Dropped struct {
 	Count uint64 `json:"count"`
 	Cause string `json:"cause"`
 }
 
-// AppendLine appends the event as one line with its newline.
+// AppendLine appends the event as one line with its newline. Invalid UTF-8 is replaced by U+FFFD.
 func AppendLine(dst []byte, e Event) ([]byte, error) {
-	line, err := json.Marshal(e)
+	line, err := json.Marshal(e, jsontext.AllowInvalidUTF8(true))
 	if err != nil {
 		return dst, err
 	}

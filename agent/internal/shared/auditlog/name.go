@@ -9,24 +9,23 @@ import (
 	"time"
 )
 
-// Suffix is how the names of the files end.
+// Suffix ends the names of the files.
 const Suffix = ".jsonl"
 
-// The names of the agent's files. The number alone orders them, because it goes up whatever
-// the clock does; the time, UTC, is for people. Earlier versions had the time alone.
+// The names of the agent's files. The number alone orders them: unlike the time, in UTC, it never
+// goes back. Earlier versions had only the time.
 var (
 	numbered = regexp.MustCompile(`^steps-([0-9]{10,18})\.[0-9]{8}T[0-9]{6}Z\.jsonl$`)
 	earlier  = regexp.MustCompile(`^steps-[0-9]{8}T[0-9]{6}\.[0-9]{9}Z\.jsonl$`)
 )
 
-// FileName returns the name of the agent's file with this number, from 1, that is begun at
-// this time.
+// FileName returns the name of the file with the number, from 1, that was created at the time.
 func FileName(number uint64, at time.Time) string {
 	return fmt.Sprintf("steps-%010d.%s%s", number, at.UTC().Format("20060102T150405Z"), Suffix)
 }
 
-// ParseFileName returns the number of an agent's file by its name, 0 for one that has no
-// number yet, and whether it is the name of such a file at all.
+// ParseFileName returns the number in the name of an agent's file, 0 for a name of an earlier
+// version. ours is false for any other name.
 func ParseFileName(name string) (number uint64, ours bool) {
 	if match := numbered.FindStringSubmatch(name); match != nil {
 		number, err := strconv.ParseUint(match[1], 10, 64)
@@ -35,8 +34,7 @@ func ParseFileName(name string) (number uint64, ours bool) {
 	return 0, earlier.MatchString(name)
 }
 
-// CompareFiles orders files by their age, the oldest first: those without a number before
-// those with one, and among themselves by their names.
+// CompareFiles orders files by age, the oldest first: by number, then by name.
 func CompareFiles(a, b string) int {
 	a, b = filepath.Base(a), filepath.Base(b)
 	first, _ := ParseFileName(a)

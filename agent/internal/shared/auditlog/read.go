@@ -1,10 +1,6 @@
 package auditlog
 
 import (
-	"bufio"
-	"bytes"
-	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,27 +8,32 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/stepagent/stepagent/agent/internal/shared/jsonl"
 )
 
 // Limits of what is read.
 const (
 	// MaxLineBytes is the length of the longest line, in bytes.
 	MaxLineBytes = 1 << 20
-	// MaxSessionEvents is how many events of one session are kept.
+	// MaxSessionEvents is the largest number of events of one session.
 	MaxSessionEvents = 1 << 20
 )
 
-// A SessionEvents is what the agent's record says of one session.
+// SessionEvents are the events of one session.
 type SessionEvents struct {
-	// Opens are the lives of the agent that wrote of it, in the order of the files.
+	// Opens describe the agent processes that wrote the events, in the order of the files.
 	Opens []Open
-	// Steps are the session's steps, and Ends its ends: a name may have several sessions.
+	// Steps are the session's steps. Ends has more than one item if a session name was reused.
 	Steps []StepEvent
 	Ends  []Session
-	// Dropped is how many events are missing in the files that were read, of any session.
+	// Dropped is how many events, of any session, the files say are missing.
 	Dropped uint64
-	// Torn are files whose last line is cut off, as when the agent was killed.
+	// Torn are files whose last line is incomplete, as after the agent was killed.
 	Torn []string
 }
 
@@ -42,8 +43,8 @@ type StepEvent struct {
 	Step
 }
 
-// ReadSession reads the file at path, or all files of the record in the folder at path, and returns
-// what they say of the session.
+// ReadSession reads the events of a session from the file at path, or from all files of the
+// record in the folder at path.
 func ReadSession(path, session string) (SessionEvents, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -51,7 +52,7 @@ func ReadSession(path, session string) (SessionEvents, error) {
 	}
 	files := []string{path}
 	if info.IsDir() {
-		if files, err = filepath.Glob(filepath.Join(escape(path), "*"+Suffix)); err != nil {
+		if files, err = filepath.Glob(filepath.Join(escapePattern(path), "*"+Suffix)); err != nil {
 			return SessionEvents{}, err
 		}
 		if len(files) == 0 {
@@ -59,139 +60,95 @@ func ReadSession(path, session string) (SessionEvents, error) {
 		}
 	}
 	slices.SortFunc(files, CompareFiles)
-	var found SessionEvents
+	var events SessionEvents
 	for _, name := range files {
-		err := found.file(name, session)
+		err := events.readFile(name, session)
 		if errors.Is(err, fs.ErrNotExist) && info.IsDir() {
-			continue // the agent has removed it meanwhile, being the oldest
+			continue // the agent has removed it, as the oldest file
 		}
 		if err != nil {
 			return SessionEvents{}, err
 		}
 	}
-	return found, nil
+	return events, nil
 }
 
-// escape takes the meaning from the characters of a folder's name that filepath.Match knows.
-func escape(folder string) string {
-	var b bytes.Buffer
-	for _, r := range folder {
-		if r == '*' || r == '?' || r == '[' || r == '\\' {
-			b.WriteByte('\\')
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
+// escapePattern escapes the special characters of filepath.Match.
+func escapePattern(path string) string {
+	return strings.NewReplacer(`*`, `\*`, `?`, `\?`, `[`, `\[`, `\`, `\\`).Replace(path)
 }
 
-func (f *SessionEvents) file(name, session string) error {
+func (s *SessionEvents) readFile(name, session string) error {
 	file, err := os.Open(name)
 	if err != nil {
 		return fmt.Errorf("cannot read the agent's record: %w", err)
 	}
 	defer func() { _ = file.Close() }() // it was only read
-	var open *Open
+	var open *Open                      // of this file, until it is in s.Opens
 	torn, err := Read(file, name, func(e Event) error {
 		switch e.Kind {
 		case KindOpen:
 			open = e.Open
 		case KindDropped:
-			f.Dropped += e.Dropped.Count
+			s.Dropped += e.Dropped.Count
 		case KindStep:
 			if e.Step.Session != session {
 				return nil
 			}
-			f.Steps = append(f.Steps, StepEvent{e.Time, *e.Step})
+			s.Steps = append(s.Steps, StepEvent{e.Time, *e.Step})
 		case KindSession:
 			if e.Session.Session != session {
 				return nil
 			}
-			f.Ends = append(f.Ends, *e.Session)
+			s.Ends = append(s.Ends, *e.Session)
 		}
 		if open != nil && (e.Kind == KindStep || e.Kind == KindSession) {
-			f.Opens, open = append(f.Opens, *open), nil
+			s.Opens, open = append(s.Opens, *open), nil
 		}
-		if len(f.Steps)+len(f.Ends) > MaxSessionEvents {
+		if len(s.Steps)+len(s.Ends) > MaxSessionEvents {
 			return fmt.Errorf("the session has more than %d events", MaxSessionEvents)
 		}
 		return nil
 	})
 	if torn {
-		f.Torn = append(f.Torn, name)
+		s.Torn = append(s.Torn, name)
 	}
 	return err
 }
 
-// Read calls take for each event of one file, in order. A last line without an end is left
-// out and told by torn. Errors begin with name:line.
-func Read(r io.Reader, name string, take func(Event) error) (torn bool, err error) {
-	in := bufio.NewReaderSize(r, 64<<10)
-	for number := 1; ; number++ {
-		line, err := readLine(in)
-		if errors.Is(err, io.EOF) {
-			return len(line) > 0, nil
-		}
-		var e Event
-		if err == nil {
-			e, err = decode(line, number == 1)
-		}
-		if err == nil {
-			err = take(e)
-		}
+// Read calls each for every event of one file, in order; see jsonl.Read.
+func Read(r io.Reader, name string, each func(Event) error) (torn bool, err error) {
+	return jsonl.Read(r, name, MaxLineBytes, func(number int, line []byte) error {
+		e, err := decode(line, number == 1)
 		if err != nil {
-			return false, fmt.Errorf("%s:%d: %w", name, number, err)
+			return err
 		}
-	}
+		return each(e)
+	})
 }
 
-// decode reads one line. Events of unknown kinds come back as they are.
+// decode reads one line. Events of unknown kinds are returned too.
 func decode(line []byte, first bool) (Event, error) {
 	var head struct {
 		Kind Kind `json:"event"`
 	}
 	if err := json.Unmarshal(line, &head); err != nil {
-		return Event{}, fmt.Errorf("no event of an agent's record: %w", plain(err))
+		return Event{}, fmt.Errorf("no event of an agent's record: %w", jsonl.PlainError(err))
 	}
 	if first && head.Kind != KindOpen {
 		return Event{}, errors.New("an agent's record begins with an open event; is this the record of a run?")
 	}
 	var e Event
 	if err := json.Unmarshal(line, &e); err != nil {
-		return Event{}, fmt.Errorf("no %s event of an agent's record: %w", head.Kind, plain(err))
+		return Event{}, fmt.Errorf("no %s event of an agent's record: %w", head.Kind, jsonl.PlainError(err))
 	}
-	missing := e.Kind == KindOpen && e.Open == nil || e.Kind == KindStep && e.Step == nil ||
+	empty := e.Kind == KindOpen && e.Open == nil || e.Kind == KindStep && e.Step == nil ||
 		e.Kind == KindSession && e.Session == nil || e.Kind == KindDropped && e.Dropped == nil
 	switch {
-	case missing:
+	case empty:
 		return Event{}, fmt.Errorf("a %s event with nothing in it", e.Kind)
 	case e.Kind == KindOpen && e.Open.Format != Format:
 		return Event{}, fmt.Errorf("format %d is not known, this program reads format %d", e.Open.Format, Format)
 	}
 	return e, nil
-}
-
-// plain takes Go types from an error about a value.
-func plain(err error) error {
-	var wrong *json.UnmarshalTypeError
-	if errors.As(err, &wrong) {
-		return fmt.Errorf("%s must not be of the type %s", cmp.Or(wrong.Field, "the line"), wrong.Value)
-	}
-	return err
-}
-
-// readLine returns the next line without its newline; with io.EOF, what follows the last.
-func readLine(in *bufio.Reader) ([]byte, error) {
-	var line []byte
-	for {
-		piece, err := in.ReadSlice('\n')
-		line = append(line, piece...)
-		switch {
-		case len(line) > MaxLineBytes:
-			return nil, fmt.Errorf("the line is longer than %d bytes", MaxLineBytes)
-		case err == nil:
-			return bytes.TrimSuffix(line, []byte("\n")), nil
-		case !errors.Is(err, bufio.ErrBufferFull):
-			return line, err
-		}
-	}
 }

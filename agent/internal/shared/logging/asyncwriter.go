@@ -130,7 +130,7 @@ func (s *lineSink) Flush() time.Duration {
 	before := s.reported
 	s.reported = now
 	if dropped := now.Dropped - before.Dropped; dropped > 0 {
-		logger.Warn("log lines were dropped, as their reader was too slow", slog.Uint64("dropped", dropped))
+		logger.Warn("log lines were dropped, as stderr did not take them in time", slog.Uint64("dropped", dropped))
 	}
 	if unwritten := now.Unwritten - before.Unwritten; unwritten > 0 {
 		logger.Warn("log lines could not be written", slog.Uint64("unwritten", unwritten))
