@@ -43,6 +43,7 @@ var floors = [][]string{
 		"agent/client",
 		"agent/internal/agent/filewatch",
 		"agent/internal/agent/judge",
+		"agent/internal/agent/pluginhost/program",
 		"agent/internal/client/capture",
 		"agent/internal/client/record",
 		"agent/internal/shared/auditlog",
@@ -67,7 +68,8 @@ var floors = [][]string{
 		"plugins/sequence",
 	},
 	{
-		"agent/internal/agent/pluginhost",
+		"agent/internal/agent/pluginhost/process",
+		"agent/internal/agent/pluginhost/stream",
 		"agent/internal/agent/server",
 		"agent/internal/client/report",
 		"plugins/bundled",
@@ -75,11 +77,14 @@ var floors = [][]string{
 		"plugins/examples/voltage",
 	},
 	{
-		"agent/internal/agent/conformance",
-		"agent/internal/agent/daemon",
+		"agent/internal/agent/pluginhost",
 		"agent/internal/client/report/html",
 		"agent/internal/client/report/junit",
 		"agent/internal/client/report/tap",
+	},
+	{
+		"agent/internal/agent/conformance",
+		"agent/internal/agent/daemon",
 		"agent/internal/client/verify",
 	},
 	{
@@ -108,9 +113,9 @@ var homes = map[string]struct {
 	why      string
 }{
 	"github.com/spf13/viper":          {[]string{"agent/internal/shared/config"}, "it is not safe for concurrent use after the load"},
-	"github.com/hashicorp/go-plugin":  {[]string{"plugins/sdk", "agent/internal/agent/pluginhost"}, "it needs a supervisor around it"},
-	"google.golang.org/grpc":          {[]string{"plugins/sdk", "plugins/sdk/proto/stepagent/validator/v1", "agent/internal/agent/pluginhost"}, "the agent and its validators speak through the contract"},
-	"google.golang.org/protobuf":      {[]string{"plugins/sdk", "plugins/sdk/proto/stepagent/validator/v1", "agent/internal/agent/pluginhost"}, "as grpc"},
+	"github.com/hashicorp/go-plugin":  {[]string{"plugins/sdk", "agent/internal/agent/pluginhost/process"}, "it needs a supervisor around it"},
+	"google.golang.org/grpc":          {[]string{"plugins/sdk", "plugins/sdk/proto/stepagent/validator/v1", "agent/internal/agent/pluginhost/stream"}, "the agent and its validators speak through the contract"},
+	"google.golang.org/protobuf":      {[]string{"plugins/sdk", "plugins/sdk/proto/stepagent/validator/v1", "agent/internal/agent/pluginhost/stream"}, "as grpc"},
 	"github.com/hashicorp/golang-lru": {[]string{"agent/internal/agent/verdictcache"}, "a table that clients can fill is bounded in bytes"},
 	"github.com/spf13/cobra/doc":      {[]string{"agent/internal/shared/manual"}, "installed commands carry no generator of man pages"},
 	"github.com/expr-lang/expr":       {[]string{"plugins/rules"}, "an expression must be bounded before it is run"},

@@ -7,25 +7,23 @@ import (
 )
 
 const (
-	// usefulVerdicts is how many verdicts make a process worth its start, however soon after
-	// it ends.
+	// usefulVerdicts is how many verdicts make a process useful, however soon it ends after them.
 	usefulVerdicts = 16
-	// usefulPerSecond and usefulBurst bound the starts that follow at once upon processes
-	// that did not last and yet were of use: a plugin that crashes at every hundredth step
-	// goes on judging, and does not take the machine for itself.
+	// usefulPerSecond and usefulBurst bound the immediate restarts after processes that were useful
+	// but did not last: a plugin that crashes at every hundredth step keeps judging and does not use
+	// up the machine.
 	usefulPerSecond = 20
 	usefulBurst     = 40
 	// breakAfter is how many processes in a row must fail for the breaker to open.
 	breakAfter = 3
 )
 
-// A backoff says how long to wait before the next start. The first start after a process
-// that lasted, or was of use, comes at once; the waits between further ones double from min
-// to max.
+// A backoff computes the wait before the next start. The first start after a process that lasted or
+// was useful follows at once; the waits before further ones double from min to max.
 type backoff struct {
 	min, max, lasting time.Duration
 	useful            *rate.Limiter
-	failures          int // processes in a row that neither lasted nor were of use
+	failures          int // processes in a row that neither lasted nor were useful
 }
 
 func newBackoff(o Options) backoff {
@@ -33,16 +31,14 @@ func newBackoff(o Options) backoff {
 		useful: rate.NewLimiter(usefulPerSecond, usefulBurst)}
 }
 
-// A life is what a process has done between its start and its end; the zero value is that of
-// one that did not start.
+// A life is what a process did between its start and its end; zero for one that did not start.
 type life struct {
 	served   time.Duration
 	verdicts uint64
 }
 
-// next returns the wait, given the life of the last process. random is from [0, 1) and
-// spreads the waits by up to half of each, so that plugins that fell together do not start
-// together.
+// next returns the wait, given the life of the last process. random is from [0, 1) and adds up to half
+// of the wait, so that plugins that failed together do not start together.
 func (b *backoff) next(now time.Time, last life, random float64) time.Duration {
 	if last.served >= b.lasting || last.verdicts >= usefulVerdicts && b.useful.AllowN(now, 1) {
 		b.failures = 0
@@ -57,6 +53,5 @@ func (b *backoff) next(now time.Time, last life, random float64) time.Duration {
 	return min(wait, b.max)
 }
 
-// open reports whether the breaker is open: steps are refused at once, and no longer wait for
-// the next process.
+// open reports whether the breaker is open: steps are refused and do not wait for the next process.
 func (b *backoff) open() bool { return b.failures > breakAfter }

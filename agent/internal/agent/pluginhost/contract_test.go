@@ -87,7 +87,7 @@ func TestP04APluginThatTalksTooMuch(t *testing.T) {
 	h, _ := newTestHost(t, nil)
 	_, err := h.Start(t.Context(), []Spec{{Name: "a", Validator: "v", Path: self(t), Args: []string{"plugin", "talks-too-much"}}})
 	all := specErrors(t, err)
-	if len(all) != 1 || all[0].Key != "validator" || len(all[0].Problem) > 100*maxToldNames+1000 ||
+	if len(all) != 1 || all[0].Key != "validator" || len(all[0].Problem) > 100*maxListedNames+1000 ||
 		!strings.Contains(all[0].Problem, "much ...") {
 		t.Errorf("got %+v", all)
 	}

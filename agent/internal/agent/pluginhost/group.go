@@ -9,12 +9,13 @@ import (
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/judge"
+	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost/stream"
 )
 
 // maxBudget is the time for a step whose context has no deadline.
 const maxBudget = 30 * time.Second
 
-// errClosed is what steps get from a set that is closed.
+// errClosed is the error of steps after Set.Close.
 var errClosed = errors.New("the validators are stopped")
 
 // A group is neighbouring validators, in one process at a time. It is a verdictcache.Group.
@@ -23,32 +24,31 @@ type group struct {
 	first []judge.Expectation
 
 	phase  atomic.Pointer[phase]
-	steps  atomic.Uint64 // steps that were put to it
+	steps  atomic.Uint64 // steps that were asked for
 	errors atomic.Uint64 // those for which some validator gave no verdict
 	judged atomic.Uint64 // those that a process answered
-	took   latencies     // of those
-
+	took   *latencies    // of those
 }
 
-// A phase is a time in which the group has one process, or none. It does not change; the
-// next takes its place.
+// A phase is a time in which the group has one process, or none. It is immutable; the supervisor
+// replaces it by the next.
 type phase struct {
-	link    *link         // nil while no process serves
-	refusal error         // then: why nobody should wait for one
-	closed  bool          // no process will ever serve again
-	over    chan struct{} // closed when the next phase has begun
+	stream  *stream.Stream // nil while no process serves
+	refusal error          // then: why steps do not wait for one
+	closed  bool           // no process will ever serve again
+	over    chan struct{}  // closed when the next phase has begun
 }
 
 func newGroup(members []member, first []judge.Expectation) *group {
-	g := &group{first: first}
+	g := &group{first: first, took: newLatencies()}
 	for _, m := range members {
 		g.names = append(g.names, m.Name)
 	}
 	return g
 }
 
-// enter begins a phase. Only the supervisor does so.
-func (g *group) enter(next *phase) {
+// setPhase begins a phase. Only the supervisor calls it.
+func (g *group) setPhase(next *phase) {
 	next.over = make(chan struct{})
 	if last := g.phase.Swap(next); last != nil {
 		close(last.over)
@@ -84,32 +84,28 @@ func (g *group) Again(ctx context.Context, call judge.Call) ([]judge.Answer, err
 		ctx, cancel = context.WithTimeout(ctx, maxBudget)
 		defer cancel()
 	}
-	answers, err := g.ask(ctx, call)
+	answers, err := g.judgeWithRetry(ctx, call)
 	if err != nil {
-		answers = g.undecided(err)
+		answers = slices.Repeat([]judge.Answer{{Err: err}}, len(g.names))
 	}
 	return answers, err
 }
 
-func (g *group) undecided(err error) []judge.Answer {
-	return slices.Repeat([]judge.Answer{{Err: err}}, len(g.names))
-}
-
-// ask puts the step to the process, and once more to the next one when that is lost: whatever
-// lost it, it was not the client. A step that is there at the end of two processes may be the
-// cause and gets no third.
-func (g *group) ask(ctx context.Context, call judge.Call) ([]judge.Answer, error) {
-	for again := false; ; again = true {
-		p, err := g.serving(ctx)
+// judgeWithRetry sends the step to the process, and once more to the next one when that is lost, which
+// is no fault of the client's. A step with which two processes were lost may be the cause and is not
+// sent to a third.
+func (g *group) judgeWithRetry(ctx context.Context, call judge.Call) ([]judge.Answer, error) {
+	for retry := false; ; retry = true {
+		p, err := g.awaitProcess(ctx)
 		if err != nil {
 			return nil, err
 		}
-		answers, err := p.link.judge(ctx, call)
-		var lost *lostError
+		answers, err := p.stream.Judge(ctx, call)
+		var lost *stream.LostError
 		if !errors.As(err, &lost) {
 			return answers, err
 		}
-		if again {
+		if retry {
 			return nil, fmt.Errorf("two processes were lost over this step: %w", lost)
 		}
 		select {
@@ -120,17 +116,16 @@ func (g *group) ask(ctx context.Context, call judge.Call) ([]judge.Answer, error
 	}
 }
 
-// serving waits for a process that serves.
-func (g *group) serving(ctx context.Context) (*phase, error) {
+// awaitProcess waits for a phase in which a process serves.
+func (g *group) awaitProcess(ctx context.Context) (*phase, error) {
 	for {
 		p := g.phase.Load()
-		if p.link != nil {
+		switch {
+		case p.stream != nil:
 			return p, nil
-		}
-		if p.closed {
+		case p.closed:
 			return nil, errClosed
-		}
-		if p.refusal != nil {
+		case p.refusal != nil:
 			return nil, p.refusal
 		}
 		select {

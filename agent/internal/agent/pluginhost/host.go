@@ -1,27 +1,24 @@
-// Package pluginhost runs validators in processes of their own and keeps them running.
+// Package pluginhost runs validators in plugin processes and keeps them running.
 //
-// A Host belongs to an agent and owns the directory of the plugins' sockets. It starts Sets:
-// all validators of one config, as processes. Neighbours of one plugin share a process,
-// which is a judge.Group. Each process has a supervisor, which starts another when it ends,
-// hangs or breaks the contract, and which alone starts processes: judging a step never does.
-//
-// One process is made of three layers, each with a file of its own: process, which knows
-// only the operating system; launch, which turns a program into a process that has described
-// and configured itself; link, which carries steps and verdicts over one gRPC stream.
-//
-// go-plugin supplies the handshake. Its Client is used once for each start. Its Kill and its
-// gRPC connection are not used: Kill waits without a bound for a stopped process, the
-// connection has the plugin's output beside the verdicts and is left open when the process
-// dies while it is being made.
+// A Host belongs to an agent and starts Sets: all validators of one config. Neighbours of one plugin
+// share a process and are a judge.Group. Each process has a supervisor, which starts another process
+// when it ends, hangs or breaks the contract; judging a step never starts one. The supervisor backs off
+// while processes fail, and refuses steps when too many have failed in a row. Package process runs the
+// program, package stream carries its steps and verdicts, package program is the file it is executed from.
 package pluginhost
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
 	"os"
 	"sync"
 	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/agent/judge"
+	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost/process"
+	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost/program"
 )
 
 // Options say how plugins are run. Durations of 0 mean the default.
@@ -35,17 +32,16 @@ type Options struct {
 	// SocketDir is the directory below which sockets go. It is made when it is missing; one
 	// that is there must be the user's own with mode 0700. Several agents may share it.
 	SocketDir string
-	// SpareDirs are directories to go to, in this order, when SocketDir cannot be used or, after it
-	// has been removed, not be made again.
+	// SpareDirs are used, in this order, when SocketDir cannot be used or cannot be made again.
 	SpareDirs []string
 	// Logger gets what the plugins print and what becomes of them.
 	Logger *slog.Logger
-	// Adopt makes this process the parent of what plugins leave behind when they end, so that
-	// it can be ended too, and has it reap every child that ends. It is for a process that has one
-	// Host and starts no other processes.
+	// Adopt makes this process the parent of what plugins leave behind when they end, so that it can
+	// be killed, and reaps every child that ends. Only one Host in a process may set it, and the
+	// process must start no other processes.
 	Adopt bool
 
-	// StartTimeout bounds a start, from the execution of the file to the end of Configure;
+	// StartTimeout bounds a start, from the execution of the file to the end of the self-test;
 	// 10 s by default.
 	StartTimeout time.Duration
 	// StopTimeout is how long a process that is asked to end may take before it is killed;
@@ -55,36 +51,25 @@ type Options struct {
 	// not last; 100 ms and 30 s by default.
 	BackoffMin time.Duration
 	BackoffMax time.Duration
-	// Lasting is how long a process must serve so that its end is followed by a start at
-	// once, as if it were the first; 2 s by default.
+	// Lasting is how long a process must serve so that the next one is started at once, as if it were
+	// the first; 2 s by default.
 	Lasting time.Duration
-	// PingInterval is how often an idle process is asked whether it is well; 5 s by default.
+	// PingInterval is how often an idle process is pinged; 5 s by default.
 	PingInterval time.Duration
 	// PingTimeout is how long it may take to answer before it is killed; 400 ms by default.
-	// A process that keeps a step waiting is asked without waiting for the interval.
+	// A process that keeps a step waiting is pinged without waiting for the interval.
 	PingTimeout time.Duration
 }
 
 func (o Options) withDefaults() Options {
-	for _, d := range []struct {
-		at   *time.Duration
-		then time.Duration
-	}{
-		{&o.StartTimeout, 10 * time.Second},
-		{&o.StopTimeout, 300 * time.Millisecond},
-		{&o.BackoffMin, 100 * time.Millisecond},
-		{&o.BackoffMax, 30 * time.Second},
-		{&o.Lasting, 2 * time.Second},
-		{&o.PingInterval, 5 * time.Second},
-		{&o.PingTimeout, 400 * time.Millisecond},
-	} {
-		if *d.at == 0 {
-			*d.at = d.then
-		}
-	}
-	if o.SelfArgv0 == "" {
-		o.SelfArgv0 = o.Self
-	}
+	o.StartTimeout = cmp.Or(o.StartTimeout, 10*time.Second)
+	o.StopTimeout = cmp.Or(o.StopTimeout, 300*time.Millisecond)
+	o.BackoffMin = cmp.Or(o.BackoffMin, 100*time.Millisecond)
+	o.BackoffMax = cmp.Or(o.BackoffMax, 30*time.Second)
+	o.Lasting = cmp.Or(o.Lasting, 2*time.Second)
+	o.PingInterval = cmp.Or(o.PingInterval, 5*time.Second)
+	o.PingTimeout = cmp.Or(o.PingTimeout, 400*time.Millisecond)
+	o.SelfArgv0 = cmp.Or(o.SelfArgv0, o.Self)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -93,26 +78,27 @@ func (o Options) withDefaults() Options {
 
 // A Host starts Sets. It is safe for concurrent use.
 type Host struct {
-	options Options
-	sockets *socketDir
-	family  *family
-	sums    sums
+	options   Options
+	sockets   *process.SocketDir
+	reaper    *process.Reaper
+	checksums *program.Checksums
 }
 
 // New prepares the directory for sockets and removes what agents that died left there.
 func New(options Options) (*Host, error) {
 	options = options.withDefaults()
-	sockets, err := openAnySocketDir(append([]string{options.SocketDir}, options.SpareDirs...), options.Logger)
+	sockets, err := process.OpenSocketDir(append([]string{options.SocketDir}, options.SpareDirs...), options.Logger)
 	if err != nil {
 		return nil, err
 	}
-	return &Host{options: options, sockets: sockets, family: newFamily(options.Adopt, sockets.path, options.Logger)}, nil
+	return &Host{options: options, sockets: sockets, checksums: &program.Checksums{},
+		reaper: process.NewReaper(options.Adopt, sockets.Path(), options.Logger)}, nil
 }
 
-// Start starts the processes of a set, all at once, and returns when every validator has
-// taken its settings and judged one step, as a self-test. The order of the specs is that of the config. When anything is wrong
-// it stops what it has started and returns everything that is wrong, as *SpecError joined
-// in the order of the specs. It does not outlast the context or Options.StartTimeout by more
+// Start starts the processes of a set, all at once, and returns when every validator has accepted its
+// settings and judged one step, as a self-test. The order of the specs is that of the config. When
+// anything is wrong it stops what it has started and returns everything that is wrong, as *SpecError
+// joined in the order of the specs. It does not outlast the context or Options.StartTimeout by more
 // than the time to stop.
 func (h *Host) Start(ctx context.Context, specs []Spec) (*Set, error) {
 	if err := checkSpecs(specs); err != nil {
@@ -133,21 +119,20 @@ func (h *Host) Start(ctx context.Context, specs []Spec) (*Set, error) {
 		}
 	}
 	if err := errors.Join(problems...); err != nil {
-		set.Close(context.Background()) // however little time the caller has left
+		set.Close(context.Background()) // even when the caller's context has ended
 		return nil, err
 	}
 	return set, nil
 }
 
-// Follow is Start for validators that are to follow those of another set while sessions are
-// open: each must also take the state that its predecessor, the validator of the same name,
-// leaves behind. The other set is not touched.
+// Follow is Start for validators that replace those of another set while sessions are open: each must
+// also accept the state of its predecessor, the validator of the same name. The other set keeps running.
 func (h *Host) Follow(ctx context.Context, old *Set, specs []Spec) (*Set, error) {
 	set, err := h.Start(ctx, specs)
 	if err != nil {
 		return nil, err
 	}
-	if err := rehearse(ctx, old, set); err != nil {
+	if err := trialReload(ctx, old, set); err != nil {
 		set.Close(context.Background())
 		return nil, err
 	}
@@ -156,8 +141,44 @@ func (h *Host) Follow(ctx context.Context, old *Set, specs []Spec) (*Set, error)
 
 // Close removes the host's sockets. Close its sets first.
 func (h *Host) Close() {
-	h.family.close()
-	if err := h.sockets.close(); err != nil && !errors.Is(err, os.ErrNotExist) {
+	h.reaper.Close()
+	if err := h.sockets.Close(); err != nil && !errors.Is(err, os.ErrNotExist) {
 		h.options.Logger.Warn("could not remove the plugins' sockets; the next start will", "error", err)
+	}
+}
+
+// maxClose bounds Set.Close.
+const maxClose = time.Second
+
+// A Set is the validators of one config, running. It is safe for concurrent use.
+type Set struct {
+	supervisors []*supervisor
+}
+
+// Groups returns the groups in the config's order.
+func (s *Set) Groups() []judge.Group {
+	groups := make([]judge.Group, len(s.supervisors))
+	for i, v := range s.supervisors {
+		groups[i] = v.cache
+	}
+	return groups
+}
+
+// Close ends every process, first by asking, then by SIGKILL to its process group. It returns when all
+// have ended, when the context ends, or after one second: a process that the kernel cannot end at once
+// is left to it. Steps that are still being judged get an error. A second call waits in the same way
+// and does nothing else.
+func (s *Set) Close(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, maxClose)
+	defer cancel()
+	for _, v := range s.supervisors {
+		v.cancel()
+	}
+	for _, v := range s.supervisors {
+		select {
+		case <-v.done:
+		case <-ctx.Done():
+			return
+		}
 	}
 }

@@ -8,32 +8,39 @@ import (
 	"pgregory.net/rapid"
 )
 
+// latencyParts is the inverse of the relative error.
+const latencyParts = 8
+
 func TestLatencyBounds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := time.Duration(rapid.Int64Range(0, int64(2*time.Hour)).Draw(t, "d"))
-		bucket := latencyBucket(d)
-		bound := latencyBound(bucket)
-		if d >= bound || bucket > 0 && d < latencyBound(bucket-1) {
-			t.Fatalf("%v is in bucket %d, whose bounds are %v and %v", d, bucket, latencyBound(bucket-1), bound)
+		l := newLatencies()
+		l.add(d)
+		l.add(2 * time.Hour)
+		got := l.summary().P50
+		if got < d {
+			t.Fatalf("%v is shown as %v", d, got)
 		}
-		if most := d + d/latencyParts + latencyUnit; bound > most {
-			t.Fatalf("%v is shown as %v", d, bound)
+		if most := d + d/latencyParts + latencyUnit; got > most {
+			t.Fatalf("%v is shown as %v", d, got)
 		}
 	})
 	for _, d := range []time.Duration{-1, 0, 1 << 62} {
-		if b := latencyBucket(d); b < 0 || b >= latencyBuckets {
-			t.Errorf("%v is in bucket %d", d, b)
+		l := newLatencies()
+		l.add(d)
+		if got := l.summary(); got.P50 < 0 || got.Max != max(d, 0) {
+			t.Errorf("%v is shown as %+v", d, got)
 		}
 	}
 }
 
 func TestLatencySummary(t *testing.T) {
-	if got := new(latencies).summary(); got != (Latency{}) {
+	if got := newLatencies().summary(); got != (Latency{}) {
 		t.Errorf("of nothing: %+v", got)
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		all := rapid.SliceOfN(rapid.Int64Range(1, int64(time.Minute)), 1, 300).Draw(t, "latencies")
-		var l latencies
+		l := newLatencies()
 		for _, d := range all {
 			l.add(time.Duration(d))
 		}

@@ -7,189 +7,183 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
-	goplugin "github.com/hashicorp/go-plugin"
-	goplugrunner "github.com/hashicorp/go-plugin/runner"
+	"golang.org/x/time/rate"
 
-	"github.com/stepagent/stepagent/plugins/sdk"
+	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost/process"
+	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost/program"
+	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost/stream"
+	"github.com/stepagent/stepagent/plugins/validator"
 )
 
-// A launching is an instance on its way, with what tells why it does not get there.
-type launching struct {
-	instance
-	handshake *handshake
-	stderr    *lineLog
-	members   []member
+// A plugin is what the processes that follow one another for some validators have in common.
+type plugin struct {
+	members []member
+	program *program.Program
+	lines   *rate.Limiter // of what its processes print
 }
 
-// launch starts a process for the members and returns when it is ready to judge. Its errors
-// are *SpecError, joined.
-func launch(ctx context.Context, h *Host, members []member, p *program) (*instance, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, h.options.StartTimeout,
-		fmt.Errorf("more than %v have passed", h.options.StartTimeout))
-	defer cancel()
+// openPlugin opens the program of the members, which share it.
+func openPlugin(o Options, members []member) (*plugin, error) {
+	p := &plugin{members: members, lines: process.NewLineLimit()}
 	first := members[0]
-	if first.Path != "" && p.sealed == nil {
-		if err := p.check(first.Path); err != nil {
+	path, err := o.Self, error(nil)
+	if first.Path != "" {
+		if path, err = program.Resolve(first.Path); err != nil {
 			return nil, first.wrong("path", "%v", err)
 		}
 	}
-	l := newLaunching(h, members, p)
-	file := p.open() // before it is executed: it may be another one after that
-	if file != nil {
-		l.file, _ = identify(file) // zero with an error
-	}
-	address, err := l.start(ctx, h)
-	if err == nil {
-		err = l.dial(address)
-	}
-	if err == nil {
-		err = l.describe(ctx)
-	}
-	if err == nil {
-		err = l.open(ctx, h.options)
-	}
-	if err == nil {
-		err = l.selfTest(ctx)
-	}
-	if err == nil {
-		l.ready, l.sealedSum = time.Now(), p.sum
-		if file != nil {
-			l.sum = h.sums.begin(file)
-		}
-		return &l.instance, nil
-	}
-	if file != nil {
-		_ = file.Close() // read only
-	}
-	err = l.failed(ctx, err)
-	l.stop(0)
-	return nil, err
-}
-
-// failed makes a *SpecError of why a start did not succeed.
-func (l *launching) failed(ctx context.Context, err error) error {
-	var wrong *SpecError
-	if errors.As(err, &wrong) {
-		return err
-	}
-	key := ""
-	if l.members[0].Path != "" {
-		key = "path"
-	}
-	return l.members[0].wrong(key, "%v", l.diagnose(ctx, err))
-}
-
-// load opens the program of the members, a copy of it where the config has a checksum.
-func load(h *Host, members []member) (*program, error) {
-	first := members[0]
-	if first.Path == "" {
-		return openProgram(h.options.Self, "")
-	}
-	path, err := resolveProgram(first.Path)
-	if err != nil {
-		return nil, first.wrong("path", "%v", err)
-	}
-	p, err := openProgram(path, first.Checksum)
-	if err != nil {
+	if p.program, err = program.Open(path, first.Checksum); err != nil {
 		return nil, first.wrong("checksum", "%v", err)
 	}
 	return p, nil
 }
 
-func newLaunching(h *Host, members []member, p *program) *launching {
-	first := members[0]
-	logger := h.options.Logger.With("plugin", first.label())
-	l := &launching{members: members, stderr: newLineLog(logger, "stderr", p.lines)}
-	l.path = p.path
-	l.handshake = newHandshake(newLineLog(logger, "stdout", p.lines))
-	l.process = newProcess(command(h.options, first.Spec, p), first.Limits.rlimits(), h.family, l.handshake, l.stderr)
-	l.process.label = first.label()
-	l.process.guarded = first.Limits.Processes
-	return l
+// launch starts a process for the plugin and returns when it is ready to judge. Its errors are
+// *SpecError, joined.
+func (h *Host) launch(ctx context.Context, p *plugin) (*instance, error) {
+	if first := p.members[0]; first.Path != "" && p.program.Sealed == nil {
+		if err := p.program.Recheck(first.Path); err != nil {
+			return nil, first.wrong("path", "%v", err)
+		}
+	}
+	in := h.newInstance(p)
+	err := h.starting(ctx, p, in, func(ctx context.Context) error {
+		err := in.configure(ctx, p.members)
+		if err == nil {
+			err = in.openStream(ctx, h.options, p.members)
+		}
+		if err == nil {
+			err = in.selfTest(ctx, p.members)
+		}
+		return err
+	})
+	if err != nil {
+		in.stop(0)
+		return nil, err
+	}
+	in.ready = time.Now()
+	in.image.Hash(h.checksums)
+	return in, nil
 }
 
-// command is how the program is executed: the sealed copy by its descriptor, which the
-// plugin, and the interpreter of a script, has as its first after stderr. Its name is that of the
-// config: a program of several names goes by the link that it was started through.
-func command(o Options, s Spec, p *program) *exec.Cmd {
+func (h *Host) newInstance(p *plugin) *instance {
+	first := p.members[0]
+	return &instance{
+		image: p.program.Image(), // before the start: the file may be another one after it
+		process: process.New(process.Config{
+			Cmd: command(h.options, first.Spec, p.program), Path: p.program.Path, Label: first.label(), Limits: first.Limits,
+			Logger: h.options.Logger.With("plugin", first.label()), Lines: p.lines, Reaper: h.reaper,
+		}),
+	}
+}
+
+// starting starts the process, connects to it and calls then, all within StartTimeout. It returns every
+// error as *SpecError that says what to do.
+func (h *Host) starting(ctx context.Context, p *plugin, in *instance, then func(context.Context) error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, h.options.StartTimeout,
+		fmt.Errorf("more than %v have passed", h.options.StartTimeout))
+	defer cancel()
+	socket, err := in.process.Start(ctx, h.sockets)
+	if err == nil {
+		in.conn, err = stream.Dial(socket)
+	}
+	if err == nil {
+		err = then(ctx)
+	}
+	if wrong := (*SpecError)(nil); err == nil || errors.As(err, &wrong) {
+		return err
+	}
+	key := ""
+	if p.members[0].Path != "" {
+		key = "path"
+	}
+	return p.members[0].wrong(key, "%v", in.process.Diagnose(ctx, err))
+}
+
+// command returns how the program is executed: a sealed copy by its descriptor, which the plugin, and
+// the interpreter of a script, has as its first after stderr. Its argv[0] is the path in the config: a
+// program of several names behaves by the link that it was started through.
+func command(o Options, s Spec, p *program.Program) *exec.Cmd {
 	if s.Path == "" {
-		return &exec.Cmd{Path: p.path, Args: append([]string{o.SelfArgv0}, o.SelfArgs...)}
+		return &exec.Cmd{Path: p.Path, Args: append([]string{o.SelfArgv0}, o.SelfArgs...)}
 	}
-	cmd := &exec.Cmd{Path: p.path, Args: append([]string{s.Path}, s.Args...)}
-	if p.sealed != nil {
-		cmd.Path, cmd.ExtraFiles = "/proc/self/fd/3", []*os.File{p.sealed}
+	cmd := &exec.Cmd{Path: p.Path, Args: append([]string{s.Path}, s.Args...)}
+	if p.Sealed != nil {
+		cmd.Path, cmd.ExtraFiles = "/proc/self/fd/3", []*os.File{p.Sealed}
 	}
-	if p.script {
+	if p.Script {
 		// Python looks for modules beside the script, where the copy is not.
-		cmd.Env = append(cmd.Env, "PYTHONPATH="+filepath.Dir(p.path))
+		cmd.Env = append(cmd.Env, "PYTHONPATH="+filepath.Dir(p.Path))
 	}
 	return cmd
 }
 
-// label names a plugin that has not said its name yet.
-func (s Spec) label() string {
-	if s.Path == "" {
-		return "bundled"
-	}
-	return filepath.Base(s.Path)
-}
-
-// start executes the program and waits for its handshake. It returns the plugin's socket.
-func (l *launching) start(ctx context.Context, h *Host) (string, error) {
-	release := context.AfterFunc(ctx, l.process.kill)
-	defer release()
-	sockets, err := h.sockets.mend()
+// configure asks the plugin what it is and gives each validator its settings.
+func (in *instance) configure(ctx context.Context, members []member) error {
+	about, err := in.conn.Describe(ctx)
 	if err != nil {
-		return "", err
+		return err
 	}
-	l.started = time.Now()
-	address, err := goplugin.NewClient(&goplugin.ClientConfig{
-		HandshakeConfig:  sdk.Handshake(),
-		VersionedPlugins: sdk.Versions(),
-		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
-		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, dir string) (goplugrunner.Runner, error) {
-			l.dir = dir
-			l.process.cmd.Env = append(append(environment(), l.process.cmd.Env...), cmd.Env...)
-			return &runner{process: l.process, stdout: l.handshake, path: l.path}, nil
-		},
-		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: sockets},
-		SkipHostEnv:      true,
-		StartTimeout:     2 * h.options.StartTimeout, // the context ends first, and says why
-		Logger:           hclog.New(&hclog.LoggerOptions{Level: hclog.Off}),
-	}).Start()
-	if err != nil {
-		return "", err
-	}
-	if wrong := wrongHandshake(l.path, l.handshake.text()); wrong != nil {
-		return "", wrong
-	}
-	socket := address.String()
-	if !isSameDir(filepath.Dir(socket), l.dir) {
-		return "", fmt.Errorf("it listens on %s; its socket must be in the directory that PLUGIN_UNIX_SOCKET_DIR names",
-			brief(socket, maxSocketPath))
-	}
-	return socket, nil
-}
-
-// isSameDir compares directories, as a plugin may have resolved links on the way to its own.
-func isSameDir(a, b string) bool {
-	one, errOne := os.Stat(a)
-	other, errOther := os.Stat(b)
-	return errOne == nil && errOther == nil && os.SameFile(one, other)
-}
-
-// environment is what a plugin sees of the agent's own. It has what a script needs to find
-// its interpreter and to print text, the folder of the secrets that systemd has for the
-// service (LoadCredential in systemd.exec(5)), and nothing that might be secret itself.
-func environment() []string {
-	env := []string{}
-	for _, key := range []string{"PATH", "HOME", "LANG", "LC_ALL", "TZ", "CREDENTIALS_DIRECTORY"} {
-		if value, ok := os.LookupEnv(key); ok {
-			env = append(env, key+"="+value)
+	in.name, in.version = about.Name, about.Version
+	var request []stream.Instance
+	var wrong []error
+	for _, m := range members {
+		if !slices.ContainsFunc(about.Validators, func(o stream.Offer) bool { return o.Name == m.Validator }) {
+			wrong = append(wrong, m.wrong("validator", "plugin %s has no validator %q; it has %s",
+				in.name, m.Validator, names(about)))
 		}
+		request = append(request, stream.Instance{Name: m.Name, Validator: m.Validator, Settings: m.Settings})
 	}
-	return env
+	if len(wrong) > 0 {
+		return errors.Join(wrong...)
+	}
+	configured, err := in.conn.Configure(ctx, request)
+	if err != nil {
+		return err
+	}
+	in.declared = true
+	for i, c := range configured {
+		for _, p := range c.Problems {
+			key := "settings"
+			if p.Key != "" {
+				key += "." + p.Key
+			}
+			wrong = append(wrong, members[i].wrong(key, "%s", p.Text))
+		}
+		in.first = append(in.first, c.First)
+		in.reads, in.declared = in.reads|c.Reads, in.declared && c.Declared
+	}
+	return errors.Join(wrong...)
+}
+
+// maxListedNames is how many validators an error lists where one is missing.
+const maxListedNames = 50
+
+func names(about stream.About) string {
+	var all []string
+	for _, v := range about.Validators[:min(len(about.Validators), maxListedNames)] {
+		all = append(all, stream.Shorten(v.Name, stream.MaxNameBytes))
+	}
+	if len(about.Validators) > maxListedNames {
+		all = append(all, "...")
+	}
+	if len(all) == 0 {
+		return "none"
+	}
+	return strings.Join(all, ", ")
+}
+
+// openStream opens the stream for steps.
+func (in *instance) openStream(ctx context.Context, o Options, members []member) (err error) {
+	sent := in.reads
+	if members[0].SendAll {
+		sent = validator.AllInputs
+	}
+	in.stream, err = in.conn.Open(ctx, stream.Options{Instances: len(members), Reads: sent,
+		PingInterval: o.PingInterval, PingTimeout: o.PingTimeout})
+	return err
 }

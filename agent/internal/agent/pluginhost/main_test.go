@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost/program"
 	"go.uber.org/goleak"
 )
 
@@ -164,7 +165,7 @@ func newTestHost(t testing.TB, change func(*Options)) (*Host, *journal) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	selfSum(t).know(h)
+	h.checksums = sharedChecksums
 	t.Cleanup(func() {
 		h.Close()
 		nothingLeft()
@@ -181,40 +182,11 @@ func newTestHost(t testing.TB, change func(*Options)) (*Host, *journal) {
 	return h, log
 }
 
-// A fileSum is the checksum of a file.
-type fileSum struct {
-	who identity
-	sum string
-}
+// sharedChecksums has the hosts of all tests compute the checksum of the test program once.
+var sharedChecksums = &program.Checksums{}
 
-// know has a host know the checksum, which otherwise each finds out anew.
-func (f fileSum) know(h *Host) { h.sums.known.Store(f.who, f.sum) }
-
-// selfSum returns that of the test program.
-func selfSum(t testing.TB) fileSum {
-	t.Helper()
-	one, err := onceSelfSum()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return one
-}
-
-var onceSelfSum = sync.OnceValues(func() (one fileSum, err error) {
-	path, err := os.Executable()
-	if err != nil {
-		return one, err
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return one, err
-	}
-	defer func() { _ = file.Close() }() // read only
-	if one.who, err = identify(file); err == nil {
-		one.sum, err = sumFile(context.Background(), file)
-	}
-	return one, err
-})
+// socketDirVariable names the directory for a plugin's sockets, see validator.proto.
+const socketDirVariable = "PLUGIN_UNIX_SOCKET_DIR"
 
 // nothingNew returns a function that fails the test when this process has more goroutines, children
 // or open files than now.
@@ -293,7 +265,7 @@ func processesOf(h *Host) []string {
 	var all []string
 	for _, path := range paths {
 		b, err := os.ReadFile(path)
-		if err == nil && bytes.Contains(b, []byte(socketDirVariable+"="+h.sockets.path)) {
+		if err == nil && bytes.Contains(b, []byte(socketDirVariable+"="+h.sockets.Path())) {
 			all = append(all, path)
 		}
 	}

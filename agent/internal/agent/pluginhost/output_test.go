@@ -1,176 +1,20 @@
 package pluginhost
 
 import (
-	"bytes"
-	"io"
-	"log/slog"
 	"strconv"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
-	"unicode/utf8"
-
-	"github.com/google/go-cmp/cmp"
-	"golang.org/x/time/rate"
-	"pgregory.net/rapid"
 )
 
-// linesOf returns a log of lines without a limit, and what is in it.
-func linesOf(limit *rate.Limiter) (*lineLog, func() []string) {
-	var buf bytes.Buffer
-	handler := slog.NewTextHandler(&buf, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-		switch a.Key {
-		case "line", "lines":
-			return a
-		}
-		return slog.Attr{}
-	}})
-	return newLineLog(slog.New(handler), "stderr", limit), func() []string {
-		return strings.Split(strings.TrimSuffix(buf.String(), "\n"), "\n")
-	}
-}
-
-func TestLineLog(t *testing.T) {
-	long := strings.Repeat("y", maxLineBytes)
-	for name, test := range map[string]struct {
-		printed string
-		want    []string
-	}{
-		"lines":          {"one\ntwo\r\n", []string{"line=one", "line=two"}},
-		"no newline":     {"one", []string{"line=one"}},
-		"empty lines":    {"\n\n \r\none\n\n", []string{"line=one"}},
-		"nothing":        {"", []string{""}},
-		"control":        {"a\x1b[31mb\x00\n", []string{`line=a\x1b[31mb\x00`}},
-		"go-plugin json": {`{"@message":1}` + "\n", []string{`line="{\"@message\":1}"`}},
-		"as long as may": {long + "\n", []string{"line=" + long}},
-		"too long":       {long + "z\nnext\n", []string{"line=" + long + "...", "line=next"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			l, lines := linesOf(rate.NewLimiter(rate.Inf, 0))
-			if l.take([]byte(test.printed)) {
-				t.Error("flooded without a limit")
-			}
-			l.end()
-			if diff := cmp.Diff(test.want, lines()); diff != "" {
-				t.Error(diff)
-			}
-		})
-	}
-}
-
-func TestLineLogLeavesOutWhatIsTooMuch(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l, lines := linesOf(rate.NewLimiter(1, 2))
-		if l.take([]byte("1\n2\n")) {
-			t.Error("two lines are allowed")
-		}
-		if !l.take([]byte("3\n4\n")) {
-			t.Error("the third is not")
-		}
-		time.Sleep(quietTime - 1)
-		if !l.take([]byte("5\n")) {
-			t.Error("it is not quiet any more")
-		}
-		time.Sleep(time.Nanosecond)
-		if l.take([]byte("6\n")) || !l.take([]byte("7\n8\n")) {
-			t.Error("two lines are allowed again")
-		}
-		l.end()
-		want := []string{"line=1", "line=2", "lines=3", "line=6", "line=7", "lines=1"}
-		if diff := cmp.Diff(want, lines()); diff != "" {
-			t.Error(diff)
-		}
-	})
-}
-
-// However the bytes come in, the lines are the same.
-func TestLinesDoNotDependOnReads(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		printed := []byte(rapid.StringOf(rapid.SampledFrom([]rune("ab\n\r \x07é"))).Draw(t, "printed"))
-		whole, want := linesOf(rate.NewLimiter(rate.Inf, 0))
-		whole.take(printed)
-		whole.end()
-		parts, got := linesOf(rate.NewLimiter(rate.Inf, 0))
-		for len(printed) > 0 {
-			n := rapid.IntRange(1, len(printed)).Draw(t, "n")
-			parts.take(printed[:n])
-			printed = printed[n:]
-		}
-		parts.end()
-		if diff := cmp.Diff(want(), got()); diff != "" {
-			t.Error(diff)
-		}
-	})
-}
-
-func TestHandshakeGetsTheFirstLineAlone(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		first := rapid.StringMatching(`[a-z|]{1,20}`).Draw(t, "first")
-		printed, ended := []byte(first), rapid.Bool().Draw(t, "ended")
-		want := []string{""}
-		if ended {
-			printed = append(printed, "\nrest\n"...)
-			want = []string{"line=rest"}
-		}
-		log, lines := linesOf(rate.NewLimiter(rate.Inf, 0))
-		h := newHandshake(log)
-		got := make(chan string)
-		go func() {
-			b, err := io.ReadAll(h.reader)
-			if err != nil {
-				b = []byte(err.Error())
-			}
-			got <- string(b)
-		}()
-		for len(printed) > 0 {
-			n := rapid.IntRange(1, len(printed)).Draw(t, "n")
-			h.take(printed[:n])
-			printed = printed[n:]
-		}
-		h.end()
-		fields := strings.Split(first, "|")
-		known := strings.Join(fields[:min(len(fields), handshakeFields)], "|")
-		if line := <-got; line != known+"\n" || h.text() != first {
-			t.Errorf("got %q and %q, want %q of %q", line, h.text(), known, first)
-		}
-		if diff := cmp.Diff(want, lines()); diff != "" {
-			t.Error(diff)
-		}
-	})
-}
-
-func TestHandshakeIsBounded(t *testing.T) {
-	log, _ := linesOf(rate.NewLimiter(rate.Inf, 0))
-	h := newHandshake(log)
-	got := make(chan int64)
-	go func() {
-		n, _ := io.Copy(io.Discard, h.reader) // the length tells
-		got <- n
-	}()
-	for range 100 {
-		h.take(bytes.Repeat([]byte("x"), 1000))
-	}
-	h.end()
-	if n := <-got; n != maxHandshakeBytes+1 {
-		t.Errorf("%d bytes, want %d and a newline", n, maxHandshakeBytes)
-	}
-}
-
-func FuzzPrintable(f *testing.F) {
-	for _, s := range []string{"plain", "\x1b[2J", "\xff\xfe", "\u202eabc", "é\t", "'\"\\"} {
-		f.Add([]byte(s))
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		got := printable(b)
-		if !utf8.ValidString(got) {
-			t.Errorf("%q is not valid UTF-8", got)
-		}
-		if strings.ContainsAny(got, "\x00\x07\x08\n\r\x1b\u202e\u2028\u0085") {
-			t.Errorf("%q moves a cursor", got)
-		}
-	})
-}
+// The limits of what a plugin may print, as docs/plugin-faults.md has them.
+const (
+	lineBurst      = 200
+	linesPerSecond = 20
+	outputBurst    = lineBurst << 10
+	pipeBytes      = 64 << 10
+	floodPause     = 10 * time.Millisecond
+)
 
 func TestP13GarbageOnStdout(t *testing.T) {
 	besideOthers(t)
@@ -247,23 +91,6 @@ func TestP12FloodWithoutLines(t *testing.T) {
 				}
 				return printed > much
 			})
-		})
-	}
-}
-
-func TestDiscardedMessagesAreReadAtAPace(t *testing.T) {
-	for size, want := range map[int]time.Duration{0: 1000 * floodPause * messageCost / pipeBytes, 1 << 20: 1000 * 16 * floodPause} {
-		synctest.Test(t, func(t *testing.T) {
-			began, left := time.Now(), 1000
-			discard(t.Context(), func() (int, error) {
-				if left--; left < 0 {
-					return 0, io.EOF
-				}
-				return size, nil
-			})
-			if took := time.Since(began); took < want*9/10 || took > want*11/10 {
-				t.Errorf("1000 messages of %d bytes took %v, want about %v", size, took, want)
-			}
 		})
 	}
 }

@@ -7,9 +7,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost/process"
 	"github.com/stepagent/stepagent/agent/internal/agent/verdictcache"
 	"github.com/stepagent/stepagent/plugins/sdk"
 )
+
+// Limits bound what one plugin process may take of the machine.
+type Limits = process.Limits
 
 // A Spec asks for one validator.
 type Spec struct {
@@ -27,28 +31,26 @@ type Spec struct {
 	Settings []byte
 	// Limits bound the process. Neighbours that are to share one must have the same.
 	Limits Limits
-	// Cache says which verdicts are kept and judged again. Of neighbours that share a process the
-	// first's counts; the bytes are those of the whole set.
+	// Cache says which verdicts are kept and judged again. Neighbours that share a process have that
+	// of the first. Its Bytes are those of the whole set.
 	Cache verdictcache.Options
-	// SendAll sends inputs that are not declared too, to see whether they make a difference. It is
-	// for a plugin that is examined.
+	// SendAll sends undeclared inputs as well, to check in a conformance test whether they matter.
 	SendAll bool
 }
 
 // A SpecError says what is wrong with one Spec.
 type SpecError struct {
-	// Index is that of the spec in the call of Start. What concerns a process that several
-	// specs share is said of the first.
+	// Index is that of the spec in the call of Start. An error of a process that several specs
+	// share has the index of the first.
 	Index int
-	// Key is what to look at: "name", "validator", "path", "checksum", or "settings" with the path of
-	// the key in them, such as "settings.plan[2].step_id". It is empty when the bundled
+	// Key is the key in the config: "name", "validator", "path", "checksum", or "settings" with the
+	// path of the key in them, such as "settings.plan[2].step_id". It is empty when the bundled
 	// plugin does not start.
 	Key string
 	// Problem says in one line what is wrong and what to do.
 	Problem string
 }
 
-// Error joins the parts.
 func (e *SpecError) Error() string {
 	if e.Key == "" {
 		return fmt.Sprintf("validator %d: %s", e.Index+1, e.Problem)
@@ -56,7 +58,7 @@ func (e *SpecError) Error() string {
 	return fmt.Sprintf("validator %d: %s: %s", e.Index+1, e.Key, e.Problem)
 }
 
-// Bare is the error without where a config would have it.
+// Bare returns the error without its place in a config.
 func (e *SpecError) Bare() string {
 	if strings.HasPrefix(e.Key, "settings") {
 		return e.Key + ": " + e.Problem
@@ -64,7 +66,7 @@ func (e *SpecError) Bare() string {
 	return e.Problem
 }
 
-// A member is a spec and where it stands.
+// A member is a spec and its index.
 type member struct {
 	Spec
 	index int
@@ -74,7 +76,7 @@ func (m member) wrong(key, format string, args ...any) error {
 	return &SpecError{Index: m.index, Key: key, Problem: fmt.Sprintf(format, args...)}
 }
 
-// checkSpecs finds what can be said with nothing started.
+// checkSpecs finds the mistakes that show before a start.
 func checkSpecs(specs []Spec) error {
 	var wrong []error
 	seen := map[string]bool{}
@@ -94,9 +96,8 @@ func checkSpecs(specs []Spec) error {
 	return errors.Join(wrong...)
 }
 
-// neighbours splits the specs into runs that share a process: those that stand side by side
-// and name the same plugin with the same arguments. Validators further apart do not share
-// one, so that all verdicts come in the config's order.
+// neighbours splits the specs into runs that share a process: adjacent specs of the same plugin with
+// the same arguments. Specs further apart do not share one, so that verdicts keep the config's order.
 func neighbours(specs []Spec) [][]member {
 	var all [][]member
 	for i, s := range specs {
@@ -113,4 +114,12 @@ func neighbours(specs []Spec) [][]member {
 func samePlugin(a, b Spec) bool {
 	return a.Path == b.Path && a.Checksum == b.Checksum && a.Limits == b.Limits &&
 		(a.Path == "" || slices.Equal(a.Args, b.Args))
+}
+
+// label names a plugin that has not been asked its name yet.
+func (s Spec) label() string {
+	if s.Path == "" {
+		return "bundled"
+	}
+	return filepath.Base(s.Path)
 }

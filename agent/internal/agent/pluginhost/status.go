@@ -7,7 +7,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/agent/verdictcache"
 )
 
-// State says what a process is doing.
+// State is the state of a supervised process.
 type State string
 
 // The states.
@@ -16,8 +16,7 @@ const (
 	Serving State = "serving"
 	// Starting: a process is being started; steps wait.
 	Starting State = "starting"
-	// BackingOff: processes ended too soon one after the other, so the next is started only
-	// later; steps wait.
+	// BackingOff: processes failed one after the other, so the next start is delayed; steps wait.
 	BackingOff State = "backing off"
 	// Stopped: the set is closed.
 	Stopped State = "stopped"
@@ -39,16 +38,16 @@ type Status struct {
 	PID int `json:"pid"`
 	// Started is when the last process was started.
 	Started time.Time `json:"started"`
-	// Restarts is how many processes have been put in the place of one that was lost.
+	// Restarts is how many processes have replaced one that was lost.
 	Restarts uint64 `json:"restarts"`
-	// Failures is how many processes in a row have ended too soon, while none serves; the next
-	// one is started at Retry.
+	// Failures is how many processes in a row have failed, while none serves; the next one is
+	// started at Retry.
 	Failures int       `json:"failures"`
 	Retry    time.Time `json:"retry,omitzero"`
 	// Refusing says that the breaker is open: steps are refused at once.
 	Refusing bool `json:"refusing"`
-	// Steps is how many steps the validators judged, by a verdict that was kept or by a call, and
-	// Errors how many of them some validator gave no verdict for.
+	// Steps counts the steps that were judged, by a kept verdict or by a call, and Errors those for
+	// which some validator gave no verdict.
 	Steps  uint64 `json:"steps"`
 	Errors uint64 `json:"errors"`
 	// Reads are the names of the inputs that the validators are sent; nil where one of them has
@@ -62,7 +61,7 @@ type Status struct {
 	LastError string `json:"last_error,omitempty"`
 }
 
-// Trouble says in one line why somebody should look at the process; empty when nobody need.
+// Trouble says in one line what is wrong with the process; empty when nothing is.
 func (s Status) Trouble() string {
 	switch {
 	case s.State == BackingOff && s.Refusing:
@@ -88,26 +87,25 @@ func (s *Set) Status() []Status {
 
 func (s *supervisor) status() Status {
 	s.mu.Lock()
-	sum := s.instance.checksum
+	checksum := s.instance.image.Checksum
 	s.mu.Unlock()
-	checksum := sum() // may take a moment
+	sum := checksum() // may wait
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	in := s.instance
 	st := Status{
-		Validators: s.group.names, Checksum: checksum,
-		Plugin: s.instance.name, Version: s.instance.version,
-		Path: s.instance.path, Started: s.instance.started,
-		Restarts: s.restarts, Errors: s.group.errors.Load(), Kept: s.cache.Status(), Latency: s.group.took.summary(),
-		State: s.state, LastError: s.lastErr, Failures: s.failures,
-		Refusing: s.group.phase.Load().refusal != nil,
+		Validators: s.group.names, Plugin: in.name, Version: in.version, Path: s.plugin.program.Path, Checksum: sum,
+		State: s.state, Started: in.process.Started(), Restarts: s.restarts, Failures: s.failures,
+		Refusing: s.group.phase.Load().refusal != nil, Errors: s.group.errors.Load(),
+		Kept: s.cache.Status(), Latency: s.group.took.summary(), LastError: s.lastErr,
 	}
 	st.Steps = st.Kept.Hits + s.group.steps.Load()
-	if s.instance.declared {
-		st.Reads = append([]string{}, s.instance.reads.Names()...)
+	if in.declared {
+		st.Reads = append([]string{}, in.reads.Names()...)
 	}
 	switch s.state {
 	case Serving:
-		st.PID = s.instance.process.pid()
+		st.PID = in.process.PID()
 	case BackingOff:
 		st.Retry = s.retryAt
 	}

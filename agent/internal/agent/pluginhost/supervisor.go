@@ -15,40 +15,38 @@ import (
 // A supervisor keeps one process running for a group. Only it starts and stops processes,
 // one after the other, on a goroutine of its own.
 type supervisor struct {
-	host    *Host
-	members []member
-	program *program
-	group   *group
-	cache   *verdictcache.Cache // in front of the group
-	ctx     context.Context     // ends when the set is closed
-	cancel  context.CancelFunc
-	done    chan struct{}  // closed when nothing is left
-	ended   sync.WaitGroup // processes that are being taken down
+	host     *Host
+	plugin   *plugin
+	group    *group
+	cache    *verdictcache.Cache // in front of the group
+	ctx      context.Context     // ends when the set is closed
+	cancel   context.CancelFunc
+	done     chan struct{}  // closed when all processes have ended
+	stopping sync.WaitGroup // processes that are being stopped
 
-	mu       sync.Mutex // for what Status shows
+	mu       sync.Mutex // guards what follows, for Status
 	state    State
-	instance *instance // the last one; written by the goroutine that starts processes alone
+	instance *instance // the last one
 	restarts uint64
 	lastErr  string
-	failures int       // processes in a row that were no good
+	failures int       // processes in a row that failed
 	retryAt  time.Time // when the next is started, in BackingOff
 }
 
-// supervise starts the process of a group and returns its supervisor. keptBytes bounds the verdicts
-// that are kept of it.
-func supervise(ctx context.Context, h *Host, members []member, keptBytes int) (*supervisor, error) {
-	program, err := load(h, members)
+// supervise starts the process of a group and returns its supervisor. cacheBytes bounds its cache.
+func supervise(ctx context.Context, h *Host, members []member, cacheBytes int) (*supervisor, error) {
+	p, err := openPlugin(h.options, members)
 	if err != nil {
 		return nil, err
 	}
-	in, err := launch(ctx, h, members, program)
+	in, err := h.launch(ctx, p)
 	if err != nil {
-		program.close()
+		p.program.Close()
 		return nil, err
 	}
-	s := &supervisor{host: h, members: members, program: program, group: newGroup(members, in.first), done: make(chan struct{})}
+	s := &supervisor{host: h, plugin: p, group: newGroup(members, in.first), done: make(chan struct{})}
 	o := members[0].Cache
-	o.Bytes, o.Logger = keptBytes, s.logger()
+	o.Bytes, o.Logger = cacheBytes, s.logger()
 	s.cache = verdictcache.New(s.group, o)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.serve(in)
@@ -56,54 +54,52 @@ func supervise(ctx context.Context, h *Host, members []member, keptBytes int) (*
 	return s, nil
 }
 
-// run puts another process in the place of one that is lost, until the set is closed.
+// run replaces each process that is lost by another, until the set is closed.
 func (s *supervisor) run(in *instance) {
 	defer close(s.done)
-	defer s.program.close()
-	defer s.ended.Wait()
-	defer s.to(Stopped, nil)
-	o := s.host.options
-	wait := newBackoff(o)
+	defer s.plugin.program.Close()
+	defer s.stopping.Wait()
+	defer s.setState(Stopped, nil)
+	defer s.cache.Close()
+	defer func() { s.group.setPhase(&phase{closed: true}) }()
+	backoff := newBackoff(s.host.options)
 	for in != nil {
 		began, judged := time.Now(), s.group.judged.Load()
 		select {
 		case <-s.ctx.Done():
-			s.group.enter(&phase{closed: true})
-			in.stop(o.StopTimeout)
-			s.cache.Close()
+			s.group.setPhase(&phase{closed: true}) // before the steps in flight fail
+			in.stop(s.host.options.StopTimeout)
 			return
-		case <-in.process.exited:
-		case <-in.link.lost:
+		case <-in.process.Exited():
+		case <-in.stream.Lost():
 		}
 		last, cause := life{time.Since(began), s.group.judged.Load() - judged}, in.whyLost()
-		s.to(Starting, cause)
-		s.group.enter(&phase{})
+		s.setState(Starting, cause)
+		s.group.setPhase(&phase{})
 		lost := in
-		lost.link.lose(cause) // where only the process has ended
-		lost.process.kill()
-		s.ended.Go(func() { lost.stop(0) }) // the next one does not wait for that
-		in = s.replace(&wait, last, cause)
+		lost.stream.Lose(cause) // where only the process has ended
+		lost.process.Kill()
+		s.stopping.Go(func() { lost.stop(0) }) // the next one does not wait for that
+		in = s.replace(&backoff, last, cause)
 	}
-	s.group.enter(&phase{closed: true})
-	s.cache.Close()
 }
 
 // replace starts processes until one serves. It returns nil when the set is closed first.
-func (s *supervisor) replace(wait *backoff, last life, cause error) *instance {
+func (s *supervisor) replace(b *backoff, last life, cause error) *instance {
 	for {
-		delay := wait.next(time.Now(), last, rand.Float64())
+		delay := b.next(time.Now(), last, rand.Float64())
 		s.logger().Warn("a plugin process is lost; another is started", "error", cause,
-			"wait", delay.Round(time.Millisecond), "failures", wait.failures)
+			"wait", delay.Round(time.Millisecond), "failures", b.failures)
 		if delay > 0 {
-			s.backOff(wait, delay, cause)
+			s.backOff(b, delay, cause)
 			select {
 			case <-time.After(delay):
 			case <-s.ctx.Done():
 				return nil
 			}
-			s.to(Starting, cause)
+			s.setState(Starting, cause)
 		}
-		in, err := launch(s.ctx, s.host, s.members, s.program)
+		in, err := s.host.launch(s.ctx, s.plugin)
 		if err == nil {
 			s.serve(in)
 			return in
@@ -113,27 +109,27 @@ func (s *supervisor) replace(wait *backoff, last life, cause error) *instance {
 		}
 		last, cause = life{}, err
 		if wrong, ok := errors.AsType[*SpecError](err); ok {
-			cause = errors.New(wrong.Bare()) // the config is not what anybody looks at now
+			cause = errors.New(wrong.Bare()) // without the place in the config
 		}
 	}
 }
 
-// backOff lets the next start wait. Steps wait with it for as long as that is worth while;
-// once the breaker is open they are refused until a process serves again.
-func (s *supervisor) backOff(wait *backoff, delay time.Duration, cause error) {
+// backOff notes when the next process is started. Steps wait for it within their time; once the
+// breaker is open they are refused until a process serves again.
+func (s *supervisor) backOff(b *backoff, delay time.Duration, cause error) {
 	s.mu.Lock()
-	s.failures, s.retryAt = wait.failures, time.Now().Add(delay)
+	s.failures, s.retryAt = b.failures, time.Now().Add(delay)
 	s.mu.Unlock()
-	s.to(BackingOff, cause)
-	if wait.open() {
-		s.group.enter(&phase{refusal: fmt.Errorf("the plugin failed %d times in a row and is started again only now and then; "+
-			"the last time: %w", wait.failures, cause)})
+	s.setState(BackingOff, cause)
+	if b.open() {
+		s.group.setPhase(&phase{refusal: fmt.Errorf("the plugin failed %d times in a row and is started again only now and then; "+
+			"the last time: %w", b.failures, cause)})
 	}
 }
 
 // serve puts a process that is ready in force.
 func (s *supervisor) serve(in *instance) {
-	if last := s.instance; last == nil || !in.saysAs(last) {
+	if s.instance == nil || !in.sameVerdicts(s.instance) {
 		s.cache.Reset(in.key())
 	}
 	s.mu.Lock()
@@ -142,13 +138,13 @@ func (s *supervisor) serve(in *instance) {
 	}
 	s.instance, s.state, s.failures = in, Serving, 0
 	s.mu.Unlock()
-	s.group.enter(&phase{link: in.link})
+	s.group.setPhase(&phase{stream: in.stream})
 	s.logger().Info("a plugin process is ready", "name", in.name, "version", in.version,
-		"path", in.path, "pid", in.process.pid(), "confined", in.process.confined,
-		"took", in.ready.Sub(in.started).Round(time.Millisecond))
+		"path", s.plugin.program.Path, "pid", in.process.PID(), "confined", in.process.Confined(),
+		"took", in.ready.Sub(in.process.Started()).Round(time.Millisecond))
 }
 
-func (s *supervisor) to(state State, cause error) {
+func (s *supervisor) setState(state State, cause error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.state = state
@@ -158,5 +154,5 @@ func (s *supervisor) to(state State, cause error) {
 }
 
 func (s *supervisor) logger() *slog.Logger {
-	return s.host.options.Logger.With("plugin", s.members[0].label(), "validators", s.group.names)
+	return s.host.options.Logger.With("plugin", s.plugin.members[0].label(), "validators", s.group.names)
 }

@@ -1,0 +1,24 @@
+package program
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// Nobody reads for hours in a file that has grown beyond what a program is.
+func TestP07OfAHugeFileNoChecksumIsShown(t *testing.T) {
+	file, err := os.Create(filepath.Join(t.TempDir(), "huge"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Truncate(maxBytes + 1); err != nil {
+		t.Fatal(err)
+	}
+	i := &Image{file: file, done: make(chan struct{})}
+	i.Hash(new(Checksums))
+	<-i.done
+	if i.sum != "" {
+		t.Errorf("got %s", i.sum)
+	}
+}
