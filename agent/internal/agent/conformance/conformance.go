@@ -1,6 +1,5 @@
-// Package conformance checks a plugin of any language from outside: whether it starts, keeps
-// to the contract on the wire, ends when it is told to, and whether its validators keep the
-// law of package validator.
+// Package conformance checks a plugin of any language from outside: that it starts, keeps the contract
+// on the wire and ends when it is asked to, and that its validators keep the laws of package validator.
 package conformance
 
 import (
@@ -17,7 +16,7 @@ import (
 	"github.com/stepagent/stepagent/plugins/validatortest"
 )
 
-// A Subject is what is to be checked.
+// A Subject is the plugin to check.
 type Subject struct {
 	// Path is the absolute path of the program, Args are its arguments.
 	Path string
@@ -26,12 +25,12 @@ type Subject struct {
 	Validator string
 	// Settings is one JSON object for the validator, or empty.
 	Settings []byte
-	// StepIDs and Data come up in the questions beside the kit's own.
+	// StepIDs and Data are used in the questions beside the kit's own.
 	StepIDs []int64
 	Data    [][]byte
 }
 
-// A State is what came of one check.
+// A State is the outcome of one check.
 type State string
 
 // The states.
@@ -44,22 +43,21 @@ const (
 // A Line is the result of one check.
 type Line struct {
 	State State
-	// Check says what was looked at.
+	// Check says what was checked.
 	Check string
-	// Detail says what is wrong and what to do, why nothing was looked at, or what was found;
-	// of several lines where a question is shown.
+	// Detail says what is wrong and what to do, why nothing was checked, or what was found; of
+	// several lines where it shows a question.
 	Detail string
 }
 
-// A Listener is told of the results as they come.
+// A Listener gets the results as they come.
 type Listener interface {
 	Line(Line)
-	// Progress tells how much of a long check is done. It is called by one goroutine at a
-	// time.
+	// Progress reports how much of a long check is done. It is called by one goroutine at a time.
 	Progress(check string, done, of int)
 }
 
-// Run checks a plugin with processes of the host, and reports whether all is well.
+// Run checks a plugin with processes of the host, and reports whether every check passed.
 func Run(ctx context.Context, host *pluginhost.Host, subject Subject, to Listener) (sound bool) {
 	r := &run{host: host, subject: subject, to: to, sound: true}
 	about, err := host.Describe(ctx, r.spec(""))
@@ -96,18 +94,18 @@ func (r *run) spec(name string) pluginhost.Spec {
 func (r *run) line(check, found string, err error) {
 	l := Line{State: OK, Check: check, Detail: found}
 	if err != nil {
-		l.State, l.Detail = Failed, inWords(err)
+		l.State, l.Detail = Failed, errorText(err)
 		r.sound = false
 	}
 	r.to.Line(l)
 }
 
-// inWords is an error without where a config would have it; what was joined stands line by line.
-func inWords(err error) string {
+// errorText returns an error without its place in a config; joined errors have a line each.
+func errorText(err error) string {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var all []string
 		for _, e := range joined.Unwrap() {
-			all = append(all, inWords(e))
+			all = append(all, errorText(e))
 		}
 		return strings.Join(all, "\n")
 	}
@@ -135,11 +133,10 @@ func (r *run) validator(ctx context.Context, about pluginhost.Offer) {
 	}
 }
 
-// tries is how often the wire may show something wrong before that is the plugin's doing and
-// not the machine's, which may be busy.
+// tries is how often a check of the wire may fail before it counts: the machine may be busy.
 const tries = 3
 
-// inspect looks at what only the wire shows.
+// inspect runs the checks of the wire.
 func (r *run) inspect(ctx context.Context, spec pluginhost.Spec) (checks []pluginhost.Check, err error) {
 	for range tries {
 		checks = nil
@@ -154,17 +151,17 @@ func (r *run) inspect(ctx context.Context, spec pluginhost.Spec) (checks []plugi
 	return checks, nil
 }
 
-// hint adds what to do when settings are wrong that nobody gave.
+// hint adds what to do when settings are required and none were given.
 func (r *run) hint(err error) error {
 	wrong, ok := errors.AsType[*pluginhost.SpecError](err)
 	if ok && strings.HasPrefix(wrong.Key, "settings") && len(r.subject.Settings) == 0 {
-		return fmt.Errorf("%s; give it some with --settings", inWords(err))
+		return fmt.Errorf("%s; give it some with --settings", errorText(err))
 	}
 	return err
 }
 
-// laws puts the validator to the laws, in two processes: one that is asked about sessions
-// from their first step on, and one that joins in later.
+// laws checks the laws with two processes: one that judges sessions from their first step, and one that
+// joins later.
 func (r *run) laws(ctx context.Context, spec pluginhost.Spec) error {
 	var sets []*pluginhost.Set
 	defer func() {
@@ -199,7 +196,7 @@ func (r *run) laws(ctx context.Context, spec pluginhost.Spec) error {
 	return nil
 }
 
-// reading says what a validator with this declaration is sent, and when it is asked.
+// reading says what a validator with this declaration is sent, and whether its verdicts are kept.
 func reading(declaration []string) string {
 	reads := inputs(declaration)
 	ever := reads & (validator.InputAt | validator.InputGap)
@@ -216,12 +213,9 @@ func reading(declaration []string) string {
 	}
 }
 
-// inside are the laws that do not show from outside a process.
-func inside(law string) bool { return law == "ownership" || law == "expectation" }
-
-// results says of each law what came of it. Only a validator that declares what it reads is put to
-// the law of inputs; as the host sends it nothing else, what shows is that all its processes declare
-// the same.
+// results reports the outcome of each law. Ownership and expectation do not show from outside a
+// process. The law of inputs is for a validator that declares what it reads; as the host sends it no
+// other inputs, it checks that all its processes declare the same.
 func (r *run) results(failures []validatortest.Failure, asked uint64, declared bool) {
 	broken := map[string]string{}
 	for _, f := range failures {
@@ -233,7 +227,7 @@ func (r *run) results(failures []validatortest.Failure, asked uint64, declared b
 		check := law.Name + ": " + law.Text
 		text, isBroken := broken[law.Name]
 		switch {
-		case inside(law.Name):
+		case law.Name == "ownership" || law.Name == "expectation":
 		case isBroken:
 			r.line(check, "", errors.New(text))
 		case law.Name == "inputs" && !declared:

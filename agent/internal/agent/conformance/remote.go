@@ -19,8 +19,7 @@ type remote struct {
 	group judge.Group
 }
 
-// newRemote returns the validator of a set; a validator.Declarer where the plugin has declared what
-// it reads.
+// newRemote returns the validator of a set: a validator.Declarer if the plugin declares what it reads.
 func newRemote(set *pluginhost.Set) validator.Validator {
 	r := &remote{set: set, group: set.Groups()[0]}
 	if declaration := set.Status()[0].Reads; declaration != nil {
@@ -29,13 +28,12 @@ func newRemote(set *pluginhost.Set) validator.Validator {
 	return r
 }
 
-// A declarer is a remote that has declared what it reads.
+// A declarer is a remote that declares what it reads.
 type declarer struct {
 	*remote
 	reads validator.Inputs
 }
 
-// Reads implements validator.Declarer.
 func (d *declarer) Reads() validator.Inputs { return d.reads }
 
 // inputs returns the inputs of these names.
@@ -48,9 +46,9 @@ func inputs(names []string) (reads validator.Inputs) {
 	return reads
 }
 
-// Validate asks the process, and says which law is broken where only this side can tell.
+// Validate asks the process. Its error names the law that is broken where only this side can tell.
 func (r *remote) Validate(ctx context.Context, session validator.Session, step validator.Step) (validator.Verdict, error) {
-	// The group may read them after it has returned, and whoever lent them takes them back.
+	// The group may read the state after it has returned, and the caller may reuse it.
 	states := [][]byte{bytes.Clone(session.State)}
 	session.State = nil
 	answer := r.group.Judge(ctx, judge.Call{Session: session, States: states, Step: step})[0]

@@ -11,37 +11,34 @@ import (
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
-// A Group is neighbouring validators of one plugin, which answer together in one round
-// trip. Its methods may be called by many goroutines at once.
+// A Group is neighbouring validators of one plugin, which answer together in one round trip. It is
+// safe for concurrent use.
 type Group interface {
 	// Names returns the validators' names in the config's order. Each is unique in a chain.
 	Names() []string
 	// First returns, for each validator, the step that must begin a session.
 	First() []Expectation
-	// Judge returns one answer for each validator. It returns when the context ends at the
-	// latest.
+	// Judge returns one answer for each validator, at the latest when the context ends.
 	Judge(ctx context.Context, call Call) []Answer
-	// Try returns the answers where they are at hand. It does not wait, and counts nothing: they
-	// may still be asked for by Judge. The call is good until it returns; the slice is shared, and
-	// not to be written to.
+	// Try returns the answers when they are cached, and false otherwise. It does not wait and counts
+	// nothing. The call must not be kept; the slice is shared and must not be written to.
 	Try(call *Call) (answers []Answer, ok bool)
-	// Tried notes that a step was judged by answers of Try. The call is good until it returns.
+	// Tried counts a step that was judged by answers of Try. The call must not be kept.
 	Tried(call *Call, answers []Answer)
 }
 
-// A Call is one step put to a group.
+// A Call is one step for a group to judge.
 type Call struct {
-	// Session is without ID and State: no verdict depends on the one, and each validator has
-	// its own of the other.
+	// Session has no ID, on which no verdict may depend, and no State: see States.
 	Session validator.Session
 	// States holds one State for each validator of the group.
 	States [][]byte
 	Step   validator.Step
-	// Fresh wants answers that are made for this step, and none that are kept.
+	// Fresh bypasses the cache.
 	Fresh bool
 }
 
-// An Answer is what one validator says of one step.
+// An Answer is one validator's answer for one step.
 type Answer struct {
 	Verdict validator.Verdict
 	// Expects is the step that must come next.
@@ -50,27 +47,26 @@ type Answer struct {
 	Err error
 	// Queued is how long the step waited in the agent before it was sent to the validator.
 	Queued time.Duration
-	// Kept says that the answer was given before, for the same inputs.
+	// Kept says that the answer is from the cache.
 	Kept bool
 }
 
-// A Chain is the validators in force, in the config's order. It does not change once made
-// and is safe for concurrent use.
+// A Chain is the validators of one config, in its order. It is immutable and safe for concurrent use.
 type Chain struct {
 	options Options
 	groups  []Group
 	first   Expectation
-	users   atomic.Int64 // steps being judged, and 1 while in force; 0 is for ever
+	users   atomic.Int64 // steps being judged, and 1 while in force; stays 0 once it is 0
 	drained chan struct{}
 	trials  sync.Pool // of *trial
 }
 
-// Options are what a chain needs to know beside its validators.
+// Options are the settings of a chain.
 type Options struct {
-	// Generation tells chains apart; it goes up by one with each.
+	// Generation is the number of the chain; each has the next.
 	Generation uint64
 	Limits     Limits
-	// Timed has judgements say how long each group took.
+	// Timed sets Judgement.Groups.
 	Timed bool
 	// AllowFaults lets validators ask for misbehaviour.
 	AllowFaults bool
@@ -90,8 +86,7 @@ func (c *Chain) Generation() uint64 { return c.options.Generation }
 // Groups returns the groups in order.
 func (c *Chain) Groups() []Group { return c.groups }
 
-// First returns the step that must begin a session: the word of the first validator that
-// knows one.
+// First returns the step that must begin a session, as the first validator that knows one has it.
 func (c *Chain) First() Expectation { return c.first }
 
 func first(groups []Group) Expectation {
@@ -105,7 +100,7 @@ func first(groups []Group) Expectation {
 	return Expectation{}
 }
 
-// Drained is closed when the chain is out of force and judges no step any more.
+// Drained is closed when the chain has been swapped out and its last step is judged.
 func (c *Chain) Drained() <-chan struct{} { return c.drained }
 
 func (c *Chain) acquire() bool {
@@ -126,58 +121,49 @@ func (c *Chain) release() {
 	}
 }
 
-// judge puts the step to every group and waits for the answers.
+// judge asks every group and waits for the answers.
 func (c *Chain) judge(ctx context.Context, session Session, step Step) Judgement {
 	limit := c.options.Limits.Budget(step.Timeout, time.Since(step.Arrived))
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, lateError(limit))
 	defer cancel()
 
-	a := asking{answers: make([][]Answer, len(c.groups))}
+	answers := make([][]Answer, len(c.groups))
+	var times []GroupTime
 	if c.options.Timed {
-		a.times = make([]GroupTime, len(c.groups))
+		times = make([]GroupTime, len(c.groups))
 	}
-	// The last group, mostly the only one, needs no goroutine of its own.
+	askGroup := func(i int) {
+		began, g := time.Now(), c.groups[i]
+		call := newCall(session, step)
+		call.States = session.Memory.states(g.Names())
+		answers[i] = ask(ctx, g, call)
+		if times != nil {
+			times[i] = groupTime(g, time.Since(began), answers[i])
+		}
+	}
+	var others sync.WaitGroup
+	// The last group, often the only one, needs no goroutine of its own.
 	last := len(c.groups) - 1
 	for i := range last {
-		a.others.Go(func() { a.ask(ctx, i, c.groups[i], session, step) })
+		others.Go(func() { askGroup(i) })
 	}
 	if last >= 0 {
-		a.ask(ctx, last, c.groups[last], session, step)
+		askGroup(last)
 	}
-	a.others.Wait()
-	j := c.merge(session.Memory, a.answers)
-	j.Groups = a.times
+	others.Wait()
+	j := c.merge(session.Memory, answers)
+	j.Groups = times
 	return j
 }
 
-// An asking is a step that is being put to every group of a chain.
-type asking struct {
-	answers [][]Answer
-	times   []GroupTime // nil unless Options.Timed
-	others  sync.WaitGroup
-}
-
-// ask puts the step to the i-th group.
-func (a *asking) ask(ctx context.Context, i int, g Group, session Session, step Step) {
-	call := newCall(session, step)
-	call.States = session.Memory.states(g.Names())
-	if a.times == nil {
-		a.answers[i] = ask(ctx, g, call)
-		return
-	}
-	began := time.Now()
-	a.answers[i] = ask(ctx, g, call)
-	a.times[i] = groupTime(g, time.Since(began), a.answers[i])
-}
-
-// A lateError is the cause of a context that has ended because the time for a step is over.
+// A lateError is the cause of a context that ended with the time for a step.
 type lateError time.Duration
 
 func (e lateError) Error() string {
 	return fmt.Sprintf("no verdict within %v", time.Duration(e).Round(time.Millisecond))
 }
 
-// try judges the step if every group has its answers at hand.
+// try judges the step if every group has cached its answers.
 func (c *Chain) try(session Session, step Step) (j Judgement, ok bool) {
 	t := c.trials.Get().(*trial)
 	defer t.release(c)
@@ -185,7 +171,7 @@ func (c *Chain) try(session Session, step Step) (j Judgement, ok bool) {
 	for _, g := range c.groups {
 		from := len(t.states)
 		t.states = session.Memory.appendStates(t.states, g.Names())
-		a, ok := g.Try(t.about(from, len(t.states)))
+		a, ok := g.Try(t.callFor(from, len(t.states)))
 		if !ok {
 			return Judgement{}, false
 		}
@@ -195,7 +181,7 @@ func (c *Chain) try(session Session, step Step) (j Judgement, ok bool) {
 	for i, g := range c.groups {
 		from := to
 		to += len(g.Names())
-		g.Tried(t.about(from, to), t.answers[i])
+		g.Tried(t.callFor(from, to), t.answers[i])
 	}
 	j = c.merge(session.Memory, t.answers)
 	if c.options.Timed {
@@ -207,14 +193,14 @@ func (c *Chain) try(session Session, step Step) (j Judgement, ok bool) {
 	return j, true
 }
 
-// A trial is the memory for trying one step after another.
+// A trial is memory that is reused by try.
 type trial struct {
 	call    Call
 	states  [][]byte // of all groups, one after the other
 	answers [][]Answer
 }
 
-// release gives the memory back, without what it refers to.
+// release returns the memory to the pool, without references.
 func (t *trial) release(c *Chain) {
 	t.call = Call{}
 	clear(t.answers)
@@ -223,8 +209,8 @@ func (t *trial) release(c *Chain) {
 	c.trials.Put(t)
 }
 
-// about returns the call for the group whose states are those from one place to another.
-func (t *trial) about(from, to int) *Call {
+// callFor returns the call for the group that has states[from:to].
+func (t *trial) callFor(from, to int) *Call {
 	t.call.States = t.states[from:to:to]
 	return &t.call
 }
@@ -245,8 +231,8 @@ func groupTime(g Group, took time.Duration, answers []Answer) GroupTime {
 	return t
 }
 
-// ask puts the step to one group. A panic costs the step its verdict and not the agent its
-// life: mostly a group is asked on a goroutine of its own, where nothing else would recover.
+// ask asks one group. It recovers a panic, as groups are asked on goroutines of their own: the step is
+// then undecided.
 func ask(ctx context.Context, g Group, call Call) (answers []Answer) {
 	defer func() {
 		if p := recover(); p != nil {

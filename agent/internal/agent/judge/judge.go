@@ -1,9 +1,9 @@
-// Package judge asks the configured validators about one step and makes one judgement of
-// their verdicts.
+// Package judge asks the configured validators about one step and merges their verdicts into one
+// judgement.
 //
-// It holds no session: what it needs of one comes in, what changed goes out. The validators
-// in force are a Chain; a Judge points to one Chain and can be pointed to another while
-// steps are being judged, which then finish on the chain on which they began.
+// It keeps no session: each call gets the session's state and returns the next one. A Chain is the
+// validators of one config. A Judge points to the Chain in force, and can be swapped to another while
+// steps are being judged, which finish on the chain on which they began.
 package judge
 
 import (
@@ -14,13 +14,13 @@ import (
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
-// A Session is what is judged against: the session before the step at hand.
+// A Session is the session before the step.
 type Session struct {
-	// ID names the session. No validator is told it.
+	// ID names the session. Validators do not get it.
 	ID       string
 	Position int
 	Steps    int
-	// Memory is that of the last judgement of this session; nil at the first.
+	// Memory is that of the session's last judgement; nil at the first step.
 	Memory Memory
 }
 
@@ -29,16 +29,16 @@ type Step struct {
 	validator.Step
 	// Arrived is when the step's message was read.
 	Arrived time.Time
-	// Fresh has every validator asked, whatever verdicts are kept.
+	// Fresh bypasses the cache: every validator is asked.
 	Fresh bool
 }
 
-// A Judgement is what the validators together say of one step.
+// A Judgement is the merged answer of all validators for one step.
 type Judgement struct {
 	// Outcome is fail when a validator fails the step; else undecided when one could not
 	// decide; else pass.
 	Outcome validator.Outcome
-	// By names the validator whose word it is, for a fail or undecided.
+	// By names the validator that caused a fail or undecided.
 	By string
 	// Reason and Detail are those of the failing validator. When undecided, Detail says why
 	// and Reason is empty.
@@ -46,13 +46,13 @@ type Judgement struct {
 	Detail string
 	// Memory replaces that of the session. When undecided it is the old one.
 	Memory Memory
-	// Fault is misbehaviour asked for, nil for none and where faults are not allowed.
+	// Fault is the misbehaviour that a validator asks for; nil for none and where faults are not allowed.
 	Fault *validator.Fault
 	// Expects is the step that must come next.
 	Expects Expectation
 	// Generation is that of the chain that judged.
 	Generation uint64
-	// Kept says that no validator was asked: every answer was given before.
+	// Kept says that every answer is from the cache.
 	Kept bool
 	// Groups say how long each group took, in the chain's order; nil unless Options.Timed.
 	Groups []GroupTime
@@ -65,8 +65,7 @@ type GroupTime struct {
 	// Queue is how long the step waited in the agent before it was sent to the validators;
 	// Took is how long the group took in all, the queue included.
 	Queue, Took time.Duration
-	// Kept says that the validators were not asked: they had given these verdicts before, for
-	// the same inputs.
+	// Kept says that the answers are from the cache.
 	Kept bool
 }
 
@@ -80,17 +79,15 @@ type Expectation struct {
 type Limits struct {
 	// Floor is the least time that validators get, however short the declared timeout.
 	Floor time.Duration
-	// Cap is the most, however long the declared timeout, and the time when none is
-	// declared.
+	// Cap is the most, however long the declared timeout, and the time when none is declared.
 	Cap time.Duration
 }
 
-// Of a declared timeout a tenth, but no more than replyMargin, is for the reply to reach the
-// client before it gives up: that a validator is at fault must not look like a lost reply.
+// A tenth of a declared timeout, at most replyMargin, is left for the reply to reach the client: a slow
+// validator must not look like a lost reply.
 const replyMargin = 500 * time.Millisecond
 
-// Budget is how much time is left to judge a step that declared timeout and arrived so long
-// ago.
+// Budget returns the time left to judge a step with the declared timeout that arrived some time ago.
 func (l Limits) Budget(timeout validator.Wait, ago time.Duration) time.Duration {
 	budget := l.Cap
 	if timeout.Declared {
@@ -111,9 +108,8 @@ func New(chain *Chain) *Judge {
 	return j
 }
 
-// Swap puts another chain in force and returns the one before. Steps that are being judged
-// finish on it; its Drained channel tells when the last has. The other chain must be a new
-// one: a chain that has been out of force judges nothing any more.
+// Swap puts another chain in force and returns the one before, whose Drained channel is closed when its
+// last step is judged. The other chain must be new: one that was swapped out cannot be used again.
 func (j *Judge) Swap(chain *Chain) *Chain {
 	old := j.chain.Swap(chain)
 	old.release()
@@ -123,8 +119,8 @@ func (j *Judge) Swap(chain *Chain) *Chain {
 // Chain returns the chain in force.
 func (j *Judge) Chain() *Chain { return j.chain.Load() }
 
-// Judge judges one step. It returns within the chain's limits, or sooner when the context
-// ends; then the step is undecided.
+// Judge judges one step. It returns within the chain's limits. When the context ends first the step is
+// undecided.
 func (j *Judge) Judge(ctx context.Context, session Session, step Step) Judgement {
 	for {
 		chain := j.chain.Load()
@@ -136,8 +132,8 @@ func (j *Judge) Judge(ctx context.Context, session Session, step Step) Judgement
 	}
 }
 
-// Try is Judge where the answers of every validator are at hand: it does not wait. False means
-// that the validators must be asked, and that nothing has been done.
+// Try is Judge from the cache alone, without waiting. False means that nothing was done, and Judge must
+// be called.
 func (j *Judge) Try(session Session, step Step) (Judgement, bool) {
 	for {
 		chain := j.chain.Load()
@@ -148,5 +144,5 @@ func (j *Judge) Try(session Session, step Step) (Judgement, bool) {
 	}
 }
 
-// First returns the step that must begin a session, as the chain in force sees it.
+// First returns the step that must begin a session by the chain in force.
 func (j *Judge) First() Expectation { return j.chain.Load().First() }

@@ -7,16 +7,15 @@ import (
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
-// A Member is a validator that runs in this very process.
+// A Member is a validator that runs in this process.
 type Member struct {
 	// Name is the validator's name in the chain.
 	Name      string
 	Validator validator.Validator
 }
 
-// Local returns a Group of validators that run in this process, on the caller's goroutine:
-// to judge evidence again offline, and to compare with. The agent itself never trusts a
-// validator that far.
+// Local returns a Group of validators that run in this process, on the caller's goroutine: to judge
+// evidence offline, and for comparison. The agent itself runs validators in processes of their own.
 func Local(members ...Member) Group { return local(members) }
 
 type local []Member
@@ -49,13 +48,13 @@ func (l local) Judge(ctx context.Context, call Call) []Answer {
 	return answers
 }
 
-// Try implements Group: nothing is at hand.
+// Try implements Group: nothing is cached.
 func (l local) Try(*Call) ([]Answer, bool) { return nil, false }
 
 // Tried implements Group.
 func (l local) Tried(*Call, []Answer) {}
 
-// Inline is Local for validators that are known to take no time: they are asked within Try.
+// Inline is Local for fast validators: they are asked within Try.
 func Inline(members ...Member) Group { return inline{members} }
 
 type inline struct{ local }
@@ -68,7 +67,7 @@ func answer(ctx context.Context, v validator.Validator, session validator.Sessio
 			a = Answer{Err: fmt.Errorf("panic: %v", p)}
 		}
 	}()
-	reads, _ := validator.Declared(v) // as in a process of its own it is given nothing else
+	reads, _ := validator.Declared(v) // it gets no other inputs, as in a process of its own
 	session, step = reads.Mask(session, step)
 	verdict, err := v.Validate(ctx, session, step)
 	if err != nil {
@@ -81,7 +80,7 @@ func answer(ctx context.Context, v validator.Validator, session validator.Sessio
 	return Answer{Verdict: verdict, Expects: expects(v, session)}
 }
 
-// expects asks a validator what must come next. One that panics does not know; its verdicts
+// expects asks a validator which step must come next. A panic counts as no expectation; its verdicts
 // count all the same.
 func expects(v validator.Validator, session validator.Session) (what Expectation) {
 	defer func() {

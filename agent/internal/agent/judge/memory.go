@@ -1,8 +1,7 @@
 package judge
 
-// Memory is what the validators want to know at the next step of a session: the State of
-// each, by the validator's name. It is never changed in place, so that a judgement that is
-// not stored leaves no trace. The zero value is an empty one.
+// Memory is the State of each validator in a session, by the validator's name. It is immutable, so that
+// a judgement that is not stored leaves no trace. The zero value is empty.
 type Memory []remembered
 
 type remembered struct {
@@ -10,7 +9,7 @@ type remembered struct {
 	state []byte
 }
 
-// Bytes returns the size of the states in it.
+// Bytes returns the size of the states.
 func (m Memory) Bytes() int {
 	n := 0
 	for _, r := range m {

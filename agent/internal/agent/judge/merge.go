@@ -6,8 +6,8 @@ import (
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
-// merge makes one judgement of all answers: fail beats undecided beats pass, and among
-// equals the first in the config's order speaks.
+// merge returns one judgement of all answers: fail beats undecided beats pass, and among equals the
+// first in the config's order gives the reason.
 func (c *Chain) merge(memory Memory, answers [][]Answer) Judgement {
 	j := Judgement{Outcome: validator.Pass, Generation: c.options.Generation, Kept: true}
 	next := make(Memory, 0, len(memory))
@@ -37,13 +37,13 @@ func (c *Chain) merge(memory Memory, answers [][]Answer) Judgement {
 	}
 	j.Memory = next
 	if j.Outcome == validator.Undecided {
-		// The step may be sent again, so nobody may remember it.
+		// The step may be sent again, so it must leave no trace.
 		j.Memory, j.Fault, j.Expects = memory, nil, Expectation{}
 	}
 	return j
 }
 
-// check returns the k-th answer, as undecided where it is missing or malformed.
+// check returns the k-th answer. One that is missing or malformed becomes undecided.
 func check(answers []Answer, k int) *Answer {
 	if k >= len(answers) {
 		return &Answer{Err: fmt.Errorf("no answer")}

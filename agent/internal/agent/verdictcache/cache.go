@@ -1,10 +1,9 @@
-// Package verdictcache keeps the verdicts of a group of validators and answers the same question
-// from them, so that the common step never leaves the agent.
+// Package verdictcache is a cache in front of a group of validators, so that the common step never
+// leaves the agent.
 //
-// A validator is a pure function of what it is sent. What it is sent is what it has declared to
-// read, so the bytes that would be sent are the key, and a declaration cannot be wrong. A sample
-// of the answers is judged again, to find validators that are not pure; of those nothing more is
-// kept.
+// A validator is a pure function of its inputs, and is sent only the inputs that it has declared to
+// read. So the bytes that would be sent are the key, and a declaration cannot be wrong. A sample of
+// the answers is judged again, to find validators that are not pure; their verdicts are not kept.
 package verdictcache
 
 import (
@@ -16,34 +15,33 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/agent/judge"
 )
 
-// A Group is validators that can be asked.
+// A Group is the validators behind a Cache.
 type Group interface {
 	// Names, First and Judge are those of judge.Group.
 	Names() []string
 	First() []judge.Expectation
 	Judge(ctx context.Context, call judge.Call) []judge.Answer
-	// Again judges a step that has been judged, and counts nothing. The error says why there are
-	// no answers.
+	// Again judges a step a second time, and counts nothing. The error says why there are no answers.
 	Again(ctx context.Context, call judge.Call) ([]judge.Answer, error)
 }
 
 // Options say what is kept and what is judged again.
 type Options struct {
-	// Bytes bounds what is kept; 0 keeps nothing.
+	// Bytes bounds the cache; with 0 nothing is kept.
 	Bytes int
-	// RecheckEvery is n where every n-th step that was answered from kept verdicts is judged again,
-	// ShadowEvery the same for the other steps; 0 for none.
+	// Every RecheckEvery-th step that was answered from the cache is judged again, and every
+	// ShadowEvery-th of the other steps; 0 for none.
 	RecheckEvery int
 	ShadowEvery  int
 	Logger       *slog.Logger
 }
 
-// A Key appends to dst what would be sent for a step. Two steps with the same key are the same to
-// the validators.
+// A Key appends to dst the bytes that would be sent for a step. Two steps with the same key are the
+// same to the validators.
 type Key func(dst []byte, call *judge.Call) []byte
 
-// A Cache is a judge.Group that answers from kept verdicts where it can and asks the group below
-// it where it cannot. It is safe for concurrent use.
+// A Cache is a judge.Group that answers from kept verdicts, and asks the group below it for the others.
+// It is safe for concurrent use.
 type Cache struct {
 	group   Group
 	options Options
@@ -51,19 +49,19 @@ type Cache struct {
 
 	hits, misses, asked, differing atomic.Uint64
 
-	rechecks   rechecks
+	rechecking chan struct{} // one token for each step that is being judged again
+	mu         sync.Mutex    // held to replace generation
 	generation atomic.Pointer[generation]
-	mu         sync.Mutex // for changes of generation
 }
 
-// A lookup is the memory for making one key after another.
+// A lookup is memory that is reused to make keys.
 type lookup struct {
-	call judge.Call // whose address is taken: else each would be allocated
+	call judge.Call // here, as its address is taken and it would be allocated for each step
 	key  []byte
 }
 
-// A generation is a time in which the validators say the same: what is kept of them, which those
-// that follow never get to see. An answer is put into the generation in which it was asked for.
+// A generation is the cache of validators that give the same verdicts. An answer is put into the
+// generation in which it was asked for.
 type generation struct {
 	key   Key
 	table *table // nil where nothing is kept
@@ -71,15 +69,14 @@ type generation struct {
 
 // New returns a Cache of a group. It keeps nothing until Reset.
 func New(group Group, options Options) *Cache {
-	c := &Cache{group: group, options: options}
+	c := &Cache{group: group, options: options, rechecking: make(chan struct{}, maxRechecks)}
 	c.lookups.New = func() any { return new(lookup) }
 	c.generation.Store(&generation{})
 	return c
 }
 
-// Reset drops what is kept. From now on verdicts are kept by the key; none are when it is nil, or
-// once a validator has given two verdicts for one step. It is called before other validators begin
-// to answer.
+// Reset empties the cache. From now on verdicts are kept by the key; none are when it is nil, or once a
+// validator has given two verdicts for one step. It is called before other validators begin to answer.
 func (c *Cache) Reset(key Key) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -90,8 +87,12 @@ func (c *Cache) Reset(key Key) {
 	c.generation.Store(next)
 }
 
-// Close ends the rechecks that run and lets no further one begin.
-func (c *Cache) Close() { c.rechecks.close() }
+// Close waits for the rechecks that run and prevents further ones. It is called once.
+func (c *Cache) Close() {
+	for range maxRechecks {
+		c.rechecking <- struct{}{}
+	}
+}
 
 // Names implements judge.Group.
 func (c *Cache) Names() []string { return c.group.Names() }
@@ -127,7 +128,7 @@ func (c *Cache) Judge(ctx context.Context, call judge.Call) []judge.Answer {
 	}
 	l := c.lookups.Get().(*lookup)
 	defer func() {
-		l.call = judge.Call{} // which refers to the session's memory
+		l.call = judge.Call{} // it refers to the session's memory
 		c.lookups.Put(l)
 	}()
 	l.call = call
@@ -154,8 +155,8 @@ func (c *Cache) ask(ctx context.Context, g *generation, call judge.Call) []judge
 	return answers
 }
 
-// canKeep reports whether the answers are a function of what was sent, and nothing but verdicts: a
-// fault is the agent's to carry out each time that it is asked for.
+// canKeep reports whether all answers are verdicts without a fault. An error does not depend on the
+// inputs alone, and a fault is carried out each time that a validator asks for it.
 func canKeep(answers []judge.Answer) bool {
 	for _, a := range answers {
 		if a.Err != nil || a.Verdict.Fault != nil {
@@ -165,15 +166,14 @@ func canKeep(answers []judge.Answer) bool {
 	return len(answers) > 0
 }
 
-// A Status says what is kept.
+// A Status describes a Cache.
 type Status struct {
 	// Keeping says that verdicts are kept.
 	Keeping bool `json:"keeping"`
-	// Hits counts steps that were answered from kept verdicts, Misses those for which there was
-	// none and the validators were asked.
+	// Hits counts steps that were answered from the cache, Misses those that were not in it.
 	Hits   uint64 `json:"hits"`
 	Misses uint64 `json:"misses"`
-	// Entries is how many verdicts are kept now, and Bytes what they take.
+	// Entries and Bytes are the size of the cache.
 	Entries int `json:"entries"`
 	Bytes   int `json:"bytes"`
 	// Differing counts steps that got another verdict when they were judged again. Nothing is
@@ -181,7 +181,7 @@ type Status struct {
 	Differing uint64 `json:"differing"`
 }
 
-// Status returns the status as it is now.
+// Status returns the current status.
 func (c *Cache) Status() Status {
 	s := Status{Hits: c.hits.Load(), Misses: c.misses.Load(), Differing: c.differing.Load()}
 	if t := c.generation.Load().table; t != nil {

@@ -6,80 +6,44 @@ import (
 	"log/slog"
 	"reflect"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/judge"
 )
 
 const (
-	// maxRechecks bounds the steps that are being judged again. While the bound is reached, no
-	// further step is.
+	// maxRechecks bounds the steps that are being judged again; further ones are not.
 	maxRechecks = 64
-	// recheckTime is how long a step that is judged again may take: as long as any step may.
-	recheckTime = 30 * time.Second
+	// recheckTimeout is the longest time that any step may take.
+	recheckTimeout = 30 * time.Second
 )
 
-// rechecks are the steps that are being judged again. The zero value is ready.
-type rechecks struct {
-	mu      sync.Mutex
-	closed  bool
-	running int
-	done    sync.WaitGroup
-}
-
-// begin reports whether one more may run.
-func (r *rechecks) begin() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.closed || r.running == maxRechecks {
-		return false
-	}
-	r.running++
-	r.done.Add(1)
-	return true
-}
-
-func (r *rechecks) end() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.running--
-	r.done.Done()
-}
-
-// close lets no further one begin and returns when none runs.
-func (r *rechecks) close() {
-	r.mu.Lock()
-	r.closed = true
-	r.mu.Unlock()
-	r.done.Wait()
-}
-
-// recheck has a step that was answered in a generation judged again behind its reply, and compares.
-// A validator that says something else is not pure: after a crash, or in an examination of the
-// evidence, it would give another verdict, and a verdict of it that is kept may have been a slip.
+// recheck judges a step again, after its reply, and compares the answers. A validator whose answers
+// differ is not pure: after a crash, or when the evidence is examined, it would give another verdict.
 func (c *Cache) recheck(g *generation, call judge.Call, first []judge.Answer) {
-	if !c.rechecks.begin() {
+	select {
+	case c.rechecking <- struct{}{}:
+	default:
 		return
 	}
-	// The caller may use these for something else.
+	// The caller may reuse these.
 	call.Step.Data, call.States, first = bytes.Clone(call.Step.Data), slices.Clone(call.States), slices.Clone(first)
 	go func() {
-		defer c.rechecks.end()
-		ctx, cancel := context.WithTimeout(context.Background(), recheckTime)
+		defer func() { <-c.rechecking }()
+		ctx, cancel := context.WithTimeout(context.Background(), recheckTimeout)
 		defer cancel()
 		second, err := c.group.Again(ctx, call)
 		if err != nil {
 			return
 		}
 		if i := differing(first, second); i >= 0 {
-			c.distrust(g, call, i, first[i], second[i])
+			c.reportDiffering(g, call, i, first[i], second[i])
 		}
 	}()
 }
 
-// differing returns the first validator that gave two verdicts; -1 when none did. Of an undecided
-// one nothing can be said: it may have had too little time.
+// differing returns the first validator that gave two verdicts; -1 when none did. An undecided answer
+// does not count: the validator may have had too little time.
 func differing(first, second []judge.Answer) int {
 	for i, a := range first {
 		b := second[i]
@@ -90,9 +54,9 @@ func differing(first, second []judge.Answer) int {
 	return -1
 }
 
-// distrust notes that a validator gave two verdicts, and keeps nothing any more.
-// Other validators may have taken the place of those that were asked first.
-func (c *Cache) distrust(g *generation, call judge.Call, i int, first, second judge.Answer) {
+// reportDiffering logs and counts a validator that gave two verdicts, and drops the cache for good,
+// unless the validators of that generation have been replaced since.
+func (c *Cache) reportDiffering(g *generation, call judge.Call, i int, first, second judge.Answer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.generation.Load() != g {
@@ -106,11 +70,10 @@ func (c *Cache) distrust(g *generation, call judge.Call, i int, first, second ju
 	}
 	c.options.Logger.Error("a validator gave two verdicts for one step; its verdicts are no longer kept",
 		slog.String("validator", c.Names()[i]), slog.Int64("step_id", call.Step.ID),
-		slog.String("first", tell(first)), slog.String("second", tell(second)))
+		slog.String("first", verdictText(first)), slog.String("second", verdictText(second)))
 }
 
-// tell is a verdict for people.
-func tell(a judge.Answer) string {
+func verdictText(a judge.Answer) string {
 	text := a.Verdict.Outcome.String()
 	if a.Verdict.Reason != "" {
 		text += " " + string(a.Verdict.Reason) + ": " + a.Verdict.Detail

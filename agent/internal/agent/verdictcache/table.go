@@ -12,27 +12,25 @@ import (
 )
 
 const (
-	// entryBytes is more than what the table takes for an entry beside its key and answers.
+	// entryBytes is more than the overhead of an entry beside its key and answers.
 	entryBytes = 256
-	// largestShare bounds an entry: it may take the bytes of the table divided by largestShare.
+	// largestShare bounds an entry to the limit of the table divided by largestShare.
 	largestShare = 16
 	// seenKeys is how many keys that were seen once are remembered.
 	seenKeys = 4096
 )
 
-// A table holds answers by the bytes that were sent for them. It is bounded in bytes and evicts what
-// has not been asked for the longest. Half of it is for the first comers; beyond that an entry must
-// have been asked for before, so that keys which never come again evict nothing. It is safe for
+// A table is an LRU cache of answers by key, bounded in bytes. When it is half full, a key is admitted
+// only when it is seen a second time, so that keys which never come again evict nothing. It is safe for
 // concurrent use.
 type table struct {
 	limit int // in bytes
 	seed  maphash.Seed
 
-	// mu guards what follows.
-	mu      sync.Mutex
+	mu      sync.Mutex // guards what follows
 	entries *simplelru.LRU[string, []judge.Answer]
 	bytes   int
-	seen    *[seenKeys]uint64 // hashes of keys that were not admitted; a later one overwrites an earlier one
+	seen    *[seenKeys]uint64 // hashes of keys that were not admitted, by hash
 }
 
 func newTable(bytes int) *table {
@@ -44,14 +42,14 @@ func newTable(bytes int) *table {
 	return t
 }
 
-// get returns the answers that were put under the key, which must not be changed.
+// get returns the answers of a key, which must not be changed.
 func (t *table) get(key []byte) ([]judge.Answer, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.entries.Get(asString(key))
 }
 
-// put keeps a copy of the answers and of the key, if they are admitted.
+// put stores a copy of the answers and of the key, if they are admitted.
 func (t *table) put(key []byte, answers []judge.Answer) {
 	bytes := weight(asString(key), answers)
 	if bytes > t.limit/largestShare {
@@ -72,10 +70,10 @@ func (t *table) put(key []byte, answers []judge.Answer) {
 	}
 }
 
-// asString returns the bytes as a string that is good until they change.
+// asString returns the bytes as a string, valid until they change.
 func asString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
-// seenBefore reports whether the key has come lately, and notes that it has. The caller holds mu.
+// seenBefore reports whether the key was seen lately, and records it. The caller holds mu.
 func (t *table) seenBefore(key []byte) bool {
 	hash := maphash.Bytes(t.seed, key)
 	at := &t.seen[hash%seenKeys]
@@ -84,14 +82,14 @@ func (t *table) seenBefore(key []byte) bool {
 	return before
 }
 
-// size returns how many entries there are and the bytes that they take.
+// size returns the number of entries and their bytes.
 func (t *table) size() (entries, bytes int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.entries.Len(), t.bytes
 }
 
-// weight is what an entry takes, in bytes.
+// weight returns the bytes of an entry.
 func weight(key string, answers []judge.Answer) int {
 	n := entryBytes + len(key) + len(answers)*int(unsafe.Sizeof(judge.Answer{}))
 	for _, a := range answers {
