@@ -8,14 +8,14 @@ import (
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
-// minWriteTime is how long a request may take to be written, however short its timeout is:
-// a step that waits for nothing is sent all the same.
+// minWriteTime is the least time for writing a request, even if its timeout is shorter, so that a
+// step with a timeout of 0 is sent too.
 const minWriteTime = 100 * time.Millisecond
 
-// write sends the request. It reports whether the connection can carry another one: nothing
-// can follow a request that was cut.
+// write sends the request. It reports whether the whole request was written; otherwise nothing may
+// follow on the connection.
 //
-// The call goes on when the writing fails. The reader ends it, because it may find a refusal
+// A failed write does not complete the call. The reader does, because it may still find a refusal
 // that the agent sent before it closed the connection.
 func (c *Client) write(ctx context.Context, cn *conn, pending *call) (whole bool) {
 	message := protocol.AppendRequest(nil, pending.request)
@@ -26,16 +26,15 @@ func (c *Client) write(ctx context.Context, cn *conn, pending *call) (whole bool
 	if soonest := pending.sent.Add(minWriteTime); !deadline.IsZero() && deadline.Before(soonest) {
 		deadline = soonest
 	}
-	// That a deadline cannot be set means that the socket is closed, which Write says too.
+	// Setting a deadline fails only on a closed socket, where Write fails too.
 	_ = cn.socket.SetWriteDeadline(deadline)
 	stop := context.AfterFunc(ctx, func() { _ = cn.socket.SetWriteDeadline(time.Unix(1, 0)) })
 	_, err := cn.socket.Write(message)
-	// A deadline that was set by the context, or may still be, is in the way of the next.
+	// If stop fails, the deadline that the context has set would affect the next request.
 	return stop() && err == nil
 }
 
-// await waits until the call is over, gives it up when its time is, and returns what it came
-// to.
+// await returns the outcome of the call. It completes the call when the deadline passes or ctx ends.
 func (c *Client) await(ctx context.Context, cn *conn, pending *call) outcome {
 	var expiry <-chan time.Time
 	if !pending.deadline.IsZero() {
@@ -45,23 +44,23 @@ func (c *Client) await(ctx context.Context, cn *conn, pending *call) outcome {
 	}
 	var why error
 	select {
-	case o := <-pending.over:
+	case o := <-pending.done:
 		return o
 	case <-expiry:
 		why = ErrTimeout
 	case <-ctx.Done():
-		why = gaveUp(ctx)
+		why = contextError(ctx)
 	}
 	c.mu.Lock()
-	if cn.at == pending {
-		cn.finish(outcome{err: why, at: time.Now()}, false)
+	if cn.pending == pending {
+		cn.complete(outcome{err: why, at: time.Now()}, false)
 	}
 	c.mu.Unlock()
-	return <-pending.over
+	return <-pending.done
 }
 
-// gaveUp is the error of a request whose context has ended.
-func gaveUp(ctx context.Context) error {
+// contextError returns the error of a request whose context has ended.
+func contextError(ctx context.Context) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return ErrTimeout
 	}

@@ -9,21 +9,18 @@ import (
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
-// A conn is one connection to the agent. The Client's lock guards all but socket and ended.
+// A conn is one connection to the agent. Client.mu guards all fields but socket and ended.
 type conn struct {
 	socket net.Conn
-	// ended is closed when nothing more is read.
+	// ended is closed when the reader has ended.
 	ended chan struct{}
 
-	ledger ledger
-	// at is the call that waits for its reply; nil when none does.
-	at *call
-	// used is set by the first call.
-	used bool
-	// dead says why nothing more is sent; nil as long as the connection is good.
-	dead error
-	// refusal came before there was a request: the agent will not serve this connection. It
-	// stands for the first request.
+	ledger  ledger
+	pending *call // waits for its reply; nil for none
+	used    bool  // set by the first call
+	closed  error // why the connection was closed; nil while it is open
+	// refusal came before the first request: the agent does not serve this connection. It is
+	// the reply to the first request.
 	refusal *protocol.Reply
 }
 
@@ -31,12 +28,11 @@ type conn struct {
 type call struct {
 	request  protocol.Request
 	sent     time.Time
-	deadline time.Time // zero when there is none
-	// over has room for the one outcome that a call has.
-	over chan outcome
+	deadline time.Time    // zero for none
+	done     chan outcome // buffered, receives exactly one outcome
 }
 
-// An outcome ends a call.
+// An outcome completes a call.
 type outcome struct {
 	reply protocol.Reply
 	err   error
@@ -47,40 +43,40 @@ func newConn(socket net.Conn) *conn {
 	return &conn{socket: socket, ended: make(chan struct{}), ledger: ledger{steps: map[int64]struct{}{}}}
 }
 
-// expired reports whether the time of the waiting call is over. A reply that comes exactly
-// at the deadline is too late.
+// expired reports whether the deadline of the pending call has been reached. A reply that arrives
+// exactly at the deadline is late.
 func (cn *conn) expired(now time.Time) bool {
-	return cn.at != nil && !cn.at.deadline.IsZero() && !now.Before(cn.at.deadline)
+	return cn.pending != nil && !cn.pending.deadline.IsZero() && !now.Before(cn.pending.deadline)
 }
 
-// finish ends the waiting call. A call that ends without a reply may get one later: the
-// connection goes on only if that can be recognised.
-func (cn *conn) finish(o outcome, replied bool) {
-	done := cn.at
-	cn.at = nil
-	done.over <- o
-	if !cn.ledger.settle(done.request, done.sent, replied) {
-		cn.hangUp(o.at)
+// complete completes the pending call. Without a reply, the connection stays open only if a late
+// one could be recognized.
+func (cn *conn) complete(o outcome, replied bool) {
+	done := cn.pending
+	cn.pending = nil
+	done.done <- o
+	if !cn.ledger.add(done.request, done.sent, replied) {
+		cn.close(o.at)
 	}
 }
 
-// hangUp closes the connection because the Client wants no more of it.
-func (cn *conn) hangUp(now time.Time) { cn.kill(lost(net.ErrClosed), now) }
+// close closes the connection from the client's side.
+func (cn *conn) close(now time.Time) { cn.closeWith(connectionLost(net.ErrClosed), now) }
 
-// kill closes the connection and ends the waiting call with why. Only the first call of it
-// has an effect.
-func (cn *conn) kill(why error, now time.Time) {
-	if cn.dead != nil {
+// closeWith closes the connection and fails the pending call with cause. Further calls have no
+// effect.
+func (cn *conn) closeWith(cause error, now time.Time) {
+	if cn.closed != nil {
 		return
 	}
-	cn.dead = why
-	_ = cn.socket.Close() // nothing that was to be sent is left
-	if cn.at != nil {
-		cn.finish(outcome{err: why, at: now}, false)
+	cn.closed = cause
+	_ = cn.socket.Close() // nothing is left to be sent
+	if cn.pending != nil {
+		cn.complete(outcome{err: cause, at: now}, false)
 	}
 }
 
-// read takes what comes over a connection until it ends.
+// read handles the messages of a connection until it ends.
 func (c *Client) read(cn *conn) {
 	defer close(cn.ended)
 	messages := protocol.NewReader(cn.socket, c.opts.MaxReplyBytes)
@@ -90,12 +86,7 @@ func (c *Client) read(cn *conn) {
 		if err == nil {
 			reply, err = protocol.DecodeReply(message)
 		}
-		var stray *Stray
-		if err != nil {
-			stray = c.fail(cn, err, message)
-		} else {
-			stray = c.receive(cn, reply)
-		}
+		stray := c.handle(cn, reply, message, err)
 		if stray != nil && c.opts.OnStray != nil {
 			c.opts.OnStray(*stray)
 		}
@@ -105,70 +96,71 @@ func (c *Client) read(cn *conn) {
 	}
 }
 
-// receive decides what a reply is and ends the waiting call if it is the one to it. It
-// returns the stray that the reply is, if it is one.
+// handle completes the pending call if the reply or the read error answers it. It returns the
+// stray that the message is otherwise, if any.
 //
-// The time of arrival is taken under the lock, so that a call that was given up before the
-// reply was looked at was given up before it came.
-func (c *Client) receive(cn *conn, reply protocol.Reply) *Stray {
+// It takes the time of arrival under the lock: a call that was completed before is older than the
+// reply.
+func (c *Client) handle(cn *conn, reply protocol.Reply, message []byte, err error) *Stray {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
 	if cn.expired(now) {
-		cn.finish(outcome{err: ErrTimeout, at: now}, false)
+		cn.complete(outcome{err: ErrTimeout, at: now}, false)
 	}
-	if cn.dead != nil {
-		return nil // hung up, and this was still on its way
+	switch {
+	case cn.closed != nil:
+		return nil // by the Client itself
+	case err != nil:
+		return cn.fail(err, message, now)
+	default:
+		return cn.receive(reply, now)
 	}
+}
+
+// receive handles a reply.
+func (cn *conn) receive(reply protocol.Reply, now time.Time) *Stray {
 	var asked *protocol.Request
-	if cn.at != nil {
-		asked = &cn.at.request
+	if cn.pending != nil {
+		asked = &cn.pending.request
 	} else if !cn.used && reply.StepID == nil && reply.ErrorCode != 0 && reply.Req.IsZero() {
 		cn.refusal = &reply
-		cn.hangUp(now)
+		cn.close(now)
 		return nil
 	}
-	ruled := cn.ledger.rule(asked, reply)
+	m := cn.ledger.classify(asked, reply)
 	var stray *Stray
-	switch ruled.kind {
+	switch m.kind {
 	case isAnswer:
-		cn.finish(outcome{reply: reply, at: now}, true)
+		cn.complete(outcome{reply: reply, at: now}, true)
 	case isWrong:
-		cn.finish(outcome{err: &WrongReplyError{Reply: &reply, Problem: ruled.problem}, at: now}, true)
+		cn.complete(outcome{err: &WrongReplyError{Reply: &reply, Problem: m.problem}, at: now}, true)
 	case isStray:
-		stray = &Stray{Kind: ruled.stray, Reply: &reply, Problem: ruled.problem}
-		if ruled.past != nil {
-			stray.Request, stray.Took = ruled.past.request, now.Sub(ruled.past.sent)
+		stray = &Stray{Kind: m.stray, Reply: &reply, Problem: m.problem}
+		if m.past != nil {
+			stray.Request, stray.Took = m.past.request, now.Sub(m.past.sent)
 		}
 	}
-	if ruled.hangUp {
-		cn.hangUp(now)
+	if m.close {
+		cn.close(now)
 	}
 	return stray
 }
 
-// fail ends a connection that cannot be read on. It returns the stray, if what came is one.
-func (c *Client) fail(cn *conn, err error, message []byte) *Stray {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	now := time.Now()
-	if cn.expired(now) {
-		cn.finish(outcome{err: ErrTimeout, at: now}, false)
-	}
+// fail closes a connection that cannot be read further. It returns a stray for garbage that came
+// while no call was pending.
+func (cn *conn) fail(err error, message []byte, now time.Time) *Stray {
 	var garbage *protocol.Error
-	switch {
-	case cn.dead != nil:
-		return nil // hung up by the Client itself
-	case !errors.As(err, &garbage):
-		cn.kill(lost(err), now)
+	if !errors.As(err, &garbage) {
+		cn.closeWith(connectionLost(err), now)
 		return nil
 	}
 	problem := garbage.Detail
 	if message != nil {
 		problem = fmt.Sprintf("%s, in %.256q", problem, message)
 	}
-	waited := cn.at != nil
-	cn.kill(&WrongReplyError{Problem: problem}, now)
+	waited := cn.pending != nil
+	cn.closeWith(&WrongReplyError{Problem: problem}, now)
 	if waited {
 		return nil
 	}

@@ -7,50 +7,50 @@ import (
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
-// A Result is what became of one request.
+// A Result is the outcome of one request.
 type Result struct {
 	// Request is the request as it was sent, with its req.
 	Request protocol.Request
-	// Reply is the answer; the zero value when there is an error.
+	// Reply is the reply to Request; the zero value if there is an error.
 	Reply protocol.Reply
-	// Sent is when the request was about to be written; zero when it came to no connection.
+	// Sent is when the request was about to be written; zero if there was no connection.
 	Sent time.Time
-	// Done is when the reply arrived, or when it was known that none will.
+	// Done is when the reply arrived, or when the request failed.
 	Done time.Time
 }
 
-// Do sends a request and returns the reply to it.
+// Do sends a request and returns the reply to it. It sends the request at most once, and opens a
+// new connection first where one is needed.
 //
-// A declared Timeout of the request is how long Do waits for the reply, counted from the
-// sending; a reply that comes exactly then is too late. The context may end everything
-// earlier, and bounds the making of a new connection where one is needed. A request is sent
-// at most once.
+// If the request declares a Timeout, Do waits that long for the reply, counted from the sending; a
+// reply that arrives exactly then is late. Otherwise only ctx bounds the wait. ctx bounds the
+// connecting too.
 //
-// The error is ErrTimeout, ErrConnectionLost, ErrWrongReply or ErrUnreachable, for
-// errors.Is, or the context's cause when that was cancelled. A reply that refuses the step
-// is no error, see Reply.OK; only a reply to this very request is ever returned.
+// The error matches, by errors.Is, ErrTimeout, ErrConnectionLost, ErrWrongReply or ErrUnreachable;
+// if ctx was cancelled, it is the cause of ctx. A reply that refuses the step is not an error, see
+// protocol.Reply.OK.
 func (c *Client) Do(ctx context.Context, r protocol.Request) (protocol.Reply, error) {
 	result, err := c.Exchange(ctx, r)
 	return result.Reply, err
 }
 
-// Exchange is Do that tells the times, too. The times are set also when there is an error.
+// Exchange is like Do, and also returns the request as it was sent and the times. They are set even
+// if there is an error.
 func (c *Client) Exchange(ctx context.Context, r protocol.Request) (Result, error) {
 	select {
 	case <-c.turn:
 		defer func() { c.turn <- struct{}{} }()
 	case <-ctx.Done():
-		return Result{Request: r, Done: time.Now()}, gaveUp(ctx)
 	}
 	if ctx.Err() != nil {
-		return Result{Request: r, Done: time.Now()}, gaveUp(ctx)
+		return Result{Request: r, Done: time.Now()}, contextError(ctx)
 	}
-	r = c.name(r)
+	r = c.withReq(r)
 	cn, fresh, err := c.connection(ctx, r)
 	if err != nil {
 		return Result{Request: r, Done: time.Now()}, err
 	}
-	if fresh && !c.opts.Plain && len(r.Data) <= maxAskingBytes {
+	if fresh && !c.opts.Plain && len(r.Data) <= maxNamedBytes {
 		r.Client = c.opts.Name
 	}
 	if c.opts.OnSent != nil {
@@ -61,23 +61,23 @@ func (c *Client) Exchange(ctx context.Context, r protocol.Request) (Result, erro
 	o := c.await(ctx, cn, pending)
 	if !whole || c.opts.Plain {
 		c.mu.Lock()
-		cn.hangUp(o.at)
+		cn.close(o.at)
 		c.mu.Unlock()
 	}
 	return Result{Request: r, Reply: o.reply, Sent: pending.sent, Done: o.at}, o.err
 }
 
-// maxAskingBytes is the length of the longest data with which a request asks for the agent's
-// version: the question must not make a message too long that was not.
-const maxAskingBytes = 1024
+// maxNamedBytes is the length of the longest data of a request that carries the client's name, so
+// that the name does not make a message too long.
+const maxNamedBytes = 1024
 
-// connection returns the connection for a request: the present one if it is good, or one
-// that the agent refused before the first request, else a new one; fresh when it has had no
-// request.
+// connection returns the connection for a request, a new one where the present one cannot carry it.
+// fresh reports that it has carried no request. A connection that the agent refused before the
+// first request carries that one, whose reply is the refusal.
 func (c *Client) connection(ctx context.Context, r protocol.Request) (cn *conn, fresh bool, err error) {
 	c.mu.Lock()
 	cn = c.conn
-	good := cn.dead == nil && cn.ledger.admits(r) || cn.refusal != nil && !cn.used
+	good := cn.closed == nil && cn.ledger.admits(r) || cn.refusal != nil && !cn.used
 	fresh = !cn.used
 	c.mu.Unlock()
 	if good {
@@ -91,13 +91,12 @@ func (c *Client) connection(ctx context.Context, r protocol.Request) (cn *conn, 
 	return c.conn, true, nil
 }
 
-// begin makes the call that waits for the reply. On a connection that is dead the call is
-// over at once.
+// begin registers the call that waits for the reply. On a closed connection it completes at once.
 func (c *Client) begin(ctx context.Context, cn *conn, r protocol.Request) *call {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
-	pending := &call{request: r, sent: now, over: make(chan outcome, 1)}
+	pending := &call{request: r, sent: now, done: make(chan outcome, 1)}
 	if r.Timeout.Declared {
 		pending.deadline = now.Add(r.Timeout.Duration)
 	}
@@ -106,20 +105,20 @@ func (c *Client) begin(ctx context.Context, cn *conn, r protocol.Request) *call 
 	}
 	first := !cn.used
 	cn.used = true
-	cn.ledger.begin(r)
-	cn.at = pending
+	cn.ledger.forget(r.Req)
+	cn.pending = pending
 	switch {
-	case cn.dead == nil:
+	case cn.closed == nil:
 	case cn.expired(now):
-		cn.finish(outcome{err: ErrTimeout, at: now}, false)
+		cn.complete(outcome{err: ErrTimeout, at: now}, false)
 	case first && cn.refusal != nil:
 		o := outcome{reply: *cn.refusal, at: now}
-		if ruled := judge(&r, o.reply); ruled.kind != isAnswer {
-			o.err = &WrongReplyError{Reply: cn.refusal, Problem: ruled.problem}
+		if m := compare(&r, o.reply); m.kind != isAnswer {
+			o.err = &WrongReplyError{Reply: cn.refusal, Problem: m.problem}
 		}
-		cn.finish(o, true)
+		cn.complete(o, true)
 	default:
-		cn.finish(outcome{err: cn.dead, at: now}, false)
+		cn.complete(outcome{err: cn.closed, at: now}, false)
 	}
 	return pending
 }

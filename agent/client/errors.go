@@ -9,25 +9,26 @@ import (
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
-// What Do returns instead of a reply, for errors.Is.
+// The errors of Do and Exchange, for errors.Is.
 var (
 	// ErrTimeout: no reply came within the timeout.
 	ErrTimeout = errors.New("no reply came in time")
-	// ErrConnectionLost: the connection was closed or reset before the reply came. The error
-	// wraps the cause too: io.EOF when the agent closed it, net.ErrClosed when the Client was
-	// closed, else an error of package net.
+	// ErrConnectionLost: the connection was closed or reset before the reply came. The error also
+	// wraps the cause: io.EOF if the agent closed it, net.ErrClosed if the Client was closed, or
+	// an error of package net.
 	ErrConnectionLost = errors.New("the connection was lost")
-	// ErrWrongReply: what came is no reply to the request. The error is a *WrongReplyError.
+	// ErrWrongReply: the message that came does not answer the request. The error is a
+	// *WrongReplyError.
 	ErrWrongReply = errors.New("what came is no reply to the request")
-	// ErrUnreachable: no connection could be made. The error wraps the cause too.
+	// ErrUnreachable: connecting failed. The error also wraps the cause.
 	ErrUnreachable = errors.New("the agent cannot be reached")
 )
 
-// A WrongReplyError is an ErrWrongReply, with what came.
+// A WrongReplyError is an ErrWrongReply with the message that came.
 type WrongReplyError struct {
-	// Reply is what came, when it was a reply; nil otherwise.
+	// Reply is the message, if it could be decoded; nil otherwise.
 	Reply *protocol.Reply
-	// Problem says what is wrong with it, in lower case and without a full stop.
+	// Problem says what is wrong with it, such as "a reply to step 3 instead of step 2".
 	Problem string
 }
 
@@ -37,46 +38,46 @@ func (e *WrongReplyError) Error() string { return e.Problem }
 // Is reports whether target is ErrWrongReply.
 func (e *WrongReplyError) Is(target error) bool { return target == ErrWrongReply }
 
-// lost says that a connection is gone.
-func lost(cause error) error {
+// connectionLost returns an ErrConnectionLost with its cause.
+func connectionLost(cause error) error {
 	if errors.Is(cause, io.EOF) {
 		cause = closedByAgent{}
 	}
 	return fmt.Errorf("%w: %w", ErrConnectionLost, cause)
 }
 
-// closedByAgent is io.EOF in words.
+// closedByAgent is io.EOF with a text for users.
 type closedByAgent struct{}
 
 func (closedByAgent) Error() string { return "the agent closed it" }
 func (closedByAgent) Unwrap() error { return io.EOF }
 
-// A Stray is something that came and is no answer to the request at hand.
+// A Stray is a message that does not answer the current request.
 type Stray struct {
 	Kind StrayKind
-	// Reply is what came; nil when it was garbage.
+	// Reply is the message; nil for Garbage.
 	Reply *protocol.Reply
-	// Request is the request that the reply answers, without its data, when the stray is
-	// late or a duplicate; it is zero otherwise.
+	// Request is the request that the reply answers, without its data, if the stray is Late or a
+	// Duplicate; zero otherwise.
 	Request protocol.Request
-	// Took is the time from the sending of that request.
+	// Took is the time from the sending of Request to the arrival of the stray.
 	Took time.Duration
-	// Problem says what is wrong, in lower case and without a full stop.
+	// Problem says what is wrong, for users.
 	Problem string
 }
 
-// StrayKind says why a Stray is one.
+// A StrayKind says why a message is a Stray.
 type StrayKind uint8
 
 // The kinds of strays.
 const (
-	// Late: the first reply to a request that had timed out or had been given up.
+	// Late: the first reply to a request that had timed out or whose context had ended.
 	Late StrayKind = iota + 1
-	// Duplicate: a further reply to a request that had one.
+	// Duplicate: a further reply to an answered request.
 	Duplicate
-	// Unsolicited: a reply that cannot be told to be one to any request.
+	// Unsolicited: a reply that belongs to no known request.
 	Unsolicited
-	// Garbage: bytes that are no reply. The connection is closed.
+	// Garbage: bytes that are not a reply. The connection is closed.
 	Garbage
 )
 

@@ -8,101 +8,95 @@ import (
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
-// maxRemembered is how many past requests a connection remembers, to tell what comes late
-// or twice. What comes for an older one is unsolicited.
-const maxRemembered = 128
+// maxPast is how many past requests a connection remembers, to recognize late and duplicate
+// replies. Replies to older ones are unsolicited.
+const maxPast = 128
 
-// A ledger is what one connection knows of its requests. It decides which reply answers
-// what, and touches neither clock nor network.
+// A ledger holds the past requests of one connection, and decides which request a reply answers.
 type ledger struct {
 	// echoes is set when the agent has sent a req back.
 	echoes bool
-	// past are the requests that are over and have a req, oldest first.
+	// past are the completed requests that have a req, oldest first.
 	past []*entry
-	// steps are the ids of the requests that are over and whose replies can be told by
-	// nothing else.
+	// steps are the step_ids of the completed requests whose replies nothing else identifies.
 	steps map[int64]struct{}
 }
 
-// An entry is a request that is over.
+// An entry is a completed request.
 type entry struct {
 	request protocol.Request
 	sent    time.Time
-	// replied tells a request that had its reply from one that was given up.
+	// replied is false for a request that timed out or whose context ended.
 	replied bool
 }
 
-// A ruling says what a reply is.
-type ruling struct {
-	kind rulingKind
-	// stray and past are for a stray, past for one that belongs to a request that is over.
-	stray StrayKind
-	past  *entry
-	// problem says why the reply is no answer.
-	problem string
-	// hangUp: the connection can be trusted no further.
-	hangUp bool
+// A match says what a reply is.
+type match struct {
+	kind    matchKind
+	stray   StrayKind // of a stray
+	past    *entry    // the request that a stray answers; nil for none
+	problem string    // why the reply is not the answer
+	close   bool      // later replies could not be matched: close the connection
 }
 
-type rulingKind uint8
+type matchKind uint8
 
 const (
-	// isStray: the reply has nothing to do with the request at hand.
-	isStray rulingKind = iota
-	// isAnswer: the reply answers the request at hand.
+	// isStray: the reply is not for the pending request.
+	isStray matchKind = iota
+	// isAnswer: the reply answers the pending request.
 	isAnswer
-	// isWrong: the reply is meant for the request at hand, and is none to it.
+	// isWrong: the reply is for the pending request, and contradicts it.
 	isWrong
 )
 
-// rule decides what a reply is, while the answer to asked is waited for; asked is nil while
-// none is.
-func (l *ledger) rule(asked *protocol.Request, r protocol.Reply) ruling {
+// classify decides what a reply is. asked is the pending request; nil for none.
+func (l *ledger) classify(asked *protocol.Request, r protocol.Reply) match {
 	if !r.Req.IsZero() {
-		return l.ruleByReq(asked, r)
+		return l.classifyByReq(asked, r)
 	}
 	switch {
 	case asked == nil:
-		return ruling{stray: Unsolicited, problem: "a reply that answers no open request", hangUp: !l.echoes}
-	case r.StepID == nil && r.ErrorCode != 0 && l.open():
-		// It may be the answer to a request that was given up.
-		return ruling{stray: Unsolicited, problem: "a refusal that does not say of what"}
+		return match{stray: Unsolicited, problem: "a reply that answers no open request", close: !l.echoes}
+	case r.StepID == nil && r.ErrorCode != 0 && l.hasUnanswered():
+		// It may answer a request that has timed out.
+		return match{stray: Unsolicited, problem: "a refusal that does not say of what"}
 	case r.StepID == nil && r.ErrorCode != 0:
-		// The agent could not read the request, or would not: it closes the connection.
-		ruled := judge(asked, r)
-		ruled.hangUp = true
-		return ruled
+		// The agent did not accept the request: it closes the connection.
+		m := compare(asked, r)
+		m.close = true
+		return m
 	case l.echoes && !asked.Req.IsZero():
-		return ruling{kind: isWrong, hangUp: true,
+		return match{kind: isWrong, close: true,
 			problem: "a reply without the req that the replies before it had"}
 	default:
-		ruled := judge(asked, r)
-		ruled.hangUp = ruled.kind == isWrong
-		return ruled
+		m := compare(asked, r)
+		m.close = m.kind == isWrong
+		return m
 	}
 }
 
-func (l *ledger) ruleByReq(asked *protocol.Request, r protocol.Reply) ruling {
+func (l *ledger) classifyByReq(asked *protocol.Request, r protocol.Reply) match {
 	if asked != nil && r.Req == asked.Req {
 		l.echoes = true
-		return judge(asked, r)
+		return compare(asked, r)
 	}
 	past := l.find(r.Req)
 	if past == nil {
-		return ruling{stray: Unsolicited, hangUp: asked == nil && !l.echoes,
+		return match{stray: Unsolicited, close: asked == nil && !l.echoes,
 			problem: fmt.Sprintf("a reply to req %s, which was not asked", r.Req)}
 	}
 	l.echoes = true
 	if past.replied {
-		return ruling{stray: Duplicate, past: past, problem: "a further reply"}
+		return match{stray: Duplicate, past: past, problem: "a further reply"}
 	}
 	past.replied = true
-	return ruling{stray: Late, past: past, problem: "a late reply"}
+	return match{stray: Late, past: past, problem: "a late reply"}
 }
 
-// judge looks at a reply that came for a request. A refusal may lack the step_id, when the
-// agent could not read it; a pass may not.
-func judge(asked *protocol.Request, r protocol.Reply) ruling {
+// compare checks that a reply fits the request that it is for. A refusal may lack the step_id, which
+// the agent may not have been able to read; a pass may not.
+func compare(asked *protocol.Request, r protocol.Reply) match {
 	var problem string
 	switch {
 	case r.StepID == nil && r.ErrorCode == 0:
@@ -112,49 +106,48 @@ func judge(asked *protocol.Request, r protocol.Reply) ruling {
 	case r.Session != "" && asked.Session != "" && r.Session != asked.Session:
 		problem = fmt.Sprintf("a reply to session %q instead of %q", r.Session, asked.Session)
 	default:
-		return ruling{kind: isAnswer}
+		return match{kind: isAnswer}
 	}
-	return ruling{kind: isWrong, problem: problem}
+	return match{kind: isWrong, problem: problem}
 }
 
-// admits reports whether a request may go over the connection. Where replies are told by
-// their step_id, a second one with the same id may not: a second reply to the first would
-// look like the reply to it.
+// admits reports whether a request may be sent over the connection. Where only the step_id
+// identifies replies, it must not be sent twice: a duplicate reply to the first request would look
+// like the reply to the second.
 func (l *ledger) admits(r protocol.Request) bool {
 	if l.echoes && !r.Req.IsZero() {
 		return true
 	}
 	_, used := l.steps[r.StepID]
-	return !used && len(l.steps) < maxRemembered
+	return !used && len(l.steps) < maxPast
 }
 
-// begin forgets what is known of an earlier request with the same req: asking again is the
-// same question, and any answer to it will do.
-func (l *ledger) begin(r protocol.Request) {
-	if !r.Req.IsZero() {
-		l.past = slices.DeleteFunc(l.past, func(e *entry) bool { return e.request.Req == r.Req })
+// forget removes the past request with the same req. A reply to either answers a repeated request.
+func (l *ledger) forget(req protocol.ReqID) {
+	if !req.IsZero() {
+		l.past = slices.DeleteFunc(l.past, func(e *entry) bool { return e.request.Req == req })
 	}
 }
 
-// settle notes that a request is over. It reports whether the connection may go on: a reply
-// that is still to come must be told from others.
-func (l *ledger) settle(r protocol.Request, sent time.Time, replied bool) bool {
-	told := l.echoes && !r.Req.IsZero()
-	if !told {
+// add adds a completed request. It reports whether the connection may stay open: a reply that may
+// still come must be recognized.
+func (l *ledger) add(r protocol.Request, sent time.Time, replied bool) bool {
+	recognized := l.echoes && !r.Req.IsZero()
+	if !recognized {
 		l.steps[r.StepID] = struct{}{}
 	}
 	if !r.Req.IsZero() {
-		if len(l.past) == maxRemembered {
+		if len(l.past) == maxPast {
 			l.past = slices.Delete(l.past, 0, 1)
 		}
 		r.Data = nil
 		l.past = append(l.past, &entry{request: r, sent: sent, replied: replied})
 	}
-	return replied || told
+	return replied || recognized
 }
 
-// open reports whether a request was given up whose reply may still come.
-func (l *ledger) open() bool {
+// hasUnanswered reports whether a reply to a past request may still come.
+func (l *ledger) hasUnanswered() bool {
 	return slices.ContainsFunc(l.past, func(e *entry) bool { return !e.replied })
 }
 
