@@ -1,10 +1,9 @@
-// Package record is the evidence of a run: an append-only file of JSON lines, one for each
-// thing that happened, and the one place where a run's verdict is derived from it.
+// Package record is the evidence of a run: an append-only file of JSON lines, one for each event, and
+// the only place where the verdict of a run is computed.
 //
-// A Writer appends Events and Read gives them back, strictly. Fold turns the events of one
-// run into a Run: the outcome of each step and the verdict of the whole. Nobody else
-// computes a verdict, so that a live run, a report made years later and a check of the
-// evidence agree. The package opens no connection and reads no clock.
+// A Writer appends Events, and Read reads them strictly. Fold computes a Run from the events: the
+// outcome of each step and the verdict. A live run, a report made years later and a check of the
+// evidence all use Fold, so they agree. The package opens no connection and reads no clock.
 package record
 
 import (
@@ -19,13 +18,13 @@ const Format = 1
 // A Kind says what happened.
 type Kind string
 
-// The kinds of events, and the fields that each has besides Kind and At. The kinds that
-// concern a step have Index and StepID too.
+// The kinds of events, and the fields that each has besides Kind and At. Kinds that concern a step
+// also have Index and StepID.
 const (
 	// KindStart is the first event of every record. It has Start.
 	KindStart Kind = "start"
-	// KindSent: the client sends the request of a step. It has Req (zero when the client
-	// sends none), Timeout and Interval.
+	// KindSent: the client sends the request of a step. It has Req (zero if the client sends
+	// none), Timeout and Interval.
 	KindSent Kind = "sent"
 	// KindReply: the reply to the step came within its timeout. It has Reply and Took.
 	KindReply Kind = "reply"
@@ -34,24 +33,23 @@ const (
 	// KindLost: the connection was closed or reset before the reply came. It has Took and
 	// Detail.
 	KindLost Kind = "lost"
-	// KindWrong: something came that is no reply to this step. It has Took and Detail, and
-	// Reply when it was a reply.
+	// KindWrong: a message came that does not answer this step. It has Took and Detail, and
+	// Reply if the message was a reply.
 	KindWrong Kind = "wrong"
-	// KindUnreachable: no connection could be made, so the step was not sent. It has Detail.
+	// KindUnreachable: connecting failed, so the step was not sent. It has Detail.
 	KindUnreachable Kind = "unreachable"
 	// KindLate: the reply to the step came after its timeout. It has Reply and Took.
 	KindLate Kind = "late"
-	// KindStray: something came that answers nothing. It has Stray and Detail, and Reply
-	// when it was a reply. It concerns a step only when it is a duplicate.
+	// KindStray: a message came that answers no step. It has Stray and Detail, and Reply if the
+	// message was a reply. Only a duplicate concerns a step.
 	KindStray Kind = "stray"
-	// KindDropped: more came that answers nothing than a record holds, and was counted and not
-	// kept. It has Count, the messages since the last event of this kind.
+	// KindDropped: more strays came than the record holds. It has Count, the number of dropped
+	// strays since the last event of this kind.
 	KindDropped Kind = "dropped"
-	// KindInterval: the client has waited after a step, and goes on to the next. There is
-	// one for each step but the last, also where the declared interval is 0. It has Interval
-	// and Kept.
+	// KindInterval: the client has waited after a step. There is one for each step but the last,
+	// even if the declared interval is 0. It has Interval and Kept.
 	KindInterval Kind = "interval"
-	// KindEnd is the last event of a run that was not cut off. It has End.
+	// KindEnd is the last event of a complete record. It has End.
 	KindEnd Kind = "end"
 )
 
@@ -59,75 +57,73 @@ const (
 type Event struct {
 	// Kind says what happened.
 	Kind Kind `json:"event"`
-	// At is when it was recorded, since the start of the run on the monotonic clock. It
-	// never goes back from one event to the next.
+	// At is the time since the start of the run, on the monotonic clock. It never decreases from
+	// one event to the next.
 	At time.Duration `json:"at"`
-	// Index is the step's place in the procedure, counted from 1; 0 when the event concerns
-	// no step.
+	// Index is the step's position in the procedure, from 1; 0 if the event concerns no step.
 	Index int `json:"index"`
 	// StepID is the step_id of that step.
 	StepID int64 `json:"step_id"`
-	// Req is the request's own name, as it was sent.
+	// Req is the req of the request.
 	Req protocol.ReqID `json:"req"`
-	// Timeout and Interval are what the step declares.
+	// Timeout and Interval are those that the step declares.
 	Timeout  time.Duration `json:"timeout"`
 	Interval time.Duration `json:"interval"`
-	// Took is the time from the sending of the request to the event: to the arrival of the
-	// reply, the expiry, or the loss.
+	// Took is the time from the sending of the request to the reply, the expiry or the loss.
 	Took time.Duration `json:"took"`
-	// Kept is how long the client waited after the step, counted from the step's reply or
-	// expiry. It is shorter than Interval only when the run was interrupted.
+	// Kept is how long the client waited after the step's reply, expiry or loss. It is shorter
+	// than Interval only if the run was interrupted.
 	Kept time.Duration `json:"kept"`
 	// Reply is what the agent sent.
 	Reply *protocol.Reply `json:"reply"`
-	// Stray says what kind of thing a stray is.
+	// Stray is the kind of a stray.
 	Stray Stray `json:"stray"`
 	// Count is a number of messages.
 	Count int `json:"count"`
-	// Detail is one sentence for a person.
+	// Detail is one sentence for users.
 	Detail string `json:"detail"`
-	// Start and End are the rest of the events of these kinds.
+	// Start and End hold the other fields of these kinds.
 	Start *Start `json:",inline"`
 	End   *End   `json:",inline"`
 }
 
-// A Stray says what something is that answers nothing.
+// A Stray is a kind of message that answers no step.
 type Stray string
 
 // The kinds of strays.
 const (
-	// StrayDuplicate: a further reply to a step that had one.
+	// StrayDuplicate: a further reply to an answered step.
 	StrayDuplicate Stray = "duplicate"
-	// StrayUnsolicited: a reply to nothing that was asked.
+	// StrayUnsolicited: a reply to no known request.
 	StrayUnsolicited Stray = "unsolicited"
-	// StrayGarbage: bytes that are no reply.
+	// StrayGarbage: bytes that are not a reply.
 	StrayGarbage Stray = "garbage"
 )
 
-// A Start says who runs what against whom.
+// A Start describes the run: client, agent and procedure.
 type Start struct {
 	// Format is the version of the record, 1.
 	Format int `json:"format"`
-	// Client is the version of stepctl; Agent is that of the agent, empty when not known.
+	// Client is the version of stepctl, Agent that of the agent; empty if unknown.
 	Client string `json:"client"`
 	Agent  string `json:"agent"`
-	// Host is the name of the machine that the client runs on.
+	// Host is the name of the client's machine.
 	Host string `json:"host"`
 	// Address is the agent's host and port.
 	Address string `json:"address"`
-	// Session names the session; empty when the client names none.
+	// Session names the session; empty for none.
 	Session string `json:"session"`
-	// Time is the wall clock at the start.
+	// Time is the wall-clock time of the start.
 	Time time.Time `json:"time"`
-	// Procedure is all that is expected to happen.
+	// Procedure has the expected steps.
 	Procedure Procedure `json:"procedure"`
 }
 
-// A Procedure is the procedure of a run, as it was read.
+// A Procedure is the procedure of a run.
 type Procedure struct {
 	// Name is the path of the step file, or the name of a built-in procedure.
 	Name string `json:"name"`
-	// SHA256 is the hash of the step file's bytes, in hexadecimal.
+	// SHA256 is the hexadecimal hash of the step file.
 	SHA256 string `json:"sha256"`
 	// Steps are the expected steps, in order.
 	Steps []Step `json:"steps"`
@@ -143,7 +139,7 @@ type Step struct {
 // An End says how a run ended.
 type End struct {
 	Cause Cause `json:"cause"`
-	// Counts says how many steps had which outcome. Fold checks it against the events.
+	// Counts has the number of steps of each outcome. Fold checks it against the events.
 	Counts Counts `json:"counts"`
 }
 
@@ -152,10 +148,10 @@ type Cause string
 
 // The causes.
 const (
-	// Finished: every step had its turn.
+	// Finished: every step was performed.
 	Finished Cause = "finished"
-	// Interrupted: somebody stopped the run.
+	// Interrupted: the user stopped the run.
 	Interrupted Cause = "interrupted"
-	// Lost: the agent could not be reached at the first step, and the run was given up.
+	// Lost: the agent was unreachable at the first step, and the run ended.
 	Lost Cause = "lost"
 )

@@ -10,26 +10,26 @@ import (
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
-// An EventError says which event makes no sense after those before it. A record with such
-// an event is damaged, and nothing in it is to be trusted.
+// An EventError reports an event that contradicts those before it. Such a record is damaged and must
+// not be trusted.
 type EventError struct {
-	// Event is the place of the event, counted from 1. In a file it is the line's number.
+	// Event is the number of the event, from 1: in a file, the number of its line.
 	Event int
-	// Problem says what is wrong, in lower case and without a full stop.
+	// Problem says what is wrong.
 	Problem string
 }
 
-// Error joins place and problem.
+// Error returns number and problem.
 func (e *EventError) Error() string { return fmt.Sprintf("event %d: %s", e.Event, e.Problem) }
 
-// Fold derives from the events of one run what it came to. It is the only place where a
-// verdict is computed.
+// Fold computes the result of a run from its events. It is the only place where a verdict is
+// computed.
 //
-// Fold believes no event that does not fit: a step begins when the one before it is settled
-// and its interval is over, is settled once, and passes only by a reply to itself, in time,
-// with code 0. Where events are missing, doubled or out of order it returns an *EventError
-// and the zero Run, whose verdict is undecided. Events that merely stop, because the client
-// was killed or is still at work, are no error; see Run.Cut.
+// Fold checks that the events are consistent: a step starts after the one before it is settled and
+// its interval has passed, is settled once, and passes only by its own reply, in time, with code 0.
+// If events are missing, duplicated or out of order, Fold returns an *EventError and the zero Run,
+// whose verdict is undecided. A record without an end, because the client was killed or is still
+// running, is not an error; see Run.Cut.
 func Fold(events []Event) (Run, error) {
 	if len(events) == 0 {
 		return Run{}, &EventError{Event: 1, Problem: "there is no event, a record begins with its start"}
@@ -43,18 +43,15 @@ func Fold(events []Event) (Run, error) {
 	return f.result(), nil
 }
 
-// A folder holds what the events so far come to. Its methods return what is wrong with an
-// event, or nothing.
+// A folder is the state of Fold. Its methods return the problem of an event; empty for none.
 type folder struct {
 	run     Run
 	started bool
-	// begun is the index of the last step that had its turn.
-	begun int
-	// broken is set when an interval was not kept, after which no step may begin.
-	broken bool
+	begun   int  // index of the latest step that was started
+	broken  bool // an interval was too short, after which no step may start
 }
 
-// result returns the run so far.
+// result returns the result of the events so far.
 func (f *folder) result() Run {
 	f.run.Counts = f.counts()
 	f.run.Verdict = f.verdict()
@@ -71,7 +68,7 @@ func (f *folder) event(e *Event) string {
 		return "its time is before that of the event before it"
 	}
 	f.run.Duration = e.At
-	f.agent(e)
+	f.addAgent(e)
 	switch e.Kind {
 	case KindEnd:
 		return f.end(e)
@@ -97,11 +94,11 @@ func (f *folder) event(e *Event) string {
 	if step.StepID != e.StepID {
 		return fmt.Sprintf("the step at index %d has the id %d, not %d", e.Index, step.StepID, e.StepID)
 	}
-	return f.ofStep(e, step)
+	return f.stepEvent(e, step)
 }
 
-// ofStep takes an event that concerns a step.
-func (f *folder) ofStep(e *Event, step *StepResult) string {
+// stepEvent handles an event that concerns a step.
+func (f *folder) stepEvent(e *Event, step *StepResult) string {
 	switch e.Kind {
 	case KindSent:
 		return f.sent(e, step)
@@ -129,12 +126,11 @@ func (f *folder) ofStep(e *Event, step *StepResult) string {
 	}
 }
 
-// maxAgents is how many versions of the agent are told apart. An agent that is replaced in
-// the middle of a run may make it two.
+// maxAgents limits Run.Agents. There are two if the agent is replaced during a run.
 const maxAgents = 8
 
-// agent notes the version that an agent gave of itself.
-func (f *folder) agent(e *Event) {
+// addAgent adds the name and version in a reply to Run.Agents.
+func (f *folder) addAgent(e *Event) {
 	if e.Reply == nil || e.Reply.Agent == "" || len(f.run.Agents) == maxAgents {
 		return
 	}
@@ -162,7 +158,7 @@ func (f *folder) start(e *Event) string {
 	return ""
 }
 
-// end takes the last event. The causes that say how far the run came must be true.
+// end handles the last event. Its cause must agree with the steps.
 func (f *folder) end(e *Event) string {
 	if e.End == nil {
 		return "an end with no cause"
@@ -190,7 +186,7 @@ func (f *folder) counts() Counts {
 	return counts
 }
 
-// verdict is the worst over all expected steps.
+// verdict returns the worst verdict of all expected steps.
 func (f *folder) verdict() Verdict {
 	verdict := Undecided
 	if f.run.Cause == Finished && len(f.run.Steps) > 0 {
@@ -207,7 +203,7 @@ func (f *folder) verdict() Verdict {
 	return verdict
 }
 
-// tally writes counts for people: "7 passed, 2 timed_out".
+// tally formats counts, such as "7 passed, 2 timed_out".
 func tally(counts map[Outcome]int) string {
 	var parts []string
 	for _, outcome := range slices.Sorted(maps.Keys(counts)) {

@@ -6,15 +6,15 @@ import (
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
-// begin says what forbids that a step has its turn now.
-func (f *folder) begin(index int) string {
+// startStep starts a step, if it may start now.
+func (f *folder) startStep(index int) string {
 	switch {
 	case index != f.begun+1:
 		return fmt.Sprintf("step %d has its turn after step %d", index, f.begun)
 	case f.broken:
 		return fmt.Sprintf("step %d has its turn although the interval before it was not kept", index)
 	case index > 1 && !f.run.Steps[index-2].Kept.Declared:
-		// Only a step that is settled has an interval.
+		// Only a settled step has an interval.
 		return fmt.Sprintf("step %d has its turn before the interval of step %d", index, index-1)
 	}
 	f.begun = index
@@ -25,7 +25,7 @@ func (f *folder) sent(e *Event, step *StepResult) string {
 	if e.Timeout != step.Timeout || e.Interval != step.Interval {
 		return fmt.Sprintf("step %d is sent with another timeout or interval than the procedure has", e.Index)
 	}
-	if problem := f.begin(e.Index); problem != "" {
+	if problem := f.startStep(e.Index); problem != "" {
 		return problem
 	}
 	step.Outcome, step.Req, step.SentAt = Unanswered, e.Req, e.At
@@ -33,14 +33,14 @@ func (f *folder) sent(e *Event, step *StepResult) string {
 }
 
 func (f *folder) unreachable(e *Event, step *StepResult) string {
-	if problem := f.begin(e.Index); problem != "" {
+	if problem := f.startStep(e.Index); problem != "" {
 		return problem
 	}
 	step.Outcome, step.Reason, step.Detail = Unreachable, protocol.Unreachable, e.Detail
 	return ""
 }
 
-// settle takes what the client says of a step that got no usable reply.
+// settle sets the outcome of a step.
 func (f *folder) settle(e *Event, step *StepResult, outcome Outcome, reason protocol.Reason) string {
 	if step.Outcome != Unanswered {
 		return fmt.Sprintf("%s, but step %d is %s", e.Kind, e.Index, step.Outcome)
@@ -53,9 +53,9 @@ func (f *folder) settle(e *Event, step *StepResult, outcome Outcome, reason prot
 	return ""
 }
 
-// reply takes the reply that was credited to a step.
+// reply handles the reply to a step.
 func (f *folder) reply(e *Event, step *StepResult) string {
-	if problem := f.answers(e.Reply, step); problem != "" {
+	if problem := f.mismatch(e.Reply, step); problem != "" {
 		return problem
 	}
 	if e.Took >= step.Timeout {
@@ -73,9 +73,9 @@ func (f *folder) reply(e *Event, step *StepResult) string {
 	return ""
 }
 
-// answers says why a reply is none to the step. A refusal may lack the step's id, when the
-// agent could not read it; a pass may not.
-func (f *folder) answers(reply *protocol.Reply, step *StepResult) string {
+// mismatch returns why a reply does not answer the step. A refusal may lack the step_id, which the
+// agent may not have been able to read; a pass may not.
+func (f *folder) mismatch(reply *protocol.Reply, step *StepResult) string {
 	switch session := f.run.Start.Session; {
 	case reply == nil:
 		return "a reply that is not there"

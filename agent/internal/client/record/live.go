@@ -1,14 +1,14 @@
 package record
 
-// A Live follows a run as it happens, under the rules of Fold. The zero value is ready for
-// the first event. It is for one goroutine at a time.
+// A Live folds the events of a run as they happen. The zero value is ready for the first event. It is
+// not safe for concurrent use.
 type Live struct {
 	folder folder
 	events int
 }
 
-// Add takes the next event and returns what is now known of the step that it concerns; the
-// zero StepResult when it concerns none. After an *EventError nothing more is to be added.
+// Add adds the next event. It returns the result of the step that the event concerns; the zero
+// StepResult if it concerns none. After an *EventError, Add must not be called again.
 func (l *Live) Add(e Event) (StepResult, error) {
 	l.events++
 	if problem := l.folder.event(&e); problem != "" {
@@ -20,5 +20,5 @@ func (l *Live) Add(e Event) (StepResult, error) {
 	return l.folder.run.Steps[e.Index-1], nil
 }
 
-// Run returns what the events so far come to, which is what Fold makes of them.
+// Run returns the result of the events so far, as Fold does.
 func (l *Live) Run() Run { return l.folder.result() }

@@ -1,58 +1,50 @@
 package record
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
-// An Outcome says how one step went. The zero value is NotRun.
+// An Outcome is the outcome of one step. The zero value is NotRun.
 type Outcome uint8
 
 // The outcomes.
 const (
-	// NotRun: the run never came to the step.
+	// NotRun: the run did not reach the step.
 	NotRun Outcome = iota
 	// Passed: the reply to the step came in time, with code 0.
 	Passed
-	// Failed: the agent refused the step, for the reason that it gave.
+	// Failed: the agent refused the step.
 	Failed
 	// TimedOut: no reply to the step came within its timeout.
 	TimedOut
 	// ConnectionLost: the connection was closed or reset before the reply came.
 	ConnectionLost
-	// WrongReply: what came was no reply to the step.
+	// WrongReply: the message that came does not answer the step.
 	WrongReply
-	// Unreachable: the step could not be sent, because no connection could be made.
+	// Unreachable: connecting failed, so the step was not sent.
 	Unreachable
-	// Unanswered: the step was sent, and the run was interrupted or cut off before it was
-	// known what became of it.
+	// Unanswered: the step was sent, and the run was interrupted or killed before it was settled.
 	Unanswered
 )
 
-// Outcomes returns every outcome.
+// outcomeNames are the names of the outcomes in records and reports.
+var outcomeNames = [...]string{
+	NotRun: "not_run", Passed: "passed", Failed: "failed", TimedOut: "timed_out", ConnectionLost: "lost",
+	WrongReply: "wrong_reply", Unreachable: "unreachable", Unanswered: "unanswered",
+}
+
+// Outcomes returns all outcomes.
 func Outcomes() []Outcome {
 	return []Outcome{NotRun, Passed, Failed, TimedOut, ConnectionLost, WrongReply, Unreachable, Unanswered}
 }
 
-// String returns the outcome as it is written in records and reports.
+// String returns the name of the outcome in records and reports.
 func (o Outcome) String() string {
-	switch o {
-	case NotRun:
-		return "not_run"
-	case Passed:
-		return "passed"
-	case Failed:
-		return "failed"
-	case TimedOut:
-		return "timed_out"
-	case ConnectionLost:
-		return "lost"
-	case WrongReply:
-		return "wrong_reply"
-	case Unreachable:
-		return "unreachable"
-	case Unanswered:
-		return "unanswered"
-	default:
+	if o > Unanswered {
 		return fmt.Sprintf("Outcome(%d)", uint8(o))
 	}
+	return outcomeNames[o]
 }
 
 // MarshalText returns the outcome's name.
@@ -65,27 +57,26 @@ func (o Outcome) MarshalText() ([]byte, error) {
 
 // UnmarshalText accepts the name of an outcome.
 func (o *Outcome) UnmarshalText(text []byte) error {
-	for _, known := range Outcomes() {
-		if known.String() == string(text) {
-			*o = known
-			return nil
-		}
+	i := slices.Index(outcomeNames[:], string(text))
+	if i < 0 {
+		return fmt.Errorf("%q is no outcome", text)
 	}
-	return fmt.Errorf("%q is no outcome", text)
+	*o = Outcome(i)
+	return nil
 }
 
-// decided reports whether the evidence says how the step went, for better or for worse.
+// decided reports whether the step passed or failed.
 func (o Outcome) decided() bool { return o != NotRun && o != Unanswered }
 
-// Counts says how many steps had which outcome. Outcomes that no step had are absent.
+// Counts has the number of steps of each outcome. Outcomes without steps are absent.
 type Counts map[Outcome]int
 
-// A Verdict is what a run comes to. The zero value is Undecided.
+// A Verdict is the verdict of a run. The zero value is Undecided.
 type Verdict uint8
 
 // The verdicts.
 const (
-	// Undecided: nothing was executed, or not everything, and nothing failed.
+	// Undecided: not every step was performed, and none failed.
 	Undecided Verdict = iota
 	// Pass: every expected step passed, and the run finished.
 	Pass
@@ -93,7 +84,7 @@ const (
 	Fail
 )
 
-// String returns the verdict as it is written in reports.
+// String returns the name of the verdict in reports.
 func (v Verdict) String() string {
 	switch v {
 	case Pass:

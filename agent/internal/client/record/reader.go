@@ -11,29 +11,28 @@ import (
 
 // Limits of a record.
 const (
-	// MaxLineBytes is the length of the longest line, in bytes. The start is the longest,
-	// since it holds the procedure.
+	// MaxLineBytes is the length of the longest line, in bytes. The start is the longest, because
+	// it has the procedure.
 	MaxLineBytes = 64 << 20
 	// MaxEvents is the number of events in the longest record.
 	MaxEvents = 1 << 22
 )
 
-// limits are those of a record, and smaller ones in tests.
+// limits are the limits of Read; tests use smaller ones.
 type limits struct{ lineBytes, events int }
 
-// A Log is what a record holds.
+// A Log is the content of a record.
 type Log struct {
 	// Name is the name of the file, for errors.
 	Name string
 	// Events are its lines.
 	Events []Event
-	// Cut says that the last line has no end, as happens when the client is killed in the
-	// middle of a write or the disk is full. That line is not among the events, even if it
-	// looks whole.
+	// Cut says that the last line has no newline, because the client was killed or the disk was
+	// full. That line is not among the events, even if it looks whole.
 	Cut bool
 }
 
-// Fold is Fold of the log's events. Its error begins with file:line.
+// Fold folds the events. Its error begins with file:line.
 func (l Log) Fold() (Run, error) {
 	run, err := Fold(l.Events)
 	var wrong *EventError
@@ -53,9 +52,9 @@ func ReadFile(path string) (Log, error) {
 	return Read(file, path)
 }
 
-// Read reads a record to its end. It is strict: a line must be an event of format 1 with
-// all its members and no others. Only the last line may be cut. The error for what cannot
-// be read begins with name:line; whether the events make sense, Fold tells.
+// Read reads a record to its end. It is strict: each line must be an event of format 1 with all its
+// members and no others. Only the last line may be cut. Errors begin with name:line. Read does not
+// check whether the events are consistent; Fold does.
 func Read(r io.Reader, name string) (Log, error) {
 	return read(r, name, limits{lineBytes: MaxLineBytes, events: MaxEvents})
 }

@@ -7,19 +7,19 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/shared/outfile"
 )
 
-// A Writer appends events to a record. It is for one goroutine at a time.
+// A Writer appends events to a record. It is not safe for concurrent use.
 type Writer struct {
 	to     io.Writer
-	what   string        // it is, in errors
-	file   *outfile.File // what Close closes; nil when there is nothing to close
+	what   string        // name of the output in errors
+	file   *outfile.File // closed by Close; nil for NewWriter
 	max    int           // MaxLineBytes, except in tests
 	failed error
 }
 
-// NewWriter returns a Writer to w, which is an output and not a file of its own.
+// NewWriter returns a Writer to w, which Close does not close.
 func NewWriter(w io.Writer) *Writer { return &Writer{to: w, what: "the output", max: MaxLineBytes} }
 
-// Create opens a new record at path, see outfile.Create.
+// Create creates a record at path, see outfile.Create.
 func Create(path string) (*Writer, error) {
 	file, err := outfile.Create(path)
 	if err != nil {
@@ -28,9 +28,8 @@ func Create(path string) (*Writer, error) {
 	return &Writer{to: file, what: "the record", file: file, max: MaxLineBytes}, nil
 }
 
-// Write appends one event, as one line in one write, so that it survives the end of this
-// process at any later moment. After an error nothing more is written, because a line may
-// have been cut, and Write returns the same error.
+// Write appends one event with one call of Write, so that it survives a later crash of this process.
+// After an error a line may be cut: every further call returns the same error and writes nothing.
 func (w *Writer) Write(e Event) error {
 	if w.failed != nil {
 		return w.failed
@@ -49,8 +48,8 @@ func (w *Writer) Write(e Event) error {
 	return w.failed
 }
 
-// Close makes a file durable and closes it. It returns the first error of the Writer, so
-// that a record that is not whole is noticed also by who looks at Close alone.
+// Close makes a file durable and closes it. It returns the first error of the Writer, so checking
+// Close alone is enough to know that the record is whole.
 func (w *Writer) Close() error {
 	if w.file == nil {
 		return w.failed

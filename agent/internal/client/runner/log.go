@@ -9,45 +9,40 @@ import (
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
-// A log turns what happens into the events of the record. The run and the reader of the
-// connection write to it at the same time.
+// A log emits the events of the record. The run and the reader of the connection call it
+// concurrently.
 type log struct {
 	began time.Time
 	emit  func(record.Event)
 
-	mu sync.Mutex
-	// live is what the events come to; wrong is set when they contradict one another, which is
-	// a defect.
+	mu sync.Mutex // guards the rest
+	// live folds the events; wrong is set if they contradict each other, which is a defect.
 	live  record.Live
 	wrong error
-	// index is the place of the step whose turn it is; waiting tells that it was sent and is
-	// not settled.
+	// index is the present step's index; waiting says that it was sent and is not settled.
 	index   int
 	waiting bool
-	// places are the steps that were sent, by their req.
-	places map[protocol.ReqID]int
-	// held are strays of the step that is being settled. They are recorded after what they
-	// follow.
-	held []record.Event
-	// room is how many strays may still be kept. Those that came after the last of them are
-	// counted in dropped, until an event tells their number; dropping is set by the first.
+	sentAs  map[protocol.ReqID]int // index of each sent step
+	held    []record.Event         // strays of the present step, until it is settled
+	// room is how many more strays may be recorded. dropped counts further ones that no event has
+	// reported yet; dropping is set by the first.
 	room, dropped int
 	dropping      bool
 }
 
 func newLog(emit func(record.Event), maxStrays int) *log {
-	return &log{began: time.Now(), emit: emit, places: map[protocol.ReqID]int{}, room: maxStrays}
+	return &log{began: time.Now(), emit: emit, sentAs: map[protocol.ReqID]int{}, room: maxStrays}
 }
 
-// add records an event as one of now.
+// add emits an event with the present time.
 func (l *log) add(e record.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.write(e)
 }
 
-// write is add for a caller that holds the lock. Before the event it tells how many strays were
-// dropped since the last one, so that no more is written for them than for the steps.
+// write is add for a caller that holds mu. It first emits the number of strays that were dropped
+// since the last event, so that there are at most as many events for them as for steps.
 func (l *log) write(e record.Event) {
 	if n := l.dropped; n > 0 {
 		l.dropped = 0
@@ -60,8 +55,8 @@ func (l *log) write(e record.Event) {
 	l.emit(e)
 }
 
-// during calls something that must not happen while an event is emitted.
-func (l *log) during(call func()) {
+// withoutEvents calls a function while no event is emitted.
+func (l *log) withoutEvents(call func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	call()
@@ -69,26 +64,26 @@ func (l *log) during(call func()) {
 
 func (l *log) start(s record.Start) { l.add(record.Event{Kind: record.KindStart, Start: &s}) }
 
-// turn says whose turn it is.
-func (l *log) turn(index int) {
+// setStep sets the present step.
+func (l *log) setStep(index int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.index = index
 }
 
-// sent records that the request of the step whose turn it is goes out.
+// sent emits that the request of the present step is being sent.
 func (l *log) sent(r protocol.Request) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !r.Req.IsZero() {
-		l.places[r.Req] = l.index
+		l.sentAs[r.Req] = l.index
 	}
 	l.waiting = true
 	l.write(record.Event{Kind: record.KindSent, Index: l.index, StepID: r.StepID, Req: r.Req,
 		Timeout: r.Timeout.Duration, Interval: r.Interval.Duration})
 }
 
-// settle records what became of the step whose turn it was.
+// settle emits the outcome of the present step, and then its strays.
 func (l *log) settle(e record.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -100,13 +95,13 @@ func (l *log) settle(e record.Event) {
 	l.held = nil
 }
 
-// stray records what came and is no answer to the step whose turn it is.
+// stray emits a message that does not answer the present step.
 func (l *log) stray(s client.Stray) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e := record.Event{Kind: record.KindStray, Reply: s.Reply, Detail: s.Problem}
-	if place, ok := l.places[s.Request.Req]; ok {
-		e.Index, e.StepID = place, s.Request.StepID
+	if index, ok := l.sentAs[s.Request.Req]; ok {
+		e.Index, e.StepID = index, s.Request.StepID
 	}
 	switch s.Kind {
 	case client.Late: // at most one for each step
@@ -132,8 +127,8 @@ func (l *log) stray(s client.Stray) {
 	l.write(e)
 }
 
-// drop counts a stray that is not kept. The first one is recorded at once, so that the record
-// of a client that is killed does not look whole.
+// drop counts a stray that is not recorded. The first is reported at once, so that the record of a
+// killed client shows that strays are missing.
 func (l *log) drop() {
 	if l.dropping {
 		l.dropped++
@@ -143,8 +138,8 @@ func (l *log) drop() {
 	l.write(record.Event{Kind: record.KindDropped, Count: 1})
 }
 
-// end records the end of the run and returns what the run comes to. Strays of a step that was
-// never settled are no evidence of anything, and are left out.
+// end emits the end of the run and returns its result. Strays of a step that was not settled prove
+// nothing and are left out.
 func (l *log) end(cause record.Cause) (record.Run, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -20,9 +20,8 @@ type run struct {
 	client    *client.Client // nil before the first step
 }
 
-// steps performs all steps and says why the run ended. When it returns nothing more comes
-// from the agent.
-func (r *run) steps() record.Cause {
+// performAll performs all steps and returns why the run ended. It closes the connection.
+func (r *run) performAll() record.Cause {
 	defer func() {
 		if r.client != nil {
 			_ = r.client.Close() // every step is settled
@@ -31,7 +30,7 @@ func (r *run) steps() record.Cause {
 	last := len(r.procedure.Steps)
 	for i, step := range r.procedure.Steps {
 		index := i + 1
-		settled, result := r.step(index, step)
+		settled, result := r.perform(index, step)
 		switch {
 		case !settled:
 			return record.Interrupted
@@ -44,8 +43,8 @@ func (r *run) steps() record.Cause {
 	return record.Finished
 }
 
-// step performs one step. It is not settled when the run was interrupted.
-func (r *run) step(index int, step stepfile.Step) (settled bool, result client.Result) {
+// perform performs one step. It is not settled if the run was interrupted.
+func (r *run) perform(index int, step stepfile.Step) (settled bool, result client.Result) {
 	result, err := r.exchange(index, step)
 	event := record.Event{Index: index, StepID: step.ID, Took: result.Done.Sub(result.Sent)}
 	var wrong *client.WrongReplyError
@@ -67,15 +66,14 @@ func (r *run) step(index int, step stepfile.Step) (settled bool, result client.R
 	return true, result
 }
 
-// exchange sends the step's request and waits for the reply to it. The first step makes the
-// client.
+// exchange sends the step's request and waits for its reply. The first step connects.
 func (r *run) exchange(index int, step stepfile.Step) (client.Result, error) {
 	if r.client == nil {
 		c, err := client.Dial(r.ctx, r.opts.Address, client.Options{
 			DialTimeout:   r.opts.DialTimeout,
 			MaxReplyBytes: r.opts.MaxReplyBytes,
 			Plain:         r.opts.Plain,
-			Name:          r.opts.name(),
+			Name:          r.opts.clientName(),
 			OnSent:        r.log.sent,
 			OnStray:       r.log.stray,
 			Dial:          r.opts.Dial,
@@ -85,7 +83,7 @@ func (r *run) exchange(index int, step stepfile.Step) (client.Result, error) {
 		}
 		r.client = c
 	}
-	r.log.turn(index)
+	r.log.setStep(index)
 	return r.client.Exchange(r.ctx, request(step, r.opts.Session))
 }
 
@@ -99,18 +97,17 @@ func request(step stepfile.Step, session string) protocol.Request {
 	}
 }
 
-// RequestBytes is the length of a step's message, in bytes, with the names that a run makes up.
+// RequestBytes returns the length of a step's message in bytes, with a generated session and req.
 func RequestBytes(step stepfile.Step) int {
 	r := request(step, randomSession())
-	r.Req = protocol.TextReq("xxxxxxxx-0000") // as the client makes them up
+	r.Req = protocol.TextReq("xxxxxxxx-0000") // of the same length as a generated req
 	return len(protocol.AppendRequest(nil, r)) - len("\n")
 }
 
-// wait keeps the interval after a step, which counts from the moment when the step was done,
-// as long as the run is not interrupted.
+// wait waits the interval after a step, counted from done, or until the run is interrupted.
 func (r *run) wait(index int, step stepfile.Step, done time.Time) {
 	if step.Interval > 0 {
-		r.log.during(func() { r.opts.OnInterval(index, step.ID, step.Interval) })
+		r.log.withoutEvents(func() { r.opts.OnInterval(index, step.ID, step.Interval) })
 	}
 	timer := time.NewTimer(time.Until(done.Add(step.Interval)))
 	defer timer.Stop()

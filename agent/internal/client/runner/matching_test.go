@@ -21,9 +21,9 @@ func outcomes(run record.Run) string {
 	return strings.Join(names, " ")
 }
 
-// Each way to make a client believe in a pass that is none. The agent is good except as the
-// row says.
-func TestWaysToBeFooled(t *testing.T) {
+// No misbehaviour of the agent makes a client report a pass that did not happen. Each row says how
+// the agent misbehaves.
+func TestFalsePasses(t *testing.T) {
 	tests := []struct {
 		name    string
 		steps   stepfile.Procedure
