@@ -83,16 +83,9 @@ const (
 
 // String returns the kind in one word.
 func (k StrayKind) String() string {
-	switch k {
-	case Late:
-		return "late"
-	case Duplicate:
-		return "duplicate"
-	case Unsolicited:
-		return "unsolicited"
-	case Garbage:
-		return "garbage"
-	default:
+	names := [...]string{Late: "late", Duplicate: "duplicate", Unsolicited: "unsolicited", Garbage: "garbage"}
+	if k == 0 || int(k) >= len(names) {
 		return "none"
 	}
+	return names[k]
 }

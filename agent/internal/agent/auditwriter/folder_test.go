@@ -14,7 +14,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/shared/auditlog"
 )
 
-// must fails the test where something that it needs cannot be done.
+// must fails the test if err is not nil.
 func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
@@ -35,7 +35,7 @@ func opened(t *testing.T, o Options) *Writer {
 	return j
 }
 
-// until waits for the writer.
+// until waits until the status satisfies reached.
 func until(t *testing.T, j *Writer, reached func(Status) bool) Status {
 	t.Helper()
 	for range 20_000 {
@@ -57,7 +57,7 @@ func recorded(t *testing.T, j *Writer, ids ...int64) Status {
 	return until(t, j, func(now Status) bool { return now.Written+now.Dropped >= s.Written+s.Dropped+uint64(len(ids)) })
 }
 
-// found returns what the record in the folder tells.
+// found returns the step ids of the record in the folder, and how many events are missing.
 func found(t *testing.T, dir string) (ids []int64, dropped uint64) {
 	t.Helper()
 	f, err := auditlog.ReadSession(dir, "s")
@@ -75,9 +75,9 @@ func openLine(t *testing.T) []byte {
 	return line
 }
 
-// What is done to the file or to its folder is seen at the next event: the status tells it and
-// counts what is gone, and the record goes on in a new file, which tells it too.
-func TestFileIsLookedAt(t *testing.T) {
+// A change to the file or to its folder is noticed at the next event: the status reports it and
+// counts what is gone, and the record continues in a new file, which reports it too.
+func TestFileIsChecked(t *testing.T) {
 	for name, test := range map[string]struct {
 		harm func(t *testing.T, path string)
 		lost uint64

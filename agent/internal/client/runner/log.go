@@ -103,15 +103,10 @@ func (l *log) stray(s client.Stray) {
 	if index, ok := l.sentAs[s.Request.Req]; ok {
 		e.Index, e.StepID = index, s.Request.StepID
 	}
-	switch s.Kind {
-	case client.Late: // at most one for each step
+	if s.Kind == client.Late { // at most one for each step
 		e.Kind, e.Took, e.Detail = record.KindLate, s.Took, ""
-	case client.Duplicate:
-		e.Stray = record.StrayDuplicate
-	case client.Unsolicited:
-		e.Stray = record.StrayUnsolicited
-	case client.Garbage:
-		e.Stray = record.StrayGarbage
+	} else {
+		e.Stray = record.Stray(s.Kind.String())
 	}
 	if e.Kind == record.KindStray {
 		if l.room == 0 {

@@ -1,8 +1,11 @@
 package logging
 
 import (
+	"bytes"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -22,38 +25,49 @@ func (e escaper) Write(line []byte) (int, error) {
 }
 
 func escape(line []byte) []byte {
-	body, end := line, []byte(nil)
-	if n := len(line); n > 0 && line[n-1] == '\n' {
-		body, end = line[:n-1], line[n-1:]
-	}
-	clean := 0
-	for clean < len(body) {
-		r, size := utf8.DecodeRune(body[clean:])
-		if !printable(r, size) {
-			break
+	body, end := bytes.CutSuffix(line, []byte{'\n'})
+	clean := escapeRunes(body, func(dst []byte, r rune, _ []byte) []byte {
+		if high, low := utf16.EncodeRune(r); high != utf8.RuneError {
+			return fmt.Appendf(dst, `\u%04x\u%04x`, high, low)
 		}
-		clean += size
+		return fmt.Appendf(dst, `\u%04x`, r)
+	})
+	if len(clean) == len(body) {
+		return line // nothing was escaped
 	}
-	if clean == len(body) {
-		return line
+	if end {
+		clean = append(clean, '\n')
 	}
-	out := append([]byte(nil), body[:clean]...)
-	for rest := body[clean:]; len(rest) > 0; {
-		r, size := utf8.DecodeRune(rest)
-		switch high, low := utf16.EncodeRune(r); {
-		case printable(r, size):
-			out = append(out, rest[:size]...)
-		case high != utf8.RuneError:
-			out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
-		default:
-			out = fmt.Appendf(out, `\u%04x`, r)
-		}
-		rest = rest[size:]
-	}
-	return append(out, end...)
+	return clean
 }
 
-// printable reports whether a decoded rune needs no escape.
-func printable(r rune, size int) bool {
-	return unicode.IsPrint(r) && !(r == utf8.RuneError && size == 1)
+// Clean escapes what is not printable in text from outside, as in a Go string, so that printing
+// it cannot move the cursor, change colours or begin a new line.
+func Clean(text string) string {
+	return string(escapeRunes([]byte(text), func(dst []byte, _ rune, raw []byte) []byte {
+		quoted := strconv.Quote(string(raw))
+		return append(dst, quoted[1:len(quoted)-1]...)
+	}))
+}
+
+// escapeRunes replaces each rune of text that is not printable by what appendEscape appends for it
+// and its bytes. It returns text itself if all are printable.
+func escapeRunes(text []byte, appendEscape func(dst []byte, r rune, raw []byte) []byte) []byte {
+	var out []byte
+	for i, size := 0, 0; i < len(text); i += size {
+		var r rune
+		r, size = utf8.DecodeRune(text[i:])
+		switch printable := unicode.IsPrint(r) && !(r == utf8.RuneError && size == 1); {
+		case !printable && out == nil:
+			out = appendEscape(slices.Clone(text[:i]), r, text[i:i+size])
+		case !printable:
+			out = appendEscape(out, r, text[i:i+size])
+		case out != nil:
+			out = append(out, text[i:i+size]...)
+		}
+	}
+	if out == nil {
+		return text
+	}
+	return out
 }

@@ -17,30 +17,28 @@ func isJournal(w io.Writer, variable string) bool {
 	if s, ok := w.(*journalStream); ok {
 		w = s.stderr
 	}
-	f, ok := w.(*os.File)
-	if !ok || variable == "" {
-		return false
-	}
-	info, err := f.Stat()
-	if err != nil {
-		return false
-	}
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	return ok && variable == fmt.Sprintf("%d:%d", stat.Dev, stat.Ino)
+	stat, ok := statOf(w)
+	return ok && variable != "" && variable == fmt.Sprintf("%d:%d", stat.Dev, stat.Ino)
 }
 
 // isRemoved reports whether w is a regular file without a name.
 func isRemoved(w io.Writer) bool {
+	stat, ok := statOf(w)
+	return ok && stat.Mode&syscall.S_IFMT == syscall.S_IFREG && stat.Nlink == 0
+}
+
+// statOf returns the status of w, if it is a file.
+func statOf(w io.Writer) (*syscall.Stat_t, bool) {
 	f, ok := w.(*os.File)
 	if !ok {
-		return false
+		return nil, false
 	}
 	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() {
-		return false
+	if err != nil {
+		return nil, false
 	}
 	stat, ok := info.Sys().(*syscall.Stat_t)
-	return ok && stat.Nlink == 0
+	return stat, ok
 }
 
 // journalSocket is where the journal accepts the streams of services.

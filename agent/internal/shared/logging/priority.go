@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"sync"
 )
 
 // Priorities at the beginning of a line, which the journal reads and removes; see sd-daemon(3).
@@ -17,46 +18,40 @@ const (
 )
 
 // A prioritised handler begins each line with the priority of its level.
-type prioritised struct{ failure, warning, info, debug slog.Handler }
-
-func newPrioritised(w io.Writer, at func(io.Writer) slog.Handler) slog.Handler {
-	return prioritised{
-		failure: at(prefixer{w, priorityError}), warning: at(prefixer{w, priorityWarning}),
-		info: at(prefixer{w, priorityInfo}), debug: at(prefixer{w, priorityDebug}),
-	}
+type prioritised struct {
+	slog.Handler // writes to out
+	mu           *sync.Mutex
+	out          *prefixer // guarded by mu
 }
 
-func (p prioritised) of(level slog.Level) slog.Handler {
-	switch {
-	case level >= slog.LevelError:
-		return p.failure
-	case level >= slog.LevelWarn:
-		return p.warning
-	case level >= slog.LevelInfo:
-		return p.info
-	default:
-		return p.debug
-	}
+func newPrioritised(w io.Writer, handlerFor func(io.Writer) slog.Handler) slog.Handler {
+	out := &prefixer{w: w}
+	return prioritised{handlerFor(out), &sync.Mutex{}, out}
 }
 
-func (p prioritised) Enabled(ctx context.Context, level slog.Level) bool {
-	return p.of(level).Enabled(ctx, level)
-}
-
+// Handle sets the prefix and writes the record.
 func (p prioritised) Handle(ctx context.Context, r slog.Record) error {
-	return p.of(r.Level).Handle(ctx, r)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case r.Level >= slog.LevelError:
+		p.out.prefix = priorityError
+	case r.Level >= slog.LevelWarn:
+		p.out.prefix = priorityWarning
+	case r.Level >= slog.LevelInfo:
+		p.out.prefix = priorityInfo
+	default:
+		p.out.prefix = priorityDebug
+	}
+	return p.Handler.Handle(ctx, r)
 }
 
 func (p prioritised) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return p.each(func(h slog.Handler) slog.Handler { return h.WithAttrs(attrs) })
+	return prioritised{p.Handler.WithAttrs(attrs), p.mu, p.out}
 }
 
 func (p prioritised) WithGroup(name string) slog.Handler {
-	return p.each(func(h slog.Handler) slog.Handler { return h.WithGroup(name) })
-}
-
-func (p prioritised) each(f func(slog.Handler) slog.Handler) slog.Handler {
-	return prioritised{f(p.failure), f(p.warning), f(p.info), f(p.debug)}
+	return prioritised{p.Handler.WithGroup(name), p.mu, p.out}
 }
 
 // A prefixer begins each line with a prefix. Each call of Write must have whole lines.
@@ -65,7 +60,7 @@ type prefixer struct {
 	prefix string
 }
 
-func (p prefixer) Write(lines []byte) (int, error) {
+func (p *prefixer) Write(lines []byte) (int, error) {
 	var out []byte
 	for line := range bytes.Lines(lines) {
 		out = append(append(out, p.prefix...), line...)
@@ -81,7 +76,7 @@ func (p prefixer) Write(lines []byte) (int, error) {
 // lines. An AsyncWriter is treated like the writer that it writes to.
 func Complaints(w io.Writer) io.Writer {
 	if isJournal(underlying(w), os.Getenv("JOURNAL_STREAM")) {
-		return prefixer{w, priorityError}
+		return &prefixer{w, priorityError}
 	}
 	return w
 }

@@ -1,9 +1,6 @@
-// Package outfile writes the files that are shown to others later: records, captures and
-// reports. It sees to it that a file which was asked for is there in the end, whole, at its
-// name and written by one program, or that the caller gets an error; and that no other user
-// of the machine can turn the writing to a file of his choice.
-//
-// It is for the client and for the agent alike. What is written it does not know.
+// Package outfile writes the files of evidence: records, captures and reports. In the end a file is
+// complete, at its name and written by one program alone, or the caller gets an error. No other
+// user of the machine can redirect the writing to another file.
 package outfile
 
 import (
@@ -14,22 +11,22 @@ import (
 	"time"
 )
 
-// A File is new evidence that grows while things happen. It is for one goroutine at a time.
+// A File is a new file that grows. It is not safe for concurrent use.
 type File struct {
 	file *os.File
-	path string // as the user names it
-	at   string // where it led to when it was opened
-	size int64  // what was written, in bytes
-	// regular is false for pipes and devices, which keep nothing.
-	regular bool
-	looked  time.Time
-	closed  error
-	done    bool
+	path string // as the user has given it
+	at   string // path with links resolved
+	size int64  // bytes that were written
+
+	regular bool      // false for pipes and devices, which store nothing
+	checked time.Time // when the name was last checked
+	done    bool      // set by Close
+	closed  error     // of Close
 }
 
-// Create opens new evidence at path. A file that holds anything is refused and not changed:
-// evidence is never overwritten. An empty file is taken, and so are pipes and devices. The
-// file is locked until Close, so that a second writer is refused.
+// Create creates a file at path, or opens an empty file, a pipe or a device. A file that is not
+// empty is refused: evidence is never overwritten. The file is locked until Close, so that a second
+// writer is refused.
 func Create(path string) (*File, error) {
 	at, foreign, err := Resolve(path)
 	if err != nil {
@@ -40,15 +37,15 @@ func Create(path string) (*File, error) {
 		return nil, err
 	}
 	f := &File{file: file, path: path, at: at}
-	if err := f.begin(foreign); err != nil {
+	if err := f.lockEmpty(foreign); err != nil {
 		_ = file.Close() // nothing was written
 		return nil, err
 	}
 	return f, nil
 }
 
-// open opens what is at the place or makes it. In a foreign folder nothing is made through a
-// link that appears at this moment.
+// open opens or creates the file. In a foreign folder it does not follow a link that another user
+// has created meanwhile.
 func open(path, at string, foreign bool) (*os.File, error) {
 	const flags = os.O_WRONLY | os.O_APPEND
 	if !foreign {
@@ -61,7 +58,7 @@ func open(path, at string, foreign bool) (*os.File, error) {
 	return file, named(err, path)
 }
 
-// named has an error tell of the path as the user names it.
+// named replaces the path in an error by the one that the user has given.
 func named(err error, path string) error {
 	var at *fs.PathError
 	if errors.As(err, &at) {
@@ -70,13 +67,13 @@ func named(err error, path string) error {
 	return err
 }
 
-// newMode is the mode of a new file, from which the user's umask takes away.
+// newMode is the mode of a new file, before the umask.
 const newMode = 0o644
 
-// PipeWait is how long opening a named pipe waits for a program that reads it.
+// PipeWait is how long opening a named pipe waits for its reader.
 const PipeWait = 5 * time.Second
 
-// wait opens a file; a named pipe as soon as a program reads it.
+// wait opens a file. It waits for the reader of a named pipe.
 func wait(path, at string, flags int) (*os.File, error) {
 	return waitFor(PipeWait, path, at, flags)
 }
@@ -94,8 +91,8 @@ func waitFor(most time.Duration, path, at string, flags int) (*os.File, error) {
 	}
 }
 
-// begin sees whether the file may be written.
-func (f *File) begin(foreign bool) error {
+// lockEmpty locks a regular file and checks that it is empty and may be written.
+func (f *File) lockEmpty(foreign bool) error {
 	info, err := f.file.Stat()
 	if err != nil {
 		return err
@@ -110,24 +107,23 @@ func (f *File) begin(foreign bool) error {
 	if err := lock(f.file); err != nil {
 		return fmt.Errorf("%s %w; name another file", f.path, err)
 	}
-	if info, err = f.file.Stat(); err == nil && info.Size() > 0 { // the lock's last owner may have written
+	if info, err = f.file.Stat(); err == nil && info.Size() > 0 { // its last owner may have written
 		err = fmt.Errorf("%s holds something already; name another file, or remove it", f.path)
 	}
 	return err
 }
 
-// ErrLocked is the error of a lock that another program holds.
+// ErrLocked says that another program holds the lock of a file.
 var ErrLocked = errors.New("is being written by another program")
 
-// lookEvery is the least time from one look at a file by its name to the next while it is
-// written.
-const lookEvery = time.Second
+// checkInterval is the least time between two checks of a file's name.
+const checkInterval = time.Second
 
-// Write writes at the end of the file. A file that has gone is an error soon, and not in the
-// end alone.
+// Write appends to the file. It fails within about a second of writing after the file was removed or
+// renamed.
 func (f *File) Write(p []byte) (int, error) {
-	if f.regular && time.Since(f.looked) >= lookEvery {
-		f.looked = time.Now()
+	if f.regular && time.Since(f.checked) >= checkInterval {
+		f.checked = time.Now()
 		if err := f.check(); errors.Is(err, ErrGone) {
 			return 0, err
 		}
@@ -137,8 +133,8 @@ func (f *File) Write(p []byte) (int, error) {
 	return n, named(err, f.path)
 }
 
-// Close makes the file durable and closes it. The error says that the evidence is not all
-// there. Close may be called again, and returns the same error.
+// Close makes the file durable and closes it. An error means that the evidence is not complete.
+// Close may be called again, and returns the same error.
 func (f *File) Close() error {
 	if f.done {
 		return f.closed
@@ -159,8 +155,8 @@ func (f *File) check() error {
 	return nil
 }
 
-// Check looks whether the file that is open is still the one at its name, and holds as many
-// bytes as were written. Its error is to be read after the name of the file.
+// Check checks that the open file is still the one at path and has the size in bytes. Its error
+// continues a sentence that begins with the name of the file.
 func Check(path string, file *os.File, size int64) error {
 	opened, err := file.Stat()
 	if err != nil {
@@ -171,14 +167,14 @@ func Check(path string, file *os.File, size int64) error {
 	case errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(named, opened):
 		return ErrGone
 	case err != nil:
-		return fmt.Errorf("cannot be looked at: %w", err)
+		return fmt.Errorf("cannot be checked: %w", err)
 	case opened.Size() != size:
 		return fmt.Errorf("%w: %d bytes were written and it has %d", ErrChanged, size, opened.Size())
 	}
 	return nil
 }
 
-// ErrGone and ErrChanged are the errors of Check.
+// Errors of Check.
 var (
 	ErrGone    = errors.New("was removed, renamed or replaced by another program while it was written")
 	ErrChanged = errors.New("was changed by another program while it was written")

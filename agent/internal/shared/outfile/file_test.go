@@ -124,7 +124,7 @@ func TestWriteTellsOfLoss(t *testing.T) {
 		f := create(t, path)
 		write(t, f, "one\n")
 		must(t, os.Remove(path))
-		time.Sleep(lookEvery)
+		time.Sleep(checkInterval)
 		if _, err := f.Write([]byte("two\n")); !errors.Is(err, ErrGone) || !strings.HasPrefix(err.Error(), path+" was ") {
 			t.Errorf("error %v", err)
 		}

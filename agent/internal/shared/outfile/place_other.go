@@ -8,11 +8,11 @@ import (
 	"path/filepath"
 )
 
-// Flags of open(2), which this system does not have.
+// Flags of open(2) that this system lacks.
 const noFollow, nonBlock = 0, 0
 
-// Resolve returns where a path leads to, which need not be there yet. Who else may make files
-// in a folder is not known here.
+// Resolve returns the absolute path without links; the file need not exist. Permissions of folders
+// are not checked on this system.
 func Resolve(path string) (at string, foreign bool, err error) {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real
@@ -29,7 +29,7 @@ func isUnread(error) bool { return false }
 
 func lock(*os.File) error { return nil }
 
-// keepOwner has nothing to do: owners are not known here.
+// keepOwner does nothing: files have no Unix owners here.
 func keepOwner(*os.File, fs.FileInfo) error { return nil }
 
 func hasOtherNames(fs.FileInfo) bool { return false }

@@ -12,20 +12,20 @@ import (
 	"syscall"
 )
 
-// Flags of open(2) that not every system has.
+// Flags of open(2) that not all systems have.
 const (
 	noFollow = syscall.O_NOFOLLOW
 	nonBlock = syscall.O_NONBLOCK
 )
 
-// maxLinks is how many links a path may lead over, as on Linux; see path_resolution(7).
+// maxLinks limits the symbolic links of a path, as on Linux; see path_resolution(7).
 const maxLinks = 40
 
-// Resolve returns where a path leads to, which need not be there yet, with the links gone
-// over. foreign says that the last folder is one in which other users can make files.
+// Resolve returns the absolute path with all links resolved; the file need not exist. foreign says
+// that other users can create files in its folder.
 //
-// Links are where other users may turn the writing elsewhere: one at the end of the path is
-// refused in a foreign folder, and one before it unless it is the user's own or root's.
+// In a foreign folder, another user could redirect the writing by a link. There a link at the end of
+// the path is refused, and so is one before it unless it belongs to the user or to root.
 func Resolve(path string) (at string, foreign bool, err error) {
 	if strings.HasSuffix(path, "/") {
 		return "", false, fmt.Errorf("%s is a folder; name a file", path)
@@ -40,14 +40,14 @@ func Resolve(path string) (at string, foreign bool, err error) {
 	for links := 0; len(rest) > 0; {
 		name, folder := rest[0], at
 		rest = rest[1:]
-		at = filepath.Join(folder, name) // the folder has no links, so that ".." leads where it does for the system
+		at = filepath.Join(folder, name) // folder has no links, so ".." means the same as for the kernel
 		if name == "" || at == folder {
 			continue
 		}
 		foreign = isForeign(folder)
 		info, err := os.Lstat(at)
 		if err != nil || info.Mode()&fs.ModeSymlink == 0 {
-			continue // what is not there is the opener's to tell
+			continue // opening the file reports what is missing
 		}
 		if foreign && (len(rest) == 0 || !isOwn(info) && owner(info) != 0) {
 			return "", true, fmt.Errorf("%s is a symbolic link in a folder that others can write, and may lead to any file; name the file itself", at)
@@ -70,8 +70,8 @@ func Resolve(path string) (at string, foreign bool, err error) {
 	return at, foreign, nil
 }
 
-// isMagic reports whether a link is one of /proc, such as that of /dev/stdout, which leads to
-// an open file and to no name; see proc(5).
+// isMagic reports whether a link in /proc leads to an open file without a name, as that of
+// /dev/stdout may; see proc(5).
 func isMagic(folder, link string) bool {
 	if !strings.HasPrefix(folder, "/proc/") {
 		return false
@@ -85,8 +85,8 @@ func isMagic(folder, link string) bool {
 	return err != nil || errName != nil || !os.SameFile(byLink, byName)
 }
 
-// isForeign reports whether users other than this one and root can make files in a folder.
-// The user's own group does not count: on many systems it has no other member.
+// isForeign reports whether users other than this one and root can create files in a folder. Write
+// permission of the user's own group is ignored: on many systems it has no other members.
 func isForeign(folder string) bool {
 	info, err := os.Stat(folder)
 	if err != nil {
@@ -102,10 +102,10 @@ func isForeign(folder string) bool {
 		mode&groupWrites != 0 && stat.Gid != 0 && int(stat.Gid) != os.Getegid()
 }
 
-// isOwn reports whether a file is this user's.
+// isOwn reports whether this user owns a file.
 func isOwn(info fs.FileInfo) bool { return owner(info) == os.Geteuid() }
 
-// owner returns the user id of a file's owner, -1 where it is not known.
+// owner returns the user id of a file's owner, -1 if unknown.
 func owner(info fs.FileInfo) int {
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
 		return int(stat.Uid)
@@ -113,10 +113,10 @@ func owner(info fs.FileInfo) int {
 	return -1
 }
 
-// isUnread reports whether an error of opening says that no program reads the pipe, fifo(7).
+// isUnread reports whether opening failed because the pipe has no reader; see fifo(7).
 func isUnread(err error) bool { return errors.Is(err, syscall.ENXIO) }
 
-// lock locks a file for this program. File systems that know no locks are no obstacle.
+// lock locks a file, where the file system supports locks.
 func lock(file *os.File) error {
 	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
 		return ErrLocked
@@ -124,7 +124,7 @@ func lock(file *os.File) error {
 	return nil
 }
 
-// keepOwner gives a file the owner and the group of an older one.
+// keepOwner sets owner and group to those of old.
 func keepOwner(file *os.File, old fs.FileInfo) error {
 	stat, ok := old.Sys().(*syscall.Stat_t)
 	info, err := file.Stat()
@@ -132,12 +132,12 @@ func keepOwner(file *os.File, old fs.FileInfo) error {
 		return err
 	}
 	if own, ok := info.Sys().(*syscall.Stat_t); ok && own.Uid == stat.Uid && own.Gid == stat.Gid {
-		return nil // no right is needed
+		return nil // chown would need a privilege
 	}
 	return file.Chown(int(stat.Uid), int(stat.Gid))
 }
 
-// hasOtherNames reports whether a file may be found by more names than one.
+// hasOtherNames reports whether a file has further hard links.
 func hasOtherNames(info fs.FileInfo) bool {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	return ok && stat.Nlink > 1

@@ -10,11 +10,10 @@ import (
 	"path/filepath"
 )
 
-// partPrefix begins the names of files that are not whole yet. What follows cannot be
-// guessed.
-const partPrefix = ".stepctl-"
+// tempPrefix begins the names of temporary files, which end with random text.
+const tempPrefix = ".stepctl-"
 
-// Probe sees whether Replace could write a file at path, so that nothing else is done in vain.
+// Probe checks whether Replace can write a file at path, before the work that leads to it.
 func Probe(path string) error {
 	at, foreign, err := Resolve(path)
 	if err != nil {
@@ -25,13 +24,13 @@ func Probe(path string) error {
 	case err == nil && old.IsDir():
 		return errors.New("it is a folder; name a file")
 	case err == nil && !old.Mode().IsRegular():
-		return nil // opening it may take something from a pipe
+		return nil // opening a pipe may have an effect on its reader
 	}
-	p, err := newPart(at, old)
+	p, err := newTempFile(at, old)
 	if err != nil {
 		return err
 	}
-	defer p.drop()
+	defer p.remove()
 	if p.inPlace {
 		file, err := openInPlace(at, foreign, old)
 		if err != nil {
@@ -42,9 +41,9 @@ func Probe(path string) error {
 	return nil
 }
 
-// Replace has write write the file at path. It takes the place of an older one when it is
-// whole, and keeps its mode and owner, so that at no time half of a file is found at the
-// path. Pipes and devices are written to. The error says that the file is not there.
+// Replace writes the file at path by calling write. The new file replaces an older one when it is
+// complete, and keeps its mode and owner, so a reader never finds a partial file. Pipes and devices
+// are written directly. An error means that the file was not written.
 func Replace(path string, write func(io.Writer) error) error {
 	at, foreign, err := Resolve(path)
 	if err != nil {
@@ -58,11 +57,11 @@ func Replace(path string, write func(io.Writer) error) error {
 		}
 		return errors.Join(write(file), file.Close())
 	}
-	p, err := newPart(at, old)
+	p, err := newTempFile(at, old)
 	if err != nil {
 		return err
 	}
-	defer p.drop()
+	defer p.remove()
 	err = write(p.file)
 	switch {
 	case err != nil:
@@ -71,55 +70,55 @@ func Replace(path string, write func(io.Writer) error) error {
 	default:
 		err = p.moveTo(at)
 	}
-	return named(err, path) // and not the part's name
+	return named(err, path) // not the temporary name
 }
 
-// A part is a file that is not whole yet, in the folder where it will be.
-type part struct {
+// A tempFile is the new file in the folder of the old one.
+type tempFile struct {
 	folder *os.Root
-	name   string
+	name   string // empty after the rename
 	file   *os.File
-	// inPlace says that a file of this user cannot have the owner of the older one, whose
-	// content has to be exchanged then.
+	// inPlace says that the old file's owner cannot be kept, so that its content is replaced
+	// instead.
 	inPlace bool
 }
 
-// newPart makes a part. The old file is nil where there is none.
-func newPart(at string, old fs.FileInfo) (*part, error) {
+// newTempFile creates a temporary file. old is nil if path has no file.
+func newTempFile(at string, old fs.FileInfo) (*tempFile, error) {
 	folder, err := os.OpenRoot(filepath.Dir(at))
 	if err != nil {
 		return nil, err
 	}
-	p := &part{folder: folder, name: partPrefix + rand.Text()}
+	p := &tempFile{folder: folder, name: tempPrefix + rand.Text()}
 	mode := fs.FileMode(newMode)
 	if old != nil {
-		mode = 0o600 // until it has its owner
+		mode = 0o600 // until the owner is set
 	}
 	if p.file, err = folder.OpenFile(p.name, os.O_RDWR|os.O_CREATE|os.O_EXCL, mode); err != nil {
-		_ = folder.Close() // it was only looked at
+		_ = folder.Close() // nothing was created
 		return nil, fmt.Errorf("cannot make a file in %s: %w", filepath.Dir(at), errors.Unwrap(err))
 	}
 	if old != nil {
 		p.inPlace = keepOwner(p.file, old) != nil
 		if err := p.file.Chmod(old.Mode().Perm()); err != nil && !p.inPlace {
-			p.drop()
+			p.remove()
 			return nil, err
 		}
 	}
 	return p, nil
 }
 
-// drop removes what is left of the part.
-func (p *part) drop() {
-	_ = p.file.Close() // what was written is safe by now, or is of no use
+// remove closes the file, and removes it unless it was renamed.
+func (p *tempFile) remove() {
+	_ = p.file.Close() // its content is durable by now, or not needed
 	if p.name != "" {
-		_ = p.folder.Remove(p.name) // a folder that has gone has nothing left
+		_ = p.folder.Remove(p.name) // fails only if the folder was removed
 	}
-	_ = p.folder.Close() // it was only looked at
+	_ = p.folder.Close() // only opened for the rename
 }
 
-// moveTo makes the part durable and gives it its name.
-func (p *part) moveTo(at string) error {
+// moveTo makes the file durable and renames it to its final name.
+func (p *tempFile) moveTo(at string) error {
 	if err := p.file.Sync(); err != nil {
 		return err
 	}
@@ -140,8 +139,8 @@ func (p *part) moveTo(at string) error {
 	return nil
 }
 
-// copyTo exchanges the content of the older file for that of the part.
-func (p *part) copyTo(at string, foreign bool, old fs.FileInfo) error {
+// copyTo replaces the content of the old file.
+func (p *tempFile) copyTo(at string, foreign bool, old fs.FileInfo) error {
 	if _, err := p.file.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
@@ -160,8 +159,8 @@ func (p *part) copyTo(at string, foreign bool, old fs.FileInfo) error {
 	return errors.Join(err, file.Close())
 }
 
-// openInPlace opens a file of another user to write it. One that may be found by another name
-// as well is refused: in a folder that others can write, that is as good as a link.
+// openInPlace opens another user's file for writing. In a foreign folder a file with further hard
+// links is refused, because it is as dangerous as a symbolic link.
 func openInPlace(at string, foreign bool, old fs.FileInfo) (*os.File, error) {
 	file, err := os.OpenFile(at, os.O_WRONLY|noFollow|nonBlock, 0)
 	if err != nil {

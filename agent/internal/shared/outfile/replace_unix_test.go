@@ -91,11 +91,11 @@ func TestReplaceInPlace(t *testing.T) {
 	must(t, os.WriteFile(path, []byte("an older report that is longer"), 0o600))
 	old, err := os.Stat(path)
 	must(t, err)
-	p, err := newPart(path, old)
+	p, err := newTempFile(path, old)
 	must(t, err)
 	must(t, text("new")(p.file))
 	must(t, p.copyTo(path, true, old))
-	p.drop()
+	p.remove()
 	if after, err := os.Stat(path); err != nil || !os.SameFile(old, after) || content(t, path) != "new" {
 		t.Errorf("the file holds %q, error %v", content(t, path), err)
 	}
