@@ -21,7 +21,6 @@ import (
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/auditwriter"
-	"github.com/stepagent/stepagent/agent/internal/agent/filewatch"
 	"github.com/stepagent/stepagent/agent/internal/agent/judge"
 	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost"
 	"github.com/stepagent/stepagent/agent/internal/agent/server"
@@ -86,16 +85,14 @@ type Agent struct {
 	stopping  context.Context
 	beginStop context.CancelCauseFunc
 
-	mu      sync.Mutex
-	config  *config.Loaded
-	set     *pluginhost.Set
-	record  *auditwriter.Writer // nil when it is off
-	reload  LastReload
-	watcher *filewatch.Watcher // nil when the agent does not reload by itself
-	watched []string           // its files
-	retired sync.WaitGroup     // sets that finish their last steps
+	auto    *autoReloader
+	retired sync.WaitGroup // sets that finish their last steps
 
-	watching sync.WaitGroup // reloads by itself
+	mu     sync.Mutex // guards the fields below
+	config *config.Loaded
+	set    *pluginhost.Set
+	record *auditwriter.Writer // nil when it is off
+	reload LastReload
 
 	failed  chan error // what Serve returned
 	stopped chan struct{}
@@ -107,6 +104,7 @@ func Start(ctx context.Context, options Options) (*Agent, error) {
 	a := &Agent{options: options, started: time.Now(), reloading: make(chan struct{}, 1), stopped: make(chan struct{}),
 		settled: time.AfterFunc(math.MaxInt64, debug.FreeOSMemory)}
 	a.stopping, a.beginStop = context.WithCancelCause(context.Background())
+	a.auto = &autoReloader{log: options.Log, reload: a.reloadIf}
 	if err := a.start(ctx); err != nil {
 		a.takeDown(ctx)
 		return nil, err
@@ -121,7 +119,7 @@ func (a *Agent) start(ctx context.Context) error {
 	}
 	a.options.Level.Set(level(c))
 	a.dirs = runtimeDirs(a.options)
-	if a.listeners, err = a.listen(ctx, c); err != nil {
+	if a.listeners, a.own, err = listen(ctx, c, a.options.Service, a.options.Log, a.tellService); err != nil {
 		return err
 	}
 	place, err := newAdminPlace(c, a.dirs, a.Addr())
@@ -137,7 +135,7 @@ func (a *Agent) start(ctx context.Context) error {
 	if a.set, err = startValidators(ctx, a.host, c, nil); err != nil {
 		return err
 	}
-	if a.record, err = a.openRecord(c); err != nil {
+	if a.record, err = openRecord(c, a.recordHead(), a.options.Log); err != nil {
 		return err
 	}
 	a.config = c
@@ -157,14 +155,12 @@ func (a *Agent) start(ctx context.Context) error {
 	for _, listener := range a.listeners {
 		go func() { a.failed <- a.server.Serve(listener) }()
 	}
-	a.watchFiles(c.Reload, a.started, c)
+	a.auto.watch(c.Reload, a.started, c)
 	a.serving.Store(true)
 	a.ready()
 	watching, unwatch := context.WithCancel(context.Background())
 	a.unwatch = unwatch
-	if a.options.Service.WatchdogTimeout() > 0 {
-		go a.watch(watching)
-	}
+	go feedWatchdog(watching, a.options.Service, a.server.Probe, a.summary, a.options.Log)
 	return nil
 }
 
@@ -243,7 +239,7 @@ const stopMargin = 10 * time.Second
 // takeDown releases whatever a start has got hold of.
 func (a *Agent) takeDown(ctx context.Context) {
 	a.settled.Stop()
-	a.watchFiles(config.Reload{}, time.Time{})
+	a.auto.watch(config.Reload{}, time.Time{})
 	if a.admin != nil {
 		a.admin.close()
 	}
@@ -254,7 +250,7 @@ func (a *Agent) takeDown(ctx context.Context) {
 		a.set.Close(ctx)
 	}
 	a.retired.Wait()
-	a.watching.Wait()
+	a.auto.done.Wait()
 	closeRecord(a.record)
 	if a.host != nil {
 		a.host.Close()

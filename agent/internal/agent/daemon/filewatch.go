@@ -6,29 +6,43 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/filewatch"
 	"github.com/stepagent/stepagent/agent/internal/shared/config"
 )
 
-// A Watch says which files' changes the agent puts in force by itself; none where it does not.
+// A Watch says which files the agent watches to reload by itself; none where it does not.
 type Watch struct {
 	Files []string `json:"files,omitempty"`
 	// Error says why it finds changes late; empty when it does not.
 	Error string `json:"error,omitempty"`
 }
 
-// watchFiles has the agent reload by itself when the files of the configs change, which were read since
-// the given time; or no more, where that is not wanted.
-func (a *Agent) watchFiles(wanted config.Reload, since time.Time, configs ...*config.Loaded) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+// An autoReloader reloads when files of the config have changed. Its methods are safe for
+// concurrent use.
+type autoReloader struct {
+	log *slog.Logger
+	// reload reloads, and fails with errChanged when unchanged returns false in the end.
+	reload func(ctx context.Context, unchanged func() bool) error
+	done   sync.WaitGroup // the goroutine of the watcher
+
+	mu      sync.Mutex         // guards the fields below
+	watcher *filewatch.Watcher // nil while it does not watch
+	files   []string
+}
+
+// watch watches the files of the configs, which were read since the given time, instead of those
+// before. It stops watching where the config does not want it.
+func (r *autoReloader) watch(wanted config.Reload, since time.Time, configs ...*config.Loaded) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if !wanted.OnChange {
-		if a.watcher != nil {
-			a.watcher.Close()
+		if r.watcher != nil {
+			r.watcher.Close()
 		}
-		a.watcher, a.watched = nil, nil
+		r.watcher, r.files = nil, nil
 		return
 	}
 	var paths []string
@@ -36,36 +50,36 @@ func (a *Agent) watchFiles(wanted config.Reload, since time.Time, configs ...*co
 		paths = append(paths, c.Watched()...)
 	}
 	slices.Sort(paths)
-	paths = slices.Compact(paths)
-	if a.watcher == nil {
-		watcher := filewatch.New(a.options.Log)
-		a.watcher = watcher
-		a.watching.Go(func() { a.reloadOnChange(watcher) })
+	r.files = slices.Compact(paths)
+	if r.watcher == nil {
+		watcher := filewatch.New(r.log)
+		r.watcher = watcher
+		r.done.Go(func() { r.run(watcher) })
 	}
-	a.watched = paths
-	a.watcher.Watch(paths, wanted.Settle, since)
+	r.watcher.Watch(r.files, wanted.Settle, since)
 }
 
-// reloadOnChange reloads at each change until the watcher is closed.
-func (a *Agent) reloadOnChange(watcher *filewatch.Watcher) {
+// run reloads at each change until the watcher is closed.
+func (r *autoReloader) run(watcher *filewatch.Watcher) {
 	for change := range watcher.Changed() {
-		a.options.Log.Info("files have changed; the config is reloaded", slog.String("files", strings.Join(change.Files, ", ")))
+		r.log.Info("files have changed; the config is reloaded", slog.String("files", strings.Join(change.Files, ", ")))
 		ctx, cancel := context.WithTimeoutCause(context.Background(), startTimeout, errTooLong)
-		err := a.reloadIf(ctx, func() bool { return watcher.Holds(change) })
+		err := r.reload(ctx, func() bool { return watcher.Holds(change) })
 		if errors.Is(err, errChanged) {
 			watcher.Repeat()
-		} // any other error is logged, and kept for the status
+		} // the reload has logged any other error
 		cancel()
 	}
 }
 
-// watchStatus says what is watched. The caller holds mu.
-func (a *Agent) watchStatus() Watch {
-	if a.watcher == nil {
+func (r *autoReloader) status() Watch {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.watcher == nil {
 		return Watch{}
 	}
-	w := Watch{Files: a.watched}
-	if err := a.watcher.Err(); err != nil {
+	w := Watch{Files: r.files}
+	if err := r.watcher.Err(); err != nil {
 		w.Error = err.Error()
 	}
 	return w

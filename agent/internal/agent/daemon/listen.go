@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
@@ -12,15 +13,17 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/agent/systemd"
 	"github.com/stepagent/stepagent/agent/internal/shared/config"
 )
 
 // listen returns the listeners that systemd has opened, which must be what the config says, or
-// opens the port.
-func (a *Agent) listen(ctx context.Context, c *config.Loaded) ([]net.Listener, error) {
-	inherited := a.options.Service.Inherited()
+// opens the port: own is the listener that it has opened. changed is called after each change of
+// whether its address is there.
+func listen(ctx context.Context, c *config.Loaded, service *systemd.Service, log *slog.Logger, changed func()) (all []net.Listener, own *listener, err error) {
+	all = service.Inherited()
 	var problems config.Problems
-	for _, listener := range inherited {
+	for _, listener := range all {
 		if key, wrong := disagrees(ctx, c, listener.Addr()); wrong != "" {
 			problems = append(problems, c.Problem(key, fmt.Sprintf("%s, but the socket that systemd has passed listens on %v; "+
 				"change this key, or ListenStream with: systemctl edit stepagent.socket", wrong, listener.Addr())))
@@ -28,16 +31,14 @@ func (a *Agent) listen(ctx context.Context, c *config.Loaded) ([]net.Listener, e
 	}
 	switch {
 	case len(problems) > 0:
-		return nil, problems
-	case len(inherited) > 0:
-		return inherited, nil
+		return nil, nil, problems
+	case len(all) > 0:
+		return all, nil, nil
 	}
-	listener, err := newListener(ctx, c, a.options.Log, a.tellService)
-	if err != nil {
-		return nil, err
+	if own, err = newListener(ctx, c, log, changed); err != nil {
+		return nil, nil, err
 	}
-	a.own = listener
-	return []net.Listener{listener}, nil
+	return []net.Listener{own}, own, nil
 }
 
 // disagrees says what the config has instead of the address of a socket that systemd has

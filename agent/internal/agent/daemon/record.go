@@ -2,7 +2,7 @@ package daemon
 
 import (
 	"fmt"
-	"os"
+	"log/slog"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/auditwriter"
 	"github.com/stepagent/stepagent/agent/internal/shared/auditlog"
@@ -12,25 +12,24 @@ import (
 const mebibyte = 1 << 20
 
 // openRecord begins the agent's own record as the config says; nil when it is off.
-func (a *Agent) openRecord(c *config.Loaded) (*auditwriter.Writer, error) {
+func openRecord(c *config.Loaded, head auditlog.Open, log *slog.Logger) (*auditwriter.Writer, error) {
 	if !c.Record.Enabled {
 		return nil, nil
 	}
-	record, err := auditwriter.Open(a.recordOptions(c), a.options.Log)
+	record, err := auditwriter.Open(recordOptions(c, head), log)
 	return record, recordProblem(c, err)
 }
 
-func (a *Agent) recordOptions(c *config.Loaded) auditwriter.Options {
-	host, _ := os.Hostname() // a machine without a name is no obstacle
+func recordOptions(c *config.Loaded, head auditlog.Open) auditwriter.Options {
 	return auditwriter.Options{
 		Dir:       c.Record.Dir,
 		FileBytes: int64(c.Record.FileMiB) * mebibyte, FileAge: c.Record.FileAge,
 		TotalBytes: int64(c.Record.TotalMiB) * mebibyte, Queue: c.Record.Queue,
-		Open: auditlog.Open{Format: auditlog.Format, Agent: a.options.Version, Host: host, Address: a.addresses(), Started: a.started},
+		Open: head,
 	}
 }
 
-// recordProblem tells an error of the record's folder as one of the config.
+// recordProblem returns an error of the record's folder as a problem of the config.
 func recordProblem(c *config.Loaded, err error) error {
 	if err == nil {
 		return nil
@@ -39,26 +38,27 @@ func recordProblem(c *config.Loaded, err error) error {
 	return config.Problems{c.Problem("record.dir", problem)}
 }
 
-// A nextRecord is the record for another config: apply puts it in force, drop gives it up.
+// A nextRecord is the record of another config: apply puts it in force, drop discards it.
 // Where both configs have one it is the same, so that one folder never has two writers.
 type nextRecord struct {
 	*auditwriter.Writer
 	apply, drop func()
 }
 
-func (a *Agent) nextRecord(next *config.Loaded) (nextRecord, error) {
+// prepareRecord prepares the record of the next config beside the one in force.
+func prepareRecord(inForce *auditwriter.Writer, old, next *config.Loaded, head auditlog.Open, log *slog.Logger) (nextRecord, error) {
 	nothing := func() {}
 	switch {
-	case next.Record == a.current().Record:
-		return nextRecord{a.record, nothing, nothing}, nil
-	case a.record != nil && next.Record.Enabled:
-		change, err := a.record.Prepare(a.recordOptions(next))
+	case next.Record == old.Record:
+		return nextRecord{inForce, nothing, nothing}, nil
+	case inForce != nil && next.Record.Enabled:
+		change, err := inForce.Prepare(recordOptions(next, head))
 		if err != nil {
 			return nextRecord{}, recordProblem(next, err)
 		}
-		return nextRecord{a.record, change.Apply, change.Drop}, nil
+		return nextRecord{inForce, change.Apply, change.Drop}, nil
 	default:
-		record, err := a.openRecord(next)
+		record, err := openRecord(next, head, log)
 		return nextRecord{record, nothing, func() { closeRecord(record) }}, err
 	}
 }

@@ -78,14 +78,14 @@ func (a *Agent) tryReload(ctx context.Context, unchanged func() bool) error {
 		return err
 	}
 	// Also where this config is refused, and what it names comes to its place only later.
-	a.watchFiles(a.current().Reload, began, a.current(), next)
+	a.auto.watch(a.current().Reload, began, a.current(), next)
 	if err := unchangeable(a.current(), next); err != nil {
 		return err
 	}
 	if err := config.Emptied(a.current(), next); err != nil {
 		return err
 	}
-	record, err := a.nextRecord(next)
+	record, err := prepareRecord(a.record, a.current(), next, a.recordHead(), a.options.Log)
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func (a *Agent) tryReload(ctx context.Context, unchanged func() bool) error {
 	oldRecord := a.record
 	a.config, a.set, a.record = next, set, record.Writer
 	a.mu.Unlock()
-	a.watchFiles(next.Reload, began, next)
+	a.auto.watch(next.Reload, began, next)
 	record.apply()
 	a.options.Level.Set(level(next))
 	a.server.SetOptions(serverOptions(next, a.options.Version, record.Writer))

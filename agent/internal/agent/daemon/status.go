@@ -1,0 +1,180 @@
+package daemon
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/agent/auditwriter"
+	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost"
+	"github.com/stepagent/stepagent/agent/internal/agent/server"
+	"github.com/stepagent/stepagent/agent/internal/agent/session"
+	"github.com/stepagent/stepagent/agent/internal/shared/auditlog"
+	"github.com/stepagent/stepagent/agent/internal/shared/jsonl"
+	"github.com/stepagent/stepagent/agent/internal/shared/logging"
+)
+
+// A Status is what a running agent says of itself.
+type Status struct {
+	Version string `json:"version"`
+	PID     int    `json:"pid"`
+	Address string `json:"address"`
+	// Absent says why the address cannot be reached yet; empty when it can.
+	Absent string `json:"address_absent,omitempty"`
+	// Allow says whom the agent serves, as the config does.
+	Allow  []string `json:"allow"`
+	Config string   `json:"config"` // every file that was read, with commas
+	// ConfigFile is the absolute path of the config, without its snippets; empty for the defaults.
+	ConfigFile string `json:"config_file,omitempty"`
+	// Started is when the agent was started, by the clock as it is now; Uptime is how long ago
+	// that is, which no step of the clock changes.
+	Started time.Time     `json:"started"`
+	Uptime  jsonl.Seconds `json:"uptime_seconds"`
+	// Generation is the number of the validators in force; it goes up with each reload.
+	Generation uint64     `json:"generation"`
+	Reload     LastReload `json:"last_reload"`
+	// Watch says whether the agent reloads by itself.
+	Watch Watch `json:"watch,omitzero"`
+	// Trouble says in one line each what is not as it should be, such as a validator that
+	// crashes again and again; none when all is well.
+	Trouble     []string      `json:"trouble,omitempty"`
+	Connections server.Stats  `json:"connections"`
+	Sessions    session.Stats `json:"sessions"`
+	// Record says how the agent's own record fares.
+	Record auditwriter.Status `json:"record"`
+	// Log counts the lines of the agent's log that are lost.
+	Log        logging.Stats `json:"log"`
+	Validators []Process     `json:"validators"`
+	// Goroutines is how many there are in the agent: with nobody connected always about the
+	// same.
+	Goroutines int `json:"goroutines"`
+}
+
+// A Process is one process of validators.
+type Process struct {
+	// Generation is that of the validators, by which the lines of sessions name who judged
+	// them.
+	Generation uint64 `json:"generation"`
+	pluginhost.Status
+	// Uptime is how long ago the process was started.
+	Uptime jsonl.Seconds `json:"uptime_seconds"`
+}
+
+func secondsOf(d time.Duration) jsonl.Seconds {
+	return jsonl.Seconds(max(d, 0).Round(time.Millisecond))
+}
+
+// byNow returns the time by the clock as it is now. Between the two the clock may have been set: a
+// board without a clock of its own starts in 1970.
+func byNow(now, then time.Time) time.Time {
+	if then.IsZero() {
+		return then
+	}
+	return now.Add(then.Sub(now)) // the difference is that of the monotonic clock
+}
+
+// Status returns the agent's state as it is now.
+func (a *Agent) Status() Status {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := time.Now()
+	generation := a.judge.Chain().Generation()
+	status := Status{
+		Version: a.options.Version, PID: os.Getpid(), Address: a.addresses(), Absent: a.absent(), Allow: a.config.Allow,
+		Config: source(a.config), ConfigFile: a.config.File(), Started: byNow(now, a.started), Uptime: secondsOf(now.Sub(a.started)),
+		Generation: generation, Reload: a.reload, Watch: a.auto.status(), Connections: a.server.Stats(), Sessions: a.sessions.Stats(),
+		Goroutines: runtime.NumGoroutine(),
+	}
+	status.Reload.Time = byNow(now, a.reload.Time)
+	for _, s := range a.set.Status() {
+		up := secondsOf(now.Sub(s.Started))
+		s.Started, s.Retry = byNow(now, s.Started), byNow(now, s.Retry)
+		status.Validators = append(status.Validators, Process{Generation: generation, Status: s, Uptime: up})
+	}
+	if a.record != nil {
+		status.Record = a.record.Status()
+		status.Record.Since = byNow(now, status.Record.Since)
+	}
+	if a.options.Lines != nil {
+		status.Log = a.options.Lines.Stats()
+	}
+	status.Trouble = status.troubles()
+	if a.serving.Load() { // a command may ask before the start is over
+		status.Trouble = append(status.Trouble, a.admin.troubles()...)
+	}
+	return status
+}
+
+// troubles says what is not as it should be.
+func (s Status) troubles() (list []string) {
+	if s.Absent != "" {
+		list = append(list, "no client reaches "+s.Address+": "+s.Absent)
+	}
+	for _, v := range s.Validators {
+		if what := v.Trouble(); what != "" {
+			list = append(list, strings.Join(v.Validators, ", ")+": "+what)
+		}
+	}
+	if what := s.Record.Trouble(); what != "" {
+		list = append(list, what)
+	}
+	if s.Watch.Error != "" {
+		list = append(list, "changes of files are found late: "+s.Watch.Error)
+	}
+	if s.Log.Error != "" {
+		list = append(list, "the log is not written: "+s.Log.Error)
+	}
+	return list
+}
+
+// Names returns the names of the validators in force, in the config's order.
+func (s Status) Names() []string {
+	var names []string
+	for _, v := range s.Validators {
+		names = append(names, v.Validators...)
+	}
+	return names
+}
+
+// summary says in one line what the agent does, for systemctl status.
+func (a *Agent) summary() string {
+	s := a.Status()
+	does := "serving " + s.Address
+	if s.Absent != "" {
+		does = fmt.Sprintf("waiting for the address %s (%s)", s.Address, s.Absent)
+	}
+	line := fmt.Sprintf("%s; open connections: %d, open sessions: %d; validators: %s (generation %d)",
+		does, s.Connections.Open, s.Sessions.Open, strings.Join(s.Names(), ", "), s.Generation)
+	if s.Reload.Error != "" {
+		line += "; the last reload was refused: " + s.Reload.Error
+	}
+	for _, what := range s.Trouble {
+		line += "; " + what
+	}
+	return line
+}
+
+// absent says why the address cannot be reached; empty when it can.
+func (a *Agent) absent() string {
+	if a.own == nil {
+		return ""
+	}
+	return a.own.absent()
+}
+
+// addresses returns the addresses that the agent listens on.
+func (a *Agent) addresses() string {
+	var list []string
+	for _, listener := range a.listeners {
+		list = append(list, listener.Addr().String())
+	}
+	return strings.Join(list, ", ")
+}
+
+// recordHead is the first line of each file of the agent's own record.
+func (a *Agent) recordHead() auditlog.Open {
+	host, _ := os.Hostname() // empty for a machine without a name
+	return auditlog.Open{Format: auditlog.Format, Agent: a.options.Version, Host: host, Address: a.addresses(), Started: a.started}
+}
