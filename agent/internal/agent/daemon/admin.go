@@ -15,23 +15,23 @@ const (
 	reloadPath = "/v1/reload"
 )
 
-// admin answers on the admin socket.
+// admin serves the admin socket.
 type admin struct {
-	http  *http.Server
-	place adminPlace
-	log   *slog.Logger
-	stop  context.CancelFunc // of keep
-	kept  sync.WaitGroup
+	http     *http.Server
+	place    adminOptions
+	log      *slog.Logger
+	stop     context.CancelFunc // of watch
+	watching sync.WaitGroup
 
 	mu     sync.Mutex
-	socket *kept
+	socket *adminListener
 	lost   string // why the socket cannot be made again; empty while it is there
 }
 
 // adminTimeout bounds one request on the admin socket but for the time of a reload.
 const adminTimeout = 5 * time.Second
 
-func startAdmin(a *Agent, place adminPlace) (*admin, error) {
+func startAdmin(a *Agent, place adminOptions) (*admin, error) {
 	socket, err := place.open()
 	if err != nil {
 		return nil, err
@@ -41,7 +41,7 @@ func startAdmin(a *Agent, place adminPlace) (*admin, error) {
 		reply(w, http.StatusOK, a.Status())
 	})
 	mux.HandleFunc("POST "+reloadPath, func(w http.ResponseWriter, _ *http.Request) {
-		// A caller that goes away must not leave a reload half done.
+		// A caller that disconnects must not leave a reload half done.
 		ctx, cancel := context.WithTimeoutCause(context.Background(), startTimeout, errTooLong)
 		defer cancel()
 		if err := a.Reload(ctx); err != nil {
@@ -52,27 +52,27 @@ func startAdmin(a *Agent, place adminPlace) (*admin, error) {
 	})
 	ad := &admin{place: place, log: a.options.Log, socket: socket, http: &http.Server{Handler: mux, ReadHeaderTimeout: adminTimeout,
 		ErrorLog: slog.NewLogLogger(a.options.Log.With(slog.String("socket", socket.path)).Handler(), slog.LevelWarn)}}
-	// One request for each connection: what somebody opens and forgets is closed in time.
+	// One request for each connection, so that forgotten connections are closed in time.
 	ad.http.SetKeepAlivesEnabled(false)
 	ad.serve(socket)
-	keeping, stop := context.WithCancel(context.Background())
+	watching, stop := context.WithCancel(context.Background())
 	ad.stop = stop
-	ad.kept.Go(func() { ad.keep(keeping) })
+	ad.watching.Go(func() { ad.watch(watching) })
 	return ad, nil
 }
 
-func (ad *admin) serve(socket *kept) {
+func (ad *admin) serve(socket *adminListener) {
 	go func() { _ = ad.http.Serve(socket) }() // ends with ErrServerClosed, or when the socket has gone
 }
 
-// path is where the socket is now.
+// path returns the current path of the socket.
 func (ad *admin) path() string {
 	ad.mu.Lock()
 	defer ad.mu.Unlock()
 	return ad.socket.path
 }
 
-// troubles says why no command finds the agent; nothing when commands do.
+// troubles returns why commands cannot find the agent; none when they can.
 func (ad *admin) troubles() []string {
 	ad.mu.Lock()
 	defer ad.mu.Unlock()
@@ -82,17 +82,17 @@ func (ad *admin) troubles() []string {
 	return []string{"the admin socket has gone: " + ad.lost}
 }
 
-// close ends the admin socket and removes it. A request in progress gets its answer first.
+// close stops serving and removes the socket. A request in progress is answered first.
 func (ad *admin) close() {
 	ad.stop()
-	ad.kept.Wait()
+	ad.watching.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if ad.http.Shutdown(ctx) != nil {
 		_ = ad.http.Close() // by force: nothing is left to do about an error
 	}
 	ad.socket.remove()
-	ad.place.unpoint()
+	ad.place.unlink()
 }
 
 type refusal struct {

@@ -16,11 +16,11 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/shared/config"
 )
 
-// adminInterval is how often the agent looks whether its admin socket is still there.
+// adminInterval is how often the agent checks that its admin socket still exists.
 const adminInterval = 500 * time.Millisecond
 
-// adminPlace says where the admin socket is and who may use it.
-type adminPlace struct {
+// adminOptions are where the admin socket is and who may use it.
+type adminOptions struct {
 	path  string   // that of the config; empty for one in the first usable of dirs
 	name  string   // in dirs; where the config has a path, a link to that
 	dirs  []string // for sockets
@@ -28,9 +28,9 @@ type adminPlace struct {
 	group int // -1 for that of the process
 }
 
-// newAdminPlace reads what the config says of the admin socket.
-func newAdminPlace(c *config.Loaded, dirs []string, addr net.Addr) (adminPlace, error) {
-	place := adminPlace{path: c.Admin.Socket, name: filepath.Base(adminSocket(c, dirs[0], addr)), dirs: dirs, mode: 0o600, group: -1}
+// newAdminOptions returns the options of the admin socket in the config.
+func newAdminOptions(c *config.Loaded, dirs []string, addr net.Addr) (adminOptions, error) {
+	place := adminOptions{path: c.Admin.Socket, name: filepath.Base(adminSocket(c, dirs[0], addr)), dirs: dirs, mode: 0o600, group: -1}
 	if place.path != "" {
 		place.name = socketName(c.Port)
 	}
@@ -59,30 +59,30 @@ func newAdminPlace(c *config.Loaded, dirs []string, addr net.Addr) (adminPlace, 
 }
 
 // shared reports whether others than the agent's user may use the socket.
-func (p adminPlace) shared() bool { return p.mode&0o077 != 0 }
+func (p adminOptions) shared() bool { return p.mode&0o077 != 0 }
 
-// A kept is a listening socket with the file that it made.
-type kept struct {
+// An adminListener is a listening socket with the file that it made.
+type adminListener struct {
 	*net.UnixListener
 	path string
 	file os.FileInfo
 }
 
-// isThere reports whether the path still leads to the socket.
-func (k *kept) isThere() bool {
+// exists reports whether the path still leads to the socket.
+func (k *adminListener) exists() bool {
 	info, err := os.Lstat(k.path)
 	return err == nil && os.SameFile(info, k.file)
 }
 
-// remove removes the socket, and no other that has its path by now.
-func (k *kept) remove() {
-	if k.isThere() {
-		_ = os.Remove(k.path) // nothing is left to do about an error
+// remove removes the socket, unless another has its path by now.
+func (k *adminListener) remove() {
+	if k.exists() {
+		_ = os.Remove(k.path) // an error cannot be handled
 	}
 }
 
 // open listens in the first folder that can be used, or at the path of the config.
-func (p adminPlace) open() (*kept, error) {
+func (p adminOptions) open() (*adminListener, error) {
 	path := p.path
 	dir, err := usable(p.dirs)
 	if path == "" {
@@ -90,13 +90,13 @@ func (p adminPlace) open() (*kept, error) {
 			return nil, err
 		}
 		path = filepath.Join(dir, p.name)
-		if err := p.letIn(dir); err != nil {
+		if err := p.openFolder(dir); err != nil {
 			return nil, err
 		}
 	} else if err == nil {
-		p.point(filepath.Join(dir, p.name))
+		p.link(filepath.Join(dir, p.name))
 	}
-	listener, err := listenAdmin(path, p)
+	listener, err := listenUnix(path, p)
 	if err != nil {
 		return nil, err
 	}
@@ -104,12 +104,12 @@ func (p adminPlace) open() (*kept, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("admin socket: %w", err), listener.Close())
 	}
-	return &kept{listener, path, file}, nil
+	return &adminListener{listener, path, file}, nil
 }
 
-// letIn lets others through the folder where they may use the socket. What else is in it has a mode
-// of its own.
-func (p adminPlace) letIn(dir string) error {
+// openFolder lets other users enter the folder where they may use the socket. The other files in it
+// have modes of their own.
+func (p adminOptions) openFolder(dir string) error {
 	info, err := os.Stat(dir)
 	if err != nil || !p.shared() {
 		return err
@@ -117,17 +117,17 @@ func (p adminPlace) letIn(dir string) error {
 	return os.Chmod(dir, info.Mode().Perm()|0o055)
 }
 
-// point makes a link to a socket elsewhere, by which commands find the agent whose config names another
-// place by now. They ask without it where it cannot be made.
-func (p adminPlace) point(link string) {
-	if to, err := os.Readlink(link); err == nil && to != p.path && isLeft(link) {
+// link makes a link to a socket with a path of its own, by which commands find the agent after its
+// config has changed. An agent without the link works too.
+func (p adminOptions) link(link string) {
+	if to, err := os.Readlink(link); err == nil && to != p.path && isStale(link) {
 		_ = os.Remove(link)
 	}
 	_ = os.Symlink(p.path, link)
 }
 
-// unpoint removes the link.
-func (p adminPlace) unpoint() {
+// unlink removes the link.
+func (p adminOptions) unlink() {
 	if p.path == "" {
 		return
 	}
@@ -139,9 +139,9 @@ func (p adminPlace) unpoint() {
 	}
 }
 
-// listenAdmin listens on the socket. One that an agent left behind when it was killed is
-// removed first; one that answers belongs to another agent.
-func listenAdmin(path string, p adminPlace) (*net.UnixListener, error) {
+// listenUnix listens on the socket. It removes a stale one first; one that answers belongs to
+// another agent.
+func listenUnix(path string, p adminOptions) (*net.UnixListener, error) {
 	const another = "name another place with --admin-socket"
 	if over := len(path) - maxSocketBytes; over > 0 {
 		return nil, fmt.Errorf("admin socket: the path %s is %d bytes too long for a unix socket; "+
@@ -195,7 +195,7 @@ func removeSocket(path string) error {
 		return nil
 	case err != nil:
 		return err
-	case info.Mode().Type() == os.ModeSymlink && isLeft(path): // to the socket of an agent that was killed
+	case info.Mode().Type() == os.ModeSymlink && isStale(path): // to the socket of an agent that was killed
 		return os.Remove(path)
 	case info.Mode().Type() != os.ModeSocket:
 		return fmt.Errorf("%s is there and is no socket", path)
@@ -204,25 +204,25 @@ func removeSocket(path string) error {
 	}
 }
 
-// keep puts the socket back in its place when it has gone: with its folder, as at the end of a
-// user's last login, or by a hand that tidied up. It returns when the context ends.
-func (ad *admin) keep(ctx context.Context) {
+// watch restores the socket when it was removed: with its folder, as at the end of a user's last
+// login, or by hand. It returns when the context ends.
+func (ad *admin) watch(ctx context.Context) {
 	tick := time.NewTicker(adminInterval)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
-			ad.look()
+			ad.restore()
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-func (ad *admin) look() {
+func (ad *admin) restore() {
 	ad.mu.Lock()
 	defer ad.mu.Unlock()
-	if ad.socket.isThere() {
+	if ad.socket.exists() {
 		return
 	}
 	socket, err := ad.place.open()
@@ -235,7 +235,7 @@ func (ad *admin) look() {
 		return
 	}
 	ad.log.Warn("the admin socket had gone and is there again", slog.String("was", ad.socket.path), slog.String("socket", socket.path))
-	_ = ad.socket.Close() // no command finds it
+	_ = ad.socket.Close() // no command can find it
 	ad.socket, ad.lost = socket, ""
 	ad.serve(socket)
 }

@@ -28,15 +28,15 @@ func AdminSocket(c *config.Loaded, runtimeDir string, port int) string {
 
 func socketName(port int) string { return fmt.Sprintf("admin-%d.sock", port) }
 
-// AdminSockets returns the admin sockets in the runtime directory, and the links to those that have
-// a path of their own. Those that agents left when they were killed are not among them.
+// AdminSockets returns the admin sockets in the runtime directory, and the links to sockets with
+// another path. It leaves out stale ones, left by agents that were killed.
 func AdminSockets(runtimeDir string) []string {
 	sockets, _ := filepath.Glob(filepath.Join(runtimeDir, "admin-*.sock")) // the pattern is sound
-	return slices.DeleteFunc(sockets, isLeft)
+	return slices.DeleteFunc(sockets, isStale)
 }
 
-// isLeft reports whether nobody listens on a socket any more.
-func isLeft(socket string) bool {
+// isStale reports whether no agent listens on a socket any more.
+func isStale(socket string) bool {
 	err := answers(socket)
 	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, os.ErrNotExist)
 }
@@ -54,8 +54,8 @@ func AskStatus(ctx context.Context, socket string) (Status, error) {
 	return ask(ctx, socket, http.MethodGet, statusPath)
 }
 
-// AskReload has the agent behind the admin socket read its config again and waits until it
-// has; the error says why it refused.
+// AskReload makes the agent behind the admin socket reload its config and waits for the result. The
+// error says why the agent refused.
 func AskReload(ctx context.Context, socket string) (Status, error) {
 	return ask(ctx, socket, http.MethodPost, reloadPath)
 }
@@ -93,7 +93,7 @@ func ask(ctx context.Context, socket, method, path string) (Status, error) {
 	return status, nil
 }
 
-// unreachable says why nobody answered, and which agents there are.
+// unreachable returns why no agent answered, and lists the agents that run.
 func unreachable(socket string, err error) error {
 	if errors.Is(err, os.ErrPermission) {
 		return fmt.Errorf("no right to use the admin socket %s; try as root or as the agent's user, or see admin.group in the config", socket)

@@ -1,8 +1,8 @@
-// Package daemon is the agent as a whole: it reads the config, starts the validators, puts
-// the floors below together, and takes them apart again.
+// Package daemon is the agent as a whole: it reads the config, starts the validators, connects the
+// packages of the lower floors and stops them again.
 //
-// What can change while the agent runs is prepared whole beside what is in force, and put in
-// force by switching pointers; when any part of it fails, everything stays as it was.
+// A reload prepares everything new beside what is in force, then switches pointers. When any part
+// fails, nothing changes.
 package daemon
 
 import (
@@ -37,15 +37,15 @@ type Options struct {
 	Load func() (*config.Loaded, error)
 	// RuntimeDir is the folder for sockets; empty for the first usable of RuntimeDirs.
 	RuntimeDir string
-	// Version is told to whoever asks for the status.
+	// Version is shown in the status.
 	Version string
 	// Plugin is the command that serves the bundled validators.
 	Plugin Plugin
-	// Adopt is for an agent that has its process to itself: it ends whatever a plugin leaves
-	// behind.
+	// Adopt makes the agent end processes that a plugin leaves behind. It is for an agent that has
+	// its process to itself.
 	Adopt bool
-	// Service is the agent as a service of systemd, which is told what it does, and whose
-	// sockets it takes instead of its own; nil for none.
+	// Service is the systemd service, which receives the agent's state and whose sockets replace
+	// the agent's own; nil for none.
 	Service *systemd.Service
 	// Log is where the agent logs; Level is its level, which the config sets.
 	Log   *slog.Logger
@@ -54,8 +54,7 @@ type Options struct {
 	Lines *logging.AsyncWriter
 }
 
-// A Plugin is the command that serves the bundled validators: as a rule this very
-// executable.
+// A Plugin is the command that serves the bundled validators, normally this executable.
 type Plugin struct {
 	Path  string
 	Argv0 string
@@ -64,29 +63,29 @@ type Plugin struct {
 
 // An Agent is a running agent. Its methods are safe for concurrent use.
 type Agent struct {
-	options   Options
-	started   time.Time
-	dirs      []string // for sockets
-	listeners []net.Listener
-	own       *listener // the one among them that systemd has not opened; nil for none
-	loops     *eventloop.Loops
-	host      *pluginhost.Host
-	judge     *judge.Judge
-	sessions  *session.Manager
-	server    *server.Server
-	admin     *admin
-	unwatch   context.CancelFunc // ends the feeding of systemd's watchdog
-	settled   *time.Timer        // gives memory back to the system
-	serving   atomic.Bool        // everything above is there
+	options    Options
+	started    time.Time
+	dirs       []string // for sockets
+	listeners  []net.Listener
+	own        *listener // the one among them that systemd has not opened; nil for none
+	loops      *eventloop.Loops
+	host       *pluginhost.Host
+	judge      *judge.Judge
+	sessions   *session.Manager
+	server     *server.Server
+	admin      *admin
+	unwatch    context.CancelFunc // stops feeding systemd's watchdog
+	freeMemory *time.Timer        // returns unused memory to the system
+	serving    atomic.Bool        // the fields above are set
 
-	// reloading has one place, taken during a reload and a stop. A stop does not wait for it
-	// long: it ends the context stopping, and with that a reload in progress.
+	// reloading is a semaphore of one slot, held during a reload and a stop. A stop cancels the
+	// context stopping, which ends a reload in progress.
 	reloading chan struct{}
 	stopping  context.Context
 	beginStop context.CancelCauseFunc
 
 	auto    *autoReloader
-	retired sync.WaitGroup // sets that finish their last steps
+	retired sync.WaitGroup // sets that judge their last steps
 
 	mu     sync.Mutex // guards the fields below
 	config *config.Loaded
@@ -98,15 +97,15 @@ type Agent struct {
 	stopped chan struct{}
 }
 
-// Start starts an agent and returns when it accepts connections, or waits for the address on
-// which to. The context bounds the start only.
+// Start starts an agent. It returns when the agent accepts connections or waits for its address.
+// The context bounds the start only.
 func Start(ctx context.Context, options Options) (*Agent, error) {
 	a := &Agent{options: options, started: time.Now(), reloading: make(chan struct{}, 1), stopped: make(chan struct{}),
-		settled: time.AfterFunc(math.MaxInt64, debug.FreeOSMemory)}
+		freeMemory: time.AfterFunc(math.MaxInt64, debug.FreeOSMemory)}
 	a.stopping, a.beginStop = context.WithCancelCause(context.Background())
 	a.auto = &autoReloader{log: options.Log, reload: a.reloadIf}
 	if err := a.start(ctx); err != nil {
-		a.takeDown(ctx)
+		a.release(ctx)
 		return nil, err
 	}
 	return a, nil
@@ -119,10 +118,10 @@ func (a *Agent) start(ctx context.Context) error {
 	}
 	a.options.Level.Set(level(c))
 	a.dirs = runtimeDirs(a.options)
-	if a.listeners, a.own, err = listen(ctx, c, a.options.Service, a.options.Log, a.tellService); err != nil {
+	if a.listeners, a.own, err = listen(ctx, c, a.options.Service, a.options.Log, a.updateService); err != nil {
 		return err
 	}
-	place, err := newAdminPlace(c, a.dirs, a.Addr())
+	place, err := newAdminOptions(c, a.dirs, a.Addr())
 	if err != nil {
 		return err
 	}
@@ -164,26 +163,25 @@ func (a *Agent) start(ctx context.Context) error {
 	return nil
 }
 
-// settledTime is how long after a start or a reload what either has begun beside the work, such as
-// the checksums of programs, is done.
-const settledTime = 200 * time.Millisecond
+// startupTime is how long background work of a start or a reload lasts at most, such as the
+// checksums of programs.
+const startupTime = 200 * time.Millisecond
 
-// ready tells the service manager that the config is in force. What a start needs and the work does
-// not, which is most of the memory, goes back to the system a moment later.
+// ready reports to the service manager that the config is in force. Shortly after, the memory that
+// only a start or a reload needs is returned to the system.
 func (a *Agent) ready() {
 	a.options.Service.Ready(a.summary())
-	a.settled.Reset(settledTime)
+	a.freeMemory.Reset(startupTime)
 }
 
-// tellService tells the service manager what the agent does, where that has changed.
-func (a *Agent) tellService() {
+// updateService reports a changed state to the service manager.
+func (a *Agent) updateService() {
 	if a.serving.Load() && a.stopping.Err() == nil {
 		a.options.Service.Status(a.summary())
 	}
 }
 
-// Addr is the address that the agent listens on or waits for; the first one where systemd has
-// opened several.
+// Addr returns the address that the agent listens on or waits for; the first of several.
 func (a *Agent) Addr() net.Addr { return a.listeners[0].Addr() }
 
 // Wait returns when the agent has been stopped, or has failed: then with the cause. It is
@@ -201,10 +199,9 @@ func (a *Agent) Wait() error {
 	}
 }
 
-// Stop stops the agent: no new connections, an answer for each step in flight within the
-// config's grace time, then everything is closed, the validators last. When the context ends
-// first, the rest goes by force. The error says that something had to. A reload in progress
-// is given up, and nothing of it stays.
+// Stop stops the agent: it accepts no new connections, replies to each step in flight within the
+// config's grace time, then closes everything, the validators last. When the context ends first, it
+// closes the rest by force and returns an error. A reload in progress is rolled back.
 func (a *Agent) Stop(ctx context.Context) error {
 	a.beginStop(errStops)
 	a.reloading <- struct{}{}
@@ -227,18 +224,18 @@ func (a *Agent) Stop(ctx context.Context) error {
 		a.options.Log.Warn(err.Error())
 	}
 	a.sessions.Close()
-	a.takeDown(ctx)
+	a.release(ctx)
 	a.options.Log.Info("agent stopped", slog.Duration("took", time.Since(began).Round(time.Millisecond)))
 	return err
 }
 
-// stopMargin is how long a stop may take beyond the grace time: what is closed by force, and
-// plugins that do not end by themselves.
+// stopMargin is how long a stop may take beyond the grace time, to close connections by force and
+// to end plugins.
 const stopMargin = 10 * time.Second
 
-// takeDown releases whatever a start has got hold of.
-func (a *Agent) takeDown(ctx context.Context) {
-	a.settled.Stop()
+// release releases what start has acquired.
+func (a *Agent) release(ctx context.Context) {
+	a.freeMemory.Stop()
 	a.auto.watch(config.Reload{}, time.Time{})
 	if a.admin != nil {
 		a.admin.close()
@@ -285,7 +282,7 @@ func newHost(o Options) (*pluginhost.Host, error) {
 	return host, nil
 }
 
-// runtimeDirs returns the folders for sockets, the first that is usable to be taken.
+// runtimeDirs returns the folders for sockets, in order of preference.
 func runtimeDirs(o Options) []string {
 	if o.RuntimeDir != "" {
 		return []string{o.RuntimeDir}

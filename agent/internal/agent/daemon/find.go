@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// A Wanted says which of the running agents a command is for. What an agent says of itself counts for
-// more than a config that has changed since the agent read it.
+// A Wanted describes which of the running agents a command is for. An agent's own status overrides a
+// config that has changed since the agent read it.
 type Wanted struct {
-	// Socket and Port are those of the command line, or else of the config; a Port below 0 is not
-	// known. Exact says that they are of the command line or the environment.
+	// Socket and Port come from the command line, else from the config; a Port below 0 is unknown.
+	// Exact is set when they come from the command line or the environment.
 	Socket string
 	Port   int
 	Exact  bool
@@ -24,42 +24,42 @@ type Wanted struct {
 	ConfigFile string
 	// PID is the main process of the service whose systemd runs the command; 0 for none.
 	PID int
-	// Dirs are the folders to look in.
+	// Dirs are the folders to search.
 	Dirs []string
 }
 
 // findTime bounds how long one agent may take to say which one it is.
 const findTime = 2 * time.Second
 
-// Find returns the admin socket of the agent that is wanted. An error says which agents there are.
+// Find returns the admin socket of the wanted agent. An error lists the agents that run.
 func Find(ctx context.Context, w Wanted) (string, error) {
 	expected := w.expected()
 	if w.Exact && w.PID == 0 {
 		return expected, nil
 	}
-	var agents []found
+	var agents []runningAgent
 	for _, dir := range w.Dirs {
 		for _, socket := range AdminSockets(dir) {
-			next := introduce(ctx, socket)
-			if !slices.ContainsFunc(agents, func(f found) bool { return f.status.PID != 0 && f.status.PID == next.status.PID }) {
-				agents = append(agents, next) // and not the link to a socket of its own that is beside it
+			next := identify(ctx, socket)
+			if !slices.ContainsFunc(agents, func(f runningAgent) bool { return f.status.PID != 0 && f.status.PID == next.status.PID }) {
+				agents = append(agents, next) // but not twice where a link leads to the same socket
 			}
 		}
 	}
-	by := func(is func(found) bool) (string, bool) {
+	by := func(is func(runningAgent) bool) (string, bool) {
 		if i := slices.IndexFunc(agents, is); i >= 0 {
 			return agents[i].socket, true
 		}
 		return "", false
 	}
-	if socket, ok := by(func(f found) bool { return w.PID != 0 && f.status.PID == w.PID }); ok {
+	if socket, ok := by(func(f runningAgent) bool { return w.PID != 0 && f.status.PID == w.PID }); ok {
 		return socket, nil
 	}
 	if w.Exact {
 		return expected, nil
 	}
-	same := func(f found) bool { return w.ConfigFile != "" && isSameFile(f.status.ConfigFile, w.ConfigFile) }
-	if socket, ok := by(func(f found) bool { return same(f) && f.socket == expected }); ok {
+	same := func(f runningAgent) bool { return w.ConfigFile != "" && isSameFile(f.status.ConfigFile, w.ConfigFile) }
+	if socket, ok := by(func(f runningAgent) bool { return same(f) && f.socket == expected }); ok {
 		return socket, nil
 	}
 	if socket, ok := by(same); ok {
@@ -71,11 +71,11 @@ func Find(ctx context.Context, w Wanted) (string, error) {
 	if len(agents) == 1 && (w.ConfigFile == "" || agents[0].status.PID == 0) {
 		return agents[0].socket, nil
 	}
-	return "", w.none(expected, agents)
+	return "", w.notFound(expected, agents)
 }
 
 // none says that no agent that runs is the one that is wanted.
-func (w Wanted) none(expected string, agents []found) error {
+func (w Wanted) notFound(expected string, agents []runningAgent) error {
 	var list []string
 	for _, f := range agents {
 		list = append(list, f.String())
@@ -87,23 +87,23 @@ func (w Wanted) none(expected string, agents []found) error {
 	return fmt.Errorf("%s; there is %s; name one with --admin-socket, or its agent's port with --port", what, strings.Join(list, ", "))
 }
 
-// A found is an agent that answers, and what it says of itself: nothing to who has no right to ask.
-type found struct {
+// A runningAgent is an agent that answers, with its status; empty where the user may not ask for it.
+type runningAgent struct {
 	socket string
 	status Status
 }
 
-func introduce(ctx context.Context, socket string) found {
+func identify(ctx context.Context, socket string) runningAgent {
 	ctx, cancel := context.WithTimeout(ctx, findTime)
 	defer cancel()
 	status, err := AskStatus(ctx, socket)
 	if err != nil {
-		status = Status{} // the question proper will say why
+		status = Status{} // the command itself will report the error
 	}
-	return found{socket, status}
+	return runningAgent{socket, status}
 }
 
-func (f found) String() string {
+func (f runningAgent) String() string {
 	if f.status.PID == 0 {
 		return f.socket
 	}
@@ -123,7 +123,7 @@ func (w Wanted) expected() string {
 		if err == nil {
 			return socket
 		}
-		if errors.Is(err, os.ErrPermission) && forbidden == "" && isAgents(dir) {
+		if errors.Is(err, os.ErrPermission) && forbidden == "" && isAgentDir(dir) {
 			forbidden = socket
 		}
 	}
@@ -154,8 +154,8 @@ func isSameFile(a, b string) bool {
 	return errOne == nil && errOther == nil && os.SameFile(one, other)
 }
 
-// isAgents reports whether a folder that this user may not look into is there for an agent alone. Others
-// are closed for other reasons too.
-func isAgents(dir string) bool {
+// isAgentDir reports whether a folder that this user may not read belongs to an agent alone. Other
+// folders may be unreadable for other reasons.
+func isAgentDir(dir string) bool {
 	return dir == serviceRuntimeDir || os.Getenv(runtimeDirVariable) != ""
 }

@@ -41,9 +41,8 @@ func listen(ctx context.Context, c *config.Loaded, service *systemd.Service, log
 	return []net.Listener{own}, own, nil
 }
 
-// disagrees says what the config has instead of the address of a socket that systemd has
-// opened: commands find the agent by its port, and nobody may be let in whom the config
-// keeps out.
+// disagrees returns the key of the config that contradicts the address of a socket that systemd has
+// opened, and its value: commands find the agent by its port, and the config limits who may connect.
 func disagrees(ctx context.Context, c *config.Loaded, passed net.Addr) (key, wrong string) {
 	tcp, ok := passed.(*net.TCPAddr)
 	if !ok {
@@ -68,7 +67,7 @@ func disagrees(ctx context.Context, c *config.Loaded, passed net.Addr) (key, wro
 // resolveTime bounds how long a name server may take.
 const resolveTime = 3 * time.Second
 
-// resolve returns the addresses that a host stands for, in the order in which to try them.
+// resolve returns the addresses of a host, in the order in which to try them.
 func resolve(ctx context.Context, host string) ([]netip.Addr, error) {
 	if addr, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{addr}, nil
@@ -89,14 +88,14 @@ func resolve(ctx context.Context, host string) ([]netip.Addr, error) {
 	return found, nil
 }
 
-// isLocalhost reports whether a name stands for this machine by RFC 6761, section 6.3. No resolver is
-// asked about it: /etc/hosts may lack it, and a name server that answers names another host.
+// isLocalhost reports whether a name means this machine by RFC 6761, section 6.3. It needs no
+// resolver: /etc/hosts may lack it, and a name server may return another host.
 func isLocalhost(name string) bool {
 	name = strings.ToLower(strings.TrimSuffix(name, "."))
 	return name == "localhost" || name == "localhost.localdomain" || strings.HasSuffix(name, ".localhost")
 }
 
-// An absentError says that the host is not one of this machine's addresses now, and may be later.
+// An absentError is the error for a host that is not an address of this machine yet.
 type absentError struct{ why string }
 
 func (e absentError) Error() string { return e.why }
@@ -108,7 +107,7 @@ type socket struct {
 	zone int // index of the interface of a link-local address; else 0
 }
 
-// open opens the port on the host, or says what to do about it.
+// open opens the port on the host.
 func open(ctx context.Context, c *config.Loaded) (*socket, error) {
 	addrs, err := resolve(ctx, c.Host)
 	if err != nil {
@@ -135,7 +134,7 @@ func openOn(addr netip.Addr, port int) (*socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	network, local := "tcp", net.JoinHostPort(at(addr, zone), strconv.Itoa(port))
+	network, local := "tcp", net.JoinHostPort(hostText(addr, zone), strconv.Itoa(port))
 	switch {
 	case addr.Is4():
 		network = "tcp4" // package net would make 0.0.0.0 every IPv6 address too
@@ -182,32 +181,32 @@ func zoneOf(addr netip.Addr) (int, error) {
 }
 
 // at is an address for package net.
-func at(addr netip.Addr, zone int) string {
+func hostText(addr netip.Addr, zone int) string {
 	if zone == 0 {
 		return addr.String()
 	}
 	return addr.WithZone(strconv.Itoa(zone)).String()
 }
 
-// isHere reports whether the machine still has the socket's address, on the same interface.
-func (s *socket) isHere() bool {
+// hasAddress reports whether the machine still has the socket's address, on the same interface.
+func (s *socket) hasAddress() bool {
 	if s.addr.IsUnspecified() {
 		return true
 	}
 	if zone, err := zoneOf(s.addr); err != nil || zone != s.zone {
 		return false
 	}
-	// What the kernel lets another socket have, it lets this one keep.
-	probe, err := net.ListenPacket("udp", net.JoinHostPort(at(s.addr, s.zone), "0"))
+	// An address that another socket can bind is still there.
+	probe, err := net.ListenPacket("udp", net.JoinHostPort(hostText(s.addr, s.zone), "0"))
 	if err != nil {
-		return !errors.Is(err, syscall.EADDRNOTAVAIL) // out of descriptors says nothing about it
+		return !errors.Is(err, syscall.EADDRNOTAVAIL) // running out of descriptors proves nothing
 	}
 	_ = probe.Close() // nothing was sent
 	return true
 }
 
 // where returns the address with the zone as the config has it, which the kernel's does not say.
-func (s *socket) where() net.Addr {
+func (s *socket) boundAddr() net.Addr {
 	bound := s.Addr().(*net.TCPAddr)
 	if s.zone == 0 {
 		return bound

@@ -111,7 +111,7 @@ func TestZoneIsShown(t *testing.T) {
 	}
 	defer func() { _ = bound.Close() }()
 	s := &socket{bound.(*net.TCPListener), netip.MustParseAddr("fe80::1%eth0"), 7}
-	if got := s.where().String(); !strings.Contains(got, "%eth0:") {
+	if got := s.boundAddr().String(); !strings.Contains(got, "%eth0:") {
 		t.Errorf("got %s", got)
 	}
 }

@@ -15,34 +15,34 @@ import (
 )
 
 const (
-	// addressInterval is how often a listener looks whether its address is there; nameInterval is that
-	// for a name, about which a server is asked.
+	// addressInterval is how often a listener checks its address; nameInterval is that for a name,
+	// which needs a query to a name server.
 	addressInterval = time.Second
 	nameInterval    = 5 * time.Second
-	// absentAgain is how often the log says that it is not.
-	absentAgain = 10 * time.Minute
+	// absenceLogInterval is how often the log repeats that the address is absent.
+	absenceLogInterval = 10 * time.Minute
 )
 
-// A listener listens on the host and the port of a config. Where the machine does not have the
-// address yet, as that comes by DHCP or with an interface, it waits for it; where an address goes and
-// comes back, it goes on. So the agent serves as soon as it can be reached, however it was started.
+// A listener listens on the host and the port of a config. While the machine does not have the
+// address, because of DHCP or a missing interface, it waits; when the address returns, it listens
+// again. So the agent serves as soon as it can be reached.
 type listener struct {
 	config  *config.Loaded
 	log     *slog.Logger
-	changed func() // is called after each change of absence
+	changed func() // called after each change of absence
 	stop    context.CancelFunc
 
 	mu       sync.Mutex
 	socket   *socket // nil while it waits
 	absence  string  // why the address cannot be reached; empty when it can
-	told     time.Time
+	logged   time.Time
 	deadline time.Time
-	err      error         // it is of no use any more
+	err      error         // returned by Accept: it has failed or is closed
 	change   chan struct{} // closed and replaced at each change
 }
 
-// newListener opens the port, or begins to wait for the address. An error means that waiting is of
-// no use.
+// newListener opens the port or starts to wait for the address. An error means that waiting is
+// pointless.
 func newListener(ctx context.Context, c *config.Loaded, log *slog.Logger, changed func()) (*listener, error) {
 	watching, stop := context.WithCancel(context.Background())
 	l := &listener{config: c, log: log, changed: changed, stop: stop, change: make(chan struct{})}
@@ -51,7 +51,7 @@ func newListener(ctx context.Context, c *config.Loaded, log *slog.Logger, change
 	switch {
 	case errors.As(err, &absent):
 		l.absence = absent.why
-		l.tell()
+		l.logAbsence()
 	case err != nil:
 		stop()
 		return nil, err
@@ -112,7 +112,7 @@ func (l *listener) SetDeadline(t time.Time) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.deadline = t
-	l.announce()
+	l.wake()
 	if l.socket == nil {
 		return nil
 	}
@@ -120,13 +120,13 @@ func (l *listener) SetDeadline(t time.Time) error {
 }
 
 // announce wakes Accept. The caller holds mu.
-func (l *listener) announce() {
+func (l *listener) wake() {
 	close(l.change)
 	l.change = make(chan struct{})
 }
 
-// Close ends the waiting and the listening. It does not wait for watch, which may be waiting for a
-// lock of the caller's.
+// Close stops waiting and listening. It does not wait for watch, which may need a lock that the
+// caller holds.
 func (l *listener) Close() error {
 	l.stop()
 	l.mu.Lock()
@@ -134,37 +134,37 @@ func (l *listener) Close() error {
 	if l.err == nil {
 		l.err = net.ErrClosed
 	}
-	l.announce()
+	l.wake()
 	if l.socket == nil {
 		return nil
 	}
 	return l.socket.Close()
 }
 
-// Addr is the address that it listens on, or else the one that it waits for.
+// Addr returns the address that it listens on or waits for.
 func (l *listener) Addr() net.Addr {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.socket != nil {
-		return l.socket.where()
+		return l.socket.boundAddr()
 	}
-	return awaited{net.JoinHostPort(l.config.Host, strconv.Itoa(l.config.Port))}
+	return absentAddr{net.JoinHostPort(l.config.Host, strconv.Itoa(l.config.Port))}
 }
 
-// An awaited is an address that this machine does not have.
-type awaited struct{ text string }
+// An absentAddr is an address that this machine does not have.
+type absentAddr struct{ text string }
 
-func (awaited) Network() string  { return "tcp" }
-func (a awaited) String() string { return a.text }
+func (absentAddr) Network() string  { return "tcp" }
+func (a absentAddr) String() string { return a.text }
 
-// absent says why the address cannot be reached; empty when it can.
+// absent returns why the address cannot be reached; empty when it can.
 func (l *listener) absent() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.absence
 }
 
-// watch looks at the address until the context ends.
+// watch checks the address until the context ends.
 func (l *listener) watch(ctx context.Context) {
 	interval := addressInterval
 	if _, err := netip.ParseAddr(l.config.Host); err != nil && !isLocalhost(l.config.Host) {
@@ -175,64 +175,64 @@ func (l *listener) watch(ctx context.Context) {
 	for {
 		select {
 		case <-tick.C:
-			l.look(ctx)
+			l.check(ctx)
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// look finds out whether the address is there. A socket whose address has gone takes connections again
-// when that is back, so it is kept until there is another: of an interface that has come again, or
-// of a name that stands for another address now.
-func (l *listener) look(ctx context.Context) {
+// check finds out whether the machine has the address. A socket whose address is gone accepts
+// connections again when the address returns. So it is kept until another replaces it: that of a
+// recreated interface, or of a name that has a new address.
+func (l *listener) check(ctx context.Context) {
 	l.mu.Lock()
 	s := l.socket
 	l.mu.Unlock()
-	if s != nil && s.isHere() {
-		l.set(s, "")
+	if s != nil && s.hasAddress() {
+		l.setState(s, "")
 		return
 	}
 	next, err := open(ctx, l.config)
 	var absent absentError
 	switch {
 	case err == nil:
-		l.set(next, "")
-	case ctx.Err() != nil: // which may be why there is no answer
+		l.setState(next, "")
+	case ctx.Err() != nil: // which may have cut off the query
 	case errors.As(err, &absent):
-		l.set(s, absent.why)
+		l.setState(s, absent.why)
 	case s == nil:
 		l.fail(err)
 	default:
-		// The port is taken: by s itself, whose address has come back in between.
+		// The port is taken by s itself, whose address has returned in between.
 	}
 }
 
-// set notes where it listens and why that cannot be reached, and says what is new.
-func (l *listener) set(s *socket, absence string) {
+// setState sets the socket and why its address cannot be reached, and logs a change.
+func (l *listener) setState(s *socket, absence string) {
 	l.mu.Lock()
 	moved, was, before := s != l.socket, l.absence, l.socket
 	if l.err != nil {
 		l.mu.Unlock()
 		if moved {
-			_ = s.Close() // too late for it
+			_ = s.Close() // the listener is closed
 		}
 		return
 	}
 	l.socket, l.absence = s, absence
 	if moved {
 		_ = s.SetDeadline(l.deadline) // of a listening socket, which has deadlines
-		l.announce()
+		l.wake()
 	}
 	l.mu.Unlock()
 	if moved && before != nil {
-		_ = before.Close() // its address is not there
+		_ = before.Close() // its address is gone
 	}
 	switch {
 	case absence != "":
-		l.tell()
+		l.logAbsence()
 	case was != "" || moved:
-		l.told = time.Time{}
+		l.logged = time.Time{}
 		l.log.Info("the address is there; connections are accepted", slog.String("address", l.Addr().String()))
 	}
 	if moved || (absence == "") != (was == "") {
@@ -240,21 +240,21 @@ func (l *listener) set(s *socket, absence string) {
 	}
 }
 
-// tell says in the log, now and then, that the address is not there.
-func (l *listener) tell() {
-	if !l.told.IsZero() && time.Since(l.told) < absentAgain {
+// logAbsence logs that the address is absent, at most once in absenceLogInterval.
+func (l *listener) logAbsence() {
+	if !l.logged.IsZero() && time.Since(l.logged) < absenceLogInterval {
 		return
 	}
-	l.told = time.Now()
+	l.logged = time.Now()
 	l.log.Warn("the address is not there; the agent waits for it, and listens as soon as it is",
 		slog.String("address", l.Addr().String()), slog.String("detail", l.absent()))
 }
 
-// fail ends Accept with the error.
+// fail makes Accept return the error.
 func (l *listener) fail(err error) {
 	l.stop()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.err = err
-	l.announce()
+	l.wake()
 }

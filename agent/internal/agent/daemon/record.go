@@ -63,7 +63,7 @@ func prepareRecord(inForce *auditwriter.Writer, old, next *config.Loaded, head a
 	}
 }
 
-// closeRecord writes what is left of a record that is out of use.
+// closeRecord writes the rest of a record and closes it; nil is none.
 func closeRecord(record *auditwriter.Writer) {
 	if record != nil {
 		record.Close()

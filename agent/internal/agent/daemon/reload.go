@@ -11,34 +11,33 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/shared/config"
 )
 
-// LastReload says how the last reload went. The zero value: there was none.
+// LastReload is the result of the last reload. The zero value means none.
 type LastReload struct {
 	Time time.Time `json:"time,omitzero"`
-	// Error says why nothing changed; empty when the reload succeeded.
+	// Error is why the reload was refused; empty when it succeeded.
 	Error string `json:"error,omitempty"`
 }
 
 // startTimeout bounds how long validators may take to start, at a start and at a reload.
 const startTimeout = 15 * time.Second
 
-// errTooLong is why a start of validators, or waiting for another reload, is given up.
+// errTooLong ends a start of validators, or the wait for another reload.
 var errTooLong = fmt.Errorf("more than %v have passed", startTimeout)
 
-// errStops is why a reload is given up.
+// errStops ends a reload.
 var errStops = errors.New("the agent stops")
 
-// Reload reads the config again and puts it in force: new validators first, each in a new
-// process, then everything at once. Steps that are being judged finish on the old
-// validators. On an error nothing has changed. It waits for another reload that is in
-// progress, and is given up when the agent stops.
+// Reload reads the config again and puts it in force: it starts the new validators in new processes,
+// then switches everything at once. Steps being judged finish on the old validators. On an error
+// nothing has changed. It waits for another reload in progress and is cancelled when the agent stops.
 func (a *Agent) Reload(ctx context.Context) error {
 	return a.reloadIf(ctx, func() bool { return true })
 }
 
-// errChanged is why a reload is given up whose files changed while it went on.
+// errChanged ends a reload whose files changed during it.
 var errChanged = errors.New("a file has changed while it was read; the next reload takes it")
 
-// reloadIf is Reload, where it still holds in the end that the files are those that were read.
+// reloadIf is Reload, but fails with errChanged unless unchanged returns true at its end.
 func (a *Agent) reloadIf(ctx context.Context, unchanged func() bool) error {
 	select {
 	case a.reloading <- struct{}{}:
@@ -77,9 +76,9 @@ func (a *Agent) tryReload(ctx context.Context, unchanged func() bool) error {
 	if err != nil {
 		return err
 	}
-	// Also where this config is refused, and what it names comes to its place only later.
+	// Also for a config that is refused now, as a program that it names may appear later.
 	a.auto.watch(a.current().Reload, began, a.current(), next)
-	if err := unchangeable(a.current(), next); err != nil {
+	if err := checkReloadable(a.current(), next); err != nil {
 		return err
 	}
 	if err := config.Emptied(a.current(), next); err != nil {
@@ -99,7 +98,7 @@ func (a *Agent) tryReload(ctx context.Context, unchanged func() bool) error {
 		return err
 	}
 
-	// From here on nothing can fail.
+	// Nothing can fail from here on.
 	chain := newChain(a.judge.Chain().Generation()+1, next, set)
 	a.mu.Lock()
 	oldSet, old := a.set, a.judge.Swap(chain)
@@ -122,8 +121,7 @@ func (a *Agent) tryReload(ctx context.Context, unchanged func() bool) error {
 	return nil
 }
 
-// retire closes the validators of a chain that is out of force once they have judged their
-// last step, which takes as long as the longest step may.
+// retire closes the validators of a replaced chain once they have judged their last step.
 func (a *Agent) retire(old *judge.Chain, closeSet func()) {
 	a.retired.Go(func() {
 		<-old.Drained()
@@ -131,8 +129,8 @@ func (a *Agent) retire(old *judge.Chain, closeSet func()) {
 	})
 }
 
-// unchangeable names the keys that differ and cannot change while the agent runs.
-func unchangeable(old, next *config.Loaded) error {
+// checkReloadable refuses changes of keys that cannot change while the agent runs.
+func checkReloadable(old, next *config.Loaded) error {
 	keys := config.NotReloadable(old.Config, next.Config)
 	if len(keys) == 0 {
 		return nil

@@ -21,10 +21,10 @@ const (
 // runtimeDirVariable names the folder for sockets: systemd.exec(5).
 const runtimeDirVariable = "RUNTIME_DIRECTORY"
 
-// RuntimeDirs are the folders for sockets of an agent of this user: what systemd gives, else the
-// places that the file hierarchy and the XDG base directory specification have for them. An agent
-// takes the first that it can use, and the next where that has gone: that of XDG goes when
-// the user has logged out, and the one of a service cannot be made again by the service itself.
+// RuntimeDirs returns the folders for sockets of an agent of this user: that of systemd, else those
+// of the file hierarchy and the XDG base directory specification. An agent uses the first that it
+// can, and the next when that is removed: that of XDG is removed when the user logs out, and a
+// service cannot recreate its own.
 func RuntimeDirs() []string {
 	if given := os.Getenv(runtimeDirVariable); given != "" {
 		return append([]string{firstOf(given)}, stateRuntimeDir(os.Getenv("STATE_DIRECTORY"))...)
@@ -39,14 +39,14 @@ func RuntimeDirs() []string {
 	return []string{temporary}
 }
 
-// firstOf returns the first folder of a variable that systemd has set.
+// firstOf returns the first folder of a variable that systemd sets.
 func firstOf(list string) string {
 	first, _, _ := strings.Cut(list, ":")
 	return first
 }
 
-// stateRuntimeDir is where a service has its sockets when its folder for them has gone: in that
-// for its state, which stays and is not hidden from others as its temporary folder is.
+// stateRuntimeDir returns where a service has its sockets when its folder for them is gone: in that
+// of its state, which persists and, unlike its temporary folder, is visible to others.
 func stateRuntimeDir(state string) []string {
 	if state == "" {
 		return nil
@@ -54,8 +54,8 @@ func stateRuntimeDir(state string) []string {
 	return []string{filepath.Join(firstOf(state), "run")}
 }
 
-// SearchDirs are the folders in which commands look for a running agent: those of this user's own
-// agents, then those of the service. A variable RUNTIME_DIRECTORY names the only ones.
+// SearchDirs returns the folders in which commands search for a running agent: those of this user's
+// agents, then those of the service. The variable RUNTIME_DIRECTORY replaces them.
 func SearchDirs() []string {
 	dirs := RuntimeDirs()
 	if os.Getenv(runtimeDirVariable) == "" {
@@ -75,7 +75,7 @@ func SearchDirs() []string {
 func usable(dirs []string) (string, error) {
 	var first error
 	for _, dir := range dirs {
-		err := ownRuntimeDir(dir)
+		err := makeRuntimeDir(dir)
 		if err == nil {
 			return dir, nil
 		}
@@ -84,10 +84,10 @@ func usable(dirs []string) (string, error) {
 	return "", first
 }
 
-// ownRuntimeDir makes the folder if there is none, and refuses one in which others than this
-// user and root may put things: the temporary folder is everybody's, and whoever makes ours
-// there first would own our sockets.
-func ownRuntimeDir(dir string) error {
+// makeRuntimeDir makes the folder if there is none. It refuses one that others than this user and
+// root may write to: in the shared temporary folder another user could make it first and own our
+// sockets.
+func makeRuntimeDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("the folder for sockets: %w; name another with the variable %s", err, runtimeDirVariable)
 	}
@@ -103,8 +103,8 @@ func ownRuntimeDir(dir string) error {
 	return nil
 }
 
-// advice says what to do about a folder that is not this user's alone. It is never to remove it: the
-// sockets of a running agent may be in it.
+// advice returns what to do about a folder that others may write to: never to remove it, as it may
+// hold the sockets of a running agent.
 func advice(dir string, info os.FileInfo) string {
 	another := fmt.Sprintf("give this agent a folder of its own, here and for the commands that ask it: %s=%s-%d",
 		runtimeDirVariable, dir, os.Geteuid())
@@ -114,7 +114,7 @@ func advice(dir string, info os.FileInfo) string {
 	return "leave it as it is, an agent may be using it, and " + another
 }
 
-// foreign says in what way a file is not the user's alone; empty when it is.
+// foreign returns why a file is not the user's alone; empty when it is.
 func foreign(info os.FileInfo, user int) string {
 	owner, ok := info.Sys().(*syscall.Stat_t)
 	switch {
@@ -128,7 +128,7 @@ func foreign(info os.FileInfo, user int) string {
 	return ""
 }
 
-// nameOf returns the name of a user in brackets; nothing where that is not known.
+// nameOf returns the name of a user in brackets; empty when it is unknown.
 func nameOf(id int) string {
 	found, err := user.LookupId(strconv.Itoa(id))
 	if err != nil {
@@ -141,8 +141,8 @@ func nameOf(id int) string {
 // sockets some folders below it fit the 107 bytes that unix(7) has for them.
 const maxTempDirBytes = 24
 
-// TempRuntimeDir makes a folder for the sockets of an agent that serves its own program
-// alone. The caller removes it.
+// TempRuntimeDir makes a folder for the sockets of an agent that serves its own program only. The
+// caller removes it.
 func TempRuntimeDir() (string, error) {
 	base := os.TempDir()
 	if len(base) > maxTempDirBytes {

@@ -37,7 +37,7 @@ func TestRuntimeDirIsOurs(t *testing.T) {
 		made("all", 0o777):                         "all, may be written by others (mode 0777)",
 		linked("trap", made("everybody's", 0o777)): "trap, may be written by others",
 	} {
-		err := ownRuntimeDir(dir)
+		err := makeRuntimeDir(dir)
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: error %v, want %q", dir, err, want)
 		}

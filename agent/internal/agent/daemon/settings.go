@@ -18,7 +18,7 @@ import (
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
-// What each floor is told of the config.
+// The options of each package, taken from the config.
 
 func serverOptions(c *config.Loaded, version string, record *auditwriter.Writer) server.Options {
 	o := server.Options{
@@ -77,21 +77,20 @@ func level(c *config.Loaded) slog.Level {
 	return l
 }
 
-// source says where the config comes from: every file that was read.
+// source returns the files that the config was read from.
 func source(c *config.Loaded) string {
 	return cmp.Or(strings.Join(c.Files(), ", "), "defaults")
 }
 
-// startValidators starts the config's validators; those that are to follow others, nil for
-// none, must be able to go on with their sessions. What they say against their settings comes
-// back as config.Problems, with the places in the file.
+// startValidators starts the config's validators. They must accept the session states of those they
+// replace; old is nil for none. Errors of their settings are config.Problems with places in the file.
 func startValidators(ctx context.Context, host *pluginhost.Host, c *config.Loaded, old *pluginhost.Set) (*pluginhost.Set, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, errTooLong)
 	defer cancel()
 	specs := make([]pluginhost.Spec, len(c.Validators))
 	for i, v := range c.Validators {
 		specs[i] = pluginhost.Spec{Name: v.As, Validator: v.Name, Path: v.Path, Checksum: v.Checksum,
-			Args: v.Args, Settings: v.Settings, Limits: pluginLimits(c), Cache: keeping(c)}
+			Args: v.Args, Settings: v.Settings, Limits: pluginLimits(c), Cache: cacheOptions(c)}
 	}
 	start := host.Start
 	if old != nil {
@@ -101,18 +100,18 @@ func startValidators(ctx context.Context, host *pluginhost.Host, c *config.Loade
 	}
 	set, err := start(ctx, specs)
 	if err != nil {
-		return nil, placed(c, err)
+		return nil, asProblems(c, err)
 	}
 	return set, nil
 }
 
-// keeping says which verdicts a config has kept and judged again.
-func keeping(c *config.Loaded) verdictcache.Options {
+// cacheOptions returns the options of the verdict cache.
+func cacheOptions(c *config.Loaded) verdictcache.Options {
 	return verdictcache.Options{Bytes: c.Judging.KeptMiB << 20, RecheckEvery: c.Judging.RecheckEvery, ShadowEvery: c.Plugins.ShadowEvery}
 }
 
-// placed turns the complaints of validators into problems of the config.
-func placed(c *config.Loaded, err error) error {
+// asProblems returns the errors of validators as problems of the config.
+func asProblems(c *config.Loaded, err error) error {
 	var problems config.Problems
 	for _, e := range flatten(err) {
 		var spec *pluginhost.SpecError
@@ -124,7 +123,7 @@ func placed(c *config.Loaded, err error) error {
 	return problems
 }
 
-// configKey is the key of the config that a complaint is about.
+// configKey returns the key of the config that an error is about.
 func configKey(e *pluginhost.SpecError) string {
 	element := fmt.Sprintf("validators[%d]", e.Index)
 	switch e.Key {
@@ -152,9 +151,9 @@ func flatten(err error) []error {
 	return all
 }
 
-// Check starts the config's validators once, to see whether they would serve, and stops them.
+// Check starts the config's validators once to verify that they serve, and stops them.
 func Check(ctx context.Context, c *config.Loaded, options Options) error {
-	if _, err := newAdminPlace(c, runtimeDirs(options), nil); err != nil {
+	if _, err := newAdminOptions(c, runtimeDirs(options), nil); err != nil {
 		return err
 	}
 	host, err := newHost(options)

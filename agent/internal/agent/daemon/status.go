@@ -16,14 +16,14 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
 )
 
-// A Status is what a running agent says of itself.
+// A Status is the state of a running agent.
 type Status struct {
 	Version string `json:"version"`
 	PID     int    `json:"pid"`
 	Address string `json:"address"`
-	// Absent says why the address cannot be reached yet; empty when it can.
+	// Absent is why the address cannot be reached yet; empty when it can.
 	Absent string `json:"address_absent,omitempty"`
-	// Allow says whom the agent serves, as the config does.
+	// Allow is that of the config.
 	Allow  []string `json:"allow"`
 	Config string   `json:"config"` // every file that was read, with commas
 	// ConfigFile is the absolute path of the config, without its snippets; empty for the defaults.
@@ -35,20 +35,19 @@ type Status struct {
 	// Generation is the number of the validators in force; it goes up with each reload.
 	Generation uint64     `json:"generation"`
 	Reload     LastReload `json:"last_reload"`
-	// Watch says whether the agent reloads by itself.
+	// Watch is which files the agent watches to reload by itself.
 	Watch Watch `json:"watch,omitzero"`
 	// Trouble says in one line each what is not as it should be, such as a validator that
 	// crashes again and again; none when all is well.
 	Trouble     []string      `json:"trouble,omitempty"`
 	Connections server.Stats  `json:"connections"`
 	Sessions    session.Stats `json:"sessions"`
-	// Record says how the agent's own record fares.
+	// Record is the state of the agent's own record.
 	Record auditwriter.Status `json:"record"`
 	// Log counts the lines of the agent's log that are lost.
 	Log        logging.Stats `json:"log"`
 	Validators []Process     `json:"validators"`
-	// Goroutines is how many there are in the agent: with nobody connected always about the
-	// same.
+	// Goroutines is their number in the agent; about constant while no client is connected.
 	Goroutines int `json:"goroutines"`
 }
 
@@ -107,7 +106,7 @@ func (a *Agent) Status() Status {
 	return status
 }
 
-// troubles says what is not as it should be.
+// troubles returns what is wrong, in one line each.
 func (s Status) troubles() (list []string) {
 	if s.Absent != "" {
 		list = append(list, "no client reaches "+s.Address+": "+s.Absent)
@@ -138,7 +137,7 @@ func (s Status) Names() []string {
 	return names
 }
 
-// summary says in one line what the agent does, for systemctl status.
+// summary returns the state in one line, for systemctl status.
 func (a *Agent) summary() string {
 	s := a.Status()
 	does := "serving " + s.Address
@@ -156,7 +155,7 @@ func (a *Agent) summary() string {
 	return line
 }
 
-// absent says why the address cannot be reached; empty when it can.
+// absent returns why the address cannot be reached; empty when it can.
 func (a *Agent) absent() string {
 	if a.own == nil {
 		return ""
