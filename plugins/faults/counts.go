@@ -4,19 +4,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
-// counts tells how often each planned step has come in a session. A count stops one above
-// the highest occurrence that a plan can name.
+// counts holds the number of occurrences of each planned step in a session. A count stops one above the
+// highest occurrence that a plan can name.
 type counts map[int64]int64
 
 const maxCount = maxOccurrence + 1
 
-// A session's State is a record in JSON, which writes the ids in order, or empty when no
-// planned step has come.
+// A session's State is a record in JSON, with sorted ids, or empty if no planned step has come.
 type record struct {
 	Version int    `json:"v"`
 	Seen    counts `json:"seen"`
@@ -24,7 +22,7 @@ type record struct {
 
 const stateVersion = 1
 
-// The largest record fits into a State, or this does not compile.
+// This does not compile unless the largest record fits into a State.
 const _ = uint(validator.MaxStateBytes - len(`{"v":1,"seen":{}}`) - MaxPlan*len(`"-9223372036854775808":1000001,`))
 
 func readCounts(state []byte) (counts, error) {
@@ -44,11 +42,6 @@ func readCounts(state []byte) (counts, error) {
 		}
 	}
 	return r.Seen, nil
-}
-
-// keep forgets the steps that are not planned.
-func (c counts) keep(planned map[int64]bool) {
-	maps.DeleteFunc(c, func(id, _ int64) bool { return !planned[id] })
 }
 
 func (c counts) add(id int64) { c[id] = min(c[id]+1, maxCount) }

@@ -1,8 +1,6 @@
 package faults
 
 import (
-	"errors"
-	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -18,7 +16,7 @@ const (
 	maxDelaySeconds = 3600
 )
 
-// Defaults of an entry.
+// Default values of an entry.
 const (
 	defaultOccurrence   = 1
 	defaultLateSeconds  = 0.5
@@ -26,7 +24,7 @@ const (
 	defaultCode         = 99
 )
 
-// An entry is one table of the plan. A nil value was not given.
+// An entry is one table of the plan. A nil pointer is an absent key.
 type entry struct {
 	StepID      *int64   `json:"step_id"`
 	Fault       *string  `json:"fault"`
@@ -36,41 +34,31 @@ type entry struct {
 	Code        *int32   `json:"code"`
 }
 
-// problems collects what is wrong with the keys below a path.
-type problems struct {
-	path string
-	errs []error
-}
-
-func (p *problems) add(key, format string, args ...any) {
-	p.errs = append(p.errs, &validator.SettingError{Key: p.path + "." + key, Problem: fmt.Sprintf(format, args...)})
-}
-
-// readEntry reads the table of the plan that is under path.
+// readEntry decodes the table of the plan at path.
 func readEntry(path string, settings []byte) (event, validator.Fault, error) {
 	e := entry{Occurrence: defaultOccurrence}
 	if err := validator.DecodeSettingsAt(path, settings, &e); err != nil {
 		return event{}, validator.Fault{}, err
 	}
-	p := &problems{path: path}
+	p := &validator.Problems{Path: path}
 	if e.StepID == nil {
-		p.add("step_id", "required: the step id to misbehave at")
+		p.Add("step_id", "required: the step id to misbehave at")
 	}
 	if e.Occurrence < 0 || e.Occurrence > maxOccurrence {
-		p.add("occurrence", "want 0 to %d, got %d", maxOccurrence, e.Occurrence)
+		p.Add("occurrence", "want 0 to %d, got %d", maxOccurrence, e.Occurrence)
 	}
 	kind := e.kind(p)
-	if len(p.errs) > 0 {
-		return event{}, validator.Fault{}, errors.Join(p.errs...)
+	if err := p.Err(); err != nil {
+		return event{}, validator.Fault{}, err
 	}
 	at := event{*e.StepID, e.Occurrence}
 	fault := validator.Fault{Kind: kind, Delay: e.delay(p, kind), StepID: e.wrongStepID(p, kind), Code: e.code(p, kind)}
-	return at, fault, errors.Join(p.errs...)
+	return at, fault, p.Err()
 }
 
-func (e *entry) kind(p *problems) validator.FaultKind {
+func (e *entry) kind(p *validator.Problems) validator.FaultKind {
 	if e.Fault == nil {
-		p.add("fault", "required: one of %s", kindNames())
+		p.Add("fault", "required: one of %s", kindNames())
 		return 0
 	}
 	for kind, name := range validator.FaultKinds() {
@@ -78,7 +66,7 @@ func (e *entry) kind(p *problems) validator.FaultKind {
 			return kind
 		}
 	}
-	p.add("fault", "want one of %s, got %.64q", kindNames(), *e.Fault)
+	p.Add("fault", "want one of %s, got %.64q", kindNames(), *e.Fault)
 	return 0
 }
 
@@ -86,12 +74,12 @@ func kindNames() string {
 	return strings.Join(slices.Sorted(maps.Values(validator.FaultKinds())), ", ")
 }
 
-func (e *entry) delay(p *problems, kind validator.FaultKind) time.Duration {
+func (e *entry) delay(p *validator.Problems, kind validator.FaultKind) time.Duration {
 	var seconds float64
 	switch kind {
 	case validator.FaultDelay:
 		if e.Delay == nil {
-			p.add("delay", "required for fault delay: for how many seconds to hold the reply back")
+			p.Add("delay", "required for fault delay: the delay of the reply in seconds")
 			return 0
 		}
 	case validator.FaultLate:
@@ -99,23 +87,23 @@ func (e *entry) delay(p *problems, kind validator.FaultKind) time.Duration {
 	case validator.FaultSplit:
 		seconds = defaultSplitSeconds
 	default:
-		meaningless(p, "delay", e.Delay, kind)
+		refuseUnused(p, "delay", e.Delay, kind)
 		return 0
 	}
 	if e.Delay != nil {
 		seconds = *e.Delay
 	}
-	within := min(max(seconds, 0), maxDelaySeconds) // so that the conversion cannot overflow
+	within := min(max(seconds, 0), maxDelaySeconds) // prevents an overflow of the conversion
 	delay := time.Duration(math.Round(within * float64(time.Second)))
 	if seconds > maxDelaySeconds || delay == 0 {
-		p.add("delay", "want above 0 and at most %d seconds, got %v", maxDelaySeconds, seconds)
+		p.Add("delay", "want above 0 and at most %d seconds, got %v", maxDelaySeconds, seconds)
 	}
 	return delay
 }
 
-func (e *entry) wrongStepID(p *problems, kind validator.FaultKind) int64 {
+func (e *entry) wrongStepID(p *validator.Problems, kind validator.FaultKind) int64 {
 	if kind != validator.FaultWrongID {
-		meaningless(p, "wrong_step_id", e.WrongStepID, kind)
+		refuseUnused(p, "wrong_step_id", e.WrongStepID, kind)
 		return 0
 	}
 	if e.WrongStepID == nil {
@@ -125,14 +113,14 @@ func (e *entry) wrongStepID(p *problems, kind validator.FaultKind) int64 {
 		return *e.StepID + 1
 	}
 	if *e.WrongStepID == *e.StepID {
-		p.add("wrong_step_id", "want another than step_id, which is %d", *e.StepID)
+		p.Add("wrong_step_id", "want another than step_id, which is %d", *e.StepID)
 	}
 	return *e.WrongStepID
 }
 
-func (e *entry) code(p *problems, kind validator.FaultKind) int {
+func (e *entry) code(p *validator.Problems, kind validator.FaultKind) int {
 	if kind != validator.FaultWrongCode {
-		meaningless(p, "code", e.Code, kind)
+		refuseUnused(p, "code", e.Code, kind)
 		return 0
 	}
 	if e.Code == nil {
@@ -141,9 +129,9 @@ func (e *entry) code(p *problems, kind validator.FaultKind) int {
 	return int(*e.Code)
 }
 
-// meaningless refuses a value that the fault has no use for.
-func meaningless[T any](p *problems, key string, value *T, kind validator.FaultKind) {
+// refuseUnused refuses a value that the fault does not use.
+func refuseUnused[T any](p *validator.Problems, key string, value *T, kind validator.FaultKind) {
 	if value != nil {
-		p.add(key, "fault %s has no use for it; remove it", kind)
+		p.Add(key, "fault %s does not use it; remove it", kind)
 	}
 }

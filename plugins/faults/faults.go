@@ -1,5 +1,5 @@
-// Package faults is the validator that judges nothing and asks the agent to misbehave at
-// planned steps. The README describes it for people who use it.
+// Package faults is the validator faults, which passes every step and asks the agent to misbehave at
+// planned ones. The README is its manual.
 package faults
 
 import (
@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/stepagent/stepagent/plugins/validator"
 )
@@ -14,14 +15,13 @@ import (
 // Name is the validator's name in configs and logs.
 const Name = "faults"
 
-// MaxPlan is how many entries a plan may have. A session's State has room for as many
-// counts.
+// MaxPlan is the largest number of entries in a plan. Their counts fit into a session's State.
 const MaxPlan = 100
 
-// everyTime is the occurrence of an entry that holds each time its step comes.
+// everyTime is the occurrence of an entry that applies each time its step comes.
 const everyTime = 0
 
-// An event is a step coming for the n-th time in its session.
+// An event is an occurrence of a step in a session, counted from 1.
 type event struct {
 	stepID     int64
 	occurrence int64
@@ -29,7 +29,7 @@ type event struct {
 
 type faults struct {
 	plan map[event]validator.Fault
-	// planned are the step ids in the plan. No others are counted.
+	// planned holds the step ids in the plan, which are counted.
 	planned map[int64]bool
 }
 
@@ -70,13 +70,13 @@ func New(settings []byte) (validator.Validator, error) {
 	return f, nil
 }
 
-// Validate passes every step and asks for the fault that is planned for it.
+// Validate passes every step and asks for its planned fault.
 func (f *faults) Validate(_ context.Context, session validator.Session, step validator.Step) (validator.Verdict, error) {
 	seen, err := readCounts(session.State)
 	if err != nil {
 		return validator.Verdict{}, err
 	}
-	seen.keep(f.planned)
+	maps.DeleteFunc(seen, func(id, _ int64) bool { return !f.planned[id] }) // other settings counted these
 	var fault *validator.Fault
 	if f.planned[step.ID] {
 		seen.add(step.ID)
@@ -95,7 +95,7 @@ func (f *faults) Reads() validator.Inputs { return validator.InputStepID }
 func (f *faults) at(now event) *validator.Fault {
 	for _, at := range []event{now, {now.stepID, everyTime}} {
 		if fault, planned := f.plan[at]; planned {
-			return &fault // a copy, since the agent owns the verdict
+			return &fault // a copy: the agent owns the verdict
 		}
 	}
 	return nil

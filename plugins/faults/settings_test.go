@@ -42,7 +42,7 @@ func TestSettings(t *testing.T) {
 		"occurrence": {plan(`{"step_id":3,"fault":"reset","occurrence":-1}`, `{"step_id":4,"fault":"reset","occurrence":1000001}`),
 			[]string{"plan[0].occurrence: want 0 to 1000000, got -1", "plan[1].occurrence: want 0 to 1000000, got 1000001"}},
 		"delay is missing": {plan(`{"step_id":3,"fault":"delay"}`),
-			[]string{"plan[0].delay: required for fault delay: for how many seconds to hold the reply back"}},
+			[]string{"plan[0].delay: required for fault delay: the delay of the reply in seconds"}},
 		"delay": {plan(
 			`{"step_id":1,"fault":"delay","delay":0}`, `{"step_id":2,"fault":"late","delay":-0.5}`,
 			`{"step_id":3,"fault":"split","delay":3600.5}`, `{"step_id":4,"fault":"delay","delay":1e-10}`,
@@ -55,9 +55,9 @@ func TestSettings(t *testing.T) {
 				"plan[4].delay: want above 0 and at most 3600 seconds, got -1e+308",
 				"plan[5].delay: want above 0 and at most 3600 seconds, got 1e+308"}},
 		"no use": {plan(`{"step_id":3,"fault":"reset","delay":1,"wrong_step_id":4,"code":5}`), []string{
-			"plan[0].delay: fault reset has no use for it; remove it",
-			"plan[0].wrong_step_id: fault reset has no use for it; remove it",
-			"plan[0].code: fault reset has no use for it; remove it"}},
+			"plan[0].delay: fault reset does not use it; remove it",
+			"plan[0].wrong_step_id: fault reset does not use it; remove it",
+			"plan[0].code: fault reset does not use it; remove it"}},
 		"own id": {plan(`{"step_id":3,"fault":"wrong_id","wrong_step_id":3}`),
 			[]string{"plan[0].wrong_step_id: want another than step_id, which is 3"}},
 		"code": {plan(`{"step_id":3,"fault":"wrong_code","code":2147483648}`),

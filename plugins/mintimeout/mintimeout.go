@@ -1,13 +1,11 @@
-// Package mintimeout is the validator that wants a declared timeout to be long enough. The
-// README describes it for people who use it.
+// Package mintimeout is the validator min_timeout, which requires a minimum for declared timeouts. The
+// README is its manual.
 package mintimeout
 
 import (
 	"context"
 	"fmt"
 	"math"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/stepagent/stepagent/plugins/validator"
@@ -18,7 +16,7 @@ const Name = "min_timeout"
 
 const (
 	defaultSeconds = 5
-	// maxSeconds is 100 years, the longest timeout that the protocol tells apart.
+	// maxSeconds is 100 years, the longest timeout of the protocol.
 	maxSeconds = 100 * 365 * 24 * 60 * 60
 )
 
@@ -47,19 +45,8 @@ func (m minTimeout) Validate(_ context.Context, _ validator.Session, step valida
 		return validator.PassWith(nil), nil
 	}
 	return validator.FailWith(validator.TimeoutTooShort,
-		fmt.Sprintf("timeout %s s is below the minimum of %s s", seconds(step.Timeout.Duration), seconds(m.minimum)), nil), nil
+		fmt.Sprintf("timeout %s s is below the minimum of %s s", validator.FormatSeconds(step.Timeout.Duration), validator.FormatSeconds(m.minimum)), nil), nil
 }
 
 // Reads implements validator.Declarer.
 func (m minTimeout) Reads() validator.Inputs { return validator.InputTimeout }
-
-// seconds writes a duration, which is not negative, in the fewest decimals that are exact.
-// A float64 would not do: it cannot hold the nanoseconds of a hundred years.
-func seconds(d time.Duration) string {
-	whole := strconv.FormatInt(int64(d/time.Second), 10)
-	fraction := strings.TrimRight(fmt.Sprintf("%09d", int64(d%time.Second)), "0")
-	if fraction == "" {
-		return whole
-	}
-	return whole + "." + fraction
-}

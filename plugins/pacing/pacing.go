@@ -1,13 +1,11 @@
-// Package pacing is the validator that holds clients to the intervals that they declare. The
-// README describes it for people who use it.
+// Package pacing is the validator pacing, which requires clients to keep their declared intervals. The
+// README is its manual.
 package pacing
 
 import (
 	"context"
 	"fmt"
 	"math"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/stepagent/stepagent/plugins/validator"
@@ -22,17 +20,17 @@ type pacing struct {
 	judges   sides
 }
 
-// Validate fails a step that came too early or too late after the last one.
+// Validate fails a step that comes too early or too late after the last one.
 func (p *pacing) Validate(_ context.Context, session validator.Session, step validator.Step) (validator.Verdict, error) {
-	interval, err := declared(session.State)
+	interval, err := decodeState(session.State)
 	if err != nil {
 		return validator.Verdict{}, err
 	}
-	state := stateOf(step.Interval)
+	state := encodeState(step.Interval)
 	if !interval.Declared || !step.Gap.Declared {
 		return validator.PassWith(state), nil
 	}
-	if detail := p.complaint(interval.Duration, step.Gap.Duration); detail != "" {
+	if detail := p.deviation(interval.Duration, step.Gap.Duration); detail != "" {
 		return validator.FailWith(validator.IntervalNotKept, detail, state), nil
 	}
 	return validator.PassWith(state), nil
@@ -41,8 +39,8 @@ func (p *pacing) Validate(_ context.Context, session validator.Session, step val
 // Reads implements validator.Declarer.
 func (p *pacing) Reads() validator.Inputs { return validator.InputInterval | validator.InputGap }
 
-// complaint says by how much a gap is not the interval; empty when it is, within tolerance.
-func (p *pacing) complaint(interval, gap time.Duration) string {
+// deviation describes by how much a gap differs from the interval; empty within the tolerance.
+func (p *pacing) deviation(interval, gap time.Duration) string {
 	tolerance := p.tolerance(interval)
 	switch {
 	case p.judges.early && gap < interval && interval-gap > tolerance:
@@ -56,7 +54,7 @@ func (p *pacing) complaint(interval, gap time.Duration) string {
 	}
 }
 
-// tolerance is how far from the interval a gap may be.
+// tolerance returns the largest allowed difference between gap and interval.
 func (p *pacing) tolerance(interval time.Duration) time.Duration {
 	relative := math.Round(float64(interval) * p.percent / 100)
 	if relative >= math.MaxInt64 { // a float64 of MaxInt64 is one above it
@@ -65,8 +63,7 @@ func (p *pacing) tolerance(interval time.Duration) time.Duration {
 	return max(p.absolute, time.Duration(relative))
 }
 
-// seconds writes a duration, which is not negative, with some three digits that count: a
-// measured one has nanoseconds that say nothing to people.
+// seconds formats a measured duration, rounded to about three significant digits.
 func seconds(d time.Duration) string {
 	switch {
 	case d >= 10*time.Millisecond:
@@ -74,10 +71,5 @@ func seconds(d time.Duration) string {
 	case d >= 10*time.Microsecond:
 		d = d.Round(time.Microsecond)
 	}
-	whole := strconv.FormatInt(int64(d/time.Second), 10)
-	fraction := strings.TrimRight(fmt.Sprintf("%09d", int64(d%time.Second)), "0")
-	if fraction == "" {
-		return whole
-	}
-	return whole + "." + fraction
+	return validator.FormatSeconds(d)
 }

@@ -1,8 +1,6 @@
 package pacing
 
 import (
-	"errors"
-	"fmt"
 	"math"
 	"time"
 
@@ -24,7 +22,7 @@ const (
 	late  = "late"
 )
 
-// sides says which mistakes are judged.
+// sides holds the deviations that are judged.
 type sides struct{ early, late bool }
 
 // New makes the validator from its settings. It is a [validator.Factory].
@@ -37,21 +35,19 @@ func New(settings []byte) (validator.Validator, error) {
 	if err := validator.DecodeSettings(settings, &s); err != nil {
 		return nil, err
 	}
-	var problems []error
+	var problems validator.Problems
 	within := func(key string, value, limit float64) {
 		if value < 0 || value > limit {
-			problems = append(problems, &validator.SettingError{Key: key,
-				Problem: fmt.Sprintf("want 0 to %v, got %v", limit, value)})
+			problems.Add(key, "want 0 to %v, got %v", limit, value)
 		}
 	}
 	within("tolerance_seconds", s.Seconds, maxToleranceSeconds)
 	within("tolerance_percent", s.Percent, maxTolerancePercent)
 	judges, known := map[string]sides{both: {true, true}, early: {early: true}, late: {late: true}}[s.Judge]
 	if !known {
-		problems = append(problems, &validator.SettingError{Key: "judge",
-			Problem: fmt.Sprintf("want %q, %q or %q, got %.64q", both, early, late, s.Judge)})
+		problems.Add("judge", "want %q, %q or %q, got %.64q", both, early, late, s.Judge)
 	}
-	if err := errors.Join(problems...); err != nil {
+	if err := problems.Err(); err != nil {
 		return nil, err
 	}
 	return &pacing{

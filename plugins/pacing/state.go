@@ -9,23 +9,23 @@ import (
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
-// The State of a session is empty when its last step declared no interval. Otherwise it is
-// stateVersion and the interval in nanoseconds, big-endian.
+// The State of a session is empty if its last step declared no interval. Otherwise it is stateVersion
+// and the interval in nanoseconds, big-endian.
 const (
 	stateVersion = 1
 	stateBytes   = 1 + 8
 )
 
-// stateOf keeps the interval that a step declares.
-func stateOf(interval validator.Wait) []byte {
+// encodeState returns the State for the declared interval of a step.
+func encodeState(interval validator.Wait) []byte {
 	if !interval.Declared {
 		return nil
 	}
 	return binary.BigEndian.AppendUint64([]byte{stateVersion}, uint64(interval.Duration))
 }
 
-// declared returns the interval of the session's last step.
-func declared(state []byte) (validator.Wait, error) {
+// decodeState returns the declared interval of the session's last step.
+func decodeState(state []byte) (validator.Wait, error) {
 	if len(state) == 0 {
 		return validator.Wait{}, nil
 	}

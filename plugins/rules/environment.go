@@ -15,29 +15,31 @@ import (
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
-// names are what an expression may speak of. A key whose type is Any may be absent.
-func names() types.Map {
+// variables returns the variables of expressions. A key of the type Any may be absent.
+func variables() types.Map {
 	return types.Map{
 		"session": types.Map{"position": types.Int, "steps": types.Int},
 		"step": types.Map{"id": types.Any, "at": types.Float64,
 			"timeout": types.Any, "interval": types.Any, "gap": types.Any},
-		"data":    types.TypeOf(map[string]any{}),
-		meterName: types.Any,
+		"data":     types.TypeOf(map[string]any{}),
+		budgetName: types.Any,
 	}
 }
 
-// environment returns the values of the names that the expressions use, for one step.
+// environment returns the values of the variables for one step.
 func (r rules) environment(session validator.Session, step validator.Step) (map[string]any, error) {
 	reads, env := r.Reads(), make(map[string]any, 4)
 	if reads&(validator.InputPosition|validator.InputSteps) != 0 {
 		env["session"] = map[string]any{"position": min(session.Position, maxWhole), "steps": min(session.Steps, maxWhole)}
 	}
 	if reads&stepInputs != 0 {
-		about := map[string]any{"id": number(step.ID), "at": seconds(step.At)}
-		putWait(about, "timeout", step.Timeout)
-		putWait(about, "interval", step.Interval)
-		putWait(about, "gap", step.Gap)
-		env["step"] = about
+		fields := map[string]any{"id": number(step.ID), "at": seconds(step.At)}
+		for name, wait := range map[string]validator.Wait{"timeout": step.Timeout, "interval": step.Interval, "gap": step.Gap} {
+			if wait.Declared {
+				fields[name] = seconds(wait.Duration)
+			}
+		}
+		env["step"] = fields
 	}
 	if reads&validator.InputData == 0 {
 		return env, nil
@@ -56,13 +58,6 @@ func (r rules) environment(session validator.Session, step validator.Step) (map[
 // stepInputs are the fields of the table step.
 const stepInputs = validator.InputStepID | validator.InputAt | validator.InputTimeout | validator.InputInterval | validator.InputGap
 
-// putWait puts a length of time into a table, unless it is absent.
-func putWait(table map[string]any, name string, wait validator.Wait) {
-	if wait.Declared {
-		table[name] = seconds(wait.Duration)
-	}
-}
-
 // Reads implements validator.Declarer.
 func (r rules) Reads() (reads validator.Inputs) {
 	for _, rule := range r {
@@ -71,13 +66,14 @@ func (r rules) Reads() (reads validator.Inputs) {
 	return reads
 }
 
+// seconds returns the float64 nearest to the duration, which Duration.Seconds need not be.
 func seconds(d time.Duration) float64 { return float64(d) / float64(time.Second) }
 
-// maxWhole is the largest number that is whole to an expression, on every machine: beyond it
-// the int of a 32-bit board and that of another would not give the same verdicts.
+// maxWhole is the largest whole number in an expression. It fits the int of a 32-bit board, so that
+// verdicts are the same on every machine.
 const maxWhole = math.MaxInt32
 
-// number returns a whole number as expressions have it: as a float64 beyond maxWhole.
+// number returns a number for expressions: an int, or a float64 beyond maxWhole.
 func number(n int64) any {
 	if n < -maxWhole || n > maxWhole {
 		return float64(n)
@@ -85,7 +81,7 @@ func number(n int64) any {
 	return int(n)
 }
 
-// decode reads the data that a client sent along.
+// decode decodes the data of a step.
 func decode(data []byte) (map[string]any, error) {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
@@ -96,18 +92,12 @@ func decode(data []byte) (map[string]any, error) {
 	if _, err := dec.Token(); err != io.EOF {
 		return nil, errors.New("the data is more than one JSON object")
 	}
-	for key, value := range object {
-		plain, err := plain(value)
-		if err != nil {
-			return nil, err
-		}
-		object[key] = plain
-	}
-	return object, nil
+	_, err := convert(object)
+	return object, err
 }
 
-// plain puts numbers of expressions in the place of those of JSON.
-func plain(value any) (_ any, err error) {
+// convert replaces the JSON numbers in a value by numbers for expressions, in place.
+func convert(value any) (_ any, err error) {
 	switch v := value.(type) {
 	case json.Number:
 		if n, err := strconv.ParseInt(v.String(), 10, 64); err == nil {
@@ -120,13 +110,13 @@ func plain(value any) (_ any, err error) {
 		return f, nil
 	case map[string]any:
 		for key, element := range v {
-			if v[key], err = plain(element); err != nil {
+			if v[key], err = convert(element); err != nil {
 				return nil, err
 			}
 		}
 	case []any:
 		for i, element := range v {
-			if v[i], err = plain(element); err != nil {
+			if v[i], err = convert(element); err != nil {
 				return nil, err
 			}
 		}

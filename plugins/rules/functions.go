@@ -9,21 +9,20 @@ import (
 	"github.com/expr-lang/expr"
 )
 
-// The names of what harden puts into expressions. No expression can name them itself: they
-// have a space in them.
+// The names that harden adds to expressions. They contain a space, so that no expression can use them.
 const (
-	meterName = "the meter"
-	roundName = "a round"
-	fieldName = "a field"
-	addName   = "a sum"
-	subName   = "a difference"
-	mulName   = "a product"
+	budgetName    = "the budget"
+	iterationName = "an iteration"
+	fieldName     = "a field"
+	addName       = "a sum"
+	subName       = "a difference"
+	mulName       = "a product"
 )
 
-// errStopped ends an evaluation whose time is over.
-var errStopped = errors.New("the time is over")
+// errStopped ends an evaluation after its deadline.
+var errStopped = errors.New("deadline exceeded")
 
-// An evaluationError says in words for people why a rule cannot be evaluated.
+// An evaluationError says why a rule cannot be evaluated.
 type evaluationError struct{ problem string }
 
 func (e *evaluationError) Error() string { return e.problem }
@@ -32,21 +31,21 @@ func cannot(format string, args ...any) error {
 	return &evaluationError{fmt.Sprintf(format, args...)}
 }
 
-// A meter counts what a step costs. It belongs to one call of Validate.
-type meter struct {
-	ctx    context.Context
-	rounds int // left
+// A budget bounds the evaluation of a step. It belongs to one call of Validate.
+type budget struct {
+	ctx        context.Context
+	iterations int // left
 }
 
-// hardening are the functions that harden puts into expressions.
+// hardening returns the functions that harden adds to expressions.
 func hardening() []expr.Option {
 	return []expr.Option{
-		expr.Function(roundName, func(args ...any) (any, error) {
-			m := args[0].(*meter)
-			if m.rounds--; m.rounds < 0 {
-				return nil, cannot("takes more than %d rounds with this data", maxRounds)
+		expr.Function(iterationName, func(args ...any) (any, error) {
+			b := args[0].(*budget)
+			if b.iterations--; b.iterations < 0 {
+				return nil, cannot("takes more than %d rounds with this data", maxIterations)
 			}
-			if m.ctx.Err() != nil {
+			if b.ctx.Err() != nil {
 				return nil, errStopped
 			}
 			return true, nil
@@ -54,13 +53,13 @@ func hardening() []expr.Option {
 		expr.Function(fieldName, func(args ...any) (any, error) {
 			return field(args[0], args[1], args[2].(string))
 		}, new(func(any, any, string) any)),
-		expr.Function(addName, arithmetic("+", func(a, b int64) int64 { return a + b }, func(a, b float64) float64 { return a + b }), new(func(any, any) any)),
+		expr.Function(addName, add("+"), new(func(any, any) any)),
 		expr.Function(subName, arithmetic("-", func(a, b int64) int64 { return a - b }, func(a, b float64) float64 { return a - b }), new(func(any, any) any)),
 		expr.Function(mulName, arithmetic("*", func(a, b int64) int64 { return a * b }, func(a, b float64) float64 { return a * b }), new(func(any, any) any)),
 	}
 }
 
-// field returns what from has under the key; path is how the expression names it.
+// field returns the element of from at key; path is its name in the expression.
 func field(from, key any, path string) (any, error) {
 	switch from := from.(type) {
 	case map[string]any:
@@ -88,7 +87,7 @@ func field(from, key any, path string) (any, error) {
 	return nil, cannot("%s is missing", path)
 }
 
-// arithmetic returns an operator for numbers alone, which gives the same on every machine.
+// arithmetic returns an operator for numbers. Its results are the same on every machine.
 func arithmetic(operator string, whole func(a, b int64) int64, real func(a, b float64) float64) func(...any) (any, error) {
 	return func(args ...any) (any, error) {
 		a, wholeA := args[0].(int)
@@ -105,17 +104,22 @@ func arithmetic(operator string, whole func(a, b int64) int64, real func(a, b fl
 	}
 }
 
-// sum adds the numbers of a list.
+// add returns the addition of numbers; operator is its name in errors.
+func add(operator string) func(...any) (any, error) {
+	return arithmetic(operator, func(a, b int64) int64 { return a + b }, func(a, b float64) float64 { return a + b })
+}
+
+// sum returns the sum of the numbers in a list.
 func sum(args ...any) (any, error) {
 	list, ok := args[0].([]any)
 	if !ok {
 		return nil, cannot("sum wants a list, got %s", kind(args[0]))
 	}
 	var total any = 0
-	add := arithmetic("sum", func(a, b int64) int64 { return a + b }, func(a, b float64) float64 { return a + b })
+	plus := add("sum")
 	for _, element := range list {
 		var err error
-		if total, err = add(total, element); err != nil {
+		if total, err = plus(total, element); err != nil {
 			return nil, err
 		}
 	}
@@ -140,7 +144,7 @@ func asFloat(value any) (float64, bool) {
 	}
 }
 
-// kind names what a value is in the words of the config.
+// kind returns the name of a value's type in config files.
 func kind(value any) string {
 	switch value.(type) {
 	case nil:

@@ -13,21 +13,20 @@ import (
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
-// maxNodes is how many names, numbers, operators and so on an expression may have.
+// maxNodes is the largest number of names, numbers, operators and so on in an expression.
 const maxNodes = 500
 
-// A rule is one table of the settings, ready to be asked.
+// A rule is one table of the settings with its compiled expression.
 type rule struct {
 	name    string
 	program *vm.Program
 	reason  validator.Reason
-	detail  string // of a step with which the rule does not hold
+	detail  string // for a step with which the rule does not hold
 	reads   validator.Inputs
 }
 
-// allowed are the functions of the language that an expression may use. What is left out
-// would read the clock, depend on the order in which a map is gone through, or make values
-// that grow without a bound.
+// allowed returns the functions of the language that an expression may use. Others read the clock,
+// depend on the iteration order of maps, or create values without a bound.
 func allowed() []string {
 	return []string{
 		"all", "any", "none", "one", "count", "filter", "find", "findIndex",
@@ -36,42 +35,40 @@ func allowed() []string {
 	}
 }
 
-// compile makes a program of an expression. An error that is a *file.Error says where in the
-// expression something is wrong.
+// compile compiles an expression. A *file.Error has the position of an error in the expression.
 func compile(expression string) (program *vm.Program, reads validator.Inputs, err error) {
 	options := []expr.Option{
-		expr.Env(names()), expr.MaxNodes(maxNodes), expr.Optimize(false),
+		expr.Env(variables()), expr.MaxNodes(maxNodes), expr.Optimize(false),
 		expr.DisableAllBuiltins(), expr.Function("sum", sum, new(func([]any) any)),
 	}
 	for _, name := range allowed() {
 		options = append(options, expr.EnableBuiltin(name))
 	}
-	// Once as it was written, for what the language has to say against it.
-	look := newLook()
-	if _, err := expr.Compile(expression, append(options, expr.AsBool(), expr.Patch(look))...); err != nil {
+	// First as written, for the errors of the language and of the checker.
+	check := newChecker()
+	if _, err := expr.Compile(expression, append(options, expr.AsBool(), expr.Patch(check))...); err != nil {
 		return nil, 0, err
 	}
-	if look.wrong != nil {
-		return nil, 0, look.wrong.Bind(file.NewSource(expression))
+	if check.err != nil {
+		return nil, 0, check.err.Bind(file.NewSource(expression))
 	}
-	// And once with what bounds it. There is room for the nodes that this adds.
+	// Then with bounds, which add nodes.
 	options = append(options, expr.MaxNodes(0), expr.Patch(harden{}))
 	program, err = expr.Compile(expression, append(options, hardening()...)...)
-	return program, look.reads(), err
+	return program, check.reads(), err
 }
 
-// where says what an error of the language is about and where, in one line.
-func where(err error) string {
+// describe returns an error of the language in one line, with its position.
+func describe(err error) string {
 	var at *file.Error
 	if !errors.As(err, &at) || at.Line == 0 {
-		return inWords(err.Error())
+		return plainWords(err.Error())
 	}
-	return fmt.Sprintf("line %d, column %d: %s", at.Line, at.Column+1, inWords(at.Message))
+	return fmt.Sprintf("line %d, column %d: %s", at.Line, at.Column+1, plainWords(at.Message))
 }
 
-// inWords says in one line, and in the words of the config, what the language says in those
-// of Go.
-func inWords(message string) string {
+// plainWords replaces the Go terms in a message of the language by those of config files.
+func plainWords(message string) string {
 	message, _, _ = strings.Cut(message, "\n")
 	operation := strings.HasPrefix(message, "invalid operation: ")
 	if wrong, ok := strings.CutPrefix(message, "interface conversion: interface {} is "); ok {
@@ -84,10 +81,10 @@ func inWords(message string) string {
 		"float64", "number", "int", "number", "bool", "true or false").Replace(message)
 }
 
-// token is how the language shows the part of an expression at which it gives up.
+// token matches a syntax error of the language, with the unexpected part of the expression.
 var token = regexp.MustCompile(`^unexpected token \w+\((".*")\)$`)
 
-// withAdvice says what to do about the mistakes that are made most.
+// withAdvice adds advice to the most common errors.
 func withAdvice(message string) string {
 	switch {
 	case message == "unexpected token EOF":
@@ -101,9 +98,9 @@ func withAdvice(message string) string {
 	}
 }
 
-// ask evaluates the rule. An error says why it cannot be; it is errStopped when the time is
-// over.
-func (r rule) ask(env map[string]any) (holds bool, err error) {
+// evaluate evaluates the rule. The error is errStopped after the deadline; another one says why the
+// rule cannot be evaluated.
+func (r rule) evaluate(env map[string]any) (holds bool, err error) {
 	machine := vm.VM{MemoryBudget: maxElements}
 	result, err := machine.Run(r.program, env)
 	var wrong *evaluationError
@@ -113,7 +110,7 @@ func (r rule) ask(env map[string]any) (holds bool, err error) {
 	case errors.As(err, &wrong):
 		return false, wrong
 	case err != nil:
-		return false, fmt.Errorf("cannot be evaluated with this step: %s", where(err))
+		return false, fmt.Errorf("cannot be evaluated with this step: %s", describe(err))
 	}
 	holds, ok := result.(bool)
 	if !ok {

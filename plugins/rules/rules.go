@@ -1,5 +1,5 @@
-// Package rules is the validator that judges steps by expressions which stand in the config.
-// The README describes it for people who use it.
+// Package rules is the validator rules, which judges steps by expressions in the config. The README is
+// its manual.
 package rules
 
 import (
@@ -14,26 +14,25 @@ import (
 // Name is the validator's name in configs and logs.
 const Name = "rules"
 
-// Limits of what a step may cost, all rules together.
+// Limits of the evaluation of a step.
 const (
-	// maxRounds is how often the parts in brackets of any, all, count and the like are gone
-	// through.
-	maxRounds = 100_000
-	// maxElements is how many elements the lists have that one rule makes.
+	// maxIterations bounds the iterations of any, all, count and the like, of all rules together.
+	maxIterations = 100_000
+	// maxElements bounds the elements of the lists that one rule creates.
 	maxElements = 100_000
 )
 
 type rules []rule
 
-// Validate puts the step to each rule, in order, and fails it by the first that does not hold.
+// Validate evaluates the rules in order and fails the step at the first that does not hold.
 func (r rules) Validate(ctx context.Context, session validator.Session, step validator.Step) (validator.Verdict, error) {
 	env, err := r.environment(session, step)
 	if err != nil {
 		return fail(r[0], err.Error()), nil
 	}
-	env[meterName] = &meter{ctx: ctx, rounds: maxRounds}
+	env[budgetName] = &budget{ctx: ctx, iterations: maxIterations}
 	for _, rule := range r {
-		holds, err := rule.ask(env)
+		holds, err := rule.evaluate(env)
 		switch {
 		case errors.Is(err, errStopped):
 			return validator.Verdict{}, fmt.Errorf("rule %s: %w", rule.name, context.Cause(ctx))
@@ -46,7 +45,7 @@ func (r rules) Validate(ctx context.Context, session validator.Session, step val
 	return validator.PassWith(nil), nil
 }
 
-// fail is the verdict by a rule, with why in one line.
+// fail returns the verdict for a rule that does not hold; why becomes one line.
 func fail(by rule, why string) validator.Verdict {
 	detail := "rule " + by.name + ": " + strings.Join(strings.Fields(why), " ")
 	detail = strings.ToValidUTF8(detail[:min(len(detail), validator.MaxDetailBytes)], "")

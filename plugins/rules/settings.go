@@ -13,12 +13,12 @@ import (
 
 // Limits of the settings.
 const (
-	// MaxRules is how many rules one validator may have.
+	// MaxRules is the largest number of rules of one validator.
 	MaxRules = 100
 	// MaxExpressionBytes is the length of the longest expression, in bytes.
 	MaxExpressionBytes = 4096
 	maxNameBytes       = 64
-	maxDetailBytes     = 400 // with room for the name
+	maxDetailBytes     = 400 // leaves room for the name
 )
 
 // New makes the validator from its settings. It is a [validator.Factory].
@@ -54,7 +54,7 @@ func New(settings []byte) (validator.Validator, error) {
 
 func (r rule) sameName(other rule) bool { return r.name == other.name }
 
-// readRule reads the table of a rule that is under path.
+// readRule decodes the table of a rule at path.
 func readRule(path string, settings []byte) (rule, error) {
 	t := struct {
 		Name       string `json:"name"`
@@ -65,21 +65,18 @@ func readRule(path string, settings []byte) (rule, error) {
 	if err := validator.DecodeSettingsAt(path, settings, &t); err != nil {
 		return rule{}, err
 	}
-	var problems []error
-	wrong := func(key, format string, args ...any) {
-		problems = append(problems, &validator.SettingError{Key: path + "." + key, Problem: fmt.Sprintf(format, args...)})
-	}
+	problems := validator.Problems{Path: path}
 	switch {
 	case t.Name == "":
-		wrong("name", "required: a word by which people know the rule")
+		problems.Add("name", "required: a word that identifies the rule")
 	case len(t.Name) > maxNameBytes || strings.ContainsFunc(t.Name, unprintable):
-		wrong("name", "want 1 to %d printable characters, got %.80q", maxNameBytes, t.Name)
+		problems.Add("name", "want 1 to %d printable characters, got %.80q", maxNameBytes, t.Name)
 	}
 	if !slices.Contains(validator.Reasons(), validator.Reason(t.Reason)) {
-		wrong("reason", "want one of %s, got %.64q", reasons(), t.Reason)
+		problems.Add("reason", "want one of %s, got %.64q", reasons(), t.Reason)
 	}
 	if len(t.Detail) > maxDetailBytes {
-		wrong("detail", "%d bytes, at most %d are allowed", len(t.Detail), maxDetailBytes)
+		problems.Add("detail", "%d bytes, at most %d are allowed", len(t.Detail), maxDetailBytes)
 	}
 	r := rule{name: t.Name, reason: validator.Reason(t.Reason), detail: t.Detail}
 	if r.detail == "" {
@@ -87,16 +84,16 @@ func readRule(path string, settings []byte) (rule, error) {
 	}
 	switch n := len(t.Expression); {
 	case n == 0:
-		wrong("expression", "required: what must hold for every step, such as data.voltage >= 22")
+		problems.Add("expression", "required: what must hold for every step, such as data.voltage >= 22")
 	case n > MaxExpressionBytes:
-		wrong("expression", "%d bytes, at most %d are allowed", n, MaxExpressionBytes)
+		problems.Add("expression", "%d bytes, at most %d are allowed", n, MaxExpressionBytes)
 	default:
 		var err error
 		if r.program, r.reads, err = compile(t.Expression); err != nil {
-			wrong("expression", "rule %q, %s", t.Name, where(err))
+			problems.Add("expression", "rule %q, %s", t.Name, describe(err))
 		}
 	}
-	return r, errors.Join(problems...)
+	return r, problems.Err()
 }
 
 func unprintable(r rune) bool { return !unicode.IsPrint(r) }

@@ -1,10 +1,8 @@
-// Package sequence is the validator that holds clients to the order of their steps. The
-// README describes it for people who use it.
+// Package sequence is the validator sequence, which requires steps in order. The README is its manual.
 package sequence
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 
@@ -14,7 +12,7 @@ import (
 // Name is the validator's name in configs and logs.
 const Name = "sequence"
 
-// What must come after a step out of order: the values of after_bad_step.
+// The values of after_bad_step, which says what step is expected after one out of order.
 const (
 	advance = "advance"
 	resync  = "resync"
@@ -26,8 +24,8 @@ type sequence struct {
 	afterBadStep string
 }
 
-// New makes the validator from its settings. It is a [validator.Factory], and what it makes
-// is a [validator.Expecter] and a [validator.Declarer] as well.
+// New makes the validator from its settings. It is a [validator.Factory]; the result is also a
+// [validator.Expecter] and a [validator.Declarer].
 func New(settings []byte) (validator.Validator, error) {
 	s := struct {
 		First        int64  `json:"first"`
@@ -38,26 +36,24 @@ func New(settings []byte) (validator.Validator, error) {
 		return nil, err
 	}
 
-	var problems []error
+	var problems validator.Problems
 	if s.Last < s.First {
-		problems = append(problems, &validator.SettingError{Key: "last",
-			Problem: fmt.Sprintf("%d is below first, which is %d; set both", s.Last, s.First)})
+		problems.Add("last", "%d is below first, which is %d; set both", s.Last, s.First)
 	}
 	switch s.AfterBadStep {
 	case advance, resync, hold:
 	default:
-		problems = append(problems, &validator.SettingError{Key: "after_bad_step",
-			Problem: fmt.Sprintf("want %q, %q or %q, got %.64q", advance, resync, hold, s.AfterBadStep)})
+		problems.Add("after_bad_step", "want %q, %q or %q, got %.64q", advance, resync, hold, s.AfterBadStep)
 	}
-	if err := errors.Join(problems...); err != nil {
+	if err := problems.Err(); err != nil {
 		return nil, err
 	}
 	return &sequence{ids: round{first: s.First, last: s.Last}, afterBadStep: s.AfterBadStep}, nil
 }
 
-// Validate passes the step that must come now and fails any other.
+// Validate passes the expected step and fails any other.
 func (s *sequence) Validate(_ context.Context, session validator.Session, step validator.Step) (validator.Verdict, error) {
-	want, err := s.wanted(session)
+	want, err := s.expected(session)
 	if err != nil {
 		return validator.Verdict{}, err
 	}
@@ -71,13 +67,13 @@ func (s *sequence) Validate(_ context.Context, session validator.Session, step v
 // Reads implements validator.Declarer.
 func (s *sequence) Reads() validator.Inputs { return validator.InputPosition | validator.InputStepID }
 
-// Expects returns the step that must come now; none when no step would be in order.
+// Expects returns the expected step; known is false if no step can be in order.
 func (s *sequence) Expects(session validator.Session) (stepID int64, known bool) {
-	want, err := s.wanted(session)
+	want, err := s.expected(session)
 	return want, err == nil && s.ids.contains(want)
 }
 
-// detail says why got is out of order.
+// detail explains why got is out of order.
 func (s *sequence) detail(want, got int64) string {
 	switch {
 	case !s.ids.contains(want):
@@ -89,7 +85,7 @@ func (s *sequence) detail(want, got int64) string {
 	}
 }
 
-// afterBad returns what must come after got came where want had to.
+// afterBad returns the step expected after got came instead of want.
 func (s *sequence) afterBad(want, got int64) int64 {
 	switch {
 	case s.afterBadStep == hold:
@@ -97,7 +93,7 @@ func (s *sequence) afterBad(want, got int64) int64 {
 	case s.afterBadStep == resync && got < math.MaxInt64:
 		return got + 1
 	case s.afterBadStep == resync:
-		return s.ids.first // no id is higher
+		return s.ids.first // got is the highest id
 	default:
 		return s.ids.after(want)
 	}

@@ -8,16 +8,15 @@ import (
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
-// The State of a session that is in step with its position is empty: the step that must
-// come now follows from the position. Otherwise it is stateVersion and the id of the step
-// that must come now, big-endian.
+// The State of a session is empty if the expected step follows from the position. Otherwise it is
+// stateVersion and the id of the expected step, big-endian.
 const (
 	stateVersion = 1
 	stateBytes   = 1 + 8
 )
 
-// wanted returns the step that must come now.
-func (s *sequence) wanted(session validator.Session) (int64, error) {
+// expected returns the step that must come next in the session.
+func (s *sequence) expected(session validator.Session) (int64, error) {
 	if session.Position < 0 {
 		return 0, fmt.Errorf("position %d is below 0", session.Position)
 	}
@@ -30,13 +29,13 @@ func (s *sequence) wanted(session validator.Session) (int64, error) {
 	}
 	want := int64(binary.BigEndian.Uint64(state[1:]))
 	if s.afterBadStep == hold && !s.ids.contains(want) {
-		// Other settings left it, and nobody could ever send it: the session would be lost.
+		// The state is from other settings, and no client can send this id. Start over.
 		return s.ids.at(uint64(session.Position)), nil
 	}
 	return want, nil
 }
 
-// stateAfter returns the State for the place after position, where want must come.
+// stateAfter returns the State after the step at position, when want is the next expected step.
 func (s *sequence) stateAfter(position int, want int64) []byte {
 	if want == s.ids.at(uint64(position)+1) {
 		return nil

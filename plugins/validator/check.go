@@ -7,9 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// Check says what is wrong with the form of a verdict that came without an error: the first
-// thing found, or nil when the agent can take the verdict. Whether the verdict is true is
-// not asked. The agent treats a malformed verdict as undecided.
+// Check returns the first error in the form of a verdict that was returned without an error, or nil if
+// the form is valid. The agent treats a malformed verdict as undecided.
 func (v Verdict) Check() error {
 	switch v.Outcome {
 	case Pass:
@@ -37,7 +36,7 @@ func (v Verdict) Check() error {
 	return v.Fault.check()
 }
 
-// check says what is wrong with the form of a fault; nil is the absent one.
+// check returns the first error in the form of a fault; nil means no fault.
 func (f *Fault) check() error {
 	if f == nil {
 		return nil

@@ -2,29 +2,29 @@ package validator
 
 import "time"
 
-// A Fault is misbehaviour put in on purpose, to see how a client copes. It never changes
-// the verdict, which is stored before the fault is carried out.
+// A Fault is deliberate misbehaviour, to test clients. It does not change the verdict, which the agent
+// stores before it carries out the fault.
 type Fault struct {
 	Kind FaultKind
-	// Delay is how long FaultDelay holds the reply back, how long after the declared
-	// timeout FaultLate sends it, and how long FaultSplit waits between the two halves.
+	// Delay is the delay of FaultDelay, the time after the declared timeout of FaultLate, and the
+	// time between the segments of FaultSplit.
 	Delay time.Duration
-	// StepID is the step_id that FaultWrongID puts into the reply.
+	// StepID is the step_id in the reply of FaultWrongID.
 	StepID int64
-	// Code is the error_code that FaultWrongCode puts into the reply.
+	// Code is the error_code in the reply of FaultWrongCode.
 	Code int
 }
 
-// FaultKind says what to do to the reply of a step.
+// FaultKind is a kind of misbehaviour.
 type FaultKind uint8
 
-// The kinds of faults. The zero value is none and is not valid in a verdict.
+// The kinds of faults. The zero value is not valid in a verdict.
 const (
 	// FaultDelay sends the reply after Fault.Delay.
 	FaultDelay FaultKind = iota + 1
 	// FaultWithhold never sends the reply.
 	FaultWithhold
-	// FaultLate sends the reply Fault.Delay after the timeout that the step declared.
+	// FaultLate sends the reply Fault.Delay after the declared timeout of the step.
 	FaultLate
 	// FaultReset resets the connection (TCP RST) instead of replying.
 	FaultReset
@@ -38,7 +38,7 @@ const (
 	FaultWrongCode
 )
 
-// FaultKinds maps each kind of fault to its name in configs and logs.
+// FaultKinds returns the name of each kind of fault in configs and logs.
 func FaultKinds() map[FaultKind]string {
 	return map[FaultKind]string{
 		FaultDelay: "delay", FaultWithhold: "withhold", FaultLate: "late", FaultReset: "reset",
@@ -47,7 +47,7 @@ func FaultKinds() map[FaultKind]string {
 	}
 }
 
-// String returns the fault's name as it is written in configs and logs.
+// String returns the name of the kind in configs and logs.
 func (k FaultKind) String() string {
 	if name, ok := FaultKinds()[k]; ok {
 		return name

@@ -2,20 +2,19 @@ package validator
 
 import "strings"
 
-// A Declarer is a Validator that says what it reads. Implementing it is optional.
+// A Declarer is a Validator that declares its inputs. Implementing it is optional.
 //
-// The agent sends a validator only the inputs that it declares, and for the same inputs it may
-// answer with the verdict that it was given before: most steps then cost no call at all. Of a
-// validator that is no Declarer every step is asked.
+// The agent sends a Declarer only the declared inputs, and may reuse its verdict for equal inputs: most
+// steps then need no call. Other validators are called at every step.
 //
-// Reads is asked once, after the settings have been taken, and always says the same. The
-// declaration holds for Expects too.
+// Reads is called once, after the validator is made from its settings, and must always return the same
+// set. The declaration applies to Expects too.
 type Declarer interface {
 	Reads() Inputs
 }
 
-// Inputs is a set of the inputs of Validate. State is an input of every validator and in no set.
-// An input that was not declared is absent: a number is 0, a Wait not declared, Data nil.
+// Inputs is a set of inputs of Validate. State is an input of every validator and is in no set. An input
+// that is not declared is absent: a number is 0, a Wait is not declared, Data is nil.
 type Inputs uint16
 
 // The inputs that a validator can declare.
@@ -30,21 +29,21 @@ const (
 	InputTimeout
 	// InputInterval is Step.Interval.
 	InputInterval
-	// InputAt is Step.At. No two steps have the same: a verdict for it is not used again.
+	// InputAt is Step.At. It differs at every step, so that verdicts are not reused.
 	InputAt
-	// InputGap is Step.Gap. As with InputAt, a verdict for it is not used again.
+	// InputGap is Step.Gap. As with InputAt, verdicts are not reused.
 	InputGap
 	// InputData is Step.Data.
 	InputData
 
-	// AllInputs is every input: what a validator that is no Declarer is sent.
+	// AllInputs is every input, which a validator that is no Declarer gets.
 	AllInputs Inputs = 1<<iota - 1
 )
 
-// inputNames are the names of the inputs, in the order of their values.
+// inputNames holds the names of the inputs, in the order of their values.
 var inputNames = [...]string{"position", "steps", "step_id", "timeout", "interval", "at", "gap", "data"}
 
-// Names returns the names of the inputs in the set, as they are written in logs.
+// Names returns the names of the inputs in the set, as in logs.
 func (in Inputs) Names() []string {
 	var names []string
 	for i, name := range inputNames {
@@ -55,7 +54,7 @@ func (in Inputs) Names() []string {
 	return names
 }
 
-// String returns the names, separated by commas; "nothing" for the empty set.
+// String returns the names separated by commas, or "nothing" for the empty set.
 func (in Inputs) String() string {
 	if in&AllInputs == 0 {
 		return "nothing"
@@ -63,39 +62,32 @@ func (in Inputs) String() string {
 	return strings.Join(in.Names(), ", ")
 }
 
-// Mask returns what a validator with this declaration is given: Session.State, and of the rest
-// only what is in the set. Session.ID is never given.
+// Mask returns the inputs of a validator with this declaration: Session.State, and the inputs in the
+// set. Session.ID is removed.
 func (in Inputs) Mask(session Session, step Step) (Session, Step) {
-	s, st := Session{State: session.State}, Step{}
-	if in&InputPosition != 0 {
-		s.Position = session.Position
-	}
-	if in&InputSteps != 0 {
-		s.Steps = session.Steps
-	}
-	if in&InputStepID != 0 {
-		st.ID = step.ID
-	}
-	if in&InputTimeout != 0 {
-		st.Timeout = step.Timeout
-	}
-	if in&InputInterval != 0 {
-		st.Interval = step.Interval
-	}
-	if in&InputAt != 0 {
-		st.At = step.At
-	}
-	if in&InputGap != 0 {
-		st.Gap = step.Gap
-	}
-	if in&InputData != 0 {
-		st.Data = step.Data
-	}
-	return s, st
+	return Session{
+			State:    session.State,
+			Position: masked(in, InputPosition, session.Position),
+			Steps:    masked(in, InputSteps, session.Steps),
+		}, Step{
+			ID:       masked(in, InputStepID, step.ID),
+			Timeout:  masked(in, InputTimeout, step.Timeout),
+			Interval: masked(in, InputInterval, step.Interval),
+			At:       masked(in, InputAt, step.At),
+			Gap:      masked(in, InputGap, step.Gap),
+			Data:     masked(in, InputData, step.Data),
+		}
 }
 
-// Declared returns what the validator declares to read; false, and AllInputs, for one that is no
-// Declarer.
+// masked returns the value of an input that is in the set, or the zero value.
+func masked[T any](in, input Inputs, value T) (_ T) {
+	if in&input == 0 {
+		return
+	}
+	return value
+}
+
+// Declared returns the declared inputs of a validator, or AllInputs and false if it is no Declarer.
 func Declared(v Validator) (Inputs, bool) {
 	if d, ok := v.(Declarer); ok {
 		return d.Reads() & AllInputs, true

@@ -4,97 +4,85 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"maps"
 	"reflect"
 	"slices"
 	"strings"
 )
 
-// checkKeys refuses keys of settings that the type t does not have, and those that stand
-// twice, at every depth. Package encoding/json takes Seconds for seconds, and of two the last.
-// What else is wrong with the settings is left to it.
+// checkKeys refuses unknown and duplicate keys in settings for the type t, at every depth. Package
+// encoding/json ignores the case of keys and accepts duplicates. Other errors are left to it.
 func checkKeys(path string, settings []byte, t reflect.Type) error {
-	w := walk{json.NewDecoder(bytes.NewReader(settings)), nil}
-	w.value(path, t)
-	if w.wrong == nil {
-		return nil
+	err := keyChecker{json.NewDecoder(bytes.NewReader(settings))}.value(path, t)
+	if wrong, ok := errors.AsType[*SettingError](err); ok {
+		return wrong
 	}
-	return w.wrong
+	return nil // the decoder reports a syntax error
 }
 
-// A walk goes through the tokens of a JSON value beside the type that it is decoded into. It
-// ends at the first mistake.
-type walk struct {
-	tokens *json.Decoder
-	wrong  *SettingError
-}
+// A keyChecker reads the tokens of a JSON value and compares keys with the type that the value is
+// decoded into. It returns the first error.
+type keyChecker struct{ tokens *json.Decoder }
 
-// value goes past one value; false ends the walk. The type is nil where any key will do.
-func (w *walk) value(path string, t reflect.Type) bool {
-	t = plain(t)
-	token, err := w.tokens.Token()
+// value checks one value. The type is nil if any key is allowed.
+func (c keyChecker) value(path string, t reflect.Type) error {
+	t = elementary(t)
+	token, err := c.tokens.Token()
 	switch {
 	case err != nil:
-		return false
+		return err
 	case token == json.Delim('{'):
-		return w.table(path, t)
+		return c.table(path, t)
 	case token == json.Delim('['):
 		var element reflect.Type
 		if t != nil && (t.Kind() == reflect.Slice || t.Kind() == reflect.Array) {
 			element = t.Elem()
 		}
-		for w.tokens.More() {
-			if !w.value(path, element) {
-				return false
+		for c.tokens.More() {
+			if err := c.value(path, element); err != nil {
+				return err
 			}
 		}
-		return w.end()
-	default:
-		return true
+		_, err = c.tokens.Token()
 	}
+	return err
 }
 
-func (w *walk) table(path string, t reflect.Type) bool {
+func (c keyChecker) table(path string, t reflect.Type) error {
 	var fields map[string]reflect.Type
 	if t != nil && t.Kind() == reflect.Struct {
 		fields = map[string]reflect.Type{}
 		addFields(fields, t)
 	}
 	seen := map[string]bool{}
-	for w.tokens.More() {
-		token, err := w.tokens.Token()
+	for c.tokens.More() {
+		token, err := c.tokens.Token()
 		if err != nil {
-			return false
+			return err
 		}
-		key := token.(string) // the decoder takes nothing else for a key
+		key := token.(string) // the decoder accepts no other token as a key
 		field, known := fields[key]
 		switch {
 		case fields != nil && !known:
-			w.wrong = &SettingError{Key: join(path, key), Problem: "unknown key; " + hint(key, fields)}
-			return false
+			return &SettingError{Key: join(path, key), Problem: "unknown key; " + hint(key, fields)}
 		case seen[key]:
-			w.wrong = &SettingError{Key: join(path, key), Problem: "stands twice; take one out"}
-			return false
+			return &SettingError{Key: join(path, key), Problem: "duplicate key; remove one"}
 		}
 		seen[key] = true
 		if t != nil && t.Kind() == reflect.Map {
 			field = t.Elem()
 		}
-		if !w.value(join(path, key), field) {
-			return false
+		if err := c.value(join(path, key), field); err != nil {
+			return err
 		}
 	}
-	return w.end()
+	_, err := c.tokens.Token()
+	return err
 }
 
-// end goes past the end of a table or a list.
-func (w *walk) end() bool {
-	_, err := w.tokens.Token()
-	return err == nil
-}
-
-// plain is the type behind pointers; nil when it decodes itself.
-func plain(t reflect.Type) reflect.Type {
+// elementary returns the type behind pointers, or nil if the type has an UnmarshalJSON.
+func elementary(t reflect.Type) reflect.Type {
 	for t != nil {
 		if t.Implements(reflect.TypeFor[json.Unmarshaler]()) || reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]()) {
 			return nil
@@ -107,12 +95,12 @@ func plain(t reflect.Type) reflect.Type {
 	return nil
 }
 
-// addFields adds the fields of a struct by their json names, those of embedded structs too.
+// addFields adds the fields of a struct and of its embedded structs, by their json names.
 func addFields(fields map[string]reflect.Type, t reflect.Type) {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		embedded := plain(f.Type)
+		embedded := elementary(f.Type)
 		switch {
 		case f.Tag.Get("json") == "-":
 		case f.Anonymous && name == "" && embedded != nil && embedded.Kind() == reflect.Struct:
@@ -123,7 +111,7 @@ func addFields(fields map[string]reflect.Type, t reflect.Type) {
 	}
 }
 
-// hint says which key was meant where only case, - or _ differ, else which there are.
+// hint returns the key that was probably meant, which differs only in case, - or _, or else all keys.
 func hint(key string, fields map[string]reflect.Type) string {
 	known := slices.Sorted(maps.Keys(fields))
 	letters := strings.NewReplacer("-", "", "_", "")

@@ -8,23 +8,24 @@ import (
 	"io"
 	"reflect"
 	"strings"
+	"time"
 )
 
-// A Factory makes a Validator from its settings: the table under `settings` in the agent's
-// config, as one JSON object; nil or empty when there is none. A *SettingError names the
-// key that is wrong; several may be joined with errors.Join.
+// A Factory makes a Validator from its settings: the table `settings` in the agent's config, as a JSON
+// object; nil or empty if there is none. It returns a *SettingError for a wrong key; several may be
+// joined with errors.Join or collected in Problems.
 type Factory func(settings []byte) (Validator, error)
 
-// A SettingError says what is wrong with one key of a validator's settings.
+// A SettingError is an error in one key of a validator's settings.
 type SettingError struct {
-	// Key is the path of the key below the settings, such as "after_bad_step" or
-	// "plan[2].step_id"; empty when the settings are wrong as a whole.
+	// Key is the path of the key, such as "after_bad_step" or "plan[2].step_id"; empty for the
+	// settings as a whole.
 	Key string
-	// Problem says what is wrong and what to do, in lower case and without a full stop.
+	// Problem says what is wrong and what to do: lower case, no full stop.
 	Problem string
 }
 
-// Error joins key and problem.
+// Error returns the key and the problem.
 func (e *SettingError) Error() string {
 	if e.Key == "" {
 		return e.Problem
@@ -32,18 +33,31 @@ func (e *SettingError) Error() string {
 	return e.Key + ": " + e.Problem
 }
 
-// DecodeSettings reads settings into the struct that into points to. What is absent or null
-// keeps the value that the struct has, so fill in the defaults first. A key that is not
-// exactly the json name of a field, one that stands twice, and a wrong type are refused with a
-// *SettingError that names the key; inside a list the key has no index, for which
-// DecodeSettingsAt is there.
+// Problems collects the errors of a table of settings. The zero value is for the settings as a whole.
+type Problems struct {
+	Path string // the path of the table
+	errs []error
+}
+
+// Add adds a SettingError for a key of the table.
+func (p *Problems) Add(key, format string, args ...any) {
+	p.errs = append(p.errs, &SettingError{Key: join(p.Path, key), Problem: fmt.Sprintf(format, args...)})
+}
+
+// Err returns the collected errors, joined, or nil.
+func (p *Problems) Err() error { return errors.Join(p.errs...) }
+
+// DecodeSettings decodes settings into the struct that into points to. A key that is absent or null
+// leaves its field as it is, so set the defaults first. A key that is not exactly the json name of
+// a field, a duplicate key, and a wrong type are a *SettingError with the path of the key. The
+// path has no index for elements of a list; see DecodeSettingsAt.
 func DecodeSettings(settings []byte, into any) error {
 	return DecodeSettingsAt("", settings, into)
 }
 
-// DecodeSettingsAt is DecodeSettings for a table further in, whose own key is path. A list
-// of tables is decoded as []json.RawMessage first and then element by element, with a path
-// such as "plan[2]", so that an error names "plan[2].delay".
+// DecodeSettingsAt decodes the table at path, as DecodeSettings does. Decode a list of tables as
+// []json.RawMessage first and then each element with a path such as "plan[2]", so that an error
+// names "plan[2].delay".
 func DecodeSettingsAt(path string, settings []byte, into any) error {
 	if len(bytes.TrimSpace(settings)) == 0 {
 		return nil
@@ -68,17 +82,17 @@ func settingError(path string, err error) error {
 	return &SettingError{Key: path, Problem: strings.TrimPrefix(err.Error(), "json: ")}
 }
 
-// typeProblem says in the words of config files what encoding/json says in those of Go.
+// typeProblem returns an error of encoding/json in the words of config files.
 func typeProblem(wrong *json.UnmarshalTypeError) string {
-	return fmt.Sprintf("want %s, got %s", wanted(wrong.Type, wrong.Value), gotten(wrong.Value))
+	return fmt.Sprintf("want %s, got %s", typeName(wrong.Type, wrong.Value), valueName(wrong.Value))
 }
 
-func wanted(t reflect.Type, value string) string {
+func typeName(t reflect.Type, value string) string {
 	atMost := func() string {
 		if !strings.HasPrefix(value, "number ") {
 			return ""
 		}
-		return fmt.Sprintf(" of at most %d bits", t.Bits()) // the number may be too large
+		return fmt.Sprintf(" of at most %d bits", t.Bits())
 	}
 	switch t.Kind() {
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
@@ -98,7 +112,7 @@ func wanted(t reflect.Type, value string) string {
 	}
 }
 
-func gotten(value string) string {
+func valueName(value string) string {
 	switch value {
 	case "string", "number":
 		return "a " + value
@@ -111,6 +125,13 @@ func gotten(value string) string {
 	default: // "number 1.5"
 		return strings.TrimPrefix(value, "number ")
 	}
+}
+
+// FormatSeconds returns a duration in seconds, with as few decimals as are exact. A float64 cannot hold
+// the nanoseconds of long durations.
+func FormatSeconds(d time.Duration) string {
+	fraction := strings.TrimRight(fmt.Sprintf("%09d", int64(d%time.Second)), "0")
+	return strings.TrimSuffix(fmt.Sprintf("%d.%s", int64(d/time.Second), fraction), ".")
 }
 
 func join(path, key string) string {

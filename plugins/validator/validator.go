@@ -1,9 +1,8 @@
 // Package validator is the contract between stepagent and the rules that judge steps.
 //
-// A validator looks at one step of one session and says pass, fail or nothing at all
-// (undecided). It runs in a process of its own, next to the agent; package sdk carries
-// this interface over the process border. The package needs the standard library only, so
-// that a validator can be written and tested with nothing else of stepagent at hand.
+// A validator judges one step of one session: pass, fail or undecided. It runs in a process of its
+// own, next to the agent; package sdk connects the two. This package needs the standard library
+// only, so that a validator can be written and tested without the rest of stepagent.
 package validator
 
 import (
@@ -13,112 +12,103 @@ import (
 
 // A Validator judges steps.
 //
-// Validate must be a pure function of its inputs: the same session and step give the same
-// verdict. It reads no clock (all times are in the inputs), opens no connection, writes
-// nothing outside its result and remembers nothing between calls; what it wants to know at
-// the next step of this session it returns in Verdict.State and finds again in
-// Session.State. The agent relies on that: it may stop the process at any moment, ask the
-// question again in a new one, or ask it twice and compare.
+// Validate must be a pure function of its inputs: the same session and step give the same verdict. It
+// reads no clock (all times are in the inputs), opens no connection, writes nothing outside its
+// result and remembers nothing between calls. What it needs at the next step of the session it
+// returns in Verdict.State, which the agent passes back in Session.State. The agent relies on
+// this: it may kill the process at any time, repeat a call in a new process, or repeat it and
+// compare the verdicts.
 //
-// Validate is called by many goroutines at once, for different sessions; for one session
-// there is one call at a time. It may read the slices in its arguments until it returns and
-// must not change or keep them; what it returns belongs to the agent.
+// Goroutines call Validate concurrently for different sessions; for one session there is one call at a
+// time. Validate may read the slices in its arguments until it returns, and must not change or
+// keep them. The agent owns what it returns.
 //
-// The context ends when the agent no longer waits for the verdict. A verdict that comes
-// later is thrown away.
+// The context ends when the agent no longer waits for the verdict; a later verdict is discarded.
 //
-// An error means undecided: the validator could not judge. The agent then tells the client
-// that the fault is its own, the step takes no position, and it may be sent again. A step
-// that breaks the validator's rule, however strange its values, is a verdict of Fail and
-// never an error.
+// An error means undecided: the validator could not judge. The agent then tells the client that the
+// error is on its side; the step takes no position and may be sent again. A step that breaks the
+// validator's rule is a verdict of Fail and never an error, however strange its values are.
 type Validator interface {
 	Validate(ctx context.Context, session Session, step Step) (Verdict, error)
 }
 
-// An Expecter is a Validator that knows which step must come next. Implementing it is
-// optional. The agent uses the answer for one purpose: to find the session of a client that
-// opens a new connection for every step and names no session.
+// An Expecter is a Validator that knows which step must come next. Implementing it is optional. The
+// agent uses the answer only to find the session of a client that opens a new connection for every
+// step and names no session.
 //
-// Expects is asked with the session as it stands before the step in question; a session
-// that has had no step has Position 0 and no State. It obeys the same law as Validate. The
-// second result is false when any step id would do.
+// The argument of Expects is the session before that step; a session without steps has Position 0 and
+// no State. Expects is a pure function, as Validate is. known is false if any step id is allowed.
 type Expecter interface {
 	Expects(session Session) (stepID int64, known bool)
 }
 
-// A Session is what the agent knows of a run before the step at hand.
+// A Session is the state of a run before the step.
 type Session struct {
-	// ID names the session where a validator is asked in the caller's own process. The agent
-	// sends it to no plugin: nothing may depend on it.
+	// ID is the name of the session, for callers in the same process. The agent does not send it
+	// to plugins; a verdict must not depend on it.
 	ID string
-	// Position is the number of steps of this session that have been judged; 0 at the
-	// first.
+	// Position is the number of judged steps of the session; 0 at the first step.
 	Position int
 	// Steps is the number of steps after which the session ends, at least 1.
 	Steps int
-	// State is what this validator returned in its last verdict for this session; nil at
-	// the first.
+	// State is the Verdict.State of this validator for the session's last step; nil at the first.
 	State []byte
 }
 
 // A Step is one request of a client.
 type Step struct {
-	// ID is the step_id of the request: any 64-bit integer, as the client sent it.
+	// ID is the step_id of the request: any 64-bit integer.
 	ID int64
-	// Timeout is how long the client says it waits for the reply.
+	// Timeout is how long the client waits for the reply, as it declares.
 	Timeout Wait
-	// Interval is how long the client says it will wait before its next step.
+	// Interval is how long the client will wait before its next step, as it declares.
 	Interval Wait
-	// At is when the step arrived, counted from the arrival of the session's first step.
+	// At is the time from the arrival of the session's first step to that of this step.
 	At time.Duration
-	// Gap is how long the client let pass before this step, as the agent measured it: from the
-	// end of the session's last step to the arrival of this one. A step ends for the client
-	// with the agent's reply, however long a fault held it back, or before that when the
-	// timeout is over that the client declared; a reply that is asked for again ends it again.
-	// A step that was undecided and comes again has the gap that it had at first. Absent at
-	// the first step, and where a fault leaves no telling when the last one ended.
+	// Gap is the time between the session's last step and this one, measured by the agent: from the
+	// end of the last step to the arrival of this one. A step ends with the agent's reply, even
+	// if a fault delays it, or at the declared timeout if that is earlier; a repeated reply ends
+	// it again. A repeated step that was undecided keeps its first gap. Gap is absent at the
+	// first step, and after a fault that hides when the last step ended.
 	Gap Wait
-	// Data is the JSON object that the client sent along (measurements and the like), as it
-	// was sent; nil when there was none.
+	// Data is the JSON object in the request's field data, such as measurements, as sent; nil if
+	// there is none.
 	Data []byte
 }
 
-// A Wait is a length of time that may be absent. The zero value is an absent one.
+// A Wait is an optional duration. The zero value is absent.
 type Wait struct {
-	// Duration is never negative, and 0 when absent.
+	// Duration is never negative, and 0 if absent.
 	Duration time.Duration
-	// Declared tells a wait of no time from no wait declared.
+	// Declared is false for an absent wait, and true for a wait of 0.
 	Declared bool
 }
 
-// A Verdict is a validator's answer for one step.
+// A Verdict is a validator's result for one step.
 type Verdict struct {
 	// Outcome is pass, fail or, as the zero value, undecided.
 	Outcome Outcome
-	// Reason is the machine-readable word for a Fail; empty otherwise.
+	// Reason is the machine-readable reason of a Fail; empty otherwise.
 	Reason Reason
-	// Detail is one sentence for a person that says why: lower case, no full stop. For a
-	// Fail.
+	// Detail explains a Fail to a person, in one sentence: lower case, no full stop.
 	Detail string
-	// State is handed back at the session's next step. It is replaced as a whole: nil
-	// forgets. The agent keeps it in memory for each session; see MaxStateBytes.
+	// State is passed back at the session's next step. It replaces the previous State; nil clears
+	// it. The agent keeps it in memory for each session; see MaxStateBytes.
 	State []byte
-	// Fault asks the agent to misbehave at this step; nil for none. The agent does so only
-	// where its config allows faults.
+	// Fault asks the agent to misbehave at this step; nil for none. The agent does so only if its
+	// config allows faults.
 	Fault *Fault
 }
 
-// Limits that the agent holds a verdict to. A verdict beyond one of them counts as no
-// verdict.
+// Limits of a verdict. The agent treats a verdict beyond one of them as undecided.
 const (
-	// MaxStateBytes is the largest State that is kept for one session and validator, in
-	// bytes.
+	// MaxStateBytes is the length of the longest State, in bytes.
 	MaxStateBytes = 4096
-	// MaxDetailBytes is the longest Detail, in bytes of UTF-8.
+	// MaxDetailBytes is the length of the longest Detail, in bytes of UTF-8.
 	MaxDetailBytes = 512
 )
 
-// Outcome is what a validator decided.
+// Outcome is the decision of a validator.
 type Outcome uint8
 
 // The outcomes. Undecided is the zero value and never counts as a pass.
@@ -128,7 +118,7 @@ const (
 	Fail
 )
 
-// String returns the outcome as it is written in logs.
+// String returns the name of the outcome in logs.
 func (o Outcome) String() string {
 	switch o {
 	case Pass:
@@ -140,32 +130,31 @@ func (o Outcome) String() string {
 	}
 }
 
-// A Reason is the machine-readable word for a failed step. The list is closed and only
-// grows: clients map reasons to codes of their own.
+// A Reason is the machine-readable reason of a failed step. The list only grows: clients map reasons to
+// codes of their own.
 type Reason string
 
 // The reasons that a validator may give.
 const (
-	// OutOfOrder: the step id is not the one that must come now.
+	// OutOfOrder: the step id is not the expected one.
 	OutOfOrder Reason = "out_of_order"
 	// TimeoutTooShort: the declared timeout is below the threshold.
 	TimeoutTooShort Reason = "timeout_too_short"
-	// IntervalNotKept: the client did not wait its declared interval.
+	// IntervalNotKept: the client did not keep its declared interval.
 	IntervalNotKept Reason = "interval_not_kept"
-	// RuleBroken: a rule of the user's own was broken; the detail says which.
+	// RuleBroken: a user's own rule is broken; the detail says which.
 	RuleBroken Reason = "rule_broken"
 )
 
-// Reasons returns every reason that a validator may give, in the order in which they came
-// into being.
+// Reasons returns every reason that a validator may give, oldest first.
 func Reasons() []Reason {
 	return []Reason{OutOfOrder, TimeoutTooShort, IntervalNotKept, RuleBroken}
 }
 
-// PassWith is the verdict of a step in order; state is kept for the next one.
+// PassWith returns a pass; state is passed back at the next step.
 func PassWith(state []byte) Verdict { return Verdict{Outcome: Pass, State: state} }
 
-// FailWith is the verdict of a step that breaks a rule; state is kept for the next one.
+// FailWith returns a fail; state is passed back at the next step.
 func FailWith(reason Reason, detail string, state []byte) Verdict {
 	return Verdict{Outcome: Fail, Reason: reason, Detail: detail, State: state}
 }

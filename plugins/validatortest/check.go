@@ -1,7 +1,7 @@
 // Package validatortest checks that a validator keeps the contract of package validator.
 //
-// It knows nothing of what a validator judges, so it says nothing of whether the verdicts
-// are true; that is for the validator's own tests. A test that uses it is short:
+// It checks the contract alone, not whether verdicts are correct; that is for the validator's own tests.
+// A test that uses it is short:
 //
 //	func TestContract(t *testing.T) {
 //		validatortest.Check(t, func() validator.Validator {
@@ -13,8 +13,7 @@
 //		}, validatortest.Options{})
 //	}
 //
-// Run it with the race detector on (go test -race): whether a validator is safe for
-// concurrent use shows only there.
+// Run it with the race detector (go test -race), which finds unsafe concurrent use.
 package validatortest
 
 import (
@@ -26,22 +25,21 @@ import (
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
-// Options fit Check to a validator. The zero value is right for most.
+// Options adapt Check to a validator. The zero value suits most validators.
 type Options struct {
-	// StepIDs are step ids that the validator's settings speak of. They come up beside the
-	// kit's own, which are 0 to 12, what an Expecter expects and the ends of the range.
+	// StepIDs are step ids in the validator's settings. They are used in addition to 0 to 12, the
+	// ids that an Expecter expects, and the ends of the range.
 	StepIDs []int64
-	// Data are samples of what clients send along. They come up beside the kit's own.
+	// Data holds samples of the data of steps, used in addition to generic samples.
 	Data [][]byte
-	// Seed gives other sessions. The same seed always gives the same ones.
+	// Seed selects the generated sessions. The same seed gives the same sessions.
 	Seed uint64
-	// Budget is how long the context of a call gives it; 0 means one second, which is what the
-	// agent gives a step at the least.
+	// Budget is the time until the deadline of a call; 0 means one second, the agent's minimum.
 	Budget time.Duration
-	// Patience is how long one call may take before it counts as hung; 0 means 10 seconds.
+	// Patience is the time after which a call counts as hung; 0 means 10 seconds.
 	Patience time.Duration
-	// Progress, when it is not nil, is told now and then how much has been asked; never by two
-	// goroutines at once.
+	// Progress, if it is not nil, is called from time to time with the progress, by one goroutine
+	// at a time.
 	Progress func(done, of int)
 }
 
@@ -58,11 +56,11 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Check puts sessions of many kinds to the validators that fresh returns and reports with
-// t.Errorf each of the Laws that is broken, once, with the question that shows it.
+// Check runs generated sessions of many kinds through the validators that fresh returns. It reports each
+// broken law of Laws once, with t.Errorf and the call that shows it.
 //
-// Fresh is called some dozens of times, always from the goroutine of the test, and what it
-// returns is used by many goroutines. Each validator must be made from the same settings.
+// Fresh is called about fifty times, always from the goroutine of the test. Many goroutines use the
+// validators that it returns. Each validator must be made from the same settings.
 func Check(t testing.TB, fresh func() validator.Validator, opts Options) {
 	t.Helper()
 	k := newKit(opts)
@@ -80,20 +78,20 @@ func Check(t testing.TB, fresh func() validator.Validator, opts Options) {
 	k.examine(newGenerator(opts))
 }
 
-// A Failure is a law that is broken.
+// A Failure is a broken law.
 type Failure struct {
 	// Law is the name of the law.
 	Law string
-	// Text says how it is broken and which question shows it, in several lines.
+	// Text describes the error and the call that shows it, in several lines.
 	Text string
 }
 
-// Examine is Check outside of a test. It returns each law that is broken, in the order in
-// which that showed, and gives up with an error of fresh.
+// Examine is Check outside of a test. It returns the broken laws in the order in which they were found,
+// and stops at an error of fresh.
 func Examine(fresh func() (validator.Validator, error), opts Options) (failures []Failure, err error) {
 	k := newKit(opts)
 	k.failed = func(f Failure) { failures = append(failures, f) }
-	// Like a test, on a goroutine of its own that can be ended from within.
+	// In a goroutine of its own, which fresh can end, as t.Fatal does in a test.
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -111,7 +109,7 @@ func Examine(fresh func() (validator.Validator, error), opts Options) (failures 
 	return failures, err
 }
 
-// examine puts everything to the laws.
+// examine checks all laws.
 func (k *kit) examine(g *generator) {
 	var asked []question
 	v := k.fresh()
@@ -134,17 +132,16 @@ func (k *kit) examine(g *generator) {
 	}
 }
 
-// progress tells how much has been asked, where the hostile questions count as much as the
-// sessions, and the concurrent ones as well.
+// progress reports progress: the sessions, the hostile questions and the concurrent ones are a third each.
 func (k *kit) progress(done int) {
-	k.telling.Lock()
-	defer k.telling.Unlock()
-	k.told = max(k.told, done)
-	k.opts.Progress(k.told, 3*sessions)
+	k.progressMu.Lock()
+	defer k.progressMu.Unlock()
+	k.done = max(k.done, done)
+	k.opts.Progress(k.done, 3*sessions)
 }
 
-// walk goes through one session as the agent would, with every step put to the laws. From
-// some step on, a validator that has seen nothing of the session is asked as well.
+// walk runs one session as the agent would and checks the laws at every step. From a random step on, it
+// also asks a validator that has not seen the session before.
 func (k *kit) walk(v validator.Validator, g *generator, id string, steps int) []question {
 	var asked []question
 	var other validator.Validator

@@ -9,8 +9,8 @@ import (
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
-// sessions is how many sessions are walked through, the first of them a long one: a State
-// that grows with every step shows there.
+// sessions is the number of generated sessions. The first is long, to find a State that grows with every
+// step.
 const sessions = 24
 
 func sessionSteps(n int) int {
@@ -20,10 +20,10 @@ func sessionSteps(n int) int {
 	return []int{1, 3, 10, 10, 10, 25}[n%6]
 }
 
-// A generator makes questions. The same options always give the same ones.
+// A generator generates questions. The same options give the same questions.
 type generator struct {
 	rand *rand.Rand
-	ids  [][]int64 // pools, each as likely as the others
+	ids  [][]int64 // pools of equal probability
 	data [][]byte
 }
 
@@ -45,7 +45,7 @@ func extremeIDs() []int64 {
 
 func pick[T any](g *generator, from []T) T { return from[g.rand.IntN(len(from))] }
 
-// step makes a step such as clients send: mostly the expected one.
+// step returns a step as clients send it, mostly the expected one.
 func (g *generator) step(session validator.Session, expected int64, known bool) validator.Step {
 	step := validator.Step{
 		ID:       pick(g, pick(g, g.ids)),
@@ -72,8 +72,8 @@ func (g *generator) wait() validator.Wait {
 	return validator.Wait{Duration: pick(g, of), Declared: true}
 }
 
-// hostile makes questions that no well-meant session asks: every extreme id, wait and data
-// with and without a state, and every bad state with two steps.
+// hostile returns questions that do not occur in ordinary sessions: every extreme id, wait and data, with
+// and without a state, and every bad state with two steps.
 func (g *generator) hostile(asked []question) []question {
 	own := ownStates(asked)
 	var qs []question

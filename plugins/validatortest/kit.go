@@ -16,27 +16,26 @@ import (
 // A kit is one run of Check or Examine.
 type kit struct {
 	opts   Options
-	fresh  func() validator.Validator // does not return without one
+	fresh  func() validator.Validator // never returns nil
 	failed func(Failure)
-	hung   atomic.Bool // a call did not come back in time; there is no sense in asking on
+	hung   atomic.Bool // a call did not return in time; no further calls are made
 
-	telling sync.Mutex
-	told    int
+	progressMu sync.Mutex
+	done       int // guarded by progressMu
 
 	mu       sync.Mutex
-	reported map[string]bool // by law
+	reported map[string]bool // by law; guarded by mu
 }
 
 func newKit(opts Options) *kit {
 	return &kit{opts: opts.withDefaults(), reported: make(map[string]bool)}
 }
 
-// A question is what Validate is asked.
+// A question holds the arguments of a call of Validate.
 type question struct {
 	session validator.Session
 	step    validator.Step
-	// want is the answer that the first to be asked gave; answered tells whether there was
-	// one at all.
+	// want is the first answer; answered is false if there was none.
 	want     answer
 	answered bool
 }
@@ -46,7 +45,7 @@ type answer struct {
 	err     error
 }
 
-// decided reports whether the question got a verdict.
+// decided reports whether the answer was a verdict.
 func (q question) decided() bool { return q.answered && q.want.err == nil }
 
 func (q question) String() string {
@@ -70,7 +69,7 @@ func quote(b []byte) string {
 	return fmt.Sprintf("%.200q", b)
 }
 
-// report says once for each law that it is broken and which question shows it.
+// report reports a broken law with the question that shows it, once for each law.
 func (k *kit) report(law string, q question, format string, args ...any) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -80,16 +79,16 @@ func (k *kit) report(law string, q question, format string, args ...any) {
 	}
 }
 
-// tries is how often a call may be too slow before that is the validator's doing and not the
-// machine's.
-const tries = 3
+// attempts is the number of calls that must be too slow before the validator is blamed and not the
+// machine.
+const attempts = 3
 
-// ask puts a question to a validator and looks at what every call must keep. The second
-// result is false when there was no answer.
+// ask puts a question to a validator and checks the laws that hold for every call. The second result is
+// false if there was no answer.
 func (k *kit) ask(ctx context.Context, v validator.Validator, q question) (answer, bool) {
 	var given question
 	var got answer
-	for range tries {
+	for range attempts {
 		given, got = lend(q), answer{}
 		ctx, cancel := context.WithTimeout(ctx, k.opts.Budget)
 		began := time.Now()
@@ -107,18 +106,18 @@ func (k *kit) ask(ctx context.Context, v validator.Validator, q question) (answe
 			k.hung.Store(broken.Law == "answer")
 			k.report(broken.Law, q, "%s", broken.Problem)
 		}
-		return k.settle(q, given, got), true
+		return k.checkOwnership(q, given, got), true
 	}
 	k.hung.Store(true)
-	k.report("deadline", q, "the context ended after %v, and the call did not, %d times", k.opts.Budget, tries)
+	k.report("deadline", q, "the context ended after %v, and the call did not, %d times", k.opts.Budget, attempts)
 	return answer{}, false
 }
 
-// grace is how much later than its context a call may end.
+// grace is the time after its deadline in which a call may still return.
 const grace = 500 * time.Millisecond
 
-// settle looks at what a call has done to what it was given, and spoils what it may not keep.
-func (k *kit) settle(q, given question, got answer) answer {
+// checkOwnership checks what a call did with its arguments, and overwrites slices that it may not keep.
+func (k *kit) checkOwnership(q, given question, got answer) answer {
 	if !intact(given.session.State, q.session.State) || !intact(given.step.Data, q.step.Data) {
 		k.report("ownership", q, "the validator changed its input, or appended to it in place")
 	}
@@ -128,7 +127,7 @@ func (k *kit) settle(q, given question, got answer) answer {
 	if !bytes.Equal(got.verdict.State, own.verdict.State) {
 		k.report("ownership", q, "the State that was returned is memory that was lent; return a copy")
 	}
-	// A validator that keeps what it returns gives a spoilt answer to the next question.
+	// A validator that keeps what it returned gives a wrong answer to the next question.
 	scribble(got.verdict.State)
 	if got.verdict.Fault != nil {
 		*got.verdict.Fault = validator.Fault{}
@@ -136,7 +135,7 @@ func (k *kit) settle(q, given question, got answer) answer {
 	return own
 }
 
-// expects asks which step must come next. Twice, since it is pure as well.
+// expects calls Expects twice, since it must be a pure function too.
 func (k *kit) expects(e validator.Expecter, q question) (id int64, known bool) {
 	id, known, ok := k.expectsOnce(e, q)
 	again, knownAgain, okAgain := k.expectsOnce(e, q)
@@ -148,21 +147,17 @@ func (k *kit) expects(e validator.Expecter, q question) (id int64, known bool) {
 
 func (k *kit) expectsOnce(e validator.Expecter, q question) (id int64, known, ok bool) {
 	given := lend(q)
-	var got struct {
-		id    int64
-		known bool
-	}
-	if !k.call(q, func() { got.id, got.known = e.Expects(given.session) }) {
+	if !k.call(q, func() { id, known = e.Expects(given.session) }) {
 		return 0, false, false
 	}
 	if !intact(given.session.State, q.session.State) {
 		k.report("ownership", q, "Expects changed its input, or appended to it in place")
 	}
 	scribble(given.session.State)
-	return got.id, got.known, true
+	return id, known, true
 }
 
-// call runs f, which calls the validator once, and reports whether f came back.
+// call runs f, which calls the validator once, and reports whether f returned.
 func (k *kit) call(q question, f func()) bool {
 	if k.hung.Load() {
 		return false

@@ -4,20 +4,21 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"slices"
 	"sync"
 	"sync/atomic"
 
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
-// What is asked concurrently: so many goroutines ask about so many questions each.
+// The goroutines of the concurrency check, and the number of questions that each asks.
 const (
-	asking = 16
-	crowd  = 200
+	clients   = 16
+	questions = 200
 )
 
-// judge asks v a question, puts the answer to every law, and returns the question with the
-// answer. The other validator, if there is one, must give the same answer.
+// judge asks v a question, checks the answer by every law, and returns the question with the answer. The
+// other validator, if it is not nil, must give the same answer.
 func (k *kit) judge(v, other validator.Validator, q question) question {
 	ctx := context.Background()
 	q.want, q.answered = k.ask(ctx, v, q)
@@ -31,10 +32,10 @@ func (k *kit) judge(v, other validator.Validator, q question) question {
 	}
 	k.same(ctx, "session ID", v, q.named("another"), "with another session ID")
 	k.same(ctx, "empty is nil", v, q.emptied(), "with empty State and Data for nil, or the other way round")
-	k.unknown(v, q)
+	k.unknownField(v, q)
 	k.inputs(v, other, q)
-	k.inTime(v, q)
-	k.expected(v, q)
+	k.endedContext(v, q)
+	k.expectation(v, q)
 	return q
 }
 
@@ -50,16 +51,16 @@ func (k *kit) form(q question) {
 	}
 }
 
-// same asks once more and compares with the first answer.
+// same asks again and compares with the first answer.
 func (k *kit) same(ctx context.Context, law string, v validator.Validator, q question, how string) {
 	if got, ok := k.ask(ctx, v, q); ok && !alike(got, q.want) {
 		k.report(law, q, "%s\n\tfirst: %v\n\tthen:  %v", how, q.want, got)
 	}
 }
 
-// unknown asks once more with a field in the data that nobody has heard of, as the clients of
-// tomorrow may send one. What a validator keeps or says of the data may show it.
-func (k *kit) unknown(v validator.Validator, q question) {
+// unknownField asks again with an unknown field in the data, as future clients may send one. State and
+// detail may differ, since they may contain the data.
+func (k *kit) unknownField(v validator.Validator, q question) {
 	data := bytes.TrimSpace(q.step.Data)
 	if len(data) < 2 || data[0] != '{' || !json.Valid(data) {
 		return
@@ -79,8 +80,8 @@ func (k *kit) unknown(v validator.Validator, q question) {
 	}
 }
 
-// inputs asks a Declarer once more with nothing but what it declares, as the agent does, which may
-// also answer with the verdict of another step that had the same inputs.
+// inputs asks a Declarer again with its declared inputs alone, as the agent does, which may also reuse
+// the verdict for another step with the same inputs.
 func (k *kit) inputs(v, other validator.Validator, q question) {
 	d, ok := k.declares(v, q)
 	if other != nil {
@@ -105,7 +106,7 @@ func (k *kit) inputs(v, other validator.Validator, q question) {
 	}
 }
 
-// A declaration is what a validator says of what it reads.
+// A declaration is the declared inputs of a validator.
 type declaration struct {
 	reads    validator.Inputs
 	declared bool
@@ -118,23 +119,22 @@ func (d declaration) String() string {
 	return d.reads.String()
 }
 
-// declares asks what a validator reads. Twice, since it always says the same.
-func (k *kit) declares(v validator.Validator, q question) (declaration, bool) {
-	var said [2]declaration
+// declares reads the declared inputs of a validator twice; both must be the same.
+func (k *kit) declares(v validator.Validator, q question) (first declaration, ok bool) {
+	var second declaration
 	if !k.call(q, func() {
-		for i := range said {
-			said[i].reads, said[i].declared = validator.Declared(v)
-		}
+		first.reads, first.declared = validator.Declared(v)
+		second.reads, second.declared = validator.Declared(v)
 	}) {
 		return declaration{}, false
 	}
-	if said[0] != said[1] {
-		k.report("inputs", q, "it says that it reads %s, and then %s", said[0], said[1])
+	if first != second {
+		k.report("inputs", q, "it says that it reads %s, and then %s", first, second)
 	}
-	return said[0], true
+	return first, true
 }
 
-func (k *kit) inTime(v validator.Validator, q question) {
+func (k *kit) endedContext(v validator.Validator, q question) {
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
 	got, ok := k.ask(ended, v, q)
@@ -143,7 +143,7 @@ func (k *kit) inTime(v validator.Validator, q question) {
 	}
 }
 
-func (k *kit) expected(v validator.Validator, q question) {
+func (k *kit) expectation(v validator.Validator, q question) {
 	e, ok := v.(validator.Expecter)
 	if !ok {
 		return
@@ -159,28 +159,24 @@ func (k *kit) expected(v validator.Validator, q question) {
 	}
 }
 
-// used sees to it that the laws were put to verdicts and not to errors alone.
+// used requires that some answers were verdicts, not errors.
 func (k *kit) used(asked []question) {
-	for _, q := range asked {
-		if q.decided() {
-			return
-		}
+	if !slices.ContainsFunc(asked, question.decided) {
+		k.report("use", asked[0], "none of %d questions got a verdict; fill in Options so that some do\n\tfirst: %v", len(asked), asked[0].want)
 	}
-	k.report("use", asked[0], "none of %d questions got a verdict; fill in Options so that some do\n\tfirst: %v", len(asked), asked[0].want)
 }
 
-// concurrently asks again from many goroutines, each a client of its own that begins
-// elsewhere.
+// concurrently asks again from many goroutines, each of which starts at another question.
 func (k *kit) concurrently(v validator.Validator, asked []question) {
-	apart := max(1, len(asked)/crowd)
+	apart := max(1, len(asked)/questions)
 	var all sync.WaitGroup
 	var done atomic.Int64
-	for n := range asking {
+	for n := range clients {
 		all.Go(func() {
 			client := string(rune('a' + n))
 			for i := range len(asked) / apart {
-				if n := int(done.Add(1)); n%crowd == 0 {
-					k.progress(2*sessions + n*sessions/(asking*len(asked)/apart))
+				if n := int(done.Add(1)); n%questions == 0 {
+					k.progress(2*sessions + n*sessions/(clients*len(asked)/apart))
 				}
 				q := asked[(i*apart+n)%len(asked)].named(client)
 				k.same(context.Background(), "concurrency", v, q, "asked by many goroutines")
@@ -198,7 +194,7 @@ func (q question) named(id string) question {
 	return q
 }
 
-// masked is the question without what is not declared. The session's ID has a law of its own.
+// masked returns the question without undeclared inputs. The session's ID has a law of its own.
 func (q question) masked(reads validator.Inputs) question {
 	id := q.session.ID
 	q.session, q.step = reads.Mask(q.session, q.step)
@@ -218,7 +214,7 @@ func (q question) emptied() question {
 	return q
 }
 
-// alike compares what the agent uses of two answers. Errors may say different things.
+// alike compares two answers. The texts of errors may differ.
 func alike(a, b answer) bool {
 	if a.err != nil || b.err != nil {
 		return a.err != nil && b.err != nil

@@ -6,32 +6,32 @@ import (
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
-// What is lent has room behind it, filled with a mark: in the agent, the bytes there may be
-// those of another session.
+// Lent slices have spare capacity filled with a mark: in the agent, the bytes there may belong to another
+// session.
 const (
-	roomBytes = 16
-	mark      = 0xa5
+	spareBytes = 16
+	mark       = 0xa5
 )
 
-// lend returns the question with slices that nobody else holds.
+// lend returns the question with copies of its slices.
 func lend(q question) question {
-	q.session.State = withRoom(q.session.State)
-	q.step.Data = withRoom(q.step.Data)
+	q.session.State = withSpare(q.session.State)
+	q.step.Data = withSpare(q.step.Data)
 	return q
 }
 
-func withRoom(b []byte) []byte {
+func withSpare(b []byte) []byte {
 	if b == nil {
 		return nil
 	}
-	lent := make([]byte, len(b)+roomBytes)
+	lent := make([]byte, len(b)+spareBytes)
 	for i := copy(lent, b); i < len(lent); i++ {
 		lent[i] = mark
 	}
 	return lent[:len(b)]
 }
 
-// intact reports whether what was lent, and the room behind it, is as it was.
+// intact reports whether a lent slice and its spare capacity are unchanged.
 func intact(lent, original []byte) bool {
 	for _, b := range lent[len(lent):cap(lent)] {
 		if b != mark {
@@ -41,7 +41,7 @@ func intact(lent, original []byte) bool {
 	return bytes.Equal(lent, original)
 }
 
-// scribble makes the bytes unusable for whoever still holds them.
+// scribble overwrites the bytes, so that a validator that kept them gives wrong answers.
 func scribble(b []byte) {
 	for i := range b {
 		b[i] ^= 0xff

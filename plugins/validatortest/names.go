@@ -1,16 +1,16 @@
 package validatortest
 
-// A Law is one thing that every validator must keep.
+// A Law is a requirement for every validator.
 type Law struct {
-	// Name is how failures name it.
+	// Name is the name of the law in failures.
 	Name string
-	// Text says in one line what the law is.
+	// Text describes the law in one line.
 	Text string
 }
 
-// Laws returns the laws that Check and Examine put a validator to. An empty state and a nil one
-// are the same, because the border between processes does not tell them apart. A validator that is
-// no Declarer is not put to "inputs". Concurrency is put to the test only when all the rest holds.
+// Laws returns the laws that Check and Examine check. An empty State and a nil one are the same, because
+// the process border does not distinguish them. "inputs" is checked for Declarers only, and
+// "concurrency" only if all other laws hold.
 func Laws() []Law {
 	return []Law{
 		{"answer", "no call panics or hangs, whatever the step, its data and the state"},
@@ -29,13 +29,13 @@ func Laws() []Law {
 	}
 }
 
-// Broken is an error with which a stand-in for a validator elsewhere, such as one in another
-// process, says that a law is broken which does not show on this side. The verdict is then
-// undecided. After "answer" nothing more is asked; "deadline" counts when it comes again.
+// Broken is an error by which a stand-in for a validator, such as one in another process, reports a broken
+// law that Check cannot see itself. The verdict is undecided. After "answer" no further call is
+// made; "deadline" counts if it is repeated.
 type Broken struct {
 	// Law is the name of the law.
 	Law string
-	// Problem says how it is broken.
+	// Problem describes the error.
 	Problem string
 }
 

@@ -7,7 +7,7 @@ import (
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
-// ownStates returns some of the states that the validator wrote itself.
+// ownStates returns some of the states that the validator returned.
 func ownStates(asked []question) [][]byte {
 	const enough = 4
 	var own [][]byte
@@ -24,8 +24,8 @@ func ownStates(asked []question) [][]byte {
 	return own
 }
 
-// hostileStates returns states that the validator has not written: nonsense of every
-// length, and its own ones spoilt.
+// hostileStates returns states that the validator did not return: random ones of many lengths, and
+// corrupted copies of its own.
 func (g *generator) hostileStates(own [][]byte) [][]byte {
 	states := [][]byte{
 		{}, []byte("null"), []byte("{}"), []byte("[]"), []byte(`{"v":1}`), []byte("state"),
@@ -45,9 +45,9 @@ func (g *generator) hostileStates(own [][]byte) [][]byte {
 		states = append(states, state[:len(state)-1], append(bytes.Clone(state), 0))
 		for i := range min(len(state), 16) {
 			for _, b := range []byte{0x01, 0x80} {
-				spoilt := bytes.Clone(state)
-				spoilt[i] ^= b
-				states = append(states, spoilt)
+				corrupt := bytes.Clone(state)
+				corrupt[i] ^= b
+				states = append(states, corrupt)
 			}
 		}
 	}
