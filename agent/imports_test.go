@@ -96,7 +96,6 @@ var floors = [][]string{
 		"packaging/testdata/even",
 		"packaging/tools/changelog",
 		"packaging/tools/copyright",
-		"packaging/tools/modproxy",
 	},
 }
 
