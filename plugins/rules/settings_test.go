@@ -41,7 +41,7 @@ func TestRefusedExpressions(t *testing.T) {
 		"len(sortBy(data.x, #)) == 1":   "line 1, column 5: there is no function sortBy here",
 		"len(groupBy(data.x, #)) == 1":  "line 1, column 5: there is no function groupBy here",
 		"$env.step.id == 1":             "line 1, column 1: there is no $env here; name session, step or data",
-		"$env['the budget'] == 1":        "line 1, column 1: there is no $env here; name session, step or data",
+		"$env['the budget'] == 1":       "line 1, column 1: there is no $env here; name session, step or data",
 		"len([data.x]) == 1":            "line 1, column 11: a list in a rule is made of numbers, strings, true, false and nil",
 		"len([[1]]) == 1":               "line 1, column 6: a list in a rule is made of numbers, strings, true, false and nil",
 		"len({a: 1}) == 1":              "line 1, column 5: a rule makes no tables",
