@@ -4,8 +4,8 @@
 // 	protoc        v3.21.12
 // source: stepagent/validator/v1/validator.proto
 
-// The contract between the agent and a plugin process, version 1, for authors of validators
-// in any language. In Go, package sdk speaks it for you.
+// The contract between the agent and a plugin process, version 1, for authors of validators in any
+// language. In Go, package sdk implements it.
 //
 // How a plugin process starts. The agent runs the plugin's file with these environment
 // variables: STEPAGENT_PLUGIN, the magic cookie; PLUGIN_PROTOCOL_VERSIONS, the versions of
@@ -17,8 +17,8 @@
 //     1|1|unix|PATH-OF-THE-SOCKET|grpc
 //
 // (the version of the handshake, the version of this contract, the network, the address, the
-// protocol.) Nothing may be printed to stdout before that line. Stderr goes to the agent's
-// log, line by line. There is no TLS.
+// protocol.) It must not print anything to stdout before that line. The agent copies stderr to
+// its log, line by line. There is no TLS.
 //
 // What a plugin process serves. This service; the standard health service
 // (grpc.health.v1.Health), which answers SERVING for the service "plugin"; and
@@ -27,20 +27,21 @@
 //
 // What a plugin process may rely on. The agent calls Describe, then Configure once, then Judge
 // once, and keeps that stream open. Validators are pure functions: the agent may kill the
-// process at any moment, start another and ask again. It may also keep verdicts and not ask at
-// all where every instance of the process has declared what it reads and the inputs are the same.
+// process at any time, start another one and repeat a call. It may also cache verdicts and make
+// no call if every instance of the process has declared its inputs and they are the same.
 //
 // What the agent relies on. It kills a process that does not answer the health service within
-// 400 ms, that leaves a step unanswered for 2 s after its budget or says nothing at all since
-// it was asked, or that answers with a wrong number of verdicts, twice, or what was not asked.
+// 400 ms; that does not answer a step within 2 s after its budget, or sends nothing at all since
+// the step was sent; or that sends a wrong number of verdicts, a second answer for a call, or an
+// answer for an unknown call.
 //
-// What changes and what does not. Version 1 only grows: messages, fields, enum values and
-// methods are added, and none is taken away, renamed, renumbered or given another meaning. A
-// plugin passes over fields and methods that it does not know, so one built against an older
-// release loads and judges as it did; the agent takes what a plugin does not say as absent. A
-// change that an older plugin could not bear makes a version 2, a package of its own; the agent
-// then offers both in PLUGIN_PROTOCOL_VERSIONS, and the plugin's handshake says which it took.
-// released.binpb is what has been released; buf breaking holds this file to it.
+// Compatibility. Version 1 only grows: messages, fields, enum values and methods are added, and
+// none is removed, renamed, renumbered or given another meaning. A plugin ignores fields and
+// methods that it does not know, so that one built against an older release still works; for the
+// agent, a field that a plugin does not send is absent. An incompatible change makes a version 2,
+// in a package of its own; the agent then offers both in PLUGIN_PROTOCOL_VERSIONS, and the
+// plugin's handshake selects one. released.binpb holds the released contract, with which buf
+// breaking compares this file.
 
 package validatorv1
 
@@ -59,8 +60,8 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Input is something that an instance can read of a session or a step. What is not sent is
-// absent, or 0 where the field cannot be absent.
+// Input is a part of a session or a step that an instance can read. An input that is not sent is
+// absent, or 0 if the field cannot be absent.
 type Input int32
 
 const (
@@ -76,9 +77,9 @@ const (
 	Input_INPUT_TIMEOUT Input = 4
 	// Step.interval_ns.
 	Input_INPUT_INTERVAL Input = 5
-	// Step.at_ns: no two steps have the same, so that every step is asked.
+	// Step.at_ns. It differs at every step, so that verdicts are not cached.
 	Input_INPUT_AT Input = 6
-	// Step.gap_ns: every step is asked, as with INPUT_AT.
+	// Step.gap_ns. Verdicts are not cached, as with INPUT_AT.
 	Input_INPUT_GAP Input = 7
 	// Step.data.
 	Input_INPUT_DATA Input = 8
@@ -137,7 +138,7 @@ func (Input) EnumDescriptor() ([]byte, []int) {
 	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{0}
 }
 
-// Outcome is what a validator decided.
+// Outcome is the decision of a validator.
 type Outcome int32
 
 const (
@@ -191,7 +192,7 @@ func (Outcome) EnumDescriptor() ([]byte, []int) {
 	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{1}
 }
 
-// FaultKind says what to do to the reply of a step.
+// FaultKind is a kind of misbehaviour with the reply of a step.
 type FaultKind int32
 
 const (
@@ -201,7 +202,7 @@ const (
 	FaultKind_FAULT_KIND_DELAY FaultKind = 1
 	// Never send the reply.
 	FaultKind_FAULT_KIND_WITHHOLD FaultKind = 2
-	// Send the reply delay_ns after the timeout that the step declared.
+	// Send the reply delay_ns after the declared timeout of the step.
 	FaultKind_FAULT_KIND_LATE FaultKind = 3
 	// Reset the connection instead of replying.
 	FaultKind_FAULT_KIND_RESET FaultKind = 4
@@ -268,7 +269,7 @@ func (FaultKind) EnumDescriptor() ([]byte, []int) {
 	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{2}
 }
 
-// DescribeRequest asks what the plugin is.
+// DescribeRequest asks for the description of the plugin.
 type DescribeRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -305,7 +306,7 @@ func (*DescribeRequest) Descriptor() ([]byte, []int) {
 	return file_stepagent_validator_v1_validator_proto_rawDescGZIP(), []int{0}
 }
 
-// DescribeResponse says what the plugin is.
+// DescribeResponse describes the plugin.
 type DescribeResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The plugin's name, for people.
@@ -372,11 +373,11 @@ func (x *DescribeResponse) GetValidators() []*ValidatorInfo {
 // ValidatorInfo describes one validator of a plugin.
 type ValidatorInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The name by which the agent's config asks for it; unique in the plugin.
+	// The name in the agent's config; unique in the plugin.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The validator's version, for people.
 	Version string `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
-	// One line for people that says what it judges.
+	// What it judges, in one line for people.
 	Summary       string `protobuf:"bytes,3,opt,name=summary,proto3" json:"summary,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -433,10 +434,10 @@ func (x *ValidatorInfo) GetSummary() string {
 	return ""
 }
 
-// ConfigureRequest says which validators are wanted and with which settings.
+// ConfigureRequest lists the instances of validators with their settings.
 type ConfigureRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The instances wanted, in the order of the agent's config. At most 256.
+	// The instances, in the order of the agent's config. At most 256.
 	Instances     []*Instance `protobuf:"bytes,1,rep,name=instances,proto3" json:"instances,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -479,15 +480,14 @@ func (x *ConfigureRequest) GetInstances() []*Instance {
 	return nil
 }
 
-// Instance is one validator with settings of its own. The same validator may be wanted
-// several times.
+// Instance is one validator with its settings. A validator may have several instances.
 type Instance struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The name of this instance in the agent's config, for logs.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The validator's name, as in ValidatorInfo.
 	Validator string `protobuf:"bytes,2,opt,name=validator,proto3" json:"validator,omitempty"`
-	// The settings in the agent's config as one JSON object; empty when there are none.
+	// The settings in the agent's config as one JSON object; empty if there are none.
 	SettingsJson  []byte `protobuf:"bytes,3,opt,name=settings_json,json=settingsJson,proto3" json:"settings_json,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -544,7 +544,7 @@ func (x *Instance) GetSettingsJson() []byte {
 	return nil
 }
 
-// ConfigureResponse says how each instance took its settings.
+// ConfigureResponse holds the result of each instance.
 type ConfigureResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// One result for each instance, in the order of the request.
@@ -590,18 +590,17 @@ func (x *ConfigureResponse) GetResults() []*InstanceResult {
 	return nil
 }
 
-// InstanceResult says how one instance took its settings.
+// InstanceResult is the result of making one instance.
 type InstanceResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What is wrong; empty when nothing is. With a problem in any instance the agent does not
-	// use the process.
+	// The errors in the settings. If any instance has one, the agent does not use the process.
 	Problems []*Problem `protobuf:"bytes,1,rep,name=problems,proto3" json:"problems,omitempty"`
-	// The step_id that must begin a session; absent when the validator knows none. The agent
-	// uses it to tell a new run from one that goes on.
+	// The step_id that must begin a session; absent if any may. The agent uses it to tell a new
+	// run from one that continues.
 	First *int64 `protobuf:"varint,2,opt,name=first,proto3,oneof" json:"first,omitempty"`
-	// What the instance reads beside its state. Absent: it is sent everything, and asked about
-	// every step. Present, even with nothing in it: the agent sends the process only what one of
-	// its instances reads, and may keep verdicts by exactly those inputs.
+	// The inputs of the instance besides its state. If absent, the agent sends every input and
+	// every step. If present, even if empty, the agent sends the process only the inputs of its
+	// instances, and may cache verdicts by exactly these inputs.
 	Reads         *Inputs `protobuf:"bytes,3,opt,name=reads,proto3" json:"reads,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -661,7 +660,7 @@ func (x *InstanceResult) GetReads() *Inputs {
 // Inputs is a set of inputs.
 type Inputs struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The inputs. One that the agent does not know makes it send everything and keep nothing.
+	// The inputs. If the agent does not know one of them, it sends every input and caches nothing.
 	Inputs        []Input `protobuf:"varint,1,rep,packed,name=inputs,proto3,enum=stepagent.validator.v1.Input" json:"inputs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -704,11 +703,10 @@ func (x *Inputs) GetInputs() []Input {
 	return nil
 }
 
-// Problem is one thing that is wrong with the settings of an instance.
+// Problem is an error in the settings of an instance.
 type Problem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The path of the key below the settings, such as "plan[2].step_id"; empty when the
-	// settings are wrong as a whole.
+	// The path of the key, such as "plan[2].step_id"; empty for the settings as a whole.
 	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
 	// What is wrong and what to do: lower case, no full stop.
 	Problem       string `protobuf:"bytes,2,opt,name=problem,proto3" json:"problem,omitempty"`
@@ -806,20 +804,20 @@ func (x *JudgeRequest) GetCalls() []*StepCall {
 	return nil
 }
 
-// StepCall puts one step to every instance of the process.
+// StepCall is a call of every instance of the process with one step.
 type StepCall struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Names this call; the answer repeats it. Never used twice on one stream.
+	// The number of the call, which the answer repeats. Unique on a stream.
 	Call uint64 `protobuf:"varint,1,opt,name=call,proto3" json:"call,omitempty"`
 	// The session before the step.
 	Session *Session `protobuf:"bytes,2,opt,name=session,proto3" json:"session,omitempty"`
-	// One state for each instance, in the order of Configure: what this instance returned in
-	// its last verdict for this session; empty at the first step and when it returned none.
+	// One state for each instance, in the order of Configure: the state in its last verdict for
+	// this session; empty at the first step, or if it returned none.
 	States [][]byte `protobuf:"bytes,3,rep,name=states,proto3" json:"states,omitempty"`
 	// The step.
 	Step *Step `protobuf:"bytes,4,opt,name=step,proto3" json:"step,omitempty"`
 	// How long the agent waits for the verdicts, in nanoseconds from the receipt of this
-	// message; at least 1. Later verdicts are thrown away.
+	// message; at least 1. Later verdicts are discarded.
 	BudgetNs      int64 `protobuf:"varint,5,opt,name=budget_ns,json=budgetNs,proto3" json:"budget_ns,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -890,14 +888,14 @@ func (x *StepCall) GetBudgetNs() int64 {
 	return 0
 }
 
-// Session is what the agent knows of a run before the step at hand.
+// Session is the state of a run before the step.
 type Session struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Not sent: no verdict may depend on the name of a session.
 	//
 	// Deprecated: Marked as deprecated in stepagent/validator/v1/validator.proto.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// The number of steps of this session that have been judged; 0 at the first.
+	// The number of judged steps of this session; 0 at the first step.
 	Position int64 `protobuf:"varint,2,opt,name=position,proto3" json:"position,omitempty"`
 	// The number of steps after which the session ends; at least 1.
 	Steps         int64 `protobuf:"varint,3,opt,name=steps,proto3" json:"steps,omitempty"`
@@ -960,24 +958,23 @@ func (x *Session) GetSteps() int64 {
 // Step is one request of a client.
 type Step struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The step_id of the request: any 64-bit integer, as the client sent it.
+	// The step_id of the request: any 64-bit integer.
 	Id int64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
-	// How long the client says it waits for the reply, in nanoseconds; absent when it says
-	// nothing. Never negative.
+	// How long the client waits for the reply, as it declares, in nanoseconds; absent if it
+	// declares nothing. Never negative.
 	TimeoutNs *int64 `protobuf:"varint,2,opt,name=timeout_ns,json=timeoutNs,proto3,oneof" json:"timeout_ns,omitempty"`
-	// How long the client says it will wait before its next step, in nanoseconds; absent when
-	// it says nothing. Never negative.
+	// How long the client will wait before its next step, as it declares, in nanoseconds; absent
+	// if it declares nothing. Never negative.
 	IntervalNs *int64 `protobuf:"varint,3,opt,name=interval_ns,json=intervalNs,proto3,oneof" json:"interval_ns,omitempty"`
-	// When the step arrived, in nanoseconds from the arrival of the session's first step.
+	// The time from the arrival of the session's first step to that of this step, in nanoseconds.
 	AtNs int64 `protobuf:"varint,4,opt,name=at_ns,json=atNs,proto3" json:"at_ns,omitempty"`
-	// How long the client let pass before this step, in nanoseconds, as the agent measured it:
-	// from the end of the session's last step to the arrival of this one. A step ends with the
-	// agent's reply, however long a fault held it back, or before that when the timeout is over
-	// that the client declared; a reply that is asked for again ends it again. A step that was
-	// undecided and comes again has the gap that it had at first. Absent at the first step, and
-	// where a fault leaves no telling when the last one ended. Never negative.
+	// The time between the session's last step and this one, measured by the agent, in
+	// nanoseconds: from the end of the last step to the arrival of this one. A step ends with the
+	// agent's reply, even if a fault delays it, or at the declared timeout if that is earlier; a
+	// repeated reply ends it again. A repeated step that was undecided keeps its first gap. Absent
+	// at the first step, and after a fault that hides when the last step ended. Never negative.
 	GapNs *int64 `protobuf:"varint,5,opt,name=gap_ns,json=gapNs,proto3,oneof" json:"gap_ns,omitempty"`
-	// The JSON object that the client sent along, as it was sent; absent when there was none.
+	// The JSON object in the request's field data, as sent; absent if there is none.
 	Data          []byte `protobuf:"bytes,6,opt,name=data,proto3,oneof" json:"data,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1156,27 +1153,27 @@ func (x *StepVerdicts) GetVerdicts() []*Verdict {
 	return nil
 }
 
-// Verdict is what one instance says of one step.
+// Verdict is the result of one instance for one step.
 type Verdict struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What was decided.
+	// The decision.
 	Outcome Outcome `protobuf:"varint,1,opt,name=outcome,proto3,enum=stepagent.validator.v1.Outcome" json:"outcome,omitempty"`
-	// The machine-readable word for a fail, one of: out_of_order, timeout_too_short,
-	// interval_not_kept, rule_broken. Empty otherwise.
+	// The machine-readable reason of a fail: out_of_order, timeout_too_short, interval_not_kept or
+	// rule_broken. Empty otherwise.
 	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
-	// One sentence for a person that says why, for a fail: lower case, no full stop, at most
+	// The explanation of a fail for a person, in one sentence: lower case, no full stop, at most
 	// 512 bytes.
 	Detail string `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
-	// Handed back at the session's next step, at most 4096 bytes. It replaces the old state as
-	// a whole: empty forgets.
+	// Passed back at the session's next step, at most 4096 bytes. It replaces the previous state;
+	// an empty one clears it.
 	State []byte `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`
-	// Misbehaviour that is asked of the agent; absent for none. The agent obeys only where its
-	// config allows faults.
+	// Misbehaviour that the agent is asked for; absent for none. The agent carries it out only if
+	// its config allows faults.
 	Fault *Fault `protobuf:"bytes,5,opt,name=fault,proto3" json:"fault,omitempty"`
-	// Why the outcome is undecided: lower case, no full stop, at most 512 bytes. When it is
-	// not empty, all other fields are ignored.
+	// Why the outcome is undecided: lower case, no full stop, at most 512 bytes. If it is not
+	// empty, all other fields are ignored.
 	Error string `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`
-	// The step_id that must come next in this session; absent when the validator knows none.
+	// The step_id that must come next in this session; absent if any may.
 	Expects       *int64 `protobuf:"varint,7,opt,name=expects,proto3,oneof" json:"expects,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1261,14 +1258,13 @@ func (x *Verdict) GetExpects() int64 {
 	return 0
 }
 
-// Fault is misbehaviour put in on purpose, to see how a client copes. It never changes the
-// verdict.
+// Fault is deliberate misbehaviour, to test clients. It does not change the verdict.
 type Fault struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What to do to the reply.
+	// The kind of misbehaviour.
 	Kind FaultKind `protobuf:"varint,1,opt,name=kind,proto3,enum=stepagent.validator.v1.FaultKind" json:"kind,omitempty"`
-	// For delay: how long the reply is held back. For late: how long after the declared
-	// timeout it is sent. For split: the time between the halves. In nanoseconds.
+	// For delay: the delay of the reply. For late: the time after the declared timeout. For split:
+	// the time between the segments. In nanoseconds.
 	DelayNs int64 `protobuf:"varint,2,opt,name=delay_ns,json=delayNs,proto3" json:"delay_ns,omitempty"`
 	// For wrong_id: the step_id in the reply.
 	StepId int64 `protobuf:"varint,3,opt,name=step_id,json=stepId,proto3" json:"step_id,omitempty"`

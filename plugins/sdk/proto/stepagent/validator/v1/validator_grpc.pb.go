@@ -4,8 +4,8 @@
 // - protoc             v3.21.12
 // source: stepagent/validator/v1/validator.proto
 
-// The contract between the agent and a plugin process, version 1, for authors of validators
-// in any language. In Go, package sdk speaks it for you.
+// The contract between the agent and a plugin process, version 1, for authors of validators in any
+// language. In Go, package sdk implements it.
 //
 // How a plugin process starts. The agent runs the plugin's file with these environment
 // variables: STEPAGENT_PLUGIN, the magic cookie; PLUGIN_PROTOCOL_VERSIONS, the versions of
@@ -17,8 +17,8 @@
 //     1|1|unix|PATH-OF-THE-SOCKET|grpc
 //
 // (the version of the handshake, the version of this contract, the network, the address, the
-// protocol.) Nothing may be printed to stdout before that line. Stderr goes to the agent's
-// log, line by line. There is no TLS.
+// protocol.) It must not print anything to stdout before that line. The agent copies stderr to
+// its log, line by line. There is no TLS.
 //
 // What a plugin process serves. This service; the standard health service
 // (grpc.health.v1.Health), which answers SERVING for the service "plugin"; and
@@ -27,20 +27,21 @@
 //
 // What a plugin process may rely on. The agent calls Describe, then Configure once, then Judge
 // once, and keeps that stream open. Validators are pure functions: the agent may kill the
-// process at any moment, start another and ask again. It may also keep verdicts and not ask at
-// all where every instance of the process has declared what it reads and the inputs are the same.
+// process at any time, start another one and repeat a call. It may also cache verdicts and make
+// no call if every instance of the process has declared its inputs and they are the same.
 //
 // What the agent relies on. It kills a process that does not answer the health service within
-// 400 ms, that leaves a step unanswered for 2 s after its budget or says nothing at all since
-// it was asked, or that answers with a wrong number of verdicts, twice, or what was not asked.
+// 400 ms; that does not answer a step within 2 s after its budget, or sends nothing at all since
+// the step was sent; or that sends a wrong number of verdicts, a second answer for a call, or an
+// answer for an unknown call.
 //
-// What changes and what does not. Version 1 only grows: messages, fields, enum values and
-// methods are added, and none is taken away, renamed, renumbered or given another meaning. A
-// plugin passes over fields and methods that it does not know, so one built against an older
-// release loads and judges as it did; the agent takes what a plugin does not say as absent. A
-// change that an older plugin could not bear makes a version 2, a package of its own; the agent
-// then offers both in PLUGIN_PROTOCOL_VERSIONS, and the plugin's handshake says which it took.
-// released.binpb is what has been released; buf breaking holds this file to it.
+// Compatibility. Version 1 only grows: messages, fields, enum values and methods are added, and
+// none is removed, renamed, renumbered or given another meaning. A plugin ignores fields and
+// methods that it does not know, so that one built against an older release still works; for the
+// agent, a field that a plugin does not send is absent. An incompatible change makes a version 2,
+// in a package of its own; the agent then offers both in PLUGIN_PROTOCOL_VERSIONS, and the
+// plugin's handshake selects one. released.binpb holds the released contract, with which buf
+// breaking compares this file.
 
 package validatorv1
 
@@ -68,17 +69,16 @@ const (
 //
 // ValidatorService judges steps.
 type ValidatorServiceClient interface {
-	// Describe says what the plugin is and which validators it has.
+	// Describe returns the plugin's name, version and validators.
 	Describe(ctx context.Context, in *DescribeRequest, opts ...grpc.CallOption) (*DescribeResponse, error)
 	// Configure makes one instance of a validator for each entry, in that order. It is called
-	// once, before Judge. Settings that are wrong are no error of the call: they come back as
-	// problems, all of them at once.
+	// once, before Judge. Wrong settings are not an error of the call: the response has all of them
+	// as problems.
 	Configure(ctx context.Context, in *ConfigureRequest, opts ...grpc.CallOption) (*ConfigureResponse, error)
 	// Judge carries steps one way and verdicts the other, both in batches, for as long as the
-	// process lives. A batch is a way to share the cost of a message and means nothing else:
-	// verdicts may come back in any order and in other batches than the steps. A step that
-	// takes long must not hold back the verdicts of others. No message may be longer than
-	// 4 MiB.
+	// process lives. Batches share the cost of a message and have no other meaning: verdicts may
+	// come in any order and in other batches than the steps. A slow step must not delay the
+	// verdicts of others. A message is at most 4 MiB long.
 	Judge(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[JudgeRequest, JudgeResponse], error)
 }
 
@@ -129,17 +129,16 @@ type ValidatorService_JudgeClient = grpc.BidiStreamingClient[JudgeRequest, Judge
 //
 // ValidatorService judges steps.
 type ValidatorServiceServer interface {
-	// Describe says what the plugin is and which validators it has.
+	// Describe returns the plugin's name, version and validators.
 	Describe(context.Context, *DescribeRequest) (*DescribeResponse, error)
 	// Configure makes one instance of a validator for each entry, in that order. It is called
-	// once, before Judge. Settings that are wrong are no error of the call: they come back as
-	// problems, all of them at once.
+	// once, before Judge. Wrong settings are not an error of the call: the response has all of them
+	// as problems.
 	Configure(context.Context, *ConfigureRequest) (*ConfigureResponse, error)
 	// Judge carries steps one way and verdicts the other, both in batches, for as long as the
-	// process lives. A batch is a way to share the cost of a message and means nothing else:
-	// verdicts may come back in any order and in other batches than the steps. A step that
-	// takes long must not hold back the verdicts of others. No message may be longer than
-	// 4 MiB.
+	// process lives. Batches share the cost of a message and have no other meaning: verdicts may
+	// come in any order and in other batches than the steps. A slow step must not delay the
+	// verdicts of others. A message is at most 4 MiB long.
 	Judge(grpc.BidiStreamingServer[JudgeRequest, JudgeResponse]) error
 	mustEmbedUnimplementedValidatorServiceServer()
 }
