@@ -1,6 +1,5 @@
-// Package bundled is the list of the validators that stepagent carries itself. The agent
-// serves them in a process of their own; whoever judges evidence again may run them in its
-// own.
+// Package bundled lists the validators that stepagent includes. The agent runs them in a process of their
+// own; stepctl verify runs them in its own process.
 package bundled
 
 import (
@@ -12,7 +11,7 @@ import (
 	"github.com/stepagent/stepagent/plugins/sequence"
 )
 
-// Plugin returns the validators; version is that of the program that carries them.
+// Plugin returns the validators; version is that of the program that includes them.
 func Plugin(version string) sdk.Plugin {
 	return sdk.Plugin{
 		Name:    "stepagent",

@@ -11,21 +11,21 @@ import (
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
-// An Answer is what one instance says of one step.
+// An Answer is the result of one instance for one step.
 type Answer struct {
-	// Verdict is the verdict; the zero value when Err is set.
+	// Verdict is the zero value if Err is set.
 	Verdict validator.Verdict
-	// Expects is the step that must come next, where Known.
+	// Expects is the step that must come next, if Known.
 	Expects int64
 	Known   bool
 	// Err says why the verdict is undecided; nil otherwise.
 	Err error
 }
 
-// EncodeCall returns a step as it goes to a plugin, without its number and its budget. The
-// result refers to states and step.Data. Session.ID and Session.State are not looked at.
+// EncodeCall encodes a step for a plugin, without the number and the budget of the call. The result
+// shares states and step.Data. Session.ID and Session.State are not used.
 func EncodeCall(session validator.Session, states [][]byte, step validator.Step) *validatorv1.StepCall {
-	var m struct { // in one piece, which is one allocation
+	var m struct { // one allocation
 		call                   validatorv1.StepCall
 		session                validatorv1.Session
 		step                   validatorv1.Step
@@ -43,8 +43,8 @@ func EncodeCall(session validator.Session, states [][]byte, step validator.Step)
 	return &m.call
 }
 
-// DecodeCall is the opposite of EncodeCall. The session is without State: each instance has
-// its own among the states.
+// DecodeCall is the inverse of EncodeCall. The session has no State: each instance has its own in the
+// states.
 func DecodeCall(c *validatorv1.StepCall) (validator.Session, [][]byte, validator.Step) {
 	s, st := c.GetSession(), c.GetStep()
 	session := validator.Session{Position: int(s.GetPosition()), Steps: int(s.GetSteps())}
@@ -71,7 +71,7 @@ func decodeWait(ns int64, declared bool) validator.Wait {
 	return validator.Wait{Duration: time.Duration(max(ns, 0)), Declared: declared}
 }
 
-// EncodeAnswer returns an answer as it goes to the agent.
+// EncodeAnswer encodes an answer for the agent.
 func EncodeAnswer(a Answer) *validatorv1.Verdict {
 	if a.Err != nil {
 		return &validatorv1.Verdict{Error: errorText(a.Err)}
@@ -92,8 +92,7 @@ func EncodeAnswer(a Answer) *validatorv1.Verdict {
 	return v
 }
 
-// DecodeAnswer is the opposite of EncodeAnswer. A verdict that is not of the contract's form
-// becomes an answer with an error.
+// DecodeAnswer is the inverse of EncodeAnswer. A malformed verdict becomes an answer with an error.
 func DecodeAnswer(v *validatorv1.Verdict) Answer {
 	if failure := v.GetError(); failure != "" {
 		return Answer{Err: errors.New(bound(failure))}
@@ -132,7 +131,7 @@ func decodeVerdict(v *validatorv1.Verdict) (validator.Verdict, error) {
 	return verdict, nil
 }
 
-// inputs are the inputs of the contract by their number on the wire.
+// inputs maps the numbers of inputs on the wire to inputs.
 var inputs = [...]validator.Inputs{
 	validatorv1.Input_INPUT_POSITION: validator.InputPosition,
 	validatorv1.Input_INPUT_STEPS:    validator.InputSteps,
@@ -144,7 +143,7 @@ var inputs = [...]validator.Inputs{
 	validatorv1.Input_INPUT_DATA:     validator.InputData,
 }
 
-// EncodeReads returns a declaration as it goes to the agent.
+// EncodeReads encodes declared inputs for the agent.
 func EncodeReads(reads validator.Inputs) *validatorv1.Inputs {
 	m := &validatorv1.Inputs{}
 	for number, input := range inputs {
@@ -155,8 +154,8 @@ func EncodeReads(reads validator.Inputs) *validatorv1.Inputs {
 	return m
 }
 
-// DecodeReads is the opposite of EncodeReads. It returns every input, and false, where there is
-// no declaration or an input in it is not known.
+// DecodeReads is the inverse of EncodeReads. It returns AllInputs and false if there is no declaration or
+// one of its inputs is unknown.
 func DecodeReads(m *validatorv1.Inputs) (reads validator.Inputs, declared bool) {
 	if m == nil {
 		return validator.AllInputs, false
@@ -174,7 +173,7 @@ func malformed(err error) Answer {
 	return Answer{Err: fmt.Errorf("malformed verdict: %w", err)}
 }
 
-// errorText returns what an error says in a form that the wire can carry; never empty.
+// errorText returns the text of an error, bounded and never empty.
 func errorText(err error) string {
 	if text := bound(err.Error()); text != "" {
 		return text
@@ -182,7 +181,7 @@ func errorText(err error) string {
 	return "undecided, with no reason given"
 }
 
-// bound cuts a text to MaxErrorBytes and to valid UTF-8.
+// bound shortens a text to MaxErrorBytes of valid UTF-8.
 func bound(text string) string {
 	return strings.ToValidUTF8(text[:min(len(text), MaxErrorBytes)], "")
 }

@@ -9,12 +9,12 @@ import (
 	validatorv1 "github.com/stepagent/stepagent/plugins/sdk/proto/stepagent/validator/v1"
 )
 
-// ProtocolVersion is the version of the plugin contract that this package speaks: the "v1"
+// ProtocolVersion is the version of the plugin contract in this package: the "v1"
 // in stepagent.validator.v1. A plugin of another version is refused at its start.
 const ProtocolVersion = 1
 
-// Handshake is how a plugin knows that an agent started it. The cookie keeps people from
-// running a plugin by hand; it is no secret and protects nothing.
+// Handshake returns the cookie by which a plugin knows that an agent started it. It is not a secret and
+// protects nothing.
 func Handshake() goplugin.HandshakeConfig {
 	return goplugin.HandshakeConfig{
 		MagicCookieKey:   "STEPAGENT_PLUGIN",
@@ -22,14 +22,14 @@ func Handshake() goplugin.HandshakeConfig {
 	}
 }
 
-// Versions is what the agent's side offers in the handshake.
+// Versions returns the versions that the agent offers in the handshake.
 func Versions() map[int]goplugin.PluginSet { return versions(nil) }
 
 func versions(s validatorv1.ValidatorServiceServer) map[int]goplugin.PluginSet {
 	return map[int]goplugin.PluginSet{ProtocolVersion: {"validator": &grpcPlugin{server: s}}}
 }
 
-// grpcPlugin is the service in the form in which go-plugin wants it.
+// grpcPlugin is the service as a plugin of go-plugin.
 type grpcPlugin struct {
 	goplugin.NetRPCUnsupportedPlugin
 	server validatorv1.ValidatorServiceServer

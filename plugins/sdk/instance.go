@@ -11,14 +11,13 @@ import (
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
-// An instance is one validator with its settings. Whatever its author's code does, short of
-// ending the process, stays within the call at hand.
+// An instance is a validator with its settings. A panic of the validator affects only its call.
 type instance struct {
 	name      string
 	validator validator.Validator
-	expecter  validator.Expecter // nil when the validator is none
+	expecter  validator.Expecter // nil if the validator is none
 	reads     validator.Inputs
-	declared  bool // the validator has said what it reads
+	declared  bool // the validator is a Declarer
 	stderr    io.Writer
 }
 
@@ -36,18 +35,16 @@ func newInstance(name string, factory validator.Factory, settings []byte, stderr
 	return in, nil
 }
 
-// judge puts one step to the validator, which sees of it what it has declared, whatever its
-// neighbours in the process read.
+// judge calls the validator with its declared inputs, even if other instances of the process have more.
 func (in *instance) judge(ctx context.Context, session validator.Session, step validator.Step) (a Answer) {
 	defer in.recovered(&a.Err)
 	session, step = in.reads.Mask(session, step)
 	verdict, err := in.validator.Validate(ctx, session, step)
 	if err != nil {
-		// Its text is the author's code as well.
+		// The method Error of the author's type may panic, so that it is called here.
 		return Answer{Err: errors.New(errorText(err))}
 	}
-	// Here and not only at the agent: one verdict of another form, such as a huge one, would
-	// end the stream for all.
+	// The agent checks too, but a malformed verdict, such as a huge one, would end the stream for all.
 	if err := verdict.Check(); err != nil {
 		return malformed(err)
 	}
@@ -62,7 +59,7 @@ func (in *instance) judge(ctx context.Context, session validator.Session, step v
 	return Answer{Verdict: verdict, Expects: id, Known: known}
 }
 
-// expects is what Expects says, where the validator has it.
+// expects calls Expects if the validator has it.
 func (in *instance) expects(session validator.Session) (id int64, known bool, err error) {
 	if in.expecter == nil {
 		return 0, false, nil
@@ -78,7 +75,7 @@ func (in *instance) recovered(err *error) {
 	if p := recover(); p != nil {
 		*err = fmt.Errorf("panic: %v", p)
 		if in.stderr != nil {
-			// There is nobody to tell when stderr is gone.
+			// An error means that stderr is closed.
 			_, _ = fmt.Fprintf(in.stderr, "validator %s: panic: %v\n%s", in.name, p, debug.Stack())
 		}
 	}

@@ -1,11 +1,11 @@
-// Package sdk makes a program out of validators: a plugin that the agent starts as a process
-// of its own and asks about steps.
+// Package sdk makes a plugin from validators: a program that the agent starts as a process and calls for
+// each step.
 //
-// A plugin is a main function that calls Serve; the example of Serve is a whole one.
+// A plugin is a main function that calls Serve; see the example of Serve.
 //
-// The rest of the package is for the agent's side of the process border: the handshake, the
-// limits and the conversion between the contract and its gRPC form, which
-// plugins/sdk/proto describes for authors in other languages.
+// The rest of the package is for the agent's side: the handshake, the limits, and the conversion
+// between the contract and its gRPC form, which plugins/sdk/proto describes for authors in other
+// languages.
 package sdk
 
 import (
@@ -18,43 +18,40 @@ import (
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
-// A Plugin is what one plugin program has to offer.
+// A Plugin describes a plugin program.
 type Plugin struct {
-	// Name and Version are for people: they stand in the agent's status and logs.
+	// Name and Version are shown in the agent's status and logs.
 	Name    string
 	Version string
-	// Validators are the validators that a config may ask for; at least one, each with a
-	// name of its own.
+	// Validators holds the validators for configs; at least one, with unique names.
 	Validators []Validator
 }
 
 // A Validator is one kind of validator that a plugin can make.
 type Validator struct {
-	// Name is the name by which a config asks for the validator.
+	// Name is the validator's name in configs.
 	Name string
-	// Version and Summary, one line that says what it judges, are for people.
+	// Version and Summary are for people; Summary says in one line what it judges.
 	Version string
 	Summary string
-	// New makes one instance. It is called once for each time that the validator stands in
-	// the config, before any step is judged.
+	// New makes one instance. It is called once for each entry of the validator in the config,
+	// before any step is judged.
 	New validator.Factory
 }
 
-// Serve runs the plugin and returns when the agent has told it to end. It is all that the
-// main function of a plugin does. A program that was not started by an agent, so a plugin
-// run by hand, is told so on stderr and ends with status 1.
+// Serve runs the plugin and returns when the agent shuts it down. The main function of a plugin calls
+// nothing else. If no agent started the program, Serve prints an error to stderr and exits with 1.
 //
-// Print nothing to stdout before Serve: the agent reads its handshake there. From then on
-// os.Stdout and os.Stderr both lead to stderr, which the agent copies to its log line by
-// line; where there are too many lines some are left out.
+// Print nothing to stdout before Serve: the agent reads the handshake there. After it, os.Stdout and
+// os.Stderr are both stderr, which the agent copies to its log line by line; if there are too many
+// lines, it drops some.
 //
-// The life of a plugin is the agent's to end. So that a signal to a whole group of processes
-// does not take the validators away while the agent still has steps to judge, SIGINT is
-// ignored, and SIGTERM is too as long as the agent lives.
+// The agent decides when the plugin ends. SIGINT is ignored, and SIGTERM too while the agent lives, so
+// that a signal to the process group does not end the plugin before the agent's last steps.
 //
-// A panic in a validator is written to stderr and makes that one verdict undecided. A panic
-// in a goroutine that the validator started ends the process; the agent then starts another
-// and asks again.
+// A panic in a validator is written to stderr and makes that verdict undecided. A panic in a goroutine
+// that the validator started ends the process; the agent then starts another one and repeats the
+// call.
 func Serve(p Plugin) {
 	stderr := os.Stderr
 	stopSignals := obeyAgentOnly()
@@ -66,7 +63,7 @@ func Serve(p Plugin) {
 			return grpc.NewServer(append(options,
 				grpc.MaxRecvMsgSize(MaxMessageBytes), grpc.MaxSendMsgSize(MaxMessageBytes))...)
 		},
-		// What go-plugin logs below this level is of no use to people.
+		// go-plugin logs internals below this level.
 		Logger: hclog.New(&hclog.LoggerOptions{Level: hclog.Error, Output: stderr}),
 	})
 }

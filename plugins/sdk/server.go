@@ -27,9 +27,8 @@ type server struct {
 
 func newServer(p Plugin, stderr *os.File) *server { return &server{plugin: p, stderr: stderr} }
 
-// redirectOutput leads os.Stdout and os.Stderr to the process's stderr. go-plugin has just
-// replaced both by pipes whose contents it would send to the agent over gRPC, next to the
-// verdicts, and which block the writer where the agent does not keep up.
+// redirectOutput sets os.Stdout and os.Stderr to the process's stderr. go-plugin has replaced both by
+// pipes, which it sends to the agent over gRPC and which block the writer if the agent is slow.
 func (s *server) redirectOutput() {
 	s.output.Do(func() {
 		if s.stderr != nil {
@@ -52,7 +51,7 @@ func (s *server) Describe(context.Context, *validatorv1.DescribeRequest) (*valid
 	return d, nil
 }
 
-// check says what is wrong with what the author of the plugin wrote.
+// check returns an error in the description of the plugin.
 func (p Plugin) check() error {
 	if p.Name == "" {
 		return errors.New("the plugin has no name")
@@ -92,7 +91,7 @@ func (s *server) Configure(_ context.Context, r *validatorv1.ConfigureRequest) (
 		in, err := s.instance(wanted)
 		result := &validatorv1.InstanceResult{Problems: problems(err)}
 		if err == nil {
-			// No session and no number of steps is known yet.
+			// The session and its number of steps are not known yet.
 			id, known, err := in.expects(validator.Session{Steps: 1})
 			if err != nil {
 				result.Problems = problems(err)
@@ -123,7 +122,7 @@ func (s *server) instance(wanted *validatorv1.Instance) (instance, error) {
 	return instance{}, fmt.Errorf("plugin %s has no validator %q", s.plugin.Name, wanted.GetValidator())
 }
 
-// problems takes an error of a factory apart, down to the keys that it names.
+// problems returns the errors that are joined in the error of a factory.
 func problems(err error) []*validatorv1.Problem {
 	if err == nil {
 		return nil

@@ -6,11 +6,10 @@ import (
 	"syscall"
 )
 
-// obeyAgentOnly keeps SIGTERM from ending the process while its agent lives; an orphan obeys
-// it. The returned function gives the signal its usual meaning back. go-plugin does the same
-// for SIGINT.
+// obeyAgentOnly ignores SIGTERM while the agent lives; an orphan exits at it. The returned function
+// restores the default. go-plugin ignores SIGINT.
 //
-// The signal is caught and not ignored, because a child process would inherit that.
+// The signal is caught and discarded, because child processes would inherit an ignored signal.
 func obeyAgentOnly() (stop func()) {
 	agent := os.Getppid()
 	signals := make(chan os.Signal, 1)

@@ -14,12 +14,12 @@ import (
 	validatorv1 "github.com/stepagent/stepagent/plugins/sdk/proto/stepagent/validator/v1"
 )
 
-// maxConcurrent is how many steps are judged at once. So many slow ones delay nobody; with
-// more the plugin reads on only when one of them is done.
+// maxConcurrent is the number of steps judged at the same time. With more, the plugin stops reading
+// until one of them is done.
 const maxConcurrent = 256
 
-// Judge implements the contract. Steps are judged by workers, so that a slow one does not delay the
-// others; one more goroutine sends the answers, as many in a message as have come together.
+// Judge implements the contract. Workers judge the steps, so that a slow one does not delay others; one
+// more goroutine sends the answers in batches.
 func (s *server) Judge(stream validatorv1.ValidatorService_JudgeServer) error {
 	s.redirectOutput()
 	instances := s.instances.Load()
@@ -40,7 +40,7 @@ func (s *server) Judge(stream validatorv1.ValidatorService_JudgeServer) error {
 	return errors.Join(err, <-sent)
 }
 
-// receive has judged what comes in until the agent has no more, and returns when all of it is
+// receive gives incoming steps to workers until the agent closes the stream, and returns when all are
 // judged.
 func receive(ctx context.Context, stream validatorv1.ValidatorService_JudgeServer, instances []instance, out *outbox) error {
 	w := &workers{ctx: ctx, calls: make(chan *validatorv1.StepCall), slots: make(chan struct{}, maxConcurrent),
@@ -55,31 +55,30 @@ func receive(ctx context.Context, stream validatorv1.ValidatorService_JudgeServe
 			return err
 		}
 		for _, call := range batch.GetCalls() {
-			if err := w.put(call); err != nil {
+			if err := w.submit(call); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-// workers judge steps, each one at a time. There are as many as there were steps at once.
+// workers judge steps, one at a time each. Their number grows with the number of concurrent steps.
 type workers struct {
 	ctx     context.Context
 	judge   func(context.Context, *validatorv1.StepCall)
-	calls   chan *validatorv1.StepCall // to a worker that is free
+	calls   chan *validatorv1.StepCall // to an idle worker
 	slots   chan struct{}              // one token for each worker
 	running sync.WaitGroup
 }
 
-// put gives a step to a worker that is free, or to a new one, or waits for one where there are
-// maxConcurrent.
-func (w *workers) put(call *validatorv1.StepCall) error {
+// submit gives a step to an idle worker or a new one. It blocks while maxConcurrent workers are busy.
+func (w *workers) submit(call *validatorv1.StepCall) error {
 	for range 2 {
 		select {
 		case w.calls <- call:
 			return nil
 		default:
-			runtime.Gosched() // a worker whose validators take no time is free after that
+			runtime.Gosched() // after this a worker with fast validators is idle
 		}
 	}
 	select {
@@ -92,7 +91,7 @@ func (w *workers) put(call *validatorv1.StepCall) error {
 	return nil
 }
 
-// work judges a step, and those that are put, until there will be no more.
+// work judges a step and then submitted ones, until wait is called.
 func (w *workers) work(call *validatorv1.StepCall) {
 	for ok := true; ok; call, ok = <-w.calls {
 		ctx, cancel := context.WithTimeout(w.ctx, time.Duration(call.GetBudgetNs()))
@@ -101,18 +100,18 @@ func (w *workers) work(call *validatorv1.StepCall) {
 	}
 }
 
-// wait returns when all steps are judged. No further one may be put.
+// wait returns when all steps are judged. No step may be submitted after it.
 func (w *workers) wait() {
 	close(w.calls)
 	w.running.Wait()
 }
 
-// An outbox collects answers while the last message is being sent.
+// An outbox collects answers while a message is sent.
 type outbox struct {
 	mu      sync.Mutex
 	answers []*validatorv1.StepVerdicts
 	closed  bool
-	ready   chan struct{} // holds one token when there is something to see
+	ready   chan struct{} // holds a token if there are answers or the outbox is closed
 }
 
 func newOutbox() *outbox { return &outbox{ready: make(chan struct{}, 1)} }
@@ -124,7 +123,7 @@ func (o *outbox) add(a *validatorv1.StepVerdicts) {
 	o.wake()
 }
 
-// close lets run return once it has sent everything.
+// close makes run return after all answers are sent.
 func (o *outbox) close() {
 	o.mu.Lock()
 	o.closed = true
@@ -139,18 +138,18 @@ func (o *outbox) wake() {
 	}
 }
 
-func (o *outbox) take() (answers []*validatorv1.StepVerdicts, closed bool) {
+func (o *outbox) drain() (answers []*validatorv1.StepVerdicts, closed bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	answers, o.answers = o.answers, nil
 	return answers, o.closed
 }
 
-// run sends what was added, in batches, until the outbox is closed or send fails.
+// run sends the answers in batches until the outbox is closed or send fails.
 func (o *outbox) run(send func(*validatorv1.JudgeResponse) error) error {
 	for range o.ready {
-		runtime.Gosched() // workers that are about to have an answer add it first
-		answers, closed := o.take()
+		runtime.Gosched() // workers that are almost done add their answers
+		answers, closed := o.drain()
 		for len(answers) > 0 {
 			n := batchLen(answers)
 			if err := send(&validatorv1.JudgeResponse{Answers: answers[:n]}); err != nil {
@@ -165,7 +164,7 @@ func (o *outbox) run(send func(*validatorv1.JudgeResponse) error) error {
 	return nil
 }
 
-// batchLen returns how many of the answers go into one message.
+// batchLen returns the number of answers that fit into one message.
 func batchLen(answers []*validatorv1.StepVerdicts) int {
 	size := 0
 	for i, a := range answers[:min(len(answers), MaxBatchCalls)] {
