@@ -8,21 +8,19 @@ import (
 const (
 	// MaxMessageBytes is the longest gRPC message. A longer one ends the stream.
 	MaxMessageBytes = 4 << 20
-	// MaxInstances is the largest number of validators in one process. So many states and
-	// details, each of its own greatest length, still fit into a message.
+	// MaxInstances is the largest number of validators in one process. Their longest states and
+	// details fit into one message.
 	MaxInstances = 256
-	// MaxBatchCalls is the largest number of steps in one message, and of the answers that this
-	// package puts into one.
+	// MaxBatchCalls is the largest number of steps or answers in one message.
 	MaxBatchCalls = 512
-	// MaxBatchBytes ends a batch: a message grows up to here and by one step, or one answer,
-	// more.
+	// MaxBatchBytes ends a batch: a message exceeds it by at most one step or answer.
 	MaxBatchBytes = 1 << 20
-	// MaxErrorBytes is the longest text that says why a verdict is undecided.
+	// MaxErrorBytes is the length of the longest error of an undecided verdict.
 	MaxErrorBytes = 512
 )
 
-// fieldBytes is more than what the numbers, tags and lengths of any one message of the
-// contract take, strings and bytes left aside.
+// fieldBytes is an upper bound for the numbers, tags and lengths in one message of the contract,
+// without strings and bytes.
 const fieldBytes = 128
 
 // CallBytes returns an upper bound for the length of a call on the wire.
