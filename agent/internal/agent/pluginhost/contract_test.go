@@ -72,7 +72,7 @@ func TestP03LateVerdictIsThrownAway(t *testing.T) {
 	}
 }
 
-func TestWithoutTheSDKNobodyBlocks(t *testing.T) {
+func TestOutputOverGRPCIsRead(t *testing.T) {
 	besideOthers(t)
 	h, _ := newTestHost(t, nil)
 	set := startSet(t, h, Spec{Name: "a", Validator: "v", Path: self(t), Args: []string{"plugin", "prints-over-grpc"}})

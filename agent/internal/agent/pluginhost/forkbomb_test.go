@@ -24,7 +24,7 @@ import (
 const bombProcesses = 64
 
 // strangerUID is a user who has no processes before the test, not even those of another run of it,
-// where root can be anybody: the kernel does not hold root to the limit.
+// where the test runs as root: the limit does not bind root.
 var strangerUID = uint32(54321 + os.Getpid()%10_000)
 
 // bomb starts processes until it cannot, or has started far too many.

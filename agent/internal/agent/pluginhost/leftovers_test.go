@@ -64,7 +64,7 @@ func TestP11TheHelperOfAnotherPluginGoesOn(t *testing.T) {
 }
 
 // A daemon that has left its plugin's session, has lost its parents and has no environment is known
-// still: while its plugin lives it goes on, also when another one ends; then it is killed, and the log
+// still: it runs while its plugin does, also when another plugin ends; then it is killed, and the log
 // says so.
 func TestHiddenDaemon(t *testing.T) {
 	h, log := newTestHost(t, func(o *Options) { o.Adopt = true })

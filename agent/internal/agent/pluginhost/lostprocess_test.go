@@ -69,7 +69,7 @@ func (c *crowd) walk(t *testing.T, g judge.Group) {
 	}
 }
 
-// advance waits until so many more steps are judged.
+// advance waits until that many more steps are judged.
 func (c *crowd) advance(t *testing.T, steps int64) {
 	t.Helper()
 	goal := c.judged.Load() + steps
@@ -172,7 +172,7 @@ func TestP03SlowPluginIsLeftAlone(t *testing.T) {
 	}
 }
 
-func TestP03SlowStepDelaysNobody(t *testing.T) {
+func TestP03SlowStepDelaysNoOther(t *testing.T) {
 	besideOthers(t)
 	h, _ := newTestHost(t, nil)
 	g := startSet(t, h, Spec{Name: "a", Validator: "slow", Settings: []byte(`{"step":3}`)}).Groups()[0]

@@ -21,14 +21,14 @@ func TestP16TheNewOneFailsAndTheOldServes(t *testing.T) {
 		spec Spec
 		want string
 	}{
-		"does not take the state": {Spec{Name: "a", Validator: "writes-2"},
-			"cannot go on with the sessions that are open, as it does not take the state of the validator a in force: " +
-				"the state is not of version 2; give it another name with as, and it begins anew in each of them"},
+		"does not accept the state": {Spec{Name: "a", Validator: "writes-2"},
+			"cannot continue the open sessions, as it does not accept the state of the validator a in force: " +
+				"the state is not of version 2; give it another name with as, and it starts anew in each of them"},
 		"does not start":          {Spec{Name: "a", Validator: "v", Path: "/none"}, "there is no file /none"},
 		"panics in its self-test": {Spec{Name: "a", Validator: "panic", Settings: []byte(`{"step":1}`)}, "panic: on purpose"},
 		"crashes in its self-test": {Spec{Name: "a", Validator: "crash", Settings: []byte(`{"step":1}`)},
 			"ended before it was ready (exit status 3)"},
-		"crashes when it goes on": {Spec{Name: "a", Validator: "crash", Settings: []byte(`{"step":2}`)},
+		"crashes at the second step": {Spec{Name: "a", Validator: "crash", Settings: []byte(`{"step":2}`)},
 			"gave no verdict when it was tried: two processes were lost over this step"},
 		"hangs in its self-test": {Spec{Name: "a", Validator: "hang", Settings: []byte(`{"step":1}`)}, "was not ready in time"},
 	} {
@@ -52,7 +52,7 @@ func TestP16TheNewOneFailsAndTheOldServes(t *testing.T) {
 	}
 }
 
-// What takes the state goes on where the old one was, and is of another process.
+// A validator that accepts the state continues the sessions in another process.
 func TestP16TheNewOneGoesOn(t *testing.T) {
 	besideOthers(t)
 	h, _ := newTestHost(t, nil)
@@ -99,7 +99,7 @@ func TestP16TheOldOneHangs(t *testing.T) {
 	next.Close(t.Context())
 }
 
-// Who is slow may follow, and be followed by, somebody as slow; it is not taken to hang.
+// A slow validator may be replaced by one that is as slow; neither is taken to hang.
 func TestP16BothAreSlow(t *testing.T) {
 	besideOthers(t)
 	h, _ := newTestHost(t, nil)

@@ -32,7 +32,7 @@ func TestP05NondeterministicPlugin(t *testing.T) {
 	}
 }
 
-func TestP05WhoAlwaysSaysTheSameIsNotAccused(t *testing.T) {
+func TestP05PureValidatorIsNotReported(t *testing.T) {
 	besideOthers(t)
 	h, _ := newTestHost(t, nil)
 	set := startSet(t, h, Spec{Name: "a", Validator: "counter", Cache: verdictcache.Options{ShadowEvery: 1}})
@@ -44,7 +44,7 @@ func TestP05WhoAlwaysSaysTheSameIsNotAccused(t *testing.T) {
 	}
 }
 
-// A step that is being judged again when the set is closed keeps nobody waiting.
+// Close does not wait for a step that is being judged again.
 func TestP05ClosingDoesNotWaitForShadows(t *testing.T) {
 	besideOthers(t)
 	h, _ := newTestHost(t, nil)
@@ -57,7 +57,7 @@ func TestP05ClosingDoesNotWaitForShadows(t *testing.T) {
 }
 
 // A validator that takes its time is left alone: judging a step again may take as long as the step.
-func TestP05WhoIsSlowIsNotTakenToHang(t *testing.T) {
+func TestP05SlowRecheckIsNoHang(t *testing.T) {
 	besideOthers(t)
 	h, log := newTestHost(t, nil)
 	set := startSet(t, h, Spec{Name: "a", Validator: "second-dawdles", Cache: verdictcache.Options{ShadowEvery: 1}})

@@ -16,8 +16,8 @@ func TestTheLongestSocketDirHoldsASocket(t *testing.T) {
 	passes(t, startSet(t, h, Spec{Name: "a", Validator: "echo"}).Groups()[0], 1)
 }
 
-// Whoever removes the agent's directory, puts another into its place, or locks it out, does not keep it from starting plugins.
-func TestTheSocketDirectoryIsMended(t *testing.T) {
+// Plugins start although the directory of the agent was removed, replaced or locked away.
+func TestTheSocketDirectoryIsRepaired(t *testing.T) {
 	for name, harm := range map[string]func(h *Host) error{
 		"removed":     func(h *Host) error { return os.RemoveAll(h.sockets.Path()) },
 		"all removed": func(h *Host) error { return os.RemoveAll(filepath.Dir(h.sockets.Path())) },

@@ -122,8 +122,8 @@ func (s *supervisor) backOff(b *backoff, delay time.Duration, cause error) {
 	s.mu.Unlock()
 	s.setState(BackingOff, cause)
 	if b.open() {
-		s.group.setPhase(&phase{refusal: fmt.Errorf("the plugin failed %d times in a row and is started again only now and then; "+
-			"the last time: %w", b.failures, cause)})
+		s.group.setPhase(&phase{refusal: fmt.Errorf("the plugin failed %d times in a row and its restarts are delayed; "+
+			"the last failure: %w", b.failures, cause)})
 	}
 }
 

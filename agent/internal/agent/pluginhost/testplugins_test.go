@@ -284,7 +284,7 @@ func misbehave(kind string) {
 		}
 		serveBundled()
 	default:
-		serveRogue(rogue(kind))
+		serveWirePlugin(wireFault(kind))
 	}
 }
 

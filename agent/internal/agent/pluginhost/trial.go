@@ -152,8 +152,8 @@ func (s *supervisor) acceptsState(ctx context.Context, t trialStep) error {
 			without, _ = s.try(ctx, trialStep{session: t.session, step: t.step})
 		}
 		if without[i].Err == nil {
-			return members[i].wrong("", "cannot go on with the sessions that are open, as it does not take the state "+
-				"of the validator %s in force: %v; give it another name with as, and it begins anew in each of them",
+			return members[i].wrong("", "cannot continue the open sessions, as it does not accept the state of the validator %s "+
+				"in force: %v; give it another name with as, and it starts anew in each of them",
 				members[i].Name, a.Err)
 		}
 	}

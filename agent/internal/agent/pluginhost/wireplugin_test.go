@@ -24,11 +24,11 @@ import (
 // million is more parts than a message may have; each takes two bytes.
 const million = 1 << 20
 
-// A rogue speaks the contract by itself, without the sdk, and breaks it in one way.
-type rogue string
+// A wireFault is how a wirePlugin breaks the contract, which it speaks without the sdk.
+type wireFault string
 
-func serveRogue(r rogue) {
-	p := newRogue(r)
+func serveWirePlugin(f wireFault) {
+	p := newWirePlugin(f)
 	goplugin.Serve(&goplugin.ServeConfig{
 		HandshakeConfig:  sdk.Handshake(),
 		VersionedPlugins: map[int]goplugin.PluginSet{1: {"validator": p}},
@@ -52,7 +52,7 @@ func (c tapped) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, 
 	return c.TransportCredentials.ServerHandshake(conn)
 }
 
-// floodPings sends HTTP/2 frames until nobody takes them.
+// floodPings sends HTTP/2 frames until the connection fails.
 func floodPings(conn net.Conn) {
 	ping := []byte{0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8}
 	for {
@@ -62,33 +62,33 @@ func floodPings(conn net.Conn) {
 	}
 }
 
-type roguePlugin struct {
+type wirePlugin struct {
 	goplugin.NetRPCUnsupportedPlugin
 	validatorv1.UnimplementedValidatorServiceServer
-	rogue rogue
+	fault wireFault
 	conns chan net.Conn // holds the gRPC connection
 }
 
-func newRogue(r rogue) *roguePlugin {
-	return &roguePlugin{rogue: r, conns: make(chan net.Conn, 1)}
+func newWirePlugin(f wireFault) *wirePlugin {
+	return &wirePlugin{fault: f, conns: make(chan net.Conn, 1)}
 }
 
-func (p *roguePlugin) GRPCServer(_ *goplugin.GRPCBroker, s *grpc.Server) error {
-	if p.rogue != "no-service" {
+func (p *wirePlugin) GRPCServer(_ *goplugin.GRPCBroker, s *grpc.Server) error {
+	if p.fault != "no-service" {
 		validatorv1.RegisterValidatorServiceServer(s, p)
 	}
 	return nil
 }
 
-func (p *roguePlugin) GRPCClient(context.Context, *goplugin.GRPCBroker, *grpc.ClientConn) (any, error) {
+func (p *wirePlugin) GRPCClient(context.Context, *goplugin.GRPCBroker, *grpc.ClientConn) (any, error) {
 	return nil, nil
 }
 
-func (p *roguePlugin) Describe(context.Context, *validatorv1.DescribeRequest) (*validatorv1.DescribeResponse, error) {
-	if p.rogue == "has-a-million" {
+func (p *wirePlugin) Describe(context.Context, *validatorv1.DescribeRequest) (*validatorv1.DescribeResponse, error) {
+	if p.fault == "has-a-million" {
 		return &validatorv1.DescribeResponse{Validators: make([]*validatorv1.ValidatorInfo, million)}, nil
 	}
-	if p.rogue == "talks-too-much" {
+	if p.fault == "talks-too-much" {
 		much := strings.Repeat("much ", 1000)
 		about := &validatorv1.DescribeResponse{Name: much, Version: much}
 		for n := range 500 {
@@ -100,8 +100,8 @@ func (p *roguePlugin) Describe(context.Context, *validatorv1.DescribeRequest) (*
 		Validators: []*validatorv1.ValidatorInfo{{Name: "v"}}}, nil
 }
 
-func (p *roguePlugin) Configure(_ context.Context, r *validatorv1.ConfigureRequest) (*validatorv1.ConfigureResponse, error) {
-	switch p.rogue {
+func (p *wirePlugin) Configure(_ context.Context, r *validatorv1.ConfigureRequest) (*validatorv1.ConfigureResponse, error) {
+	switch p.fault {
 	case "hangs-in-configure":
 		<-make(chan struct{})
 	case "a-million-results":
@@ -118,9 +118,9 @@ func (p *roguePlugin) Configure(_ context.Context, r *validatorv1.ConfigureReque
 	return &validatorv1.ConfigureResponse{Results: results}, nil
 }
 
-// declare says what a validator reads, in the rogue that records what it is sent.
-func (p *roguePlugin) declare(in *validatorv1.Instance) *validatorv1.InstanceResult {
-	if p.rogue != "records" {
+// declare says what a validator reads, for the fault that records what it is sent.
+func (p *wirePlugin) declare(in *validatorv1.Instance) *validatorv1.InstanceResult {
+	if p.fault != "records" {
 		return &validatorv1.InstanceResult{}
 	}
 	reads, declares, err := decodeReads(in.GetSettingsJson())
@@ -133,8 +133,8 @@ func (p *roguePlugin) declare(in *validatorv1.Instance) *validatorv1.InstanceRes
 	return &validatorv1.InstanceResult{Reads: sdk.EncodeReads(reads)}
 }
 
-func (p *roguePlugin) Judge(stream validatorv1.ValidatorService_JudgeServer) error {
-	if p.rogue == "prints-over-grpc" {
+func (p *wirePlugin) Judge(stream validatorv1.ValidatorService_JudgeServer) error {
+	if p.fault == "prints-over-grpc" {
 		for range 1000 { // more than any pipe holds
 			fmt.Println(strings.Repeat("x", 1000))
 		}
@@ -147,10 +147,10 @@ func (p *roguePlugin) Judge(stream validatorv1.ValidatorService_JudgeServer) err
 		probed := false
 		for _, call := range r.GetCalls() {
 			probed = isProbeCall(call)
-			if p.rogue == "ends-with-a-novel" && !probed {
+			if p.fault == "ends-with-a-novel" && !probed {
 				return status.Error(codes.Unavailable, strings.Repeat("once \x1b[31m upon ", 10_000))
 			}
-			for p.rogue == "answers-nothing" && !probed {
+			for p.fault == "answers-nothing" && !probed {
 				if err := stream.Send(&validatorv1.JudgeResponse{}); err != nil {
 					return err
 				}
@@ -161,7 +161,7 @@ func (p *roguePlugin) Judge(stream validatorv1.ValidatorService_JudgeServer) err
 				}
 			}
 		}
-		if p.rogue == "ends-the-stream" && !probed {
+		if p.fault == "ends-the-stream" && !probed {
 			return nil
 		}
 	}
@@ -173,7 +173,7 @@ func isProbeCall(call *validatorv1.StepCall) bool {
 	return isProbe(step)
 }
 
-func (p *roguePlugin) answers(call *validatorv1.StepCall) []*validatorv1.StepVerdicts {
+func (p *wirePlugin) answers(call *validatorv1.StepCall) []*validatorv1.StepVerdicts {
 	pass := &validatorv1.Verdict{Outcome: validatorv1.Outcome_OUTCOME_PASS}
 	verdicts := make([]*validatorv1.Verdict, len(call.GetStates()))
 	for i := range verdicts {
@@ -181,12 +181,12 @@ func (p *roguePlugin) answers(call *validatorv1.StepCall) []*validatorv1.StepVer
 	}
 	answer := &validatorv1.StepVerdicts{Call: call.GetCall(), Verdicts: verdicts}
 	if isProbeCall(call) {
-		if p.rogue == "fails-the-self-test" {
+		if p.fault == "fails-the-self-test" {
 			pass.Outcome = 7
 		}
 		return []*validatorv1.StepVerdicts{answer}
 	}
-	switch p.rogue {
+	switch p.fault {
 	case "too-many-verdicts":
 		answer.Verdicts = append(answer.Verdicts, pass)
 	case "floods-frames":

@@ -2,11 +2,14 @@ package process
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
 	"sync"
+
+	goplugrunner "github.com/hashicorp/go-plugin/runner"
 
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
 	"github.com/stepagent/stepagent/plugins/sdk"
@@ -103,4 +106,42 @@ func checkHandshake(path, line string) error {
 			"nothing may follow the fifth field", path)
 	}
 	return nil
+}
+
+// A runner gives go-plugin access to a process. Its Stdout ends after one line and its Stderr is
+// empty: go-plugin would parse what plugins print, and panics on some lines.
+type runner struct{ p *Process }
+
+var _ goplugrunner.Runner = runner{}
+
+func (r runner) Start(context.Context) error {
+	err := r.p.start()
+	if err != nil {
+		_ = r.p.stdout.reader.Close() // there will be no line
+	}
+	return err
+}
+
+func (r runner) Wait(context.Context) error {
+	<-r.p.exited
+	return nil
+}
+
+func (r runner) Kill(context.Context) error {
+	r.p.Kill()
+	return nil
+}
+
+func (r runner) Stdout() io.ReadCloser           { return r.p.stdout.reader }
+func (r runner) Stderr() io.ReadCloser           { return io.NopCloser(strings.NewReader("")) }
+func (r runner) Name() string                    { return r.p.config.Path }
+func (r runner) ID() string                      { return strconv.Itoa(r.p.PID()) }
+func (r runner) Diagnose(context.Context) string { return "" }
+
+func (r runner) PluginToHost(network, address string) (string, string, error) {
+	return network, address, nil // both are on one machine
+}
+
+func (r runner) HostToPlugin(network, address string) (string, string, error) {
+	return network, address, nil
 }

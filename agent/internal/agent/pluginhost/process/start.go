@@ -2,18 +2,20 @@ package process
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
-	"strings"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 	goplugin "github.com/hashicorp/go-plugin"
 	goplugrunner "github.com/hashicorp/go-plugin/runner"
+	"golang.org/x/sys/unix"
 
 	"github.com/stepagent/stepagent/plugins/sdk"
 )
@@ -81,40 +83,108 @@ func environment() []string {
 	return env
 }
 
-// A runner gives go-plugin access to a process. Its Stdout ends after one line and its Stderr is
-// empty: go-plugin would parse what plugins print, and panics on some lines.
-type runner struct{ p *Process }
+// start executes the program.
+func (p *Process) start() error {
+	started := make(chan error)
+	go p.run(started)
+	return <-started
+}
 
-var _ goplugrunner.Runner = runner{}
-
-func (r runner) Start(context.Context) error {
-	err := r.p.start()
-	if err != nil {
-		_ = r.p.stdout.reader.Close() // there will be no line
+// run is the life of the program, on a thread of its own. To the kernel the parent of a process is a
+// thread: Pdeathsig is sent when the thread that started it ends, which the runtime lets idle threads
+// do (golang/go#27505). So this thread does nothing else while the process lives. It is confined with
+// the process, and ends with this goroutine, as it is never unlocked.
+func (p *Process) run(started chan<- error) {
+	runtime.LockOSThread()
+	if unix.Gettid() == os.Getpid() {
+		// The main thread cannot end. While it is locked here the other goroutine gets another.
+		defer runtime.UnlockOSThread()
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			p.run(started)
+		}()
+		<-ended
+		return
 	}
-	return err
+	p.confined = confineThread() == nil
+	out, err := p.execute()
+	started <- err
+	if err == nil {
+		p.wait(out)
+	}
 }
 
-func (r runner) Wait(context.Context) error {
-	<-r.p.exited
+// outputs are the agent's ends of a process's pipes and the goroutines that work while it lives.
+type outputs struct {
+	pipes [2]*os.File
+	work  sync.WaitGroup
+}
+
+func (p *Process) execute() (*outputs, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.killed {
+		return nil, errKilled
+	}
+	// Pipes of our own: exec.Cmd.Wait waits until every process has closed the pipes that it makes.
+	outRead, outWrite, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	errRead, errWrite, err := os.Pipe()
+	if err != nil {
+		return nil, errors.Join(err, outRead.Close(), outWrite.Close())
+	}
+	p.cmd.Stdout, p.cmd.Stderr = outWrite, errWrite
+	startErr := p.startLimited()
+	closeErr := errors.Join(outWrite.Close(), errWrite.Close())
+	if startErr != nil {
+		return nil, errors.Join(startErr, closeErr, outRead.Close(), errRead.Close())
+	}
+	o := &outputs{pipes: [2]*os.File{outRead, errRead}}
+	for i, to := range []sink{p.stdout, p.stderr} {
+		o.work.Go(func() { readOutput(o.pipes[i], to) })
+	}
+	if most := p.config.Limits.Processes; most > 0 && os.Geteuid() == 0 {
+		o.work.Go(func() { p.watchTaskCount(most) })
+	}
+	return o, nil
+}
+
+// startLimited starts the program under its limits. The caller holds mu, and its thread is locked.
+func (p *Process) startLimited() error {
+	p.config.Reaper.starting.RLock()
+	defer p.config.Reaper.starting.RUnlock()
+	err := p.cmd.Start()
+	forbidden := errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSYS)
+	if attr := p.cmd.SysProcAttr; forbidden && attr.Ptrace {
+		attr.Ptrace = false // see ptrace_scope in ptrace(2); an emulator does not have it
+		c := p.cmd          // an exec.Cmd is started once
+		p.cmd = &exec.Cmd{Path: c.Path, Args: c.Args, Env: c.Env, ExtraFiles: c.ExtraFiles,
+			Stdout: c.Stdout, Stderr: c.Stderr, SysProcAttr: attr}
+		err = p.cmd.Start()
+	}
+	if err != nil {
+		return err
+	}
+	pid := p.cmd.Process.Pid
+	limit := func() error {
+		// Best effort: see oom_score_adj in proc_pid_oom_score_adj(5).
+		_ = os.WriteFile(procPath(pid, "oom_score_adj"), []byte(strconv.Itoa(oomScore)), 0)
+		p.origin.mark(pid)
+		return setLimits(pid, p.rlimits)
+	}
+	if p.cmd.SysProcAttr.Ptrace {
+		err = whileStopped(pid, limit)
+	} else {
+		err = limit() // soon after the start
+	}
+	if err != nil && !errors.Is(err, unix.ESRCH) {
+		_ = unix.Kill(-pid, unix.SIGKILL)
+		_ = p.cmd.Wait() // it was killed
+		return err
+	}
+	p.config.Reaper.plugins.Store(pid, p)
 	return nil
-}
-
-func (r runner) Kill(context.Context) error {
-	r.p.Kill()
-	return nil
-}
-
-func (r runner) Stdout() io.ReadCloser           { return r.p.stdout.reader }
-func (r runner) Stderr() io.ReadCloser           { return io.NopCloser(strings.NewReader("")) }
-func (r runner) Name() string                    { return r.p.config.Path }
-func (r runner) ID() string                      { return strconv.Itoa(r.p.PID()) }
-func (r runner) Diagnose(context.Context) string { return "" }
-
-func (r runner) PluginToHost(network, address string) (string, string, error) {
-	return network, address, nil // both are on one machine
-}
-
-func (r runner) HostToPlugin(network, address string) (string, string, error) {
-	return network, address, nil
 }

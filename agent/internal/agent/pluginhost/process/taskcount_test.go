@@ -29,7 +29,7 @@ func TestP09ForkBombOfRoot(t *testing.T) {
 	select {
 	case <-p.drained:
 	case <-time.After(patience):
-		t.Error("nobody stops it")
+		t.Error("it is not stopped")
 		p.Kill()
 	}
 	if how := p.Ending(); !strings.Contains(how, "processes and threads, and 64 are allowed") {
@@ -57,7 +57,7 @@ func TestP09ForkBombOfRootThatScatters(t *testing.T) {
 			select {
 			case <-p.exited:
 			case <-time.After(patience):
-				t.Fatal("nobody stops it")
+				t.Fatal("it is not stopped")
 			}
 			if how := p.Ending(); !strings.Contains(how, "processes and threads, and 64 are allowed") {
 				t.Errorf("ended: %s", how)
@@ -104,7 +104,7 @@ func TestP09ForkBombOfRootWhileOthersEnd(t *testing.T) {
 	select {
 	case <-p.drained:
 	case <-time.After(3 * patience): // a look at each task waits for many times what the last one took
-		t.Error("nobody stops it")
+		t.Error("it is not stopped")
 		p.Kill()
 	}
 	if how := p.Ending(); !strings.Contains(how, "processes and threads, and 64 are allowed") {

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Nobody reads for hours in a file that has grown beyond what a program is.
+// A file that is larger than any program is not hashed.
 func TestP07OfAHugeFileNoChecksumIsShown(t *testing.T) {
 	file, err := os.Create(filepath.Join(t.TempDir(), "huge"))
 	if err != nil {

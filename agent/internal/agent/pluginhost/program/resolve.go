@@ -29,7 +29,7 @@ func Resolve(path string) (string, error) {
 		}
 		return "", fmt.Errorf("there is no file %s; correct the path or install the plugin", path)
 	case err != nil:
-		return "", fmt.Errorf("%w; the agent's user must be able to look at it", err)
+		return "", fmt.Errorf("%w; the agent's user needs access to it", err)
 	}
 	return real, checkExecutable(real)
 }
