@@ -58,7 +58,7 @@ type Chain struct {
 	first   Expectation
 	users   atomic.Int64 // steps being judged, and 1 while in force; stays 0 once it is 0
 	drained chan struct{}
-	trials  sync.Pool // of *trial
+	scratch sync.Pool // of *scratch
 }
 
 // Options are the settings of a chain.
@@ -76,7 +76,7 @@ type Options struct {
 func NewChain(options Options, groups ...Group) *Chain {
 	c := &Chain{options: options, groups: groups, first: first(groups), drained: make(chan struct{})}
 	c.users.Store(1)
-	c.trials.New = func() any { return new(trial) }
+	c.scratch.New = func() any { return new(scratch) }
 	return c
 }
 
@@ -86,9 +86,10 @@ func (c *Chain) Generation() uint64 { return c.options.Generation }
 // Groups returns the groups in order.
 func (c *Chain) Groups() []Group { return c.groups }
 
-// First returns the step that must begin a session, as the first validator that knows one has it.
+// First returns the step that must begin a session.
 func (c *Chain) First() Expectation { return c.first }
 
+// first returns the expectation of the first validator that has one.
 func first(groups []Group) Expectation {
 	for _, g := range groups {
 		for _, e := range g.First() {
@@ -165,54 +166,54 @@ func (e lateError) Error() string {
 
 // try judges the step if every group has cached its answers.
 func (c *Chain) try(session Session, step Step) (j Judgement, ok bool) {
-	t := c.trials.Get().(*trial)
-	defer t.release(c)
-	t.call = newCall(session, step)
+	s := c.scratch.Get().(*scratch)
+	defer s.release(c)
+	s.call = newCall(session, step)
 	for _, g := range c.groups {
-		from := len(t.states)
-		t.states = session.Memory.appendStates(t.states, g.Names())
-		a, ok := g.Try(t.callFor(from, len(t.states)))
+		from := len(s.states)
+		s.states = session.Memory.appendStates(s.states, g.Names())
+		a, ok := g.Try(s.callFor(from, len(s.states)))
 		if !ok {
 			return Judgement{}, false
 		}
-		t.answers = append(t.answers, a)
+		s.answers = append(s.answers, a)
 	}
 	to := 0
 	for i, g := range c.groups {
 		from := to
 		to += len(g.Names())
-		g.Tried(t.callFor(from, to), t.answers[i])
+		g.Tried(s.callFor(from, to), s.answers[i])
 	}
-	j = c.merge(session.Memory, t.answers)
+	j = c.merge(session.Memory, s.answers)
 	if c.options.Timed {
 		j.Groups = make([]GroupTime, len(c.groups))
 		for i, g := range c.groups {
-			j.Groups[i] = groupTime(g, 0, t.answers[i])
+			j.Groups[i] = groupTime(g, 0, s.answers[i])
 		}
 	}
 	return j, true
 }
 
-// A trial is memory that is reused by try.
-type trial struct {
+// A scratch is memory that is reused by try.
+type scratch struct {
 	call    Call
 	states  [][]byte // of all groups, one after the other
 	answers [][]Answer
 }
 
 // release returns the memory to the pool, without references.
-func (t *trial) release(c *Chain) {
-	t.call = Call{}
-	clear(t.answers)
-	clear(t.states)
-	t.answers, t.states = t.answers[:0], t.states[:0]
-	c.trials.Put(t)
+func (s *scratch) release(c *Chain) {
+	s.call = Call{}
+	clear(s.answers)
+	clear(s.states)
+	s.answers, s.states = s.answers[:0], s.states[:0]
+	c.scratch.Put(s)
 }
 
 // callFor returns the call for the group that has states[from:to].
-func (t *trial) callFor(from, to int) *Call {
-	t.call.States = t.states[from:to:to]
-	return &t.call
+func (s *scratch) callFor(from, to int) *Call {
+	s.call.States = s.states[from:to:to]
+	return &s.call
 }
 
 func newCall(session Session, step Step) Call {

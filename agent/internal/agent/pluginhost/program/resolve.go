@@ -45,11 +45,12 @@ func checkExecutable(path string) error {
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("%s is not a file", path)
 	}
+	var mount unix.Statfs_t // ST_NOEXEC is also set by NoExecPaths= in systemd.exec(5)
 	err = unix.Faccessat(unix.AT_FDCWD, path, unix.X_OK, unix.AT_EACCESS)
 	switch {
 	case err == nil:
 		return nil
-	case isNoExec(path):
+	case unix.Statfs(path, &mount) == nil && mount.Flags&unix.ST_NOEXEC != 0:
 		return fmt.Errorf("%s is on a file system that is mounted noexec, from which nothing is executed; "+
 			"install it elsewhere, or mount that one with exec", path)
 	case info.Mode().Perm()&0o111 == 0o111:
@@ -58,13 +59,6 @@ func checkExecutable(path string) error {
 	default:
 		return fmt.Errorf("%s is not executable; chmod 755 %s", path, path)
 	}
-}
-
-// isNoExec reports whether a path is on a file system that is mounted noexec, also by NoExecPaths= in
-// systemd.exec(5).
-func isNoExec(path string) bool {
-	var st unix.Statfs_t
-	return unix.Statfs(path, &st) == nil && st.Flags&unix.ST_NOEXEC != 0
 }
 
 // openRegular opens a regular file to read it, with further flags of open(2). A plugin may have
