@@ -28,18 +28,19 @@ type plugin struct {
 
 // openPlugin opens the program of the members, which share it.
 func openPlugin(o Options, members []member) (*plugin, error) {
-	p := &plugin{members: members, lines: process.NewLineLimit()}
-	first := members[0]
-	path, err := o.Self, error(nil)
+	first, path := members[0], o.Self
 	if first.Path != "" {
-		if path, err = program.Resolve(first.Path); err != nil {
+		resolved, err := program.Resolve(first.Path)
+		if err != nil {
 			return nil, first.wrong("path", "%v", err)
 		}
+		path = resolved
 	}
-	if p.program, err = program.Open(path, first.Checksum); err != nil {
+	opened, err := program.Open(path, first.Checksum)
+	if err != nil {
 		return nil, first.wrong("checksum", "%v", err)
 	}
-	return p, nil
+	return &plugin{members: members, program: opened, lines: process.NewLineLimit()}, nil
 }
 
 // launch starts a process for the plugin and returns when it is ready to judge. Its errors are
