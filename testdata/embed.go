@@ -1,10 +1,10 @@
-// Package testdata carries the step files of this directory into the programs, as the
-// built-in procedures of stepctl. See README.md for what is in each of them.
+// Package testdata embeds the step files of this folder, the built-in procedures of stepctl. README.md
+// describes them.
 package testdata
 
 import _ "embed"
 
-// The step files, as they are.
+// The step files.
 var (
 	//go:embed success_data.json
 	Success []byte

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// A scriptedAgent answers each request as it was told beforehand for the request's place,
-// counted from 1 over all connections, and with OK where it was told nothing:
+// A scriptedAgent answers each request with the behaviour scripted for its position, counted from 1
+// over all connections; by default with OK:
 //
 //	withhold     no reply
 //	after=200ms  OK, but only then
@@ -45,7 +45,7 @@ type request struct {
 	Req     json.RawMessage `json:"req,omitempty"`
 }
 
-// startAgent starts an agent that is told place=behaviour; stop ends it.
+// startAgent starts an agent with rules of the form place=behaviour; stop ends it.
 func startAgent(told []string) (a *scriptedAgent, stop func(), err error) {
 	a = &scriptedAgent{told: map[int]string{}}
 	a.changed = sync.NewCond(&a.mu)
@@ -118,7 +118,7 @@ func (a *scriptedAgent) await(n int) {
 	}
 }
 
-// answer does what was told, and reports whether the connection goes on.
+// answer performs the behaviour, and reports whether the connection stays open.
 func (a *scriptedAgent) answer(conn *net.TCPConn, r request, behaviour string, end bool) bool {
 	ok := r.reply(`,"error_code":0}`)
 	if end {

@@ -59,8 +59,8 @@ func verifyJSON(t *testing.T, args ...string) (judged, int, string) {
 	return said, code, string(out) + string(complaints)
 }
 
-// TestEvidence: every capture of the repository shows what it is there to show, and its record
-// tells the same story.
+// TestEvidence: every capture of the repository shows what its README claims, and agrees with its
+// record.
 func TestEvidence(t *testing.T) {
 	for name, want := range map[string]struct {
 		capture, record, data string
@@ -134,7 +134,7 @@ func TestEvidenceOfClients(t *testing.T) {
 	}
 }
 
-// TestEvidenceTampered: nobody changes a copy of a capture without being found out.
+// TestEvidenceTampered: verify detects changes to a copy of a capture.
 func TestEvidenceTampered(t *testing.T) {
 	for name, change := range map[string]struct {
 		capture string

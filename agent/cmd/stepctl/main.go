@@ -1,7 +1,7 @@
 //go:build !manual
 
-// Command stepctl is the client: it performs the procedure of a step file against one agent
-// and tells what came of it. docs/guide.md is the manual, and testdata/script has examples.
+// Command stepctl is the client: it performs the procedure of a step file against one agent and
+// reports the result. docs/guide.md is the manual, and testdata/script has examples.
 package main
 
 import "os"

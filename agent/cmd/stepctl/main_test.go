@@ -20,7 +20,7 @@ func TestMain(m *testing.M) {
 // commands besides those of testscript:
 //
 //	agent [place=behaviour]...   starts a scripted agent and sets $PORT; see scriptedAgent
-//	noagent                      sets $PORT to a port on which nobody listens
+//	noagent                      sets $PORT to a port without a listener
 //	await N                      waits until the agent has received N requests
 //	unsent                       fails when the agent has received any request
 //	exits CODE COMMAND...        like exec, for a command that must exit with CODE

@@ -55,7 +55,7 @@ func TestProgress(t *testing.T) {
 		status("step 1 of 2: waiting for the reply, 3.2 s left")
 		view.event(record.Event{Kind: record.KindReply, Index: 1, StepID: 1}, passed)
 		if got := out.take(); strings.Contains(got, "\n") {
-			t.Errorf("a step that passed is told on a line of its own: %q", got)
+			t.Errorf("a step that passed has a line of its own: %q", got)
 		}
 		view.interval(90 * time.Second)
 		status("step 1 of 2: keeping the interval, 1m30s left")
@@ -68,7 +68,7 @@ func TestProgress(t *testing.T) {
 		status("step 2 of 2: waiting for the reply, 0.0 s left")
 		view.event(record.Event{Kind: record.KindTimeout, Index: 2, StepID: 2}, failed)
 		if got := out.take(); !strings.HasPrefix(got, "\r\x1b[Kstep 2: timeout: no reply\n\rstep 2 of 2: ") {
-			t.Errorf("a step that failed is told as %q", got)
+			t.Errorf("a step that failed is shown as %q", got)
 		}
 
 		// What goes to stderr meanwhile finds the line empty, and the status comes again.

@@ -66,8 +66,8 @@ func (s *transcript) await(pattern string) {
 	}
 }
 
-// screen returns what stands on a terminal after the text was written to it: it obeys line
-// feeds, carriage returns and the erasing of a line, and leaves out colours.
+// screen returns what a terminal shows after the text was written to it. It interprets line feeds,
+// carriage returns and the erasing of a line, and ignores colours.
 func screen(text string) string {
 	text = regexp.MustCompile("\x1b\\[[0-9;]*m").ReplaceAllString(text, "")
 	text = strings.ReplaceAll(text, "\x1b[K", "\x00")
@@ -144,7 +144,7 @@ $`)
 	}
 }
 
-// A second Ctrl-C ends the program even where the first cannot: here nobody reads what it
+// A second Ctrl-C ends the program even if the first cannot: here no reader takes what it
 // has to say, and there is more of it than a pipe holds.
 func TestSecondInterrupt(t *testing.T) {
 	agent := mustStartAgent(t)
@@ -168,7 +168,7 @@ func TestSecondInterrupt(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = stdout.Close() // it is the program's now
-	// One byte tells that the program is at work.
+	// One byte shows that the program is running.
 	if _, err := unread.Read(make([]byte, 1)); err != nil {
 		t.Fatal(err)
 	}

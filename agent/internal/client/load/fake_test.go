@@ -12,7 +12,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
 )
 
-// A fakeAgent answers the requests of all its connections, counted from 1, each as it is told.
+// A fakeAgent answers the requests of all its connections, counted from 1, with given answers.
 type fakeAgent struct {
 	address string
 	answer  func(place int, r request) string
@@ -36,7 +36,7 @@ type request struct {
 // hangUp, as an answer, closes the connection.
 const hangUp = "hang up"
 
-// right is the reply that must come.
+// right is the expected reply.
 func (r request) right() string {
 	reply := fmt.Sprintf(`{"step_id":%d,"error_code":0`, r.StepID)
 	if r.Session != "" {

@@ -37,7 +37,7 @@ const (
 // ErrUnreachable is returned by Run if no client got a connection.
 var ErrUnreachable = errors.New("no agent could be reached")
 
-// A run is one load under way.
+// A run is one load in progress.
 type run struct {
 	ctx     context.Context // its end ends the load early
 	options Options

@@ -84,7 +84,7 @@ func TestSlowReader(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = listener.Close() // nobody else comes
+	_ = listener.Close() // no other client connects
 	if n := <-served; len(result.Troubles()) > 0 || result.Steps != uint64(n) || n <= requests {
 		t.Errorf("%d steps of %d requests, and %+v", result.Steps, n, result.Troubles())
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
-// A fate is what became of one step of a run.
+// A fate is the result of one step of a run.
 type fate struct {
 	id      int64
 	outcome record.Outcome

@@ -170,7 +170,7 @@ func TestParseSteps(t *testing.T) {
 	}
 }
 
-// Every number of milliseconds comes out exact, whatever its float64 is.
+// Every number of milliseconds is parsed exactly, although its float64 is not exact.
 func TestParseSecondsExactly(t *testing.T) {
 	var steps []string
 	for ms := range 20000 {

@@ -51,7 +51,7 @@ func run(b *testing.B) {
 		m.add("ready", p.took.Seconds())
 	}
 	agent := s.startAgent("agent", "")
-	m.rest(agent) // while nobody else shares its pages
+	m.rest(agent) // while no other process shares its pages
 	peers := []*peer{agent,
 		s.startSelf(limitName, limitRole, echoes(b)),
 		s.startSelf("echo", echoRole, echoes(b)),

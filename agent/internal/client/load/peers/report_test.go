@@ -48,7 +48,7 @@ func (m *measurements) ratio(over, under string) float64 {
 	return m.median(name)
 }
 
-// A target is what a figure must come to.
+// A target is a bound of a figure.
 type target struct {
 	what string
 	unit string  // for the metric
@@ -56,7 +56,7 @@ type target struct {
 	want float64
 	// atMost says that the figure must not be above want, else that it must not be below.
 	atMost bool
-	// loose is what it must come to on any machine, however busy.
+	// loose is the bound on any machine, however busy.
 	loose float64
 	shown string // format of both numbers
 }

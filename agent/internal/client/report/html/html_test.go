@@ -27,7 +27,7 @@ func render(t *testing.T, run record.Run, language Language) string {
 	return b.String()
 }
 
-// splitOf is an agent's view of a run: of every other step, with all that there can be of it.
+// splitOf returns an agent's record of a run, with a view of every other step.
 func splitOf(run record.Run) *report.Split {
 	if len(run.Steps) > 500 {
 		return nil
@@ -40,7 +40,7 @@ func splitOf(run record.Run) *report.Split {
 	return split
 }
 
-// everything is a run of a record in which nearly everything happened.
+// everything is a run with nearly all kinds of events.
 func everything(t *testing.T) record.Run {
 	t.Helper()
 	log, err := record.ReadFile("../../record/testdata/format1.jsonl")
@@ -54,7 +54,7 @@ func everything(t *testing.T) record.Run {
 	return run
 }
 
-// long is a run of n steps, of which those at the given indexes failed.
+// long returns a run of n steps; those at the given indexes failed.
 func long(n int, failed ...int) record.Run {
 	run := record.Run{Cause: record.Finished, Counts: record.Counts{}, Verdict: record.Pass, Duration: time.Duration(n) * time.Second}
 	for i := range n {
@@ -93,8 +93,7 @@ func attribute(n *html.Node, name string) string {
 	return ""
 }
 
-// said returns the text of a page as a reader has it, without what is not for people and
-// what is quoted: identifiers, and the words of others.
+// said returns the text of a page for readers, without identifiers and quoted text.
 func said(n *html.Node) string {
 	if n.Type == html.TextNode {
 		return n.Data
@@ -130,11 +129,11 @@ func TestLanguages(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Names that are the same in every language may stand alone, and no two words in a row.
+		// Names that are the same in every language are single words.
 		if left := regexp.MustCompile(`[A-Za-z]{2,}[ ,.;]+[A-Za-z]{2,}[^.]*`).FindString(said(korean)); left != "" {
 			t.Errorf("the Korean page says %q", left)
 		}
-		// Nobody's own words are in these runs, so nothing needs to be quoted.
+		// These runs have only details with a translation.
 		if strings.Contains(render(t, run, Korean), "<q>") {
 			t.Error("the Korean page quotes what it should say")
 		}
@@ -144,7 +143,7 @@ func TestLanguages(t *testing.T) {
 	}
 }
 
-// The page loads nothing and runs nothing, and says so to the browser.
+// The page loads and runs nothing, and its policy forbids it.
 func TestPageIsSelfContained(t *testing.T) {
 	text := render(t, everything(t), English)
 	policy := ""
@@ -169,7 +168,7 @@ func TestPageIsSelfContained(t *testing.T) {
 	}
 }
 
-// Whatever a file is named and an agent says, the page has the elements that it would have.
+// Text from files and agents never changes the elements of the page.
 func TestHostileText(t *testing.T) {
 	evil := "</td></table><script>alert(1)</script><img src=x onerror=alert(1)>\x00\x1b[2J\u202e\u2066\u200f\"' onload=\"x\" --> ]]> {{.}} \xff"
 	shape := func(run record.Run) string {
@@ -207,7 +206,7 @@ func TestHostileText(t *testing.T) {
 	}
 }
 
-// A program finds in the page the numbers that it shows.
+// The page has all shown numbers in <data> elements.
 func TestNumbersCanBeReadBack(t *testing.T) {
 	run := everything(t)
 	for _, language := range []Language{English, Korean} {

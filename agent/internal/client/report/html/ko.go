@@ -79,7 +79,7 @@ func korean() *words {
 			protocol.Unreachable:          "에이전트에 연결할 수 없었습니다.",
 		},
 		UnknownReason: "알 수 없는 사유입니다.", NoReason: "에이전트가 사유를 보내지 않았습니다.",
-		Quoted: "원문:", LateAfter: "제한 시간이 지나 %s 만에 응답이 도착했습니다.", Again: "같은 단계를 앞서 %d번에서 전송했습니다.",
+		Quoted: "원문:", LateAfter: "응답이 %s 만에 도착해 제한 시간을 넘겼습니다.", Again: "같은 단계를 앞서 %d번에서 전송했습니다.",
 		Duplicates: "중복 응답을 %d회 받았습니다.",
 		Kept:       "실제 %s", NotKept: "이후 대기 없음",
 		RowTitle: "단계 %d: %s, 응답까지 %s, 제한 시간 %s",

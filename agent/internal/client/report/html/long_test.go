@@ -15,8 +15,7 @@ import (
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
-// anatomy is what a page of a run has: the rows of steps, the links that lead nowhere, and what
-// its stretches add up to.
+// anatomy describes a page: the rows of steps, the broken links, and the sums over its stretches.
 type anatomy struct {
 	rows         []int
 	broken       []string
@@ -65,7 +64,7 @@ func every(k, n int) (all []int) {
 	return all
 }
 
-// failing is long, where what fails is given by a function, which is quick for many.
+// failing is like long, with a function that says which steps fail.
 func failing(n int, fails func(index int) bool) record.Run {
 	run := long(n)
 	for i := range run.Steps {
@@ -79,8 +78,7 @@ func failing(n int, fails func(index int) bool) record.Run {
 	return run
 }
 
-// A page opens however many steps there were and however many of them failed: what failed is
-// there in full, up to a number, and the rest in stretches.
+// The size of a page is bounded: it has rows for failed steps up to a limit, and stretches for all.
 func TestPagesOfManySteps(t *testing.T) {
 	const most = 1 << 20
 	tests := []struct {
@@ -124,8 +122,7 @@ func TestPagesOfManySteps(t *testing.T) {
 	}
 }
 
-// Whatever an agent sends: the page of a long run stays small, and the steps that the problems
-// name have their rows.
+// With hostile text from an agent, the page of a long run stays small and its links work.
 func TestHostileLongRun(t *testing.T) {
 	run := failing(40000, func(i int) bool { return i > 20000 })
 	run.Counts = record.Counts{}
@@ -154,7 +151,7 @@ func TestHostileLongRun(t *testing.T) {
 	}
 }
 
-// Steps that were not run take no row from those that failed.
+// Steps that were not run take no rows from failed steps.
 func TestInterruptedLongRun(t *testing.T) {
 	run := failing(5000, func(i int) bool { return i == 1200 })
 	run.Cause = record.Interrupted
@@ -168,7 +165,7 @@ func TestInterruptedLongRun(t *testing.T) {
 		t.Errorf("rows %v, links that lead nowhere: %v", a.rows, a.broken)
 	}
 	if !strings.Contains(text, "refused 1") || !strings.Contains(text, "not run 100") {
-		t.Error("the stretches do not say what became of their steps")
+		t.Error("the stretches do not show the outcomes of their steps")
 	}
 }
 

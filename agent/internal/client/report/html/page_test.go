@@ -45,7 +45,7 @@ func TestTime(t *testing.T) {
 	}
 }
 
-// The row of a step shows what became of it, in its place.
+// The chart of a step shows its result at the right positions.
 func TestRow(t *testing.T) {
 	run := long(2)
 	late := run.Steps[0]

@@ -58,7 +58,7 @@ func verbs(format string) string {
 	return strings.Join(all, "")
 }
 
-// Every entry is there in both languages, takes the same arguments, and is in its language.
+// Every entry exists in both languages, takes the same arguments, and is in its language.
 func TestCatalogue(t *testing.T) {
 	en, ko := entries(english()), entries(korean())
 	if len(en) < 100 || len(en) != len(ko) {
@@ -115,7 +115,7 @@ func ask(t *testing.T, make validator.Factory, settings string, session validato
 	return verdict.Detail
 }
 
-// bundled are details of the validators that come with the agent, from themselves.
+// bundled returns details produced by the bundled validators.
 func bundled(t *testing.T) []string {
 	session := validator.Session{ID: "s", Position: 1, Steps: 10}
 	wait := func(d time.Duration) validator.Wait { return validator.Wait{Duration: d, Declared: true} }
@@ -139,7 +139,7 @@ func bundled(t *testing.T) []string {
 	return all
 }
 
-// What the bundled validators say reads in Korean, whatever the numbers are.
+// The details of the bundled validators are translated into Korean with all their numbers.
 func TestDetailsOfTheBundledValidators(t *testing.T) {
 	w := korean()
 	for _, detail := range bundled(t) {
@@ -155,7 +155,7 @@ func TestDetailsOfTheBundledValidators(t *testing.T) {
 		}
 	}
 	if text, ok := w.translate("the valve is open"); ok || text != "the valve is open" {
-		t.Errorf("somebody's own words became %q", text)
+		t.Errorf("a detail of a user's validator became %q", text)
 	}
 	if text, ok := w.translate(korean().Pass); ok {
 		t.Errorf("it became %q", text)

@@ -1,8 +1,7 @@
-// Package junit tells what a run came to as JUnit XML, for CI servers.
+// Package junit writes the report of a run as JUnit XML, for CI servers.
 //
-// There is no standard, so what is written is what two widespread schemas both take: the one
-// of the Jenkins xUnit plugin and the stricter one known as Windy Road's. testdata/junit.xsd
-// states it.
+// There is no standard. The output conforms to two widespread schemas: that of the Jenkins xUnit
+// plugin and the stricter one known as Windy Road's, see testdata/junit.xsd.
 package junit
 
 import (
@@ -62,11 +61,10 @@ type problem struct {
 	Text    string `xml:",chardata"`
 }
 
-// Write writes the run as one JUnit document: a suite with a test case for each expected
-// step. A step that the agent refused is a failure, with the reason as its type. Everything
-// else that is no pass is an error, because the step was not judged: a timeout, a lost link,
-// a fault of the agent's own, a step that was not run. So no server takes a run that did not
-// finish for a pass.
+// Write writes the run as one JUnit document: a suite with a test case for each expected step. A
+// step that the agent refused is a failure, with the reason as its type. Any other step that did not
+// pass was not judged and is an error: timeout, lost connection, failure of the agent, not run. So
+// no server counts an unfinished run as a pass.
 func Write(w io.Writer, run record.Run) error {
 	s := suite{
 		Name: logging.Clean(run.Start.Procedure.Name), Package: "stepctl", Tests: len(run.Steps),
@@ -130,7 +128,7 @@ func message(step record.StepResult) string {
 	return report.Word(step.Outcome)
 }
 
-// kind is the reason where there is one, else the outcome.
+// kind is the reason, if there is one, else the outcome.
 func kind(step record.StepResult) string {
 	if step.Reason != "" {
 		return logging.Clean(string(step.Reason))
@@ -138,7 +136,7 @@ func kind(step record.StepResult) string {
 	return step.Outcome.String()
 }
 
-// extras tells what came besides the replies that were waited for, a line each.
+// extras has one line for each stray.
 func extras(run record.Run) string {
 	var b strings.Builder
 	for _, stray := range run.Strays {
@@ -150,14 +148,14 @@ func extras(run record.Run) string {
 	return b.String()
 }
 
-// className is the procedure's name without folder and ending. CI servers take a point for
-// the end of a package's name.
+// className is the procedure's name without folder and extension. CI servers treat a point as a
+// separator of packages.
 func className(name string) string {
 	base := strings.TrimSuffix(filepath.Base(name), filepath.Ext(name))
 	return "stepctl." + strings.ReplaceAll(logging.Clean(base), ".", "_")
 }
 
-// hostname must not be empty.
+// hostname returns the host; the schema requires one.
 func hostname(host string) string {
 	if host = strings.TrimSpace(logging.Clean(host)); host != "" {
 		return host

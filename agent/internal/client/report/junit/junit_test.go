@@ -119,7 +119,7 @@ func TestSuite(t *testing.T) {
 	}
 }
 
-// A fault of the agent's own, and whatever was not judged, is no failure of the client's and
+// A failure of the agent, and a step that was not judged, is no failure of the client and
 // no pass either.
 func TestWhatWasNotJudgedIsAnError(t *testing.T) {
 	for _, outcome := range record.Outcomes() {
@@ -142,7 +142,7 @@ func TestWhatWasNotJudgedIsAnError(t *testing.T) {
 	}
 }
 
-// Whatever stands in a record makes a document that can be read.
+// Any text in a record gives a well-formed document.
 func TestHostileText(t *testing.T) {
 	evil := "]]><a b='\"&\x00\x01\x1b\ufffe\ud7ff\u202e\xff"
 	run := record.Run{Start: record.Start{Host: evil, Address: evil, Session: evil, Client: evil,

@@ -1,4 +1,4 @@
-// Package tap tells what a run came to as TAP, the Test Anything Protocol, version 14
+// Package tap writes the report of a run as TAP, the Test Anything Protocol, version 14
 // (testanything.org).
 package tap
 
@@ -14,11 +14,11 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
 )
 
-// Write writes a test point for each expected step, with what is known of it as YAML. Every
-// step that did not pass is "not ok", also one that was not run, because a harness would
-// count what is skipped as good. A run without a verdict bails out at its end.
+// Write writes a test point for each expected step, with its details as YAML. Every step that did
+// not pass is "not ok", even one that was not run: a harness would count a skipped test as passed. A
+// run without a verdict bails out at its end.
 func Write(w io.Writer, run record.Run) error {
-	out := bufio.NewWriter(w) // it keeps its first error for Flush
+	out := bufio.NewWriter(w) // Flush returns the first error
 	line := func(format string, args ...any) { _, _ = fmt.Fprintf(out, format+"\n", args...) }
 	line("TAP version 14")
 	line("1..%d", len(run.Steps))
@@ -41,7 +41,7 @@ func Write(w io.Writer, run record.Run) error {
 	return out.Flush()
 }
 
-// diagnose writes the YAML block of a step. A JSON string is one of YAML, too.
+// diagnose writes the YAML block of a step. JSON strings are valid YAML.
 func diagnose(line func(string, ...any), step record.StepResult) {
 	if step.Outcome == record.NotRun {
 		line("  ---\n  outcome: not_run\n  ...")
@@ -70,7 +70,7 @@ func quoted(text string) string {
 	var b strings.Builder
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	_ = enc.Encode(logging.Clean(text)) // a string always can be
+	_ = enc.Encode(logging.Clean(text)) // strings can always be encoded
 	return strings.TrimSuffix(b.String(), "\n")
 }
 

@@ -57,7 +57,7 @@ Bail out! interrupted
 	}
 }
 
-// A line begins as TAP has it or belongs to a block of YAML, whatever anybody says, and the
+// With any text in a record, each line is a TAP line or part of a YAML block, and the
 // block gives the text back.
 func TestHostileText(t *testing.T) {
 	evil := "a\nok 3 - forged\nBail out! \x1b[2J # SKIP \\ \"  ...\n"
