@@ -11,13 +11,13 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/stepagent/stepagent/agent/internal/client/capture"
+	"github.com/stepagent/stepagent/agent/internal/client/capture/live"
 	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
 	"github.com/stepagent/stepagent/agent/internal/shared/version"
 )
 
 // startCapture starts the packet capture of a run against the agent at address.
-func startCapture(ctx context.Context, path, address string, procedure stepfile.Procedure) (*capture.Live, error) {
+func startCapture(ctx context.Context, path, address string, procedure stepfile.Procedure) (*live.Recorder, error) {
 	host, portText, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
@@ -36,17 +36,17 @@ func startCapture(ctx context.Context, path, address string, procedure stepfile.
 			agents = append(agents, a)
 		}
 	}
-	live, err := capture.Start(capture.LiveOptions{
+	recorder, err := live.Start(live.Options{
 		Path: path, Agents: agents, Port: uint16(port), Application: "stepctl " + version.Number(),
 		Comment: fmt.Sprintf("run of %s (sha256 %s) against %s", procedure.Name, procedure.SHA256, address),
 	})
-	if errors.Is(err, capture.ErrNotPermitted) {
+	if errors.Is(err, live.ErrNotPermitted) {
 		err = fmt.Errorf("%w; give it that once with: sudo setcap cap_net_raw+ep %s", err, ownPath())
 	}
 	if err != nil {
 		return nil, &exitError{exitEvidence, err}
 	}
-	return live, nil
+	return recorder, nil
 }
 
 // ownPath is the path of this program.

@@ -8,7 +8,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/stepagent/stepagent/agent/internal/client/capture"
+	"github.com/stepagent/stepagent/agent/internal/client/capture/live"
 	"github.com/stepagent/stepagent/agent/internal/client/record"
 	"github.com/stepagent/stepagent/agent/internal/client/report"
 	"github.com/stepagent/stepagent/agent/internal/client/runner"
@@ -22,7 +22,7 @@ type execution struct {
 	logger   *slog.Logger
 	out      stickyWriter     // stdout, where the view writes
 	evidence []*record.Writer // of the events
-	capture  *capture.Live    // of the packets; nil for none
+	capture  *live.Recorder   // of the packets; nil for none
 
 	documents documents // written after the run
 	recorded  readBack  // what they are made from

@@ -18,6 +18,9 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/client/capture"
 	"github.com/stepagent/stepagent/agent/internal/client/record"
 	"github.com/stepagent/stepagent/agent/internal/client/verify"
+	"github.com/stepagent/stepagent/agent/internal/client/verify/agentrules"
+	"github.com/stepagent/stepagent/agent/internal/client/verify/match"
+	"github.com/stepagent/stepagent/agent/internal/client/verify/result"
 	"github.com/stepagent/stepagent/agent/internal/shared/config"
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
 	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
@@ -143,7 +146,7 @@ func worse(a, b int) int {
 // one judges one capture and returns its exit code.
 func (f *verifyFlags) one(ctx context.Context, path string, opts verify.Options, stdout, stderr io.Writer, further bool) (int, error) {
 	progress := newReadProgress(path, stderr)
-	c, broken := capture.ReadFile(ctx, path, capture.Options{Port: uint16(f.port), Wanted: verify.Wanted, Progress: progress.show})
+	c, broken := capture.ReadFile(ctx, path, capture.Options{Port: uint16(f.port), Wanted: match.MayBeAgents, Progress: progress.show})
 	progress.done()
 	if ctx.Err() != nil {
 		return 0, &exitError{exitInconclusive, fmt.Errorf("interrupted while reading %s; it is not judged", nameOf(path))}
@@ -176,9 +179,9 @@ func (f *verifyFlags) one(ctx context.Context, path string, opts verify.Options,
 		return 0, err
 	case broken != nil:
 		return exitUsage, nil //nolint:nilerr // it has been reported
-	case r.Verdict == verify.Fail:
+	case r.Verdict == result.Fail:
 		return exitFailed, nil
-	case r.Verdict == verify.Inconclusive:
+	case r.Verdict == result.Inconclusive:
 		return exitInconclusive, nil
 	}
 	return exitPassed, nil
@@ -210,7 +213,7 @@ func (f *verifyFlags) options(ctx context.Context, paths []string) (opts verify.
 	if err != nil {
 		return opts, nil, &exitError{exitUsage, err}
 	}
-	rules, err := verify.LoadRules(ctx, loaded, version.Number())
+	rules, err := agentrules.Load(ctx, loaded, version.Number())
 	if err != nil {
 		return opts, nil, &exitError{exitUsage, err}
 	}

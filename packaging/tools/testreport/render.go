@@ -28,6 +28,9 @@ func (l language) render(e Evidence) ([]byte, error) {
 	parsed, err := template.New(l.template).Funcs(template.FuncMap{
 		"seconds": seconds,
 		"day":     func(t time.Time) string { return t.UTC().Format("2006-01-02") },
+		"verdict": func(v string) string {
+			return map[string]string{"pass": "합격", "fail": "불합격", "inconclusive": "판정 불가"}[v]
+		},
 	}).ParseFS(templates, l.template)
 	if err != nil {
 		return nil, err

@@ -5,47 +5,49 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
+
+	"github.com/stepagent/stepagent/agent/internal/client/capture/packet"
 )
 
-// How long connections are kept of which it is not known whether they are wanted, in bytes of
-// payload: of one, and of all together.
+// undecidedBytes and undecidedAllBytes bound the payload that is held of one pair, and of all
+// pairs, while it is not known whether they are wanted.
 const (
 	undecidedBytes    = 256 << 10
 	undecidedAllBytes = 32 << 20
 )
 
-// An assembler gathers the packets of each pair of ends. What is not wanted it only counts.
+// An assembler collects the segments of each pair of ends. Of pairs that are not wanted it
+// counts the connections only.
 type assembler struct {
-	capture *Capture
-	opts    Options
-	pairs   map[ends]*pair
-	order   []*pair // in the order of their first packets
-	cut     fragments
-	// held is what all pairs hold, and undecided what those do of which it is not known
-	// whether they are wanted, in bytes.
+	capture   *Capture
+	opts      Options
+	pairs     map[ends]*pair
+	order     []*pair // those that are not foreign, in the order of their first packets
+	fragments packet.Fragments
+	// held is the memory of all pairs, undecided that of the undecided ones, in bytes.
 	held, undecided int
-	last            map[int]Mark // by interface
+	last            map[int]Mark // of each interface
 }
 
 // ends are the two ends of a connection, the lower first.
 type ends struct{ low, high netip.AddrPort }
 
 func endsOf(s *segment) ends {
-	if s.src.Compare(s.dst) < 0 {
-		return ends{s.src, s.dst}
+	if s.Src.Compare(s.Dst) < 0 {
+		return ends{s.Src, s.Dst}
 	}
-	return ends{s.dst, s.src}
+	return ends{s.Dst, s.Src}
 }
 
-// A pair is two ends and the packets between them, of one connection or of several that
-// followed one another.
+// A pair is the segments between two ends, of one connection or of successive ones.
 type pair struct {
 	ends     ends
 	segments []segment
-	payload  int // bytes of it that are held
+	payload  int // bytes in segments
 	state    wanted
-	opened   int    // connections that were opened, as far as they are not held
-	syn      uint32 // the number of the last that was
+	opened   int    // connections of a foreign pair
+	syn      uint32 // the sequence number of the last SYN of a foreign pair
 }
 
 // wanted says whether a pair is kept.
@@ -61,59 +63,59 @@ func newAssembler(c *Capture, opts Options) *assembler {
 	return &assembler{capture: c, opts: opts, pairs: map[ends]*pair{}, last: map[int]Mark{}}
 }
 
-// add takes the next packet of the file.
-func (a *assembler) add(p packet) error {
-	a.watchClock(p)
-	s, what := decode(p, &a.cut)
+// add adds the next frame of the file.
+func (a *assembler) add(f packet.Frame) error {
+	a.checkOrder(f)
+	s, kind := packet.Decode(f, &a.fragments)
 	skipped := &a.capture.Skipped
-	switch what {
-	case isOtherLink:
+	switch kind {
+	case packet.OtherLink:
 		if skipped.Link++; skipped.FirstLink == 0 {
-			skipped.FirstLink, skipped.LinkName = p.mark.Packet, linkName(p.link)
+			skipped.FirstLink, skipped.LinkName = f.Mark.Packet, packet.LinkName(f.Link)
 		}
-	case isNotTCP:
+	case packet.Other:
 		skipped.NotTCP++
-		if name := tunnel(p); name != "" {
+		if name := packet.Tunnel(f); name != "" {
 			if skipped.Tunnels == nil {
-				skipped.Tunnels, skipped.FirstTunnel = map[string]int{}, p.mark.Packet
+				skipped.Tunnels, skipped.FirstTunnel = map[string]int{}, f.Mark.Packet
 			}
 			skipped.Tunnels[name]++
 		}
-	case isFragment: // counted at the end, when it is known what is missing
-	case isUnreadable:
+	case packet.Fragment: // counted by finish
+	case packet.Unreadable:
 		skipped.Unreadable++
-	case isSegment:
-		if a.opts.Port == 0 || s.src.Port() == a.opts.Port || s.dst.Port() == a.opts.Port {
-			return a.take(s)
+	case packet.TCP:
+		if a.opts.Port == 0 || s.Src.Port() == a.opts.Port || s.Dst.Port() == a.opts.Port {
+			return a.addSegment(segment{Segment: s})
 		}
 	}
 	return nil
 }
 
-// watchClock notes where the times of one interface go back. Different interfaces have queues
-// of their own, so that their packets may be written in any order.
-func (a *assembler) watchClock(p packet) {
+// checkOrder notes where the times of one interface go back. Interfaces have queues of their
+// own, so their packets may be written in any order.
+func (a *assembler) checkOrder(f packet.Frame) {
 	back := &a.capture.Backwards
-	last := a.last[p.face]
-	if by := last.Time.Sub(p.mark.Time); !last.IsZero() && by > OrderTolerance {
+	last := a.last[f.Interface]
+	if by := last.Time.Sub(f.Mark.Time); !last.IsZero() && by > OrderTolerance {
 		if back.Count++; back.Count == 1 {
-			back.Packet = p.mark.Packet
+			back.Packet = f.Mark.Packet
 		}
 		back.By = max(back.By, by)
 	}
-	a.last[p.face] = p.mark
+	a.last[f.Interface] = f.Mark
 }
 
-// take adds a segment to its pair.
-func (a *assembler) take(s segment) error {
-	if len(s.payload) < s.wire && a.capture.FirstCut == 0 {
-		a.capture.FirstCut = s.mark.Packet
+// addSegment adds a segment to its pair.
+func (a *assembler) addSegment(s segment) error {
+	if len(s.Payload) < s.Length && a.capture.FirstCut == 0 {
+		a.capture.FirstCut = s.Mark.Packet
 	}
 	key := endsOf(&s)
 	p := a.pairs[key]
 	if p == nil {
 		if len(a.pairs) == MaxConns {
-			a.forget()
+			a.evictForeign()
 		}
 		if len(a.pairs) == MaxConns {
 			return fmt.Errorf("more than %d TCP connections; give --port, or a part of the capture", MaxConns)
@@ -125,27 +127,26 @@ func (a *assembler) take(s segment) error {
 		a.pairs[key] = p
 		a.order = append(a.order, p)
 	}
-	if p.state != kept && a.opts.Wanted(s.payload) {
-		switch p.state {
-		case undecided:
+	if p.state != kept && a.opts.Wanted(s.Payload) {
+		if p.state == undecided {
 			a.undecided -= p.bytes()
-		case foreign: // its beginning is lost, and that it has none will show
+		} else { // its first segments were dropped, which shows as missing bytes
 			a.order = append(a.order, p)
 		}
 		p.state = kept
 	}
 	if p.state == foreign {
-		p.count(&s)
+		p.countOpened(&s)
 		return nil
 	}
-	s.payload = bytes.Clone(s.payload) // the reader's buffer is used again
+	s.Payload = bytes.Clone(s.Payload) // the reader reuses its buffer
 	p.segments = append(p.segments, s)
-	p.payload += len(s.payload)
-	cost := heldPerSegment + len(s.payload)
+	p.payload += len(s.Payload)
+	cost := heldPerSegment + len(s.Payload)
 	a.held += cost
 	if p.state == undecided {
 		a.undecided += cost
-		a.thin(p)
+		a.boundUndecided(p)
 	}
 	if a.held > MaxHeldBytes {
 		return fmt.Errorf("more than %d MiB of TCP packets; give --port, or a part of the capture", MaxHeldBytes>>20)
@@ -153,20 +154,20 @@ func (a *assembler) take(s segment) error {
 	return nil
 }
 
-// bytes is what a pair holds.
+// bytes is the memory of a pair.
 func (p *pair) bytes() int { return p.payload + heldPerSegment*len(p.segments) }
 
-// count counts the connections of a pair that is not kept.
-func (p *pair) count(s *segment) {
-	if s.syn && !s.acks && (p.opened == 0 || s.seq != p.syn) {
+// countOpened counts the connections of a foreign pair.
+func (p *pair) countOpened(s *segment) {
+	if s.SYN && !s.ACK && (p.opened == 0 || s.Seq != p.syn) {
 		p.opened++
-		p.syn = s.seq
+		p.syn = s.Seq
 	}
 }
 
-// thin decides about pairs that hold too much, first those that began first; those without
-// any payload, which hold little, only when that does not do.
-func (a *assembler) thin(p *pair) {
+// boundUndecided decides p when it holds too much, and the oldest pairs when all hold too much:
+// first those with payload, then the others, which hold little.
+func (a *assembler) boundUndecided(p *pair) {
 	if p.bytes() > undecidedBytes {
 		a.decide(p)
 	}
@@ -174,21 +175,21 @@ func (a *assembler) thin(p *pair) {
 		if a.undecided <= undecidedAllBytes {
 			return
 		}
-		rest := a.order[:0]
 		for _, p := range a.order {
 			if p.state == undecided && (p.payload == 0) == empty && a.undecided > undecidedAllBytes/2 {
 				a.decide(p)
 			}
-			if p.state != foreign {
-				rest = append(rest, p)
-			} // the map still knows it
 		}
-		clear(a.order[len(rest):])
-		a.order = rest
+		a.removeForeign()
 	}
 }
 
-// decide keeps an undecided pair, or counts it only.
+// removeForeign removes foreign pairs from the order; the map still has them.
+func (a *assembler) removeForeign() {
+	a.order = slices.DeleteFunc(a.order, func(p *pair) bool { return p.state == foreign })
+}
+
+// decide makes an undecided pair kept or foreign.
 func (a *assembler) decide(p *pair) {
 	a.undecided -= p.bytes()
 	if a.wants(p) {
@@ -198,16 +199,15 @@ func (a *assembler) decide(p *pair) {
 	a.drop(p)
 }
 
-// wants looks at everything that a pair has sent: what marks a message may have been cut in two
-// by packets.
+// wants checks the whole payload of a pair: packets may split the bytes that mark a message.
 func (a *assembler) wants(p *pair) bool {
 	var sent [2][]byte
 	for i := range p.segments {
 		side := 0
-		if p.segments[i].src == p.ends.high {
+		if p.segments[i].Src == p.ends.high {
 			side = 1
 		}
-		sent[side] = append(sent[side], p.segments[i].payload...)
+		sent[side] = append(sent[side], p.segments[i].Payload...)
 	}
 	return a.opts.Wanted(sent[0]) || a.opts.Wanted(sent[1])
 }
@@ -216,24 +216,19 @@ func (a *assembler) drop(p *pair) {
 	a.held -= p.bytes()
 	p.state = foreign
 	for i := range p.segments {
-		p.count(&p.segments[i])
+		p.countOpened(&p.segments[i])
 	}
 	p.segments, p.payload = nil, 0
 }
 
-// forget makes room for other pairs by those that are not wanted, as far as is known by now.
-func (a *assembler) forget() {
-	rest := a.order[:0]
+// evictForeign makes room for new pairs: it decides all and removes the foreign ones.
+func (a *assembler) evictForeign() {
 	for _, p := range a.order {
 		if p.state == undecided {
 			a.decide(p)
 		}
-		if p.state != foreign {
-			rest = append(rest, p)
-		}
 	}
-	clear(a.order[len(rest):])
-	a.order = rest
+	a.removeForeign()
 	for key, p := range a.pairs {
 		if p.state == foreign {
 			a.capture.Foreign += max(1, p.opened)
@@ -242,27 +237,28 @@ func (a *assembler) forget() {
 	}
 }
 
-// finish works out the connections when all packets are there. An undecided pair is kept when
-// one of its ends is one of a pair that is: it may be of the same agent.
+// finish reassembles the connections after the last frame. An undecided pair is kept when it
+// shares an end with a kept one: it may be of the same agent.
 func (a *assembler) finish(ctx context.Context) error {
 	c := a.capture
-	a.cut.giveUp()
-	c.Skipped.Fragments, c.Skipped.FirstFragment = a.cut.lost, a.cut.first
-	common := map[netip.AddrPort]bool{}
+	a.fragments.GiveUp()
+	c.Skipped.Fragments, c.Skipped.FirstFragment = a.fragments.Lost, a.fragments.First
+	shared := map[netip.AddrPort]bool{}
 	for _, p := range a.order {
 		if p.state == undecided && a.wants(p) {
 			p.state = kept
 		}
 		if p.state == kept {
-			common[p.ends.low], common[p.ends.high] = true, true
+			shared[p.ends.low], shared[p.ends.high] = true, true
 		}
 	}
+	var flows []*flow
 	for _, p := range a.order {
-		if p.state == undecided && !common[p.ends.low] && !common[p.ends.high] {
+		if p.state == undecided && !shared[p.ends.low] && !shared[p.ends.high] {
 			a.drop(p)
 		}
 		if p.state != foreign {
-			c.Conns = append(c.Conns, p.split()...)
+			flows = append(flows, p.split()...)
 			delete(a.pairs, p.ends)
 		}
 		p.segments = nil
@@ -271,12 +267,13 @@ func (a *assembler) finish(ctx context.Context) error {
 		c.Foreign += max(1, p.opened)
 	}
 	a.pairs, a.order = nil, nil
-	sortConns(c.Conns)
-	for i, conn := range c.Conns {
-		if i%lookEvery == 0 && ctx.Err() != nil {
+	sortFlows(flows)
+	for i, f := range flows {
+		if i%checkEvery == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
-		conn.build()
+		c.Conns = append(c.Conns, f.reassemble())
+		flows[i] = nil
 	}
 	return nil
 }

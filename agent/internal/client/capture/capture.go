@@ -1,13 +1,12 @@
-// Package capture reads and writes packet captures: what went over the wire between clients
-// and an agent.
+// Package capture reads pcap and pcapng files and reassembles their TCP connections: two streams
+// of bytes, with the packet and the time that completed each byte, and everything that is
+// missing, damaged or contradictory. It applies no rules of the protocol.
 //
-// Read takes a file of packets, pcap or pcapng, and returns its TCP connections, each as two
-// streams of bytes with the packet and the time that completed every byte, and with all that
-// is missing, damaged or contradictory. It judges nothing. Record writes the packets of this
-// machine to a file while they go by.
+// file.go reads frames, package packet decodes them, assemble.go selects the connections of
+// interest, split.go separates connections between the same ends, and stream.go, cover.go and
+// clock.go reassemble and check each one.
 //
-// Files are not trusted: every length is bounded, and what cannot be read is an error that
-// names the file and the packet.
+// Files are not trusted: every length is bounded, and an error names the file and the packet.
 package capture
 
 import (
@@ -15,40 +14,40 @@ import (
 	"net/netip"
 	"sort"
 	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/client/capture/packet"
 )
 
 // Limits of a capture that is read.
 const (
-	// MaxHeldBytes is how much of a capture is kept in memory, in bytes: the TCP packets of
-	// the connections that are wanted, and what is known about each.
+	// MaxHeldBytes bounds the memory for the TCP packets of the connections of interest.
 	MaxHeldBytes = 512 << 20
-	// MaxConns is the number of TCP connections in one capture that are kept.
+	// MaxConns bounds the TCP connections of one capture that are kept.
 	MaxConns = 1 << 18
-	// heldPerSegment is what a TCP packet costs besides its payload, in bytes.
+	// heldPerSegment is the memory of a TCP packet besides its payload, in bytes.
 	heldPerSegment = 224
 )
 
 // Tolerances of the clock that stamped the packets.
 const (
-	// OrderTolerance is how far the times of packets may go against the order in which
-	// things must have happened: several queues or interfaces stamp by themselves.
+	// OrderTolerance is how far the times of packets may contradict their causal order: queues
+	// and interfaces stamp packets independently.
 	OrderTolerance = 10 * time.Millisecond
-	// ApartTolerance is how far the clocks of two interfaces may be apart.
+	// ApartTolerance bounds the difference between the clocks of two interfaces.
 	ApartTolerance = 100 * time.Millisecond
 	// ClockTolerance is how far a packet's time may be from what its sender's own clock
 	// says, the timestamp option of RFC 7323: packets wait in queues and on radio links.
 	ClockTolerance = 150 * time.Millisecond
 )
 
-// A Capture is what a file holds.
+// A Capture is the content of a file.
 type Capture struct {
 	// Name is the file's name, for errors and reports.
 	Name string
 	// Format is pcap or pcapng; Gzip says that it was compressed.
 	Format string
 	Gzip   bool
-	// Application and Comments are what the writer says of the capture, in the order in
-	// which it stands in the file; empty in pcap.
+	// Application and Comments are those of the file in their order; empty in pcap.
 	Application string
 	Comments    []string
 	// Links are the link types of the interfaces, each once.
@@ -56,7 +55,7 @@ type Capture struct {
 	// Packets is the number of packets; First and Last are their earliest and latest times.
 	Packets     int
 	First, Last time.Time
-	// Dropped is how many packets the writer says it lost; DropsKnown tells 0 from unknown.
+	// Dropped is how many packets the writer lost by its own count, if DropsKnown is true.
 	Dropped    uint64
 	DropsKnown bool
 	// Skipped counts packets that are in no connection.
@@ -67,24 +66,23 @@ type Capture struct {
 	// FirstCut is the first TCP packet that was cut off when it was captured (snaplen); 0 for
 	// none.
 	FirstCut int
-	// Conns are the TCP connections in the order of their first packets; Foreign is the number
-	// of those that were not wanted.
+	// Conns are the TCP connections of interest in the order of their first packets; Foreign
+	// counts the others.
 	Conns   []*Conn
 	Foreign int
 }
 
-// Skipped counts packets that are in no connection, by why.
+// Skipped counts packets that are in no connection.
 type Skipped struct {
-	// Link: the link type is not known. NotTCP: something else than TCP over IP.
+	// Link counts packets of unsupported link types, NotTCP those of other protocols.
 	Link, NotTCP int
-	// Fragments are pieces of TCP packets that IP has cut, and that lack others to be put
-	// together.
+	// Fragments counts IP fragments of packets that are not complete.
 	Fragments int
-	// Tunnels counts packets that are wrapped in something which is not looked into, by its
-	// name, and FirstTunnel is the first of them.
+	// Tunnels counts packets in tunnels, which are not decoded, by protocol; FirstTunnel is the
+	// first of them.
 	Tunnels     map[string]int
 	FirstTunnel int
-	// Unreadable: TCP, or what looks like it, that makes no sense or is cut off.
+	// Unreadable counts packets with invalid headers or headers that are cut off.
 	Unreadable int
 	// FirstLink and FirstFragment are the first packets of their kinds, 0 for none; LinkName
 	// is the name of that link type.
@@ -92,102 +90,89 @@ type Skipped struct {
 	LinkName                 string
 }
 
-// Backwards counts packets that were stamped before the one in front of them in the file.
+// Backwards counts packets with times before that of the packet before them in the file.
 type Backwards struct {
 	Count int
-	// Packet is the first of them, and By the longest way back.
+	// Packet is the first of them, By the largest difference.
 	Packet int
 	By     time.Duration
 }
 
-// A Mark is a packet and its time.
-type Mark struct {
-	// Packet counts the packets of the file from 1, as Wireshark does; 0 is no packet.
-	Packet int
-	Time   time.Time
-}
-
-// IsZero reports whether there is no packet.
-func (m Mark) IsZero() bool { return m.Packet == 0 }
+// A Mark is the number and the time of a packet.
+type Mark = packet.Mark
 
 // A Conn is one TCP connection.
 type Conn struct {
-	// Up goes from the one that opened the connection to the other, Down the other way. When
-	// the opening is not in the capture, Up is the direction of the first packet.
+	// Up is the stream of the end that opened the connection, Down that of the other. Without a
+	// handshake in the capture, Up is the direction of the first packet.
 	Up, Down *Stream
-	// Opened is the first packet that asks for the connection (SYN), zero when it is not in
-	// the capture. Accepted is the first that agrees to it (SYN and ACK).
+	// Opened is the first SYN and Accepted the first SYN-ACK; zero when not in the capture.
 	Opened, Accepted Mark
 	// First and Last are the first and last packets.
 	First, Last Mark
-	// Contradictions say where times cannot be true.
+	// Contradictions are packets with impossible times.
 	Contradictions []Contradiction
-	// UpClock and DownClock say that the clocks in the packets of the streams go at the rate
-	// of milliseconds, as far as the packets tell.
+	// UpClock and DownClock say that the TCP timestamps of the streams tick in milliseconds.
 	UpClock, DownClock bool
-	// Apart says that the two sides were not all captured on one interface, so that their times
-	// may be of two clocks.
+	// Apart says that packets were captured on several interfaces, whose clocks may differ.
 	Apart bool
-
-	face int // of the first packet
 }
 
-// A Contradiction is a packet whose time cannot be true.
+// A Contradiction is a packet with an impossible time.
 type Contradiction struct {
-	// Packet is the packet whose time it is; By is how far the time is off, at least.
+	// By is how far the time of Packet is off, at least.
 	Packet int
 	By     time.Duration
-	// Problem says what contradicts it, in lower case and without a full stop.
+	// Problem is what contradicts it, as an error text.
 	Problem string
 }
 
 // A Stream is what one side of a connection sent.
 type Stream struct {
 	From, To netip.AddrPort
-	// Started says that the first byte of Chunks is the first of the stream.
+	// Started says that the beginning of the stream is known, from its SYN.
 	Started bool
-	// Chunks are the bytes, in order; between two of them something is missing.
+	// Chunks are the bytes in order, with a gap between two of them.
 	Chunks []Chunk
-	// Missing are the bytes that are known to have been sent, or to have been received by
-	// the other side, and are not in the capture.
+	// Missing are bytes that were sent or acknowledged and are not in the capture.
 	Missing []Missing
-	// Conflicts are packets that carry other bytes than a packet before, for the same place.
+	// Conflicts are packets that carry other bytes than an earlier packet for the same offset.
 	Conflicts []Conflict
-	// Damaged are packets whose TCP checksum is wrong, and whose bytes no other packet has.
+	// Damaged are packets with a wrong TCP checksum whose bytes no other packet carries.
 	Damaged []Damage
-	// Late are packets whose bytes the other side had acknowledged before: an earlier copy is
-	// not in the capture, or the time of the packet is not true.
+	// Late are packets whose bytes were acknowledged before: an earlier copy is not in the
+	// capture, or the time of the packet is false.
 	Late []Late
-	// Seen are the packets of the stream in the order of their times.
-	Seen []Seen
-	// FIN is the packet that ends the stream, RST the one that breaks the connection off.
+	// Packets are those of the stream in the order of their times.
+	Packets []Packet
+	// FIN and RST are the first packets with these flags.
 	FIN, RST Mark
-
-	segments []segment
 }
 
-// A Chunk is bytes that follow one another with nothing missing.
+// A Chunk is contiguous bytes of a stream.
 type Chunk struct {
 	// Offset is the place of the first byte in the stream, counted from 0.
 	Offset int64
 	Data   []byte
-	// arrivals are the marks of ranges, by where they begin in Data.
+	// arrivals are ranges of Data with their packets, ordered by from.
 	arrivals []arrival
 }
 
 type arrival struct {
 	from  int
 	mark  Mark
-	heard int64
+	acked int64
 }
 
-// At returns the packet that completed the byte at i and all before it in the chunk: the
-// moment at which a reader of the stream could have read it.
+// At returns the packet that completed the chunk up to the byte at i: from then on a reader of
+// the stream could read it.
 func (c Chunk) At(i int) Mark { return c.arrival(i).mark }
 
-// HeardAt returns how much of the other stream the sender had received when it sent the byte
-// at i, as far as the packets tell; -1 when they do not.
-func (c Chunk) HeardAt(i int) int64 { return c.arrival(i).heard }
+// AckedAt returns how many bytes of the other stream the sender had acknowledged when it sent
+// the byte at i; -1 when the packets do not tell.
+func (c Chunk) AckedAt(i int) int64 { return c.arrival(i).acked }
+
+func (c Chunk) end() int64 { return c.Offset + int64(len(c.Data)) }
 
 func (c Chunk) arrival(i int) *arrival {
 	at := sort.Search(len(c.arrivals), func(n int) bool { return c.arrivals[n].from > i })
@@ -212,28 +197,28 @@ type Conflict struct {
 // A Damage is a packet whose checksum is wrong.
 type Damage struct {
 	Packet int
-	// Acked says that the other side acknowledged its bytes at once, sooner than they can have
-	// been sent again: it received them with a checksum that was right.
-	Acked bool
+	// AckedAtOnce says that the other side acknowledged its bytes sooner than they can have been
+	// sent again: it received them with a valid checksum.
+	AckedAtOnce bool
 
 	end int64
 	at  time.Time
 }
 
-// A Late is a packet whose bytes were acknowledged By before it, in packet Acked.
+// A Late is a packet whose bytes were acknowledged By before it, in packet AckedIn.
 type Late struct {
-	Packet, Acked int
-	By            time.Duration
+	Packet, AckedIn int
+	By              time.Duration
 }
 
-// A FileError says why a file cannot be read, or not to its end.
+// A FileError says why a file cannot be read to its end.
 type FileError struct {
 	Name string
 	// Packet is the packet at which it happened, from 1; 0 when it was before the first.
 	Packet int
-	// Offset is about how many bytes of the file, uncompressed, had been read.
+	// Offset is about the number of uncompressed bytes that were read.
 	Offset int64
-	// Problem says what is wrong, in lower case and without a full stop.
+	// Problem is what is wrong, as an error text.
 	Problem string
 }
 

@@ -7,40 +7,41 @@ import (
 	"time"
 )
 
-// The sender's clock is believed when at least so many packets carry it, and so many of a
-// hundred agree that it goes at the usual thousand ticks a second.
+// The timestamps of a sender are compared with the times of its packets when at least
+// clockPackets have them and clockPercent of those agree on a rate of one tick a millisecond.
 const (
 	clockPackets = 5
 	clockPercent = 75
 	clockTick    = time.Millisecond
 )
 
-// A reading is what a packet's time and its sender's clock say, both counted from the first
-// packet.
+// A reading is the time of a packet and its TCP timestamp, both relative to the first packet.
 type reading struct {
 	mark        Mark
 	time, clock time.Duration
 }
 
-// off is how much later the time is than the clock says.
+// off is how much later the time is than the timestamp.
 func (r reading) off() time.Duration { return r.time - r.clock }
 
-// checkClock compares the times of a stream's packets with the clock of their sender, which
-// most systems put into every TCP packet (RFC 7323 section 4). A time that was changed
-// afterwards does not fit any more: one that is too early never does, and one that is too late
-// not where the capture was taken near to the sender, as elsewhere the packet may have been
-// under way for long. It reports whether the clock goes at the usual rate.
-func (c *Conn) checkClock(s *Stream, near bool) bool {
-	readings := s.readings()
+func byOff(a, b reading) int { return cmp.Compare(a.off(), b.off()) }
+
+// checkClocks compares both streams with the timestamps of their senders.
+func (f *flow) checkClocks() {
+	nearUp, nearDown := f.captureNear()
+	f.conn.UpClock, f.conn.DownClock = f.checkClock(&f.up, nearUp), f.checkClock(&f.down, nearDown)
+}
+
+// checkClock compares the times of packets with their TCP timestamps (RFC 7323 section 4), which a
+// changed time contradicts. A time that is too early always does. One that is too late does only
+// where the capture was taken near to the sender: elsewhere the packet may have travelled for
+// long. It reports whether the timestamps tick in milliseconds.
+func (f *flow) checkClock(h *half, near bool) bool {
+	readings := h.readings()
 	if len(readings) < 2 {
 		return false
 	}
-	offs := make([]time.Duration, len(readings))
-	for i := range readings {
-		offs[i] = readings[i].off()
-	}
-	slices.Sort(offs)
-	usual := offs[len(offs)/2]
+	usual := slices.SortedFunc(slices.Values(readings), byOff)[len(readings)/2].off()
 	var agree []reading
 	for _, r := range readings {
 		if (r.off() - usual).Abs() <= ClockTolerance {
@@ -51,8 +52,7 @@ func (c *Conn) checkClock(s *Stream, near bool) bool {
 		return false // another rate, or another clock
 	}
 	span := agree[len(agree)-1].time - agree[0].time
-	// Where packets are not all under way for the same time, more has to be allowed.
-	jitter := slices.MaxFunc(agree, byOff).off() - slices.MinFunc(agree, byOff).off()
+	jitter := slices.MaxFunc(agree, byOff).off() - slices.MinFunc(agree, byOff).off() // of travel times
 	for _, r := range readings {
 		by := (r.off() - usual).Abs()
 		switch {
@@ -60,38 +60,37 @@ func (c *Conn) checkClock(s *Stream, near bool) bool {
 			span < rateSpan && r.otherRate(agree[0]):
 			continue
 		}
-		c.Contradictions = append(c.Contradictions, Contradiction{Packet: r.mark.Packet, By: by,
+		f.conn.Contradictions = append(f.conn.Contradictions, Contradiction{Packet: r.mark.Packet, By: by,
 			Problem: fmt.Sprintf("the sender's own clock says otherwise, by %s", by.Round(time.Millisecond))})
 	}
 	return span >= rateSpan
 }
 
-func byOff(a, b reading) int { return cmp.Compare(a.off(), b.off()) }
-
-// nearTime is how long a host takes at most to answer a packet of the opening of a connection
-// that is captured near to it.
+// nearTime bounds the time in which a host answers a packet of the handshake when the capture is
+// taken near to it.
 const nearTime = 5 * time.Millisecond
 
-// near reports whether the capture was taken near to the one that opened the connection, and to
-// the other, as far as its opening tells.
-func (c *Conn) near() (up, down bool) {
+// captureNear reports whether the capture was taken near to the end that opened the connection,
+// and near to the other, by the times of the handshake.
+func (f *flow) captureNear() (up, down bool) {
+	c := f.conn
 	if c.Opened.IsZero() || c.Accepted.IsZero() {
 		return false, false
 	}
 	down = c.Accepted.Time.Sub(c.Opened.Time) < nearTime
-	for i := range c.Up.segments {
-		if seg := &c.Up.segments[i]; !seg.syn && !seg.mark.Time.Before(c.Accepted.Time) {
-			return seg.mark.Time.Sub(c.Accepted.Time) < nearTime, down
+	for i := range f.up.segments {
+		if s := &f.up.segments[i]; !s.SYN && !s.Mark.Time.Before(c.Accepted.Time) {
+			return s.Mark.Time.Sub(c.Accepted.Time) < nearTime, down
 		}
 	}
 	return false, down
 }
 
-// rateSpan is how long a clock must be seen to agree until its rate is known.
+// rateSpan is how long timestamps must agree until their rate is known.
 const rateSpan = time.Second
 
-// otherRate reports whether a clock that has another rate, as some systems have, explains why
-// a reading does not fit those that agree, which are close together.
+// otherRate reports whether a timestamp of another rate explains the difference to a reading that
+// agrees.
 func (r reading) otherRate(agree reading) bool {
 	elapsed, ticked := r.time-agree.time, r.clock-agree.clock
 	if elapsed == 0 {
@@ -101,20 +100,20 @@ func (r reading) otherRate(agree reading) bool {
 	return rate > 0.02 && rate < 0.9 || rate > 1.1
 }
 
-// readings returns what the packets of a stream say of time.
-func (s *Stream) readings() []reading {
+// readings returns the times and timestamps of the packets.
+func (h *half) readings() []reading {
 	var all []reading
-	var from *segment
-	for i := range s.segments {
-		seg := &s.segments[i]
-		if !seg.hasClock || seg.damaged || seg.rst {
+	var first *segment
+	for i := range h.segments {
+		s := &h.segments[i]
+		if !s.HasClock || s.Damaged || s.RST {
 			continue
 		}
-		if from == nil {
-			from = seg
+		if first == nil {
+			first = s
 		}
-		ticks := int64(int32(seg.clock - from.clock)) // meant to wrap
-		all = append(all, reading{mark: seg.mark, time: seg.mark.Time.Sub(from.mark.Time), clock: time.Duration(ticks) * clockTick})
+		ticks := int64(int32(s.Clock - first.Clock)) // the timestamp wraps
+		all = append(all, reading{mark: s.Mark, time: s.Mark.Time.Sub(first.Mark.Time), clock: time.Duration(ticks) * clockTick})
 	}
 	return all
 }

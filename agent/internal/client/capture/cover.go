@@ -9,16 +9,16 @@ import (
 	"time"
 )
 
-// A piece is bytes of one packet at their place in the stream.
+// A piece is the bytes of one packet at their offset in the stream.
 type piece struct {
 	offset int64
 	data   []byte
 	mark   Mark
-	heard  int64
-	// order is that of the packets' times, behind all others for those that are damaged.
+	acked  int64
+	// order is the priority among pieces with the same bytes: by time, damaged ones last.
 	order   int64
 	damaged bool
-	// probe says that it is one byte, as the probes of keep-alives are, which may be any.
+	// probe says that it is one byte, which in the probe of a keep-alive may have any value.
 	probe bool
 }
 
@@ -26,29 +26,27 @@ func (p *piece) end() int64 { return p.offset + int64(len(p.data)) }
 
 const damagedOrder = 1 << 40
 
-func newPiece(seg *segment, order int) piece {
-	p := piece{offset: seg.at, data: seg.payload, mark: seg.mark, heard: seg.heard, order: int64(order),
-		damaged: seg.damaged, probe: seg.wire == 1}
+func newPiece(s *segment, order int) piece {
+	p := piece{offset: s.offset, data: s.Payload, mark: s.Mark, acked: s.acked, order: int64(order),
+		damaged: s.Damaged, probe: s.Length == 1}
 	if p.damaged {
 		p.order += damagedOrder
 	}
 	if p.offset < 0 {
-		// Before the first byte: the probe of a keep-alive, RFC 9293 section 3.8.4.
+		// The probe of a keep-alive may precede the first byte, RFC 9293 section 3.8.4.
 		skip := min(-p.offset, int64(len(p.data)))
 		p.offset, p.data = p.offset+skip, p.data[skip:]
 	}
 	return p
 }
 
-// cover returns pieces without overlaps, in the order of their offsets. Where two packets have
-// bytes for the same place, those of the first count, unless it is damaged and the other is
-// not; that they are not the same is noted. It takes time in the number of bytes, whatever
-// the order of the pieces and however they overlap.
-func (s *Stream) cover(pieces []piece) []piece {
+// cover returns the pieces with data by offset, and the same without overlaps: where pieces
+// overlap, the one with the lowest order counts. Its time is linear in the number of bytes for
+// any overlap.
+func cover(pieces []piece) (sorted, covered []piece) {
 	pieces = slices.DeleteFunc(pieces, func(p piece) bool { return len(p.data) == 0 })
 	slices.SortStableFunc(pieces, func(a, b piece) int { return cmp.Compare(a.offset, b.offset) })
-	var out []piece
-	var open firstPiece
+	var open pieceHeap
 	at := int64(0)
 	for i := 0; i < len(pieces) || len(open) > 0; {
 		if len(open) == 0 {
@@ -69,28 +67,26 @@ func (s *Stream) cover(pieces []piece) []piece {
 		}
 		part := *first
 		part.offset, part.data = at, first.data[at-first.offset:to-first.offset]
-		out = append(out, part)
+		covered = append(covered, part)
 		at = to
 	}
-	s.compare(pieces, out)
-	return out
+	return pieces, covered
 }
 
-// firstPiece is a heap of pieces, of which the one that counts is the first.
-type firstPiece []*piece
+// pieceHeap is a heap with the piece of the lowest order in front.
+type pieceHeap []*piece
 
-func (h firstPiece) Len() int           { return len(h) }
-func (h firstPiece) Less(i, j int) bool { return h[i].order < h[j].order }
-func (h firstPiece) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *firstPiece) Push(x any)        { *h = append(*h, x.(*piece)) }
-func (h *firstPiece) Pop() any {
+func (h pieceHeap) Len() int           { return len(h) }
+func (h pieceHeap) Less(i, j int) bool { return h[i].order < h[j].order }
+func (h pieceHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *pieceHeap) Push(x any)        { *h = append(*h, x.(*piece)) }
+func (h *pieceHeap) Pop() any {
 	last := (*h)[len(*h)-1]
 	*h = (*h)[:len(*h)-1]
 	return last
 }
 
-// compare notes the pieces whose bytes do not count and are others, and the damaged ones whose
-// bytes do.
+// compare notes pieces that differ from the bytes that count, and damaged ones that count.
 func (s *Stream) compare(pieces, covered []piece) {
 	for _, p := range pieces {
 		i := sort.Search(len(covered), func(i int) bool { return covered[i].end() > p.offset })
@@ -116,15 +112,15 @@ func (s *Stream) compare(pieces, covered []piece) {
 	}
 }
 
-// soonest is how long a sender waits at least before it sends bytes again, whatever its system.
-const soonest = 20 * time.Millisecond
+// minRetransmit is the shortest time after which a system sends bytes again.
+const minRetransmit = 20 * time.Millisecond
 
-// settleDamage says which damaged packets have been acknowledged at once.
-func (s *Stream) settleDamage(other *Stream) {
-	for i := range s.Damaged {
-		d := &s.Damaged[i]
+// checkDamage finds the damaged packets that were acknowledged at once.
+func (h *half) checkDamage(other *half) {
+	for i := range h.Damaged {
+		d := &h.Damaged[i]
 		acked, ok := other.acknowledges(d.end)
 		by := acked.Time.Sub(d.at)
-		d.Acked = ok && by >= -OrderTolerance && by <= soonest
+		d.AckedAtOnce = ok && by >= -OrderTolerance && by <= minRetransmit
 	}
 }

@@ -14,34 +14,24 @@ import (
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
 	"github.com/gopacket/gopacket/pcapgo"
+
+	"github.com/stepagent/stepagent/agent/internal/client/capture/packet"
 )
 
-// A packet is one packet of a file.
-type packet struct {
-	mark Mark
-	link layers.LinkType
-	data []byte
-	// cut is how many bytes of the packet were not captured.
-	cut int
-	// face is the number of the interface.
-	face int
-}
-
-// Options say what of a capture is kept.
+// Options select the connections of a capture that are kept.
 type Options struct {
 	// Port keeps only connections to or from it; 0 for any.
 	Port uint16
-	// Wanted reports whether bytes that were sent may be of a connection that is wanted. It
-	// gets the payload of one packet, or of many after one another. Connections of which it
-	// never does, and that have no end in common with one that is wanted, are only counted.
-	// Nil wants all.
+	// Wanted reports whether a payload, of one packet or of several in order, may belong to a
+	// connection of interest. Other connections are only counted, unless they share an end with
+	// one of interest. Nil keeps all.
 	Wanted func(payload []byte) bool
-	// Progress is told now and then how many packets, and how many bytes of the file, have
-	// been read; nil for not.
+	// Progress is called now and then with the packets and bytes of the file that were read; nil
+	// for not.
 	Progress func(packets int, bytes int64)
 }
 
-// A reader takes the packets of one file, one after the other.
+// A reader reads the frames of one file.
 type reader struct {
 	capture *Capture
 	source  *counter
@@ -49,8 +39,8 @@ type reader struct {
 	links   map[layers.LinkType]bool
 }
 
-// counter counts the bytes that are read, and remembers how the source ended: a compressed
-// one that is cut between two packets looks as if it were whole.
+// counter counts the bytes that are read and keeps the error that ended them: a compressed file
+// that is cut between two packets looks complete to the reader of packets.
 type counter struct {
 	from io.Reader
 	n    int64
@@ -66,8 +56,8 @@ func (c *counter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// ReadFile reads the capture at path, or standard input for "-", see Read. It returns as soon
-// as ctx is done, also where opening or reading blocks, as with a pipe.
+// ReadFile reads the capture at path, or standard input for "-", see Read. It returns when ctx
+// is done, even while opening or reading blocks, as with a pipe.
 func ReadFile(ctx context.Context, path string, opts Options) (*Capture, error) {
 	type result struct {
 		c   *Capture
@@ -98,12 +88,11 @@ func readFile(ctx context.Context, path string, opts Options) (*Capture, error) 
 	return Read(ctx, file, path, opts)
 }
 
-// lookEvery is how many packets are read between two looks at the context.
-const lookEvery = 4096
+// checkEvery is how many packets are read between two checks of the context.
+const checkEvery = 4096
 
-// Read reads a capture to its end. The error is a *FileError, the context's, or one of r. When
-// the file is cut or damaged after some packets, what those hold is returned together with
-// the error.
+// Read reads a capture to its end. The error is a *FileError or that of ctx. When the file is cut
+// or damaged, the packets before that are returned together with the error.
 func Read(ctx context.Context, r io.Reader, name string, opts Options) (*Capture, error) {
 	raw := &counter{from: r}
 	in, err := open(raw, name)
@@ -112,7 +101,7 @@ func Read(ctx context.Context, r io.Reader, name string, opts Options) (*Capture
 	}
 	a := newAssembler(in.capture, opts)
 	for n := 1; ; n++ {
-		if n%lookEvery == 0 {
+		if n%checkEvery == 0 {
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
@@ -120,10 +109,10 @@ func Read(ctx context.Context, r io.Reader, name string, opts Options) (*Capture
 				opts.Progress(in.capture.Packets, raw.n)
 			}
 		}
-		p, err := in.packet()
+		f, err := in.frame()
 		switch {
 		case err == nil:
-			err = a.add(p)
+			err = a.add(f)
 		case errors.Is(err, io.EOF) && errors.Is(in.source.err, io.EOF):
 			return in.capture, a.finish(ctx)
 		case errors.Is(err, io.EOF):
@@ -138,13 +127,13 @@ func Read(ctx context.Context, r io.Reader, name string, opts Options) (*Capture
 	}
 }
 
-// The first bytes of files that are read, as they stand in the file.
+// The magic numbers of files.
 var (
 	magicGzip   = []byte{0x1f, 0x8b}
 	magicPcapNG = []byte{0x0a, 0x0d, 0x0d, 0x0a}
 )
 
-// open finds out what the file is.
+// open detects the format of the file.
 func open(r io.Reader, name string) (*reader, error) {
 	in := &reader{capture: &Capture{Name: name}, links: map[layers.LinkType]bool{}}
 	buffered := bufio.NewReader(r)
@@ -186,7 +175,7 @@ func (in *reader) openPcap(head []byte) error {
 	in.next = func() ([]byte, gopacket.CaptureInfo, layers.LinkType, error) {
 		data, info, err := file.ZeroCopyReadPacketData()
 		if errors.Is(err, io.EOF) && info.CaptureLength > 0 {
-			err = io.ErrUnexpectedEOF // its header is there
+			err = io.ErrUnexpectedEOF // after its header
 		}
 		return data, info, file.LinkType(), err
 	}
@@ -201,7 +190,7 @@ func (in *reader) openNG() error {
 		WantMixedLinkType:  true,
 		SkipUnknownVersion: true,
 		StatisticsCallback: func(index int, s pcapgo.NgInterfaceStatistics) {
-			in.comment(s.Comment)
+			in.addComment(s.Comment)
 			if s.PacketsDropped != pcapgo.NgNoValue64 {
 				dropped[index] = s.PacketsDropped // counts since the beginning
 				in.capture.DropsKnown, in.capture.Dropped = true, before
@@ -218,19 +207,19 @@ func (in *reader) openNG() error {
 	if err != nil {
 		return in.fail(err)
 	}
-	in.section(file.SectionInfo())
+	in.addSection(file.SectionInfo())
 	section := file.SectionInfo()
 	in.next = func() ([]byte, gopacket.CaptureInfo, layers.LinkType, error) {
 		data, info, options, err := file.ZeroCopyReadPacketDataWithOptions()
 		if now := file.SectionInfo(); now != section {
 			section = now
-			in.section(now)
+			in.addSection(now)
 		}
 		if err != nil {
 			return nil, info, 0, err
 		}
 		for _, c := range options.Comments {
-			in.comment(c)
+			in.addComment(c)
 		}
 		link, _ := info.AncillaryData[0].(layers.LinkType) // as WantMixedLinkType has it
 		return data, info, link, nil
@@ -238,17 +227,17 @@ func (in *reader) openNG() error {
 	return nil
 }
 
-func (in *reader) section(info pcapgo.NgSectionInfo) {
+func (in *reader) addSection(info pcapgo.NgSectionInfo) {
 	if in.capture.Application == "" {
 		in.capture.Application = info.Application
 	}
-	in.comment(info.Comment)
+	in.addComment(info.Comment)
 }
 
-// maxComments is how many comments of a capture are kept.
+// maxComments bounds the comments that are kept.
 const maxComments = 256
 
-func (in *reader) comment(text string) {
+func (in *reader) addComment(text string) {
 	if text != "" && len(in.capture.Comments) < maxComments {
 		in.capture.Comments = append(in.capture.Comments, text)
 	}
@@ -257,20 +246,20 @@ func (in *reader) comment(text string) {
 // maxYear is the last year that RFC 3339 can write.
 const maxYear = 9999
 
-// packet returns the next packet, io.EOF after the last. Its data is valid until the next call.
-func (in *reader) packet() (packet, error) {
+// frame returns the next frame, io.EOF after the last. Its data is valid until the next call.
+func (in *reader) frame() (packet.Frame, error) {
 	data, info, link, err := in.next()
 	if err != nil {
-		return packet{}, err
+		return packet.Frame{}, err
 	}
 	if year := info.Timestamp.Year(); year < 1 || year > maxYear {
-		return packet{}, fmt.Errorf("its time is in the year %d", year)
+		return packet.Frame{}, fmt.Errorf("its time is in the year %d", year)
 	}
 	c := in.capture
 	c.Packets++
 	if !in.links[link] {
 		in.links[link] = true
-		c.Links = append(c.Links, linkName(link))
+		c.Links = append(c.Links, packet.LinkName(link))
 	}
 	if c.First.IsZero() || info.Timestamp.Before(c.First) {
 		c.First = info.Timestamp
@@ -278,11 +267,11 @@ func (in *reader) packet() (packet, error) {
 	if info.Timestamp.After(c.Last) {
 		c.Last = info.Timestamp
 	}
-	return packet{mark: Mark{Packet: c.Packets, Time: info.Timestamp}, link: link, data: data,
-		cut: max(info.Length-info.CaptureLength, 0), face: info.InterfaceIndex}, nil
+	return packet.Frame{Mark: Mark{Packet: c.Packets, Time: info.Timestamp}, Link: link, Data: data,
+		Cut: max(info.Length-info.CaptureLength, 0), Interface: info.InterfaceIndex}, nil
 }
 
-// fail names the place of an error.
+// fail returns an error with its place in the file.
 func (in *reader) fail(err error) error {
 	e := &FileError{Name: in.capture.Name, Problem: err.Error()}
 	if in.source != nil {

@@ -85,7 +85,7 @@ func TestAcknowledgedOnly(t *testing.T) {
 	for _, m := range down.Missing {
 		bytes += m.Bytes
 	}
-	if len(down.Seen) != 0 || down.Started || bytes != int64(len("firstsecond"))+1 { // and its FIN
+	if len(down.Packets) != 0 || down.Started || bytes != int64(len("firstsecond"))+1 { // and its FIN
 		t.Errorf("%+v", down)
 	}
 }
@@ -117,9 +117,9 @@ func TestInterfaces(t *testing.T) {
 	}
 }
 
-// TestSentFirst: that a packet is the first with its bytes is certain where every packet before
+// TestIsFirstCopy: that a packet is the first with its bytes is certain where every packet before
 // it is there.
-func TestSentFirst(t *testing.T) {
+func TestIsFirstCopy(t *testing.T) {
 	packets := talk(client4, agent4, 1, 1).Packets()
 	for drop := -1; drop < len(packets); drop++ {
 		some := packets
@@ -128,13 +128,13 @@ func TestSentFirst(t *testing.T) {
 		}
 		up := read(t, capturetest.File{}.Write(some)).Conns[0].Up
 		// The second request is packet 8, and follows an acknowledgement, packet 7.
-		if want := drop != 6 && drop != 7; up.SentFirst(int64(len("one"))) != want {
+		if want := drop != 6 && drop != 7; up.IsFirstCopy(int64(len("one"))) != want {
 			t.Errorf("without packet %d: want %t", drop+1, want)
 		}
 	}
 	quiet := talk(client4, agent4, 1, 1)
 	quiet.NoID = true
-	if read(t, capturetest.File{}.Write(quiet.Packets())).Conns[0].Up.SentFirst(3) {
+	if read(t, capturetest.File{}.Write(quiet.Packets())).Conns[0].Up.IsFirstCopy(3) {
 		t.Error("without a count nothing is certain")
 	}
 }

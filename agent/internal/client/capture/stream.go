@@ -1,37 +1,33 @@
 package capture
 
-import (
-	"sort"
-)
+import "sort"
 
-// A numbering turns the sequence numbers of a stream, which wrap around at 2^32, into
-// offsets that do not.
+// A numbering converts the sequence numbers of a stream, which wrap at 2^32, to offsets.
 type numbering struct {
-	base  uint32 // of offset 0
+	base  uint32 // the number of offset 0
 	known bool
 	last  int64
 }
 
-// offset returns the place of a sequence number: of all that it may stand for, the one that
-// is nearest to the last, RFC 9293 section 3.4.
+// offset returns the offset of a sequence number: the possible one that is nearest to the last,
+// RFC 9293 section 3.4.
 func (n *numbering) offset(seq uint32) int64 {
 	return n.last + int64(int32(seq-n.base-uint32(n.last)))
 }
 
-// build works out both streams of a connection from their packets.
-func (c *Conn) build() {
-	ofUp, ofDown := c.Up.number(c.Down), c.Down.number(c.Up)
-	c.Up.place(ofUp, ofDown)
-	c.Down.place(ofDown, ofUp)
-	c.Up.build(c.Down)
-	c.Down.build(c.Up)
-	up, down := c.near()
-	c.UpClock, c.DownClock = c.checkClock(c.Up, up), c.checkClock(c.Down, down)
-	c.Up.segments, c.Down.segments = nil, nil
+// reassemble makes both streams of the connection from their segments.
+func (f *flow) reassemble() *Conn {
+	ofUp, ofDown := f.up.number(&f.down), f.down.number(&f.up)
+	f.up.place(ofUp, ofDown)
+	f.down.place(ofDown, ofUp)
+	f.up.reassemble(&f.down)
+	f.down.reassemble(&f.up)
+	f.checkClocks()
+	return f.conn
 }
 
-// number finds the sequence number of the stream's first byte.
-func (s *Stream) number(other *Stream) numbering {
+// number finds the sequence number of the first byte.
+func (h *half) number(other *half) numbering {
 	n := numbering{}
 	lowest := int64(0)
 	lower := func(seq uint32) {
@@ -41,22 +37,20 @@ func (s *Stream) number(other *Stream) numbering {
 		n.last = n.offset(seq)
 		lowest = min(lowest, n.last)
 	}
-	for i := range s.segments {
-		switch seg := &s.segments[i]; {
-		case seg.damaged, seg.rst: // its number may be anything
-		case seg.syn:
-			s.Started = true
-			// The SYN itself stands before the first byte: offset -1 would be its own.
-			return numbering{base: seg.seq + 1, known: true}
+	for i := range h.segments {
+		switch s := &h.segments[i]; {
+		case s.Damaged, s.RST: // its number is not reliable
+		case s.SYN:
+			h.Started = true
+			return numbering{base: s.Seq + 1, known: true}
 		default:
-			lower(seg.seq)
+			lower(s.Seq)
 		}
 	}
-	// The beginning is not in the capture: the lowest number of what was sent, in any order,
-	// or of what the other side had received, comes nearest to it.
+	// Without a SYN, the lowest number that was sent or acknowledged is nearest to it.
 	for i := range other.segments {
-		if seg := &other.segments[i]; seg.acks && !seg.rst && !seg.damaged {
-			lower(seg.ack)
+		if s := &other.segments[i]; s.ACK && !s.RST && !s.Damaged {
+			lower(s.Ack)
 		}
 	}
 	n.base += uint32(lowest)
@@ -64,95 +58,95 @@ func (s *Stream) number(other *Stream) numbering {
 	return n
 }
 
-// maxUnseen is how many bytes at once can be acknowledged that the capture does not have; more
-// is no acknowledgement of this stream. It is the largest window, RFC 7323 section 2.3.
+// maxUnseen bounds the bytes that one packet may acknowledge beyond those before; more is no
+// acknowledgement of this stream. It is the largest window, RFC 7323 section 2.3.
 const maxUnseen = 1 << 30
 
-// place gives every packet its offset in the stream, and says what of the other stream its
-// sender had received: as much as it had acknowledged before or does now.
-func (s *Stream) place(own, other numbering) {
-	heard := int64(-1)
-	for i := range s.segments {
-		seg := &s.segments[i]
-		seg.at = own.offset(seg.seq)
-		if !seg.damaged && !seg.rst {
-			own.last = seg.at
+// place sets the offset of every segment, and what its sender had acknowledged.
+func (h *half) place(own, other numbering) {
+	acked := int64(-1)
+	for i := range h.segments {
+		s := &h.segments[i]
+		s.offset = own.offset(s.Seq)
+		if !s.Damaged && !s.RST {
+			own.last = s.offset
 		}
-		if seg.syn {
-			seg.at++
+		if s.SYN {
+			s.offset++
 		}
-		if seg.acks && !seg.damaged && !seg.rst && other.known {
-			if to := other.offset(seg.ack); to <= other.last+maxUnseen {
-				heard = max(heard, to)
+		if s.ACK && !s.Damaged && !s.RST && other.known {
+			if to := other.offset(s.Ack); to <= other.last+maxUnseen {
+				acked = max(acked, to)
 				other.last = max(other.last, to)
 			}
 		}
-		seg.heard = heard
+		s.acked = acked
 	}
 }
 
-// build puts the segments of a stream in order, and notes what is missing.
-func (s *Stream) build(other *Stream) {
+// reassemble orders the bytes of the stream and notes what is missing.
+func (h *half) reassemble(other *half) {
 	var pieces []piece
 	var cuts []Missing
-	reach := int64(0) // what the sender is known to have sent
-	fin := int64(-1)  // where the stream ends, if that is known
-	for i := range s.segments {
-		seg := &s.segments[i]
-		if seg.rst {
-			continue // its bytes, if any, are for people, RFC 9293
+	reach := int64(0) // behind the last byte that was sent
+	fin := int64(-1)  // the offset of the FIN, if known
+	for i := range h.segments {
+		s := &h.segments[i]
+		if s.RST {
+			continue // its payload, if any, is a text for people, RFC 9293
 		}
-		end := seg.at + int64(seg.wire)
-		if seg.fin && !seg.damaged {
+		end := s.offset + int64(s.Length)
+		if s.FIN && !s.Damaged {
 			fin = end
 		}
-		pieces = append(pieces, newPiece(seg, i))
+		pieces = append(pieces, newPiece(s, i))
 		reach = max(reach, end)
-		if len(seg.payload) < seg.wire {
-			cut := int64(seg.wire - len(seg.payload))
-			cuts = append(cuts, Missing{Offset: end - cut, Bytes: cut, Cut: true, Near: seg.mark.Packet})
+		if len(s.Payload) < s.Length {
+			cut := int64(s.Length - len(s.Payload))
+			cuts = append(cuts, Missing{Offset: end - cut, Bytes: cut, Cut: true, Near: s.Mark.Packet})
 		}
 	}
-	reach = s.resetReach(reach)
-	s.chunk(s.cover(pieces), other)
+	reach = h.resetReach(reach)
+	pieces, covered := cover(pieces)
+	h.compare(pieces, covered)
+	h.chunk(covered, other)
 	if fin >= 0 {
-		reach = min(reach, fin) // what comes after it stands behind the FIN, which counts as a byte
+		reach = min(reach, fin)
 	}
-	s.gaps(reach, cuts)
-	s.unseen(other, fin)
-	s.settleDamage(other)
-	s.see()
+	h.addMissing(reach, cuts)
+	h.addUnseen(other, fin)
+	h.checkDamage(other)
+	h.Packets = listPackets(h.segments)
 }
 
-// resetReach takes into account that a reset says how much its sender had sent, unless its
-// number is out of every proportion: it may be anything.
-func (s *Stream) resetReach(reach int64) int64 {
+// resetReach extends reach to the number of a reset, which tells how much its sender had sent,
+// unless it is implausible.
+func (h *half) resetReach(reach int64) int64 {
 	const most = 1 << 20
-	for i := range s.segments {
-		if seg := &s.segments[i]; seg.rst && !seg.damaged && seg.at > reach && seg.at <= reach+most && s.FIN.IsZero() {
-			reach = seg.at
+	for i := range h.segments {
+		if s := &h.segments[i]; s.RST && !s.Damaged && s.offset > reach && s.offset <= reach+most && h.FIN.IsZero() {
+			reach = s.offset
 		}
 	}
 	return reach
 }
 
-// chunk joins pieces that follow one another. A byte can be read when all before it are
-// there, so its mark is the latest of theirs. It was there at the latest when the other side
-// acknowledged it, whatever the time of the only copy in the capture.
-func (s *Stream) chunk(pieces []piece, other *Stream) {
+// chunk joins adjacent pieces. A byte is readable when all before it are there, so its time is the
+// latest of theirs, but not later than its acknowledgement.
+func (h *half) chunk(pieces []piece, other *half) {
 	for _, p := range pieces {
-		i := len(s.Chunks) - 1
-		if i < 0 || s.Chunks[i].end() != p.offset {
-			s.Chunks = append(s.Chunks, Chunk{Offset: p.offset})
+		i := len(h.Chunks) - 1
+		if i < 0 || h.Chunks[i].end() != p.offset {
+			h.Chunks = append(h.Chunks, Chunk{Offset: p.offset})
 			i++
 		}
-		c := &s.Chunks[i]
-		a := arrival{from: len(c.Data), mark: p.mark, heard: p.heard}
-		if acked, ok := other.acknowledges(p.end()); ok {
-			if by := p.mark.Time.Sub(acked.Time); by > 0 {
-				a.mark.Time = acked.Time
+		c := &h.Chunks[i]
+		a := arrival{from: len(c.Data), mark: p.mark, acked: p.acked}
+		if ack, ok := other.acknowledges(p.end()); ok {
+			if by := p.mark.Time.Sub(ack.Time); by > 0 {
+				a.mark.Time = ack.Time
 				if by > OrderTolerance {
-					s.Late = append(s.Late, Late{Packet: p.mark.Packet, Acked: acked.Packet, By: by})
+					h.Late = append(h.Late, Late{Packet: p.mark.Packet, AckedIn: ack.Packet, By: by})
 				}
 			}
 		}
@@ -160,75 +154,66 @@ func (s *Stream) chunk(pieces []piece, other *Stream) {
 			if last := c.arrivals[n-1]; last.mark.Time.After(a.mark.Time) {
 				a.mark = last.mark
 			}
-			a.heard = max(a.heard, c.arrivals[n-1].heard)
+			a.acked = max(a.acked, c.arrivals[n-1].acked)
 		}
 		c.arrivals = append(c.arrivals, a)
 		c.Data = append(c.Data, p.data...)
 	}
 }
 
-// acknowledges returns the first packet of s that acknowledges the other stream up to an
-// offset.
-func (s *Stream) acknowledges(to int64) (Mark, bool) {
-	i := sort.Search(len(s.segments), func(i int) bool { return s.segments[i].heard >= to })
-	if i == len(s.segments) {
+// acknowledges returns the first packet that acknowledges the other stream up to an offset.
+func (h *half) acknowledges(to int64) (Mark, bool) {
+	i := sort.Search(len(h.segments), func(i int) bool { return h.segments[i].acked >= to })
+	if i == len(h.segments) {
 		return Mark{}, false
 	}
-	return s.segments[i].mark, true
+	return h.segments[i].Mark, true
 }
 
-// gaps notes what is missing before, between and behind the chunks, up to reach.
-func (s *Stream) gaps(reach int64, cuts []Missing) {
+// addMissing notes the gaps before, between and behind the chunks, up to reach.
+func (h *half) addMissing(reach int64, cuts []Missing) {
 	at, near, next := int64(0), 0, 0
 	sort.Slice(cuts, func(i, j int) bool { return cuts[i].Offset < cuts[j].Offset })
-	note := func(to int64, near int) {
+	add := func(to int64, near int) {
 		if to <= at {
 			return
 		}
-		m := Missing{Offset: at, Bytes: to - at, Near: near}
 		for next < len(cuts) && cuts[next].Offset+cuts[next].Bytes <= at {
 			next++
 		}
-		m.Cut = next < len(cuts) && cuts[next].Offset < to
-		s.Missing = append(s.Missing, m)
+		cut := next < len(cuts) && cuts[next].Offset < to
+		h.Missing = append(h.Missing, Missing{Offset: at, Bytes: to - at, Near: near, Cut: cut})
 	}
-	for _, c := range s.Chunks {
-		note(c.Offset, c.At(0).Packet)
+	for _, c := range h.Chunks {
+		add(c.Offset, c.At(0).Packet)
 		at = c.end()
 		near = c.At(len(c.Data) - 1).Packet
 	}
 	if len(cuts) > 0 && near == 0 {
 		near = cuts[0].Near
 	}
-	note(reach, near)
+	add(reach, near)
 }
 
-// unseen notes bytes that the other side acknowledges, and that are not in the capture. fin is
-// where the stream ends, -1 when that is not known.
-func (s *Stream) unseen(other *Stream, fin int64) {
-	end := s.end()
-	for _, m := range s.Missing {
+// addUnseen notes bytes that were acknowledged and are not in the capture. fin is the offset of
+// the FIN, -1 when not known.
+func (h *half) addUnseen(other *half, fin int64) {
+	end := int64(0)
+	if n := len(h.Chunks); n > 0 {
+		end = h.Chunks[n-1].end()
+	}
+	for _, m := range h.Missing {
 		end = max(end, m.Offset+m.Bytes)
 	}
 	for i := range other.segments {
-		seg := &other.segments[i]
-		beyond := seg.heard - end
+		s := &other.segments[i]
+		beyond := s.acked - end
 		if beyond == 1 && fin >= 0 {
 			beyond = 0 // a FIN counts as a byte
 		}
 		if beyond > 0 {
-			s.Missing = append(s.Missing, Missing{Offset: end, Bytes: beyond, Near: seg.mark.Packet})
-			end = seg.heard
+			h.Missing = append(h.Missing, Missing{Offset: end, Bytes: beyond, Near: s.Mark.Packet})
+			end = s.acked
 		}
 	}
-}
-
-func (c Chunk) end() int64 { return c.Offset + int64(len(c.Data)) }
-
-// end is the offset behind the last byte that there is.
-func (s *Stream) end() int64 {
-	if len(s.Chunks) == 0 {
-		return 0
-	}
-	return s.Chunks[len(s.Chunks)-1].end()
 }

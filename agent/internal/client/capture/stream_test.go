@@ -98,7 +98,7 @@ func TestTampering(t *testing.T) {
 		file := capturetest.File{}.Write(talk(client4, agent4, 1, 1).Packets())
 		changed := []byte(strings.Replace(string(file), "first", "worst", 1))
 		conn := read(t, changed).Conns[0]
-		if len(conn.Down.Damaged) != 1 || conn.Down.Damaged[0].Packet != 6 || !conn.Down.Damaged[0].Acked {
+		if len(conn.Down.Damaged) != 1 || conn.Down.Damaged[0].Packet != 6 || !conn.Down.Damaged[0].AckedAtOnce {
 			t.Errorf("damaged: %v", conn.Down.Damaged)
 		}
 	})
@@ -115,7 +115,7 @@ func TestTampering(t *testing.T) {
 		packets[5].Time = packets[5].Time.Add(100 * time.Millisecond)
 		c := read(t, capturetest.File{}.Write(packets))
 		late := c.Conns[0].Down.Late
-		if c.Backwards.Count != 1 || len(late) != 1 || late[0].Packet != 6 || late[0].Acked != 7 {
+		if c.Backwards.Count != 1 || len(late) != 1 || late[0].Packet != 6 || late[0].AckedIn != 7 {
 			t.Errorf("%+v, %+v", c.Backwards, late)
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/stepagent/stepagent/agent/internal/client/verify"
+	"github.com/stepagent/stepagent/agent/internal/client/verify/result"
 	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
 	"github.com/stepagent/stepagent/agent/internal/testkit/capturetest"
 )
@@ -14,15 +15,15 @@ func TestComments(t *testing.T) {
 	for name, test := range map[string]struct {
 		acts             []act
 		verdict, session string
-		want             verify.Verdict
+		want             result.Verdict
 	}{
-		"a pass":          {success(), "pass", "bench-7", verify.Pass},
-		"a fail":          {failure(), "fail", "bench-7", verify.Pass},
-		"undecided":       {success(), "undecided", "bench-7", verify.Pass},
-		"no pass":         {failure(), "pass", "bench-7", verify.Fail},
-		"no pass, plain":  {failure(), "pass", "", verify.Fail},
-		"no fail":         {success(), "fail", "bench-7", verify.Fail},
-		"another session": {success(), "pass", "bench-8", verify.Inconclusive},
+		"a pass":          {success(), "pass", "bench-7", result.Pass},
+		"a fail":          {failure(), "fail", "bench-7", result.Pass},
+		"undecided":       {success(), "undecided", "bench-7", result.Pass},
+		"no pass":         {failure(), "pass", "bench-7", result.Fail},
+		"no pass, plain":  {failure(), "pass", "", result.Fail},
+		"no fail":         {success(), "fail", "bench-7", result.Fail},
+		"another session": {success(), "pass", "bench-8", result.Inconclusive},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := scene{session: "bench-7", acts: test.acts}
@@ -33,7 +34,7 @@ func TestComments(t *testing.T) {
 	s := scene{session: "bench-7", acts: failure()}
 	packets := s.perform()
 	comment := verify.CommentOf("pass", "as it was", "bench-7")
-	expect(t, judgeFile(t, capturetest.File{Comment: comment}.Write(slices.Delete(packets, 5, 6)), rules(t)), verify.Inconclusive)
+	expect(t, judgeFile(t, capturetest.File{Comment: comment}.Write(slices.Delete(packets, 5, 6)), rules(t)), result.Inconclusive)
 }
 
 // TestCommentOfAnotherProcedure: the step file that a comment names is the one that is given.
@@ -49,7 +50,7 @@ func TestCommentOfAnotherProcedure(t *testing.T) {
 	packets := s.perform()
 	opts := rules(t)
 	opts.Procedure = &p
-	for sha, want := range map[string]verify.Verdict{p.SHA256: verify.Pass, "00" + p.SHA256[2:]: verify.Fail} {
+	for sha, want := range map[string]result.Verdict{p.SHA256: result.Pass, "00" + p.SHA256[2:]: result.Fail} {
 		file := capturetest.File{Comment: "run of success (sha256 " + sha + ") against 192.0.2.2:8080"}
 		expect(t, judgeFile(t, file.Write(packets), opts), want)
 	}
@@ -61,6 +62,6 @@ func TestSnaplen(t *testing.T) {
 	packets := s.perform()
 	for _, bytes := range []int{70, 110} {
 		r := judgeFile(t, capturetest.File{Snaplen: bytes}.Write(packets), rules(t))
-		expect(t, r, verify.Inconclusive, "cut off when they were captured (snaplen)")
+		expect(t, r, result.Inconclusive, "cut off when they were captured (snaplen)")
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/stepagent/stepagent/agent/internal/client/verify"
+	"github.com/stepagent/stepagent/agent/internal/client/verify/result"
 	"github.com/stepagent/stepagent/agent/internal/testkit/capturetest"
 )
 
@@ -31,7 +32,7 @@ func TestLaw(t *testing.T) {
 	passed := 0
 	for i := range variants {
 		r := rand.New(rand.NewPCG(uint64(seed), uint64(i)))
-		if lawHolds(t, r, opts, byTime) == verify.Pass {
+		if lawHolds(t, r, opts, byTime) == result.Pass {
 			passed++
 		}
 		if t.Failed() {
@@ -68,7 +69,7 @@ func setting(t *testing.T, name string, otherwise int) int {
 }
 
 // lawHolds makes one variant and checks it.
-func lawHolds(t *testing.T, r *rand.Rand, opts, byTime verify.Options) verify.Verdict {
+func lawHolds(t *testing.T, r *rand.Rand, opts, byTime verify.Options) result.Verdict {
 	t.Helper()
 	s := aSound(t, r, 0)
 	if s.timely && r.IntN(2) == 0 {
@@ -81,7 +82,7 @@ func lawHolds(t *testing.T, r *rand.Rand, opts, byTime verify.Options) verify.Ve
 		file.Pcap, file.Faces = false, 2
 	}
 	whole := judgeFile(t, file.Write(s.packets), opts)
-	if whole.Verdict == verify.Fail || whole.Verdict == verify.Inconclusive && !s.vague {
+	if whole.Verdict == result.Fail || whole.Verdict == result.Inconclusive && !s.vague {
 		t.Errorf("%s is not sound:\n%s", s.name, text(t, whole))
 		return whole.Verdict
 	}
@@ -117,9 +118,9 @@ func join[V any](a, b map[string]V) map[string]V {
 }
 
 // checkLaw compares what is said of a variant with what happened.
-func checkLaw(t *testing.T, got *verify.Report, truth map[string]verify.Outcome, sizes map[string]int) {
+func checkLaw(t *testing.T, got *result.Report, truth map[string]result.Outcome, sizes map[string]int) {
 	t.Helper()
-	if got.Verdict == verify.Fail {
+	if got.Verdict == result.Fail {
 		t.Error("it is a fail")
 	}
 	shown := map[string]int{}
@@ -128,18 +129,18 @@ func checkLaw(t *testing.T, got *verify.Report, truth map[string]verify.Outcome,
 			host := s.Client.Addr().String()
 			shown[host]++
 			was, known := truth[host+step.Request.Text]
-			timeout := func(o verify.Outcome) bool { return o == verify.TimedOut || o == verify.Late }
+			timeout := func(o result.Outcome) bool { return o == result.TimedOut || o == result.Late }
 			if timeout(step.Outcome) && !timeout(was) {
 				t.Errorf("%s: it is called %s, and was %s", step.Sentence, step.Outcome, was)
 			}
 			// That a late reply is missing makes no other case of it.
-			if got.Verdict == verify.Pass && (!known || was != step.Outcome && !(timeout(was) && step.Outcome == verify.TimedOut)) {
+			if got.Verdict == result.Pass && (!known || was != step.Outcome && !(timeout(was) && step.Outcome == result.TimedOut)) {
 				t.Errorf("%s: it is a pass, and was %s", step.Sentence, was)
 			}
 		}
 	}
 	for host, n := range shown {
-		if got.Verdict == verify.Pass && n%sizes[host] != 0 { // a whole run may be missing
+		if got.Verdict == result.Pass && n%sizes[host] != 0 { // a whole run may be missing
 			t.Errorf("%d steps of runs of %d of %s are a pass", n, sizes[host], host)
 		}
 	}

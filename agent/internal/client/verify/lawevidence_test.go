@@ -12,6 +12,7 @@ import (
 
 	"github.com/stepagent/stepagent/agent/internal/client/record"
 	"github.com/stepagent/stepagent/agent/internal/client/verify"
+	"github.com/stepagent/stepagent/agent/internal/client/verify/result"
 	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
 )
 
@@ -85,7 +86,7 @@ func TestLawOnEvidence(t *testing.T) {
 			said.Record = &log
 		}
 		whole := judgeFile(t, f.with(f.packets), said)
-		if whole.Verdict == verify.Fail {
+		if whole.Verdict == result.Fail {
 			t.Fatalf("%s is not sound:\n%s", path, text(t, whole))
 		}
 		truth := shownBy(whole)
@@ -109,13 +110,13 @@ func TestLawOnEvidence(t *testing.T) {
 }
 
 // shownBy returns what became of each request, by its session and its text.
-func shownBy(r *verify.Report) map[string]verify.Outcome {
-	all := map[string]verify.Outcome{}
+func shownBy(r *result.Report) map[string]result.Outcome {
+	all := map[string]result.Outcome{}
 	for _, s := range r.Sessions {
 		for _, step := range s.Steps {
 			was := step.Outcome
-			if step.Verdict == verify.Inconclusive {
-				was = verify.Late // the client may have waited in vain
+			if step.Verdict == result.Inconclusive {
+				was = result.Late // the client may have waited in vain
 			}
 			all[step.Request.Text+" of "+s.Client.Addr().String()] = was
 		}
@@ -124,10 +125,10 @@ func shownBy(r *verify.Report) map[string]verify.Outcome {
 }
 
 // checkShown is checkLaw where the requests of all clients differ.
-func checkShown(t *testing.T, got *verify.Report, truth map[string]verify.Outcome, size int) {
+func checkShown(t *testing.T, got *result.Report, truth map[string]result.Outcome, size int) {
 	t.Helper()
 	sizes := map[string]int{}
-	known := map[string]verify.Outcome{}
+	known := map[string]result.Outcome{}
 	for _, s := range got.Sessions {
 		host := s.Client.Addr().String()
 		sizes[host] = size
@@ -142,7 +143,7 @@ func checkShown(t *testing.T, got *verify.Report, truth map[string]verify.Outcom
 			n := 0
 			for _, s := range got.Sessions {
 				n += len(s.Steps)
-				if got.Verdict == verify.Pass && len(s.Steps) != 10 {
+				if got.Verdict == result.Pass && len(s.Steps) != 10 {
 					t.Errorf("%d steps are a pass", len(s.Steps))
 				}
 			}

@@ -1,167 +1,113 @@
 package verify
 
 import (
-	"slices"
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/client/capture"
-	"github.com/stepagent/stepagent/agent/protocol"
+	"github.com/stepagent/stepagent/agent/internal/client/verify/match"
+	"github.com/stepagent/stepagent/agent/internal/client/verify/phrase"
+	"github.com/stepagent/stepagent/agent/internal/client/verify/result"
 )
 
-// The capture may lack any packet, and the packet that carries a message may be one that was
-// sent again, with the first not in the capture. So the time at which a message is seen is the
-// latest at which it was sent, and an outcome is concluded only where that does not matter.
+// An outcome finds what became of a step, and when its client was done with it. The time of a
+// message is the latest at which it was sent: an earlier copy may be missing. So an outcome is
+// found only where that makes no difference.
+type outcome struct {
+	*step
+	edge time.Duration // see Tolerances.Edge
+}
 
-// outcome says what became of a step, and when its client was done with it.
-func (v *verifier) outcome(s *Step) {
-	e := s.exchange
-	sent := e.message.begin.Time
-	expiry := sent.Add(s.timeout)
-	a := e.reply()
+func (o *outcome) find() {
+	x := o.exchange
+	r := x.Reply()
 	switch {
-	case a != nil && s.hasTime && s.response >= s.timeout:
-		if !s.late(a) || e.req().IsZero() && !e.dialog.whole() { // it may answer a request that is missing
-			s.unsure = "whether an earlier copy of it came in time, the packets do not say"
+	case r != nil && o.timeout.Declared && o.response >= o.timeout.Duration:
+		if !o.certainlyLate(r) || x.Req().IsZero() && !x.Conn.Complete() { // it may answer a missing request
+			o.unsure = "whether an earlier copy of it came in time, the packets do not show"
 			return
 		}
-		s.Outcome, s.settled = Late, expiry
-	case a != nil:
-		s.settled = a.message.end.Time
-		s.Outcome = outcomeOf(e, a.reply)
-	case !e.dialog.heard(e.dialog.down): // the reply may be among what is missing
-	default:
-		v.unanswered(s)
+		o.Outcome, o.settled = result.Late, o.expiry()
+	case r != nil:
+		o.Outcome, o.settled = repliedOutcome(x.Exchange, r), r.Message.End.Time
+	case x.Conn.AgentComplete(): // else the reply may be missing
+		o.findUnanswered()
 	}
 }
 
-// late reports whether it is certain that a reply came after the timeout: it was sent then, or
-// the client had not received it by then, or went on as one does that has waited in vain.
-func (s *Step) late(a *answer) bool {
-	d, last := s.exchange.dialog, a.message.to-1
-	expiry := s.exchange.message.begin.Time.Add(s.timeout)
-	if d.conn.Apart && s.response < s.timeout+capture.ApartTolerance {
+// expiry returns the end of the timeout, from the time at which the request is seen.
+func (s *step) expiry() time.Time { return s.exchange.Sent().Add(s.timeout.Duration) }
+
+func repliedOutcome(x *match.Exchange, r *match.Reply) result.Outcome {
+	switch {
+	case x.Misanswered(&r.Reply):
+		return result.Misanswered
+	case r.Reason.AgentsOwn():
+		return result.Unjudged
+	case r.OK():
+		return result.Passed
+	default:
+		return result.Refused
+	}
+}
+
+// certainlyLate reports whether a reply was sent or received after the timeout for certain, or
+// the client went on as after a timeout.
+func (o *outcome) certainlyLate(r *match.Reply) bool {
+	c, last, expiry := o.exchange.Conn, r.Message.To-1, o.expiry()
+	if c.TCP.Apart && o.response < o.timeout.Duration+capture.ApartTolerance {
 		return false
 	}
-	if d.down.SentFirst(last) {
+	if c.ToClient.IsFirstCopy(last) {
 		return true
 	}
-	if not, ok := d.down.NotBefore(last); ok && !not.Mark.Time.Before(expiry) {
+	if before, ok := c.ToClient.LastBefore(last); ok && !before.Mark.Time.Before(expiry) {
 		return true
 	}
-	if i := d.up.FirstHeard(a.message.to) - 1; i >= 0 && !d.up.Seen[i].Mark.Time.Before(expiry) {
+	if i := c.ToAgent.FirstAcking(r.Message.To) - 1; i >= 0 && !c.ToAgent.Packets[i].Mark.Time.Before(expiry) {
 		return true
 	}
-	on := s.exchange.wentOn()
-	off := on.Sub(expiry) - s.interval
-	const near = 20 * time.Millisecond
-	return !on.IsZero() && s.hasWait && s.interval > 0 && off > -near/2 && off < near
+	const near = 10 * time.Millisecond
+	next := o.exchange.NextRequest()
+	off := next.Sub(expiry) - o.interval.Duration
+	return !next.IsZero() && o.interval.Duration > 0 && off > -near && off < 2*near
 }
 
-// unanswered says what became of a step to which no reply came over its connection, of which
-// nothing that the agent sent is missing.
-func (v *verifier) unanswered(s *Step) {
-	e := s.exchange
-	d, edge := e.dialog, v.opts.Tolerances.Edge
-	sent := e.message.begin.Time
-	expiry := sent.Add(s.timeout)
-	soonest := e.notBefore().Add(s.timeout - edge - d.jitter())
-	byAgent, byClient := d.endedBy()
+// findUnanswered finds the outcome of a step without a reply, on a connection of which no packet
+// of the agent is missing.
+func (o *outcome) findUnanswered() {
+	x, c := o.exchange, o.exchange.Conn
+	timed, expiry := o.timeout.Declared, o.expiry()
+	byAgent, byClient := c.EndedBy()
 	inTime := expiry
-	if d.conn.Apart {
+	if c.TCP.Apart {
 		inTime = expiry.Add(-capture.ApartTolerance)
 	}
-	on := e.wentOn()
-	if s.hasWait && s.interval == 0 {
-		on = time.Time{} // a client that does not wait between its steps may send them ahead
+	next := x.NextRequest()
+	if o.interval.Declared && o.interval.Duration == 0 {
+		next = time.Time{} // a client without intervals may send its steps ahead
 	}
-	early := func(t time.Time) bool { return !t.IsZero() && (!s.hasTime || t.Before(expiry.Add(-edge))) }
-	gaveUp := func(t time.Time, what string) {
-		if s.hasTime && !t.Before(soonest) {
-			s.unsure = "the client " + what + " " + span(t.Sub(sent)) + " after the request, which may have been sent before, too"
-			return
-		}
-		s.Outcome, s.gaveUp, s.after = Abandoned, what, t.Sub(sent)
-	}
+	early := func(t time.Time) bool { return !t.IsZero() && (!timed || t.Before(expiry.Add(-o.edge))) }
 	switch {
-	case s.hasTime && early(on):
-		gaveUp(on, "went on")
-	case !byAgent.IsZero() && (!s.hasTime || byAgent.Before(inTime)) && (byClient.IsZero() || !byClient.Before(byAgent)):
-		s.Outcome, s.settled = Lost, byAgent
-		s.after = byAgent.Sub(sent)
+	case timed && early(next):
+		o.abandoned(next, "went on")
+	case !byAgent.IsZero() && (!timed || byAgent.Before(inTime)) && (byClient.IsZero() || !byClient.Before(byAgent)):
+		o.Outcome, o.settled = result.Lost, byAgent
+		o.endedAfter = byAgent.Sub(x.Sent())
 	case early(byClient):
-		gaveUp(byClient, "closed the connection")
-	case s.hasTime && !d.silentUntil().Before(expiry.Add(-edge)):
-		s.Outcome, s.settled = TimedOut, expiry
+		o.abandoned(byClient, "closed the connection")
+	case timed && !c.SilentUntil().Before(expiry.Add(-o.edge)):
+		o.Outcome, o.settled = result.TimedOut, expiry
 	}
 }
 
-// notBefore returns a time before which it is certain that the request was not sent; zero when
-// there is none.
-func (e *exchange) notBefore() time.Time {
-	if e.dialog.up.SentFirst(e.message.from) {
-		return e.message.begin.Time
+// abandoned notes that the client gave up at a time, unless an earlier copy of the request may
+// have timed out by then.
+func (o *outcome) abandoned(at time.Time, what string) {
+	after := at.Sub(o.exchange.Sent())
+	soonest := o.exchange.EarliestSent().Add(o.timeout.Duration - o.edge - o.exchange.Conn.Jitter())
+	if o.timeout.Declared && !at.Before(soonest) {
+		o.unsure = "the client " + what + " " + phrase.Span(after) + " after the request, which may have been sent before, too"
+		return
 	}
-	not, _ := e.dialog.up.NotBefore(e.message.from)
-	return not.Mark.Time
-}
-
-// silentUntil returns the last time at which it is certain that the agent had sent, or the
-// client received, no more than is in the capture.
-func (d *dialog) silentUntil() time.Time {
-	var t time.Time
-	if n := len(d.up.Seen); n > 0 && d.up.Seen[n-1].Heard >= 0 {
-		t = d.up.Seen[n-1].Mark.Time
-	}
-	if d.conn.Apart {
-		return t // the agent's times are of another clock
-	}
-	for _, one := range slices.Backward(d.down.Seen) {
-		if one.Pure() { // one with bytes may be sent again, after others that are missing
-			t = later(t, one.Mark.Time)
-			break
-		}
-	}
-	return later(t, d.down.RST.Time)
-}
-
-func later(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
-}
-
-// wentOn returns when the client sent its next request over the same connection; zero when it
-// did not.
-func (e *exchange) wentOn() time.Time {
-	if i := e.index + 1; i < len(e.dialog.exchanges) {
-		return e.dialog.exchanges[i].message.begin.Time
-	}
-	return time.Time{}
-}
-
-func outcomeOf(e *exchange, reply protocol.Reply) Outcome {
-	id := e.id()
-	switch {
-	case reply.StepID != nil && id != nil && *reply.StepID != *id, reply.StepID == nil && reply.ErrorCode == 0:
-		return Misanswered
-	case reply.Reason.AgentsOwn():
-		return Unjudged
-	case reply.OK():
-		return Passed
-	default:
-		return Refused
-	}
-}
-
-// endedBy returns when agent and client ended the connection, zero for not.
-func (d *dialog) endedBy() (agent, client time.Time) {
-	return earlier(d.down.FIN.Time, d.down.RST.Time), earlier(d.up.FIN.Time, d.up.RST.Time)
-}
-
-func earlier(a, b time.Time) time.Time {
-	if a.IsZero() || !b.IsZero() && b.Before(a) {
-		return b
-	}
-	return a
+	o.Outcome, o.gaveUp, o.endedAfter = result.Abandoned, what, after
 }

@@ -9,7 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/stepagent/stepagent/agent/internal/client/verify"
+	"github.com/stepagent/stepagent/agent/internal/client/verify/result"
 	"github.com/stepagent/stepagent/agent/internal/testkit/capturetest"
 )
 
@@ -57,10 +57,10 @@ func TestLostPacket(t *testing.T) {
 			want := judge(t, packets, opts).Verdict
 			for i := range packets {
 				r := judge(t, slices.Delete(slices.Clone(packets), i, i+1), opts)
-				if r.Verdict != want && r.Verdict != verify.Inconclusive {
+				if r.Verdict != want && r.Verdict != result.Inconclusive {
 					t.Fatalf("whole it is a %s, and without packet %d:\n%s", want, i+1, text(t, r))
 				}
-				if len(packets[i].Payload) > 0 && r.Verdict == verify.Pass {
+				if len(packets[i].Payload) > 0 && r.Verdict == result.Pass {
 					t.Fatalf("without packet %d, which has bytes, it is a pass:\n%s", i+1, text(t, r))
 				}
 			}
@@ -90,18 +90,18 @@ func TestTampering(t *testing.T) {
 		changed := bytes.Replace(p.Payload, []byte(old), []byte(other), 1)
 		if rapid.Bool().Draw(r, "with its checksum") {
 			p.Payload = changed
-			expectVerdict(r, judge(t, packets, opts), verify.Fail)
+			expectVerdict(r, judge(t, packets, opts), result.Fail)
 			return
 		}
 		file := capturetest.File{}.Write(packets)
 		at := strings.Index(string(file), string(p.Payload))
 		copy(file[at:], changed)
-		expectVerdict(r, judgeFile(t, file, opts), verify.Fail)
+		expectVerdict(r, judgeFile(t, file, opts), result.Fail)
 	})
 }
 
 // expectVerdict fails unless the verdict is the one that is wanted.
-func expectVerdict(r *rapid.T, got *verify.Report, want verify.Verdict) {
+func expectVerdict(r *rapid.T, got *result.Report, want result.Verdict) {
 	if got.Verdict != want {
 		r.Fatalf("the verdict is %s, want %s: %v", got.Verdict, want, got.Summary)
 	}
@@ -127,12 +127,12 @@ func TestMovedTime(t *testing.T) {
 			by = -by
 		}
 		packets[i].Time = packets[i].Time.Add(by)
-		if got := judge(t, packets, opts); got.Verdict == verify.Pass {
+		if got := judge(t, packets, opts); got.Verdict == result.Pass {
 			r.Fatalf("packet %d moved by %s is a pass:\n%s", i+1, by, text(t, got))
 		}
 		// The same with the file put in order again.
 		slices.SortStableFunc(packets, func(a, b capturetest.Packet) int { return a.Time.Compare(b.Time) })
-		if got := judge(t, packets, opts); got.Verdict == verify.Pass {
+		if got := judge(t, packets, opts); got.Verdict == result.Pass {
 			r.Fatalf("packet %d moved by %s and sorted is a pass:\n%s", i+1, by, text(t, got))
 		}
 	})
@@ -151,8 +151,8 @@ func TestRemovedReply(t *testing.T) {
 			packets[i].Clock -= 5000
 		}
 	}
-	expect(t, judge(t, packets, opts), verify.Fail, "step 5 got no reply: the client went on after 500.3 ms",
-		"the client went on 500.3 ms after it had asked, and had declared to wait 5 s")
+	expect(t, judge(t, packets, opts), result.Fail, "step 5 got no reply: the client went on after 500.3 ms",
+		"the client went on 500.3 ms after the request, and had declared to wait 5 s")
 }
 
 func FuzzCapture(f *testing.F) {
@@ -163,7 +163,7 @@ func FuzzCapture(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
 		r := judgeAnything(t, file, opts)
-		if r != nil && r.Verdict == verify.Pass && len(r.Sessions)+len(r.Outside) == 0 {
+		if r != nil && r.Verdict == result.Pass && len(r.Sessions)+len(r.Outside) == 0 {
 			t.Error("nothing is a pass")
 		}
 	})

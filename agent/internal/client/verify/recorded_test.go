@@ -10,7 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/stepagent/stepagent/agent/internal/client/record"
-	"github.com/stepagent/stepagent/agent/internal/client/verify"
+	"github.com/stepagent/stepagent/agent/internal/client/verify/result"
 	"github.com/stepagent/stepagent/agent/internal/testkit/capturetest"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
@@ -123,9 +123,9 @@ func TestRecords(t *testing.T) {
 					opts := rules(t)
 					opts.Record = &log
 					r := judge(t, packets, opts)
-					want := verify.Pass
+					want := result.Pass
 					if skew > time.Minute && session == "" {
-						want = verify.Inconclusive // nothing but the time says whose record it is
+						want = result.Inconclusive // nothing but the time says whose record it is
 					}
 					if r.Record.Verdict != want || len(r.Record.Events) != len(log.Events) {
 						t.Errorf("the record is %s, want %s:\n%s", r.Record.Verdict, want, text(t, r))
@@ -175,7 +175,7 @@ func TestRecordTampering(t *testing.T) {
 		}
 		with := opts
 		with.Record = &log
-		if got := judge(t, packets, with); got.Record.Verdict != verify.Fail || got.Verdict != verify.Fail {
+		if got := judge(t, packets, with); got.Record.Verdict != result.Fail || got.Verdict != result.Fail {
 			r.Fatalf("a changed %s is a %s:\n%s", e.Kind, got.Record.Verdict, text(t, got))
 		}
 	})
@@ -193,7 +193,7 @@ func TestRecordOfAnotherRun(t *testing.T) {
 		"another step":                 {func(s *scene) { s.acts[3].id = 44 }, "sent of step 44: fail: step 4 was sent instead"},
 		"another timeout":              {func(s *scene) { s.acts[3].timeout = 7 * time.Second }, "sent of step 4: fail: it was sent with a timeout of 5 s, the record says 7 s"},
 		"another interval":             {func(s *scene) { s.acts[3].interval = 510 * ms }, "sent of step 4: fail: it was sent with an interval of 0.5 s, the record says 0.51 s"},
-		"a step that was not recorded": {func(s *scene) { s.acts = s.acts[:9] }, "sends step 10, and the record has no such sending"},
+		"a step that was not recorded": {func(s *scene) { s.acts = s.acts[:9] }, "sends step 10, and the record does not"},
 		"a step that was not sent":     {func(s *scene) { s.acts = append(s.acts, act{id: 11, timeout: 5 * time.Second}) }, "sent of step 11: "},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -211,7 +211,7 @@ func TestRecordOfAnotherRun(t *testing.T) {
 			opts := rules(t)
 			opts.Record = &log
 			r := judge(t, packets, opts)
-			if r.Verdict == verify.Pass || !strings.Contains(text(t, r), change.want) {
+			if r.Verdict == result.Pass || !strings.Contains(text(t, r), change.want) {
 				t.Errorf("%s, not said: %s\n%s", r.Verdict, change.want, text(t, r))
 			}
 		})
@@ -227,7 +227,7 @@ func TestRecordThatStops(t *testing.T) {
 	log.Events, log.Cut = log.Events[:len(log.Events)-1], true
 	opts := rules(t)
 	opts.Record = &log
-	expect(t, judge(t, packets, opts), verify.Pass, "note: the record has no end: the client was killed, or is still at work")
+	expect(t, judge(t, packets, opts), result.Pass, "note: the record has no end: the client was killed, or is still running")
 }
 
 // TestGivenIntervals: what the requests do not declare is taken from the procedure.
@@ -239,7 +239,7 @@ func TestGivenIntervals(t *testing.T) {
 	talk.Ask(1002*ms, `{"step_id":2,"timeout":5}`)
 	talk.Reply(1003*ms, `{"step_id":2,"error_code":0}`)
 	talk.Close(2*time.Second, client)
-	for interval, want := range map[string]verify.Verdict{"1": verify.Pass, "0.5": verify.Fail} {
+	for interval, want := range map[string]result.Verdict{"1": result.Pass, "0.5": result.Fail} {
 		opts := rules(t)
 		opts.Procedure = procedure(t, fmt.Sprintf(`{"step_id":1,"timeout":5,"interval":%s},{"step_id":2,"timeout":5,"interval":1}`, interval))
 		r := judge(t, talk.Packets(), opts)

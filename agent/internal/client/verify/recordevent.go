@@ -7,186 +7,181 @@ import (
 	"strconv"
 
 	"github.com/stepagent/stepagent/agent/internal/client/record"
+	"github.com/stepagent/stepagent/agent/internal/client/verify/phrase"
+	"github.com/stepagent/stepagent/agent/internal/client/verify/result"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
-// ifWhole is the verdict of a contradiction: a fail, unless something is missing in the
-// capture that might explain it. What is not in the capture may always be missing.
-func (c *comparison) ifWhole(s *Step) Verdict {
-	if s == nil || s.session != nil && (s.session.doubt || s.session.unclear || s.session.mixed) {
-		return Inconclusive
-	}
-	return c.v.sureOf(s.exchange.dialog)
+// A comparison of an event with the capture.
+type comparison struct {
+	// text describes the agreement, or the contradiction when differs is true.
+	text    string
+	differs bool
+	// unsure says that an earlier copy of a packet would explain a difference in time.
+	unsure bool
 }
 
-// certainTime reports whether the times of request and reply are those at which they were
-// sent first.
-func (s *Step) certainTime() bool {
-	e := s.exchange
-	a := e.reply()
-	return e.dialog.up.SentFirst(e.message.from) && (a == nil || e.dialog.down.SentFirst(a.message.to-1))
+func agrees(format string, args ...any) comparison {
+	return comparison{text: fmt.Sprintf(format, args...)}
 }
 
-// event says whether the capture shows one event.
-func (c *comparison) event(line int, e record.Event) {
-	m := EventMatch{Line: line, Event: string(e.Kind), Verdict: Pass}
+func differs(format string, args ...any) comparison {
+	return comparison{text: fmt.Sprintf(format, args...), differs: true}
+}
+
+// differsInTime is differs unless the times are certain.
+func differsInTime(certain bool, format string, args ...any) comparison {
+	return comparison{text: fmt.Sprintf(format, args...), differs: true, unsure: !certain}
+}
+
+// compareEvent says whether the capture shows an event, which is at a line of the record.
+func (c *recordCheck) compareEvent(line int, e record.Event) result.EventMatch {
+	m := result.EventMatch{Line: line, Event: string(e.Kind), Verdict: result.Pass}
 	if e.Index > 0 {
 		m.StepID = &e.StepID
 	}
 	s := c.sent[e.Index]
-	wrong, text, unsure := "", "", false
+	var found comparison
 	switch e.Kind {
 	case record.KindStart:
-		wrong, text = c.start(e)
+		c.comparePort(e)
+		found = agrees("a run of %s", e.Start.Procedure.Name)
 	case record.KindEnd:
-		text = "the run ended: " + string(e.End.Cause)
+		found = agrees("the run ended: %s", e.End.Cause)
 	case record.KindSent:
-		if s == nil {
-			wrong = fmt.Sprintf("no packet carries the request of step %d", e.StepID)
-			break
+		found = differs("no packet carries the request of step %d", e.StepID)
+		if s != nil {
+			found, m.Packet = c.compareSent(e, s), s.Request.Packet
 		}
-		m.Packet = s.Request.Packet
-		wrong, text, unsure = c.wasSent(e, s)
 	case record.KindUnreachable:
-		text = "no request of it is in the capture"
+		found = agrees("no request of it is in the capture")
 	case record.KindDropped:
-		m.Verdict = Inconclusive
-		text = fmt.Sprintf("messages of the agent that answer nothing were not kept: %d", e.Count)
+		m.Verdict = result.Inconclusive
+		found = agrees("messages of the agent that answer nothing were not kept: %d", e.Count)
 	case record.KindStray:
-		wrong, text = c.stray(e, s)
+		found = c.compareStray(e, s)
 	default:
-		if s == nil {
-			wrong = "its request is not in the capture"
-			break
-		}
-		wrong, text, unsure = c.settled(e, s)
-		if s.Reply != nil {
-			m.Packet = s.Reply.Packet
+		found = differs("its request is not in the capture")
+		if s != nil {
+			found = c.compareOutcome(e, s)
+			if s.Reply != nil {
+				m.Packet = s.Reply.Packet
+			}
 		}
 	}
-	m.Text = text
+	m.Text = found.text
 	switch {
-	case wrong != "" && (s == nil || s.Reply == nil) && c.afterEnd(e):
-		m.Verdict, m.Text = Inconclusive, "the capture ends before it"
-	case wrong != "" && (s != nil && s.Outcome == Unanswered || unsure):
-		m.Verdict, m.Text = Inconclusive, wrong+", unless packets are missing"
-	case wrong != "":
-		m.Verdict, m.Text = c.ifWhole(s), wrong
+	case !found.differs:
+	case (s == nil || s.Reply == nil) && c.afterEnd(e):
+		m.Verdict, m.Text = result.Inconclusive, "the capture ends before it"
+	case s != nil && s.Outcome == result.Unanswered || found.unsure:
+		m.Verdict, m.Text = result.Inconclusive, found.text+", unless packets are missing"
+	default:
+		m.Verdict = c.contradiction(s)
 	}
-	c.match.Events = append(c.match.Events, m)
+	return m
 }
 
 // afterEnd reports whether an event may have happened after the last packet of the capture.
-func (c *comparison) afterEnd(e record.Event) bool {
-	at := c.run.Start.Time.Add(e.At).Add(c.offset)
-	return len(c.sent) > 0 && at.After(c.v.capture.Last.Add(-c.v.opts.Tolerances.Record))
+func (c *recordCheck) afterEnd(e record.Event) bool {
+	return len(c.sent) > 0 && c.time(e).After(c.capture.Last.Add(-c.opts.Tolerances.Record))
 }
 
-func (c *comparison) start(e record.Event) (wrong, text string) {
+// comparePort notes when the record names another port than the agent's.
+func (c *recordCheck) comparePort(e record.Event) {
 	_, port, err := net.SplitHostPort(e.Start.Address)
-	if err == nil && len(c.steps) > 0 {
-		agent := c.steps[0].exchange.dialog.agent
-		if port != strconv.Itoa(int(agent.Port())) {
-			c.find(Inconclusive, "record_port", fmt.Sprintf("the record's agent has port %s, the capture's %d", port, agent.Port()))
-		}
+	if err != nil || len(c.steps) == 0 {
+		return
 	}
-	return "", "a run of " + e.Start.Procedure.Name
+	if agent := c.steps[0].exchange.Conn.Agent; port != strconv.Itoa(int(agent.Port())) {
+		c.match.Findings.Add(result.Inconclusive, "record_port", 0, "the record's agent has port %s, the capture's %d", port, agent.Port())
+	}
 }
 
-// wasSent compares a sending with its request. unsure says that it is the time that differs, and
-// that an earlier copy of a packet may be missing.
-func (c *comparison) wasSent(e record.Event, s *Step) (wrong, text string, unsure bool) {
-	r := s.exchange.request
-	at := c.run.Start.Time.Add(e.At).Add(c.offset)
-	off := s.exchange.message.begin.Time.Sub(at)
+// compareSent compares the sending of a step with its request.
+func (c *recordCheck) compareSent(e record.Event, s *step) comparison {
+	x, timeout, interval := s.exchange, s.exchange.Request.Timeout, s.exchange.Request.Interval
+	off := x.Sent().Sub(c.time(e))
 	switch {
-	case s.exchange.bad != nil:
-		return "what was sent is no request: " + s.exchange.bad.Detail, "", false
-	case r.StepID != e.StepID:
-		return fmt.Sprintf("step %d was sent instead", r.StepID), "", false
-	case r.Timeout.Declared && r.Timeout.Duration != e.Timeout:
-		return fmt.Sprintf("it was sent with a timeout of %s, the record says %s", declared(r.Timeout.Duration), declared(e.Timeout)), "", false
-	case r.Interval.Declared && r.Interval.Duration != e.Interval:
-		return fmt.Sprintf("it was sent with an interval of %s, the record says %s", declared(r.Interval.Duration), declared(e.Interval)), "", false
-	case off.Abs() > c.v.opts.Tolerances.Record:
-		return fmt.Sprintf("it was sent %s from when the record says", span(off.Abs())), "", !s.certainTime()
+	case x.Bad != nil:
+		return differs("what was sent is no request: %s", x.Bad.Detail)
+	case x.Request.StepID != e.StepID:
+		return differs("step %d was sent instead", x.Request.StepID)
+	case timeout.Declared && timeout.Duration != e.Timeout:
+		return differs("it was sent with a timeout of %s, the record says %s", phrase.Declared(timeout.Duration), phrase.Declared(e.Timeout))
+	case interval.Declared && interval.Duration != e.Interval:
+		return differs("it was sent with an interval of %s, the record says %s", phrase.Declared(interval.Duration), phrase.Declared(e.Interval))
+	case off.Abs() > c.opts.Tolerances.Record:
+		return differsInTime(x.CertainTimes(), "it was sent %s from when the record says", phrase.Span(off.Abs()))
 	}
-	return "", "sent in packet " + strconv.Itoa(s.Request.Packet), false
+	return agrees("sent in packet %d", s.Request.Packet)
 }
 
-// settled compares what became of a step; unsure is as in wasSent.
-func (c *comparison) settled(e record.Event, s *Step) (wrong, text string, unsure bool) {
+// compareOutcome compares the outcome of a step, or the pause after it.
+func (c *recordCheck) compareOutcome(e record.Event, s *step) comparison {
 	shown := "the capture shows: " + s.Sentence
 	switch e.Kind {
 	case record.KindReply, record.KindLate:
-		return c.replied(e, s, shown)
+		return c.compareReply(e, s, shown)
 	case record.KindTimeout:
-		nearly := s.Reply != nil && (s.response-s.timeout).Abs() <= c.v.opts.Tolerances.Record
-		if s.Outcome != TimedOut && s.Outcome != Late && !nearly {
-			return "the record says timeout, " + shown, "", false
+		nearly := s.Reply != nil && (s.response-s.timeout.Duration).Abs() <= c.opts.Tolerances.Record
+		if s.Outcome != result.TimedOut && s.Outcome != result.Late && !nearly {
+			return differs("the record says timeout, %s", shown)
 		}
 	case record.KindLost:
-		if s.Outcome != Lost {
-			return "the record says that the connection was lost, " + shown, "", false
+		if s.Outcome != result.Lost {
+			return differs("the record says that the connection was lost, %s", shown)
 		}
 	case record.KindWrong:
-		if s.Outcome != Misanswered && len(s.exchange.dialog.garbled)+len(s.exchange.dialog.strays) == 0 {
-			return "the record says that something else came, " + shown, "", false
+		if s.Outcome != result.Misanswered && len(s.exchange.Conn.Garbled)+len(s.exchange.Conn.Unmatched) == 0 {
+			return differs("the record has a wrong reply, %s", shown)
 		}
 	case record.KindInterval:
-		return c.interval(e, s)
+		return c.comparePause(e, s)
 	}
-	return "", s.Sentence, false
+	return agrees("%s", s.Sentence)
 }
 
-// replied compares a reply.
-func (c *comparison) replied(e record.Event, s *Step, shown string) (wrong, text string, unsure bool) {
-	a := s.exchange.reply()
-	inTime := s.Outcome == Passed || s.Outcome == Refused || s.Outcome == Unjudged
+func (c *recordCheck) compareReply(e record.Event, s *step, shown string) comparison {
+	r, tolerance := s.exchange.Reply(), c.opts.Tolerances.Record
+	inTime := s.Outcome == result.Passed || s.Outcome == result.Refused || s.Outcome == result.Unjudged
 	switch {
-	case a == nil:
-		return "the record has a reply, " + shown, "", false
-	case !sameReply(a.reply, *e.Reply):
-		return fmt.Sprintf("the reply on the wire is another: %.200s", a.message.raw), "", false
-	case (s.response - e.Took).Abs() > c.v.opts.Tolerances.Record:
-		return fmt.Sprintf("the reply took %s by the record, and %s on the wire", span(e.Took), span(s.response)), "", !s.certainTime()
-	case inTime != (e.Kind == record.KindReply) && (s.response-s.timeout).Abs() > c.v.opts.Tolerances.Record:
-		return "the record says " + string(e.Kind) + ", " + shown, "", !s.certainTime()
+	case r == nil:
+		return differs("the record has a reply, %s", shown)
+	case !bytes.Equal(protocol.AppendReply(nil, r.Reply), protocol.AppendReply(nil, *e.Reply)):
+		return differs("the reply on the wire is another: %.200s", r.Message.Raw)
+	case (s.response - e.Took).Abs() > tolerance:
+		return differsInTime(s.exchange.CertainTimes(), "the reply took %s by the record, and %s on the wire", phrase.Span(e.Took), phrase.Span(s.response))
+	case inTime != (e.Kind == record.KindReply) && (s.response-s.timeout.Duration).Abs() > tolerance:
+		return differsInTime(s.exchange.CertainTimes(), "the record says %s, %s", e.Kind, shown)
 	}
-	return "", fmt.Sprintf("reply in packet %d, %s after the request", s.Reply.Packet, span(s.response)), false
+	return agrees("reply in packet %d, %s after the request", s.Reply.Packet, phrase.Span(s.response))
 }
 
-func (c *comparison) interval(e record.Event, s *Step) (wrong, text string, unsure bool) {
+func (c *recordCheck) comparePause(e record.Event, s *step) comparison {
 	switch {
-	case !s.hasGap && c.sent[e.Index+1] == nil:
-		return "", "no step follows on the wire", false
-	case !s.hasGap:
-		return "", "when the step was over, the packets do not say", false
-	case (s.gap - e.Kept).Abs() > c.v.opts.Tolerances.Record:
-		certain := s.certainTime() && s.next.certainTime() && (s.next.exchange.dialog == s.exchange.dialog || s.session.sure && !s.session.mixed)
-		return fmt.Sprintf("the client waited %s by the record, and %s on the wire", span(e.Kept), span(s.gap)), "", !certain
+	case s.pause == nil && c.sent[e.Index+1] == nil:
+		return agrees("no step follows on the wire")
+	case s.pause == nil:
+		return agrees("when the step was over, the packets do not show")
+	case (s.pause.length - e.Kept).Abs() > c.opts.Tolerances.Record:
+		return differsInTime(s.pause.certainTimes(), "the client waited %s by the record, and %s on the wire", phrase.Span(e.Kept), phrase.Span(s.pause.length))
 	}
-	return "", fmt.Sprintf("waited %s", span(s.gap)), false
+	return agrees("waited %s", phrase.Span(s.pause.length))
 }
 
-func (c *comparison) stray(e record.Event, s *Step) (wrong, text string) {
-	switch e.Stray {
-	case record.StrayDuplicate:
-		if s == nil || len(s.exchange.replies) < 2 {
-			return "the record has a second reply, the capture has none", ""
+// compareStray compares a message that the client could not assign to a step.
+func (c *recordCheck) compareStray(e record.Event, s *step) comparison {
+	if e.Stray == record.StrayDuplicate {
+		if s == nil || len(s.exchange.Replies) < 2 {
+			return differs("the record has a second reply, the capture has none")
 		}
-		return "", "sent once more in packet " + strconv.Itoa(s.exchange.replies[1].message.end.Packet)
-	default:
-		for _, d := range c.v.dialogs {
-			if len(d.strays)+len(d.garbled) > 0 {
-				return "", "something that answers nothing is in the capture"
-			}
-		}
-		return "the record has something that answers nothing, the capture has not", ""
+		return agrees("sent once more in packet %d", s.exchange.Replies[1].Message.End.Packet)
 	}
-}
-
-// sameReply compares replies as they are on the wire.
-func sameReply(a, b protocol.Reply) bool {
-	return bytes.Equal(protocol.AppendReply(nil, a), protocol.AppendReply(nil, b))
+	for _, conn := range c.conns {
+		if len(conn.Unmatched)+len(conn.Garbled) > 0 {
+			return agrees("a message to no request is in the capture")
+		}
+	}
+	return differs("the record has a message to no request, the capture has none")
 }

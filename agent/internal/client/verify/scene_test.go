@@ -12,6 +12,9 @@ import (
 
 	"github.com/stepagent/stepagent/agent/internal/client/capture"
 	"github.com/stepagent/stepagent/agent/internal/client/verify"
+	"github.com/stepagent/stepagent/agent/internal/client/verify/agentrules"
+	"github.com/stepagent/stepagent/agent/internal/client/verify/match"
+	"github.com/stepagent/stepagent/agent/internal/client/verify/result"
 	"github.com/stepagent/stepagent/agent/internal/shared/config"
 	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
 	"github.com/stepagent/stepagent/agent/internal/testkit/capturetest"
@@ -226,7 +229,7 @@ func rulesOf(t testing.TB, file string) verify.Options {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := verify.LoadRules(t.Context(), loaded, "test")
+	r, err := agentrules.Load(t.Context(), loaded, "test")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,14 +248,14 @@ func procedure(t testing.TB, steps string) *stepfile.Procedure {
 }
 
 // judge judges packets in a file.
-func judge(t testing.TB, packets []capturetest.Packet, opts verify.Options) *verify.Report {
+func judge(t testing.TB, packets []capturetest.Packet, opts verify.Options) *result.Report {
 	t.Helper()
 	return judgeFile(t, capturetest.File{}.Write(packets), opts)
 }
 
-func judgeFile(t testing.TB, file []byte, opts verify.Options) *verify.Report {
+func judgeFile(t testing.TB, file []byte, opts verify.Options) *result.Report {
 	t.Helper()
-	c, err := capture.Read(context.Background(), bytes.NewReader(file), "test.pcapng", capture.Options{Port: opts.Port, Wanted: verify.Wanted})
+	c, err := capture.Read(context.Background(), bytes.NewReader(file), "test.pcapng", capture.Options{Port: opts.Port, Wanted: match.MayBeAgents})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -264,9 +267,9 @@ func judgeFile(t testing.TB, file []byte, opts verify.Options) *verify.Report {
 }
 
 // judgeAnything judges what may be no capture; nil when it is none.
-func judgeAnything(t *testing.T, file []byte, opts verify.Options) *verify.Report {
+func judgeAnything(t *testing.T, file []byte, opts verify.Options) *result.Report {
 	t.Helper()
-	c, broken := capture.Read(t.Context(), bytes.NewReader(file), "test.pcapng", capture.Options{Wanted: verify.Wanted})
+	c, broken := capture.Read(t.Context(), bytes.NewReader(file), "test.pcapng", capture.Options{Wanted: match.MayBeAgents})
 	if c == nil {
 		return nil
 	}
@@ -282,7 +285,7 @@ func judgeAnything(t *testing.T, file []byte, opts verify.Options) *verify.Repor
 }
 
 // text returns the report as people see it.
-func text(t testing.TB, r *verify.Report) string {
+func text(t testing.TB, r *result.Report) string {
 	t.Helper()
 	var b strings.Builder
 	if err := r.Text(&b, func(s string) string { return s }); err != nil {
@@ -292,7 +295,7 @@ func text(t testing.TB, r *verify.Report) string {
 }
 
 // outcomes returns what became of each step, in a line.
-func outcomes(r *verify.Report) string {
+func outcomes(r *result.Report) string {
 	var all []string
 	for _, s := range r.Sessions {
 		for _, step := range s.Steps {

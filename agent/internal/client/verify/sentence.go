@@ -2,65 +2,58 @@ package verify
 
 import (
 	"fmt"
-	"strconv"
 
+	"github.com/stepagent/stepagent/agent/internal/client/verify/phrase"
+	"github.com/stepagent/stepagent/agent/internal/client/verify/result"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
-// name is a step for people.
-func (s *Step) name() string {
-	if s.StepID == nil {
-		return "a message without a step id"
-	}
-	return "step " + strconv.FormatInt(*s.StepID, 10)
-}
-
 // sentence says what became of a step.
-func (v *verifier) sentence(s *Step) string {
-	name, in := s.name(), span(s.response)
+func sentence(s *step) string {
+	name, in := s.Name(), phrase.Span(s.response)
 	if s.RepeatOf != 0 {
 		name += fmt.Sprintf(", asked again as in packet %d,", s.RepeatOf)
 	}
 	switch s.Outcome {
-	case Passed:
+	case result.Passed:
 		return fmt.Sprintf("%s passed: the reply came after %s", name, in)
-	case Refused:
-		return fmt.Sprintf("%s was refused %s after %s; no timeout happened", name, refusedFor(s), in)
-	case Unjudged:
+	case result.Refused:
+		return fmt.Sprintf("%s was refused %s after %s; no timeout happened", name, refusedFor(s.Step), in)
+	case result.Unjudged:
 		return fmt.Sprintf("%s was not judged: the agent said %s after %s", name, s.Reason, in)
-	case Late:
-		return fmt.Sprintf("%s timed out after %s: the reply came %s after the request, too late", name, declared(s.timeout), in)
-	case TimedOut:
-		return fmt.Sprintf("%s timed out: no reply came within %s%s", name, declared(s.timeout), v.silence(s))
-	case Lost:
+	case result.Late:
+		return fmt.Sprintf("%s timed out after %s: the reply came %s after the request, too late", name, phrase.Declared(s.timeout.Duration), in)
+	case result.TimedOut:
+		return fmt.Sprintf("%s timed out: no reply came within %s%s", name, phrase.Declared(s.timeout.Duration), silence(s))
+	case result.Lost:
 		how := "closed"
-		if !s.exchange.dialog.down.RST.IsZero() {
+		if !s.exchange.Conn.ToClient.RST.IsZero() {
 			how = "reset"
 		}
-		return fmt.Sprintf("%s got no reply: the agent %s the connection after %s", name, how, span(s.after))
-	case Abandoned:
-		return fmt.Sprintf("%s got no reply: the client %s after %s", name, s.gaveUp, span(s.after))
-	case Misanswered:
-		return fmt.Sprintf("%s got a reply that is none to it, after %s", name, in)
-	case Unanswered:
+		return fmt.Sprintf("%s got no reply: the agent %s the connection after %s", name, how, phrase.Span(s.endedAfter))
+	case result.Abandoned:
+		return fmt.Sprintf("%s got no reply: the client %s after %s", name, s.gaveUp, phrase.Span(s.endedAfter))
+	case result.Misanswered:
+		return fmt.Sprintf("%s got the reply to another step, after %s", name, in)
+	case result.Unanswered:
 		if s.Reply != nil {
-			return fmt.Sprintf("%s got a reply %s after the request; whether in time, the capture does not tell", name, in)
+			return fmt.Sprintf("%s got a reply %s after the request; whether in time, the capture does not show", name, in)
 		}
 	}
-	return name + ": what became of it is not in the capture"
+	return name + ": its outcome is not in the capture"
 }
 
-// silence says how long nothing came, as far as there is more than the timeout of it.
-func (v *verifier) silence(s *Step) string {
-	if ended := s.exchange.dialog.closed(); !ended.IsZero() {
-		return fmt.Sprintf(", nor until the connection closed after %s", span(ended.Sub(s.exchange.message.begin.Time)))
+// silence says how much longer than the timeout no reply came.
+func silence(s *step) string {
+	c, sent := s.exchange.Conn, s.exchange.Sent()
+	if ended := c.Closed(); !ended.IsZero() {
+		return fmt.Sprintf(", nor until the connection closed after %s", phrase.Span(ended.Sub(sent)))
 	}
-	return fmt.Sprintf(", nor in the %s until its last packet", span(s.exchange.dialog.silentUntil().Sub(s.exchange.message.begin.Time)))
+	return fmt.Sprintf(", nor in the %s until its last packet", phrase.Span(c.SilentUntil().Sub(sent)))
 }
 
-// refusedFor says why a step was refused, by the agent's word or, where it gives none, by
-// that of the validators.
-func refusedFor(s *Step) string {
+// refusedFor says why a step was refused, by the reason of the agent, else of the validators.
+func refusedFor(s *result.Step) string {
 	reason := protocol.Reason(s.Reason)
 	if reason == "" && s.Now != nil {
 		reason = protocol.Reason(s.Now.Reason)

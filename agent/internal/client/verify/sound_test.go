@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/client/verify"
+	"github.com/stepagent/stepagent/agent/internal/client/verify/result"
 	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
 	"github.com/stepagent/stepagent/agent/internal/testkit/capturetest"
 )
@@ -22,7 +23,7 @@ type sound struct {
 	link    capturetest.Link
 	// truth is what became of each request, by the client's host and the text; sizes is how
 	// many steps each client of a host sent.
-	truth map[string]verify.Outcome
+	truth map[string]result.Outcome
 	sizes map[string]int
 	// one is the scene when there is only one, for its record and its procedure.
 	one *scene
@@ -38,7 +39,7 @@ type sound struct {
 // aSound draws a sound capture; number keeps the clients of two of them apart.
 func aSound(t *testing.T, r *rand.Rand, number int) *sound {
 	t.Helper()
-	s := &sound{truth: map[string]verify.Outcome{}, sizes: map[string]int{}}
+	s := &sound{truth: map[string]result.Outcome{}, sizes: map[string]int{}}
 	links := capturetest.Links()
 	s.link = links[r.IntN(len(links))]
 	clients := 1
@@ -105,7 +106,7 @@ func (s *sound) add(t *testing.T, one *scene) {
 	for i, a := range one.acts {
 		s.truth[host+strings.TrimSpace(one.sent[i])] = became(a)
 		if one.way != nil && a.timeout < 2*capturetest.MaxWay { // the reply was late for the client
-			s.truth[host+strings.TrimSpace(one.sent[i])] = verify.Late
+			s.truth[host+strings.TrimSpace(one.sent[i])] = result.Late
 		}
 	}
 	s.sizes[host] = len(one.acts)
@@ -119,18 +120,18 @@ func (s *scene) settled() bool {
 }
 
 // became is what the capture of an act shows.
-func became(a act) verify.Outcome {
+func became(a act) result.Outcome {
 	switch {
 	case a.silent:
-		return verify.TimedOut
+		return result.TimedOut
 	case a.reset:
-		return verify.Lost
+		return result.Lost
 	case a.after >= a.timeout:
-		return verify.Late
+		return result.Late
 	case a.reason != "":
-		return verify.Refused
+		return result.Refused
 	default:
-		return verify.Passed
+		return result.Passed
 	}
 }
 
@@ -177,18 +178,18 @@ func (s *sound) claimed(t *testing.T, r *rand.Rand, opts verify.Options) verify.
 	if s.one == nil {
 		return opts
 	}
-	counts := map[verify.Outcome]int{}
+	counts := map[result.Outcome]int{}
 	for _, o := range s.truth {
 		counts[o]++
 	}
 	if r.IntN(3) == 0 {
 		opts.Claims = nil
-		if counts[verify.Passed] == len(s.one.acts) {
+		if counts[result.Passed] == len(s.one.acts) {
 			opts.Claims = append(opts.Claims, verify.ClaimSuccess)
 		} else {
 			opts.Claims = append(opts.Claims, verify.ClaimFailure)
 		}
-		if counts[verify.TimedOut]+counts[verify.Late] > 0 {
+		if counts[result.TimedOut]+counts[result.Late] > 0 {
 			opts.Claims = append(opts.Claims, verify.ClaimTimeout)
 		}
 	}

@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/client/verify"
+	"github.com/stepagent/stepagent/agent/internal/client/verify/result"
 	"github.com/stepagent/stepagent/agent/internal/testkit/capturetest"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
 // expect checks a verdict, and that the text has some sentences.
-func expect(t *testing.T, r *verify.Report, verdict verify.Verdict, sentences ...string) {
+func expect(t *testing.T, r *result.Report, verdict result.Verdict, sentences ...string) {
 	t.Helper()
 	got := text(t, r)
 	if r.Verdict != verdict {
@@ -33,17 +34,17 @@ func expect(t *testing.T, r *verify.Report, verdict verify.Verdict, sentences ..
 func TestProcedures(t *testing.T) {
 	for _, how := range []scene{{session: "bench-7"}, {}, {plain: true}} {
 		how.acts = success()
-		expect(t, judge(t, how.perform(), rules(t)), verify.Pass,
+		expect(t, judge(t, how.perform(), rules(t)), result.Pass,
 			"10 steps, of which 10 passed", "no timeout happened: every reply came within 0.5 ms", "every interval was kept: 9 of 9")
 
 		how.at, how.talks, how.acts = 0, nil, failure()
-		expect(t, judge(t, how.perform(), rules(t)), verify.Pass,
+		expect(t, judge(t, how.perform(), rules(t)), result.Pass,
 			"step 100 was refused as out of order after 0.5 ms; no timeout happened",
 			"step 9 was refused for its declared timeout after 0.9 ms; no timeout happened",
 			"10 steps, of which 7 passed; steps 100, 9 and 10 were refused")
 	}
 	s := scene{session: "bench-7", acts: trouble()}
-	expect(t, judge(t, s.perform(), rules(t)), verify.Pass,
+	expect(t, judge(t, s.perform(), rules(t)), result.Pass,
 		"step 4 timed out: no reply came within 5 s, nor until the connection closed after",
 		"step 6 timed out after 5 s: the reply came 5.8 s after the request, too late",
 		"step 8 got no reply: the agent reset the connection after 0.5 ms",
@@ -58,7 +59,7 @@ func TestNoTimeoutInTheTimeoutCase(t *testing.T) {
 		s := scene{plain: plain, acts: twice()}
 		opts := rules(t)
 		opts.Claims = verify.NameClaims("/evidence/timeout.pcapng")
-		expect(t, judge(t, s.perform(), opts), verify.Fail,
+		expect(t, judge(t, s.perform(), opts), result.Fail,
 			"fail: the capture is said to show a timeout, and no timeout happened",
 			"step 9 was refused for its declared timeout after 0.9 ms; no timeout happened",
 			"no timeout happened: every reply came within 0.9 ms",
@@ -78,10 +79,10 @@ func TestOldAgents(t *testing.T) {
 	talk.Close(600*ms, client)
 	opts := rules(t)
 	opts.Procedure = procedure(t, `{"step_id":1,"timeout":5,"interval":0.5},{"step_id":9,"timeout":2,"interval":0.5}`)
-	expect(t, judge(t, talk.Packets(), opts), verify.Pass,
+	expect(t, judge(t, talk.Packets(), opts), result.Pass,
 		"step 9 was refused as out of order after 1 ms", "note: the agent sent code 2 and no reason",
 		"note: the client left the session after 2 steps of 10")
-	expect(t, judge(t, talk.Packets(), rules(t)), verify.Inconclusive,
+	expect(t, judge(t, talk.Packets(), rules(t)), result.Inconclusive,
 		"inconclusive: the capture shows 2 steps of 10, and not whether the client sent more")
 }
 
@@ -95,7 +96,7 @@ func TestManyClients(t *testing.T) {
 		talks = append(talks, s.talks...)
 	}
 	r := judge(t, capturetest.Merge(talks...), rules(t))
-	expect(t, r, verify.Pass, "20 sessions with 200 steps, of which 140 passed")
+	expect(t, r, result.Pass, "20 sessions with 200 steps, of which 140 passed")
 	for _, s := range r.Sessions {
 		if len(s.Steps) != 10 || !s.Complete {
 			t.Errorf("session %s has %d steps", s.ID, len(s.Steps))
@@ -120,7 +121,7 @@ func TestRepeats(t *testing.T) {
 	if len(r.Sessions) != 1 || len(r.Sessions[0].Steps) != 3 || r.Sessions[0].Steps[1].RepeatOf != 4 || r.Sessions[0].Steps[2].Position != 2 {
 		t.Errorf("sessions: %s", text(t, r))
 	}
-	expect(t, r, verify.Fail, "the client closed the connection 1 ms after it had asked, and had declared to wait 5 s")
+	expect(t, r, result.Fail, "the client closed the connection 1 ms after the request, and had declared to wait 5 s")
 }
 
 // TestUndecided: a step that the agent could not judge takes no position.
@@ -137,7 +138,7 @@ func TestUndecided(t *testing.T) {
 	opts := rules(t)
 	opts.Session.Steps = 2
 	r := judge(t, talk.Packets(), opts)
-	expect(t, r, verify.Pass, "step 1 was not judged: the agent said validator_unavailable after 1 ms")
+	expect(t, r, result.Pass, "step 1 was not judged: the agent said validator_unavailable after 1 ms")
 	if got := r.Sessions[0].Steps[2].Position; got != 2 {
 		t.Errorf("step 2 is at position %d", got)
 	}
@@ -165,7 +166,7 @@ func TestUnjudgedWithoutReply(t *testing.T) {
 			opts.Session.Steps = 3
 		}
 		r := judge(t, talk.Packets(), opts)
-		expect(t, r, verify.Pass, "step 2 timed out: no reply came within 6 s")
+		expect(t, r, result.Pass, "step 2 timed out: no reply came within 6 s")
 		if said := strings.Contains(text(t, r), "show that the agent did not judge it"); said == judged {
 			t.Errorf("judged %t: %s", judged, text(t, r))
 		}
@@ -184,7 +185,7 @@ func TestBadMessages(t *testing.T) {
 	opts := rules(t)
 	opts.Port = 8080
 	r := judge(t, talk.Packets(), opts)
-	expect(t, r, verify.Pass, "a message without a step id was refused as a bad request")
+	expect(t, r, result.Pass, "a message without a step id was refused as a bad request")
 	if len(r.Outside) != 2 {
 		t.Errorf("outside: %s", text(t, r))
 	}
@@ -192,13 +193,13 @@ func TestBadMessages(t *testing.T) {
 
 // TestNothing: a capture without an agent is no pass.
 func TestNothing(t *testing.T) {
-	expect(t, judge(t, nil, rules(t)), verify.Inconclusive, "no request to an agent is in the capture")
+	expect(t, judge(t, nil, rules(t)), result.Inconclusive, "no request to an agent is in the capture")
 	talk := capturetest.NewTalk(client, agent, began, 1, 1)
 	talk.Open(0)
 	talk.Ask(ms, "SSH-2.0-x\r\n")
 	talk.Reply(2*ms, "SSH-2.0-y\r\n")
 	talk.Close(3*ms, client)
-	expect(t, judge(t, talk.Packets(), rules(t)), verify.Inconclusive, "no request to an agent is in the capture", ", 1 others")
+	expect(t, judge(t, talk.Packets(), rules(t)), result.Inconclusive, "no request to an agent is in the capture", ", 1 others")
 }
 
 // TestMiddle: captures that begin or end in the middle are inconclusive.
@@ -207,11 +208,11 @@ func TestMiddle(t *testing.T) {
 		s := scene{plain: plain, acts: success()}
 		packets := s.perform()
 		later := slices.DeleteFunc(slices.Clone(packets), func(p capturetest.Packet) bool { return p.Time.Before(began.Add(1200 * ms)) })
-		expect(t, judge(t, later, rules(t)), verify.Inconclusive, "the session began before the capture")
+		expect(t, judge(t, later, rules(t)), result.Inconclusive, "the session began before the capture")
 	}
 	s := scene{acts: trouble()}
 	early := slices.DeleteFunc(s.perform(), func(p capturetest.Packet) bool { return p.Time.After(began.Add(4 * time.Second)) })
-	expect(t, judge(t, early, rules(t)), verify.Inconclusive, "before a reply or the end of its timeout of 5 s",
+	expect(t, judge(t, early, rules(t)), result.Inconclusive, "before a reply or the end of its timeout of 5 s",
 		"the capture ends before the session does: after 4 steps of 10")
 }
 
@@ -222,14 +223,14 @@ func TestCodes(t *testing.T) {
 	packets := s.perform()
 	opts := rules(t)
 	opts.Session.Codes = protocol.Codes{protocol.OutOfOrder: 2}
-	expect(t, judge(t, packets, opts), verify.Fail, "the code of out_of_order is 1, these rules have 2")
+	expect(t, judge(t, packets, opts), result.Fail, "the code of out_of_order is 1, these rules have 2")
 }
 
 // TestDrops: what the writer of a capture lost makes it inconclusive.
 func TestDrops(t *testing.T) {
 	s := scene{acts: success()}
 	r := judgeFile(t, capturetest.File{Dropped: 3}.Write(s.perform()), rules(t))
-	expect(t, r, verify.Inconclusive, "the capturing program lost 3 packets by its own count")
+	expect(t, r, result.Inconclusive, "the capturing program lost 3 packets by its own count")
 }
 
 // TestNameClaims: what a file's name says.
@@ -249,7 +250,7 @@ func TestEnd(t *testing.T) {
 	opts := rules(t)
 	opts.Session.Steps = 12
 	s := scene{session: "bench-7", acts: success()}
-	expect(t, judge(t, s.perform(), opts), verify.Fail, "fail: the agent ended the session at position 10 of 12; give the agent's config with --config")
+	expect(t, judge(t, s.perform(), opts), result.Fail, "fail: the agent ended the session at position 10 of 12; give the agent's config with --config")
 }
 
 // TestIntervals: how much an interval may be off, and what is said when it is more.
@@ -264,9 +265,9 @@ func TestIntervals(t *testing.T) {
 		s.acts[4].kept = kept
 		r := judge(t, s.perform(), rules(t))
 		if said == "" {
-			expect(t, r, verify.Pass)
+			expect(t, r, result.Pass)
 		} else {
-			expect(t, r, verify.Fail, said)
+			expect(t, r, result.Fail, said)
 		}
 	}
 }

@@ -1,0 +1,83 @@
+package live
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"testing"
+
+	"github.com/stepagent/stepagent/agent/internal/client/capture"
+)
+
+// TestLoopback: over a real socket and the loopback interface, where each packet goes
+// by twice, the capture has each once, in both address families.
+func TestLoopback(t *testing.T) {
+	for _, address := range []string{"127.0.0.1", "::1"} {
+		listener, err := net.Listen("tcp", net.JoinHostPort(address, "0"))
+		if err != nil {
+			continue // this machine has no such address
+		}
+		defer func() { _ = listener.Close() }()
+		go echo(listener)
+		path := filepath.Join(t.TempDir(), "run.pcapng")
+		agent := netip.MustParseAddrPort(listener.Addr().String())
+		l, err := Start(Options{Path: path, Agents: []netip.Addr{agent.Addr()}, Port: agent.Port()})
+		if errors.Is(err, ErrNotPermitted) {
+			return // it takes root, or the right
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			talk(t, l)
+		}
+		if err := l.Close("verdict: pass"); err != nil {
+			t.Error(err)
+		}
+		c, err := capture.ReadFile(t.Context(), path, capture.Options{Port: agent.Port()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(c.Conns) != 3 || c.Dropped != 0 || !c.DropsKnown {
+			t.Fatalf("%s: %d connections, %d dropped", address, len(c.Conns), c.Dropped)
+		}
+		for _, conn := range c.Conns {
+			if conn.Up.FIN.IsZero() || conn.Down.FIN.IsZero() {
+				t.Errorf("%s: no end in %+v", address, conn)
+			}
+		}
+		if c.Packets > 3*12 {
+			t.Errorf("%s: %d packets of three connections", address, c.Packets)
+		}
+	}
+}
+
+// echo answers on each connection until its client closes it.
+func echo(listener net.Listener) {
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		_, _ = io.Copy(conn, conn) // the client sees what went wrong
+		_ = conn.Close()           // nothing is left to be sent
+	}
+}
+
+// talk makes a connection, and sends and receives something.
+func talk(t *testing.T, l *Recorder) {
+	t.Helper()
+	conn, err := l.Dial(t.Context(), "tcp", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := conn.Write([]byte("step")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(conn, make([]byte, 4)); err != nil {
+		t.Fatal(err)
+	}
+}
