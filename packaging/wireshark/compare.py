@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Compares what tshark and stepctl verify make of one capture: compare.py NAME FIELDS.json VERIFY.json"""
+"""Compare the output of tshark and stepctl verify for one capture: compare.py NAME FIELDS.json VERIFY.json"""
 
 import json
 import sys
@@ -11,8 +11,8 @@ def fail(message):
 
 
 def messages(rows):
-    """The messages of tshark's rows, by frame and type. A field that some of a frame's messages
-    lack cannot be told apart, so such frames are compared by what all have."""
+    """Return the messages of tshark by frame and type. tshark lists the values of a field for the whole
+    frame, so in a frame with several messages only the fields that all have are compared."""
     found = {}
     for row in rows:
         fields = row["_source"]["layers"]
@@ -54,7 +54,7 @@ def main():
         compared += 1
         if step["reply"] is None:
             if not asked["expert"] or "reply_in" in asked:
-                fail(f"frame {frame}: that there is no reply is not told")
+                fail(f"frame {frame}: tshark does not report the missing reply")
             silent += 1
             continue
         at = step["reply"]["packet"]
@@ -70,12 +70,12 @@ def main():
         same(f"frame {at}, response_time", got["response_time"], step["response"])
         same(f"frame {at}, late", "late" in got, step["outcome"] == "late")
         if step["error_code"] != 0 and not any("Refused" in m for m in got["expert"]):
-            fail(f"frame {at}: the refusal is not told")
+            fail(f"frame {at}: tshark does not report the refusal")
         replies += 1
         lates += "late" in got
     if not compared:
-        fail("there is nothing to compare")
-    print(f"{sys.argv[1]}: {compared} requests, {replies} replies, {lates} late, {silent} without a reply: the same in both")
+        fail("no requests to compare")
+    print(f"{sys.argv[1]}: {compared} requests, {replies} replies, {lates} late, {silent} without a reply: both agree")
 
 
 main()

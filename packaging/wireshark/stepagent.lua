@@ -2,12 +2,12 @@
 --
 --     tshark -X lua_script:stepagent.lua -2 -r run.pcapng -Y stepagent
 --
--- Each message is one JSON object. It ends with the brace that closes it: with a newline behind
--- it or none, split over segments or several in one. What carries an error_code is a reply.
+-- Each message is one JSON object, which ends with its closing brace. A newline behind it is
+-- optional; messages may span segments or share one. A message with an error_code is a reply.
 
 local p = Proto("stepagent", "stepagent protocol 1")
 
-p.prefs.ports = Pref.range("TCP ports", "8080", "The agent's ports. Other ports are known by what goes over them.", 65535)
+p.prefs.ports = Pref.range("TCP ports", "8080", "The ports of agents. On other ports messages are recognised by their content.", 65535)
 
 local f = p.fields
 f.type = ProtoField.string("stepagent.type", "Type")
@@ -42,11 +42,11 @@ p.experts = {refused, late, timeout, lost, silent, again, unasked, malformed}
 
 -- JSON -----------------------------------------------------------------------------------------
 
-local MAX_DEPTH = 64 -- as the agent has it
-local MAX_BYTES = 1024 * 1024 -- of a message, the most that an agent can be told to read
+local MAX_DEPTH = 64 -- the agent's limit
+local MAX_BYTES = 1024 * 1024 -- of a message, the highest limit of an agent
 
--- message_end returns the place of the brace that closes the object that begins at from; nil when
--- it is not there yet, and false when what is there can be none.
+-- message_end returns the position of the brace that closes the object at from; nil when it has
+-- not arrived, false when the text is no valid object.
 local function message_end(text, from)
 	local depth, i = 0, from
 	while true do
@@ -100,7 +100,7 @@ local function unquote(raw)
 	end):gsub('\\(["\\/bfnrt])', escapes))
 end
 
--- value_end returns the place of the last character of the value that begins at from.
+-- value_end returns the position of the last character of the value at from.
 local function value_end(text, from)
 	local c = text:sub(from, from)
 	if c == '"' then
@@ -132,7 +132,7 @@ local function value_end(text, from)
 	return last
 end
 
--- members cuts a message into its members: by name {from, to, raw}; nil when it is no object.
+-- members returns the members of an object by name, as {from, to, raw}; nil when it is invalid.
 local function members(text)
 	local found, at = {}, text:find("[^ \t\r\n]", 2)
 	if not at then return nil end
@@ -146,7 +146,7 @@ local function members(text)
 		if not colon then return nil end
 		local last = value_end(text, colon + 1)
 		if not last then return nil end
-		if found[name] then return nil end -- a name that comes again is refused
+		if found[name] then return nil end -- the agent refuses duplicate names
 		found[name] = {from = colon + 1, to = last, raw = text:sub(colon + 1, last)}
 		local _, after, sign = text:find("^[ \t\r\n]*([,}])[ \t\r\n]*", last + 1)
 		if not after then return nil end
@@ -168,16 +168,16 @@ end
 
 -- State ----------------------------------------------------------------------------------------
 
--- What is known of a message is kept by frame and by its place among the frame's messages.
--- Requests and replies point to each other.
+-- Messages are kept by frame number, in the order of the frame. Requests and replies refer to
+-- each other.
 local streams, kept, cursor, latest
 
 function p.init()
 	streams, kept, cursor, latest = {}, {}, {}, 0
 end
 
--- note keeps a message of the first pass, and links it.
-local function note(pinfo, stream, m)
+-- add_message keeps a message of the first pass and links a reply to its request.
+local function add_message(pinfo, stream, m)
 	local s = streams[stream]
 	if not s then
 		s = {requests = {}, by_req = {}, open = 1}
@@ -205,8 +205,8 @@ local function note(pinfo, stream, m)
 	return entry
 end
 
--- recall returns what is kept of the next message of a frame that was looked at before.
-local function recall(pinfo)
+-- next_kept returns the next message of a frame that was dissected before.
+local function next_kept(pinfo)
 	local all = kept[pinfo.number]
 	if not all then return nil end
 	local n = (cursor[pinfo.number] or 0) % #all + 1
@@ -227,14 +227,14 @@ local function seconds(m, name)
 	return v and tonumber(v.raw)
 end
 
--- connection names a connection by its ends. A first pass that shows nothing has no tcp.stream.
+-- connection identifies a connection by its ends: tcp.stream is not set in every first pass.
 local function connection(pinfo)
 	local a, b = tostring(pinfo.src) .. " " .. pinfo.src_port, tostring(pinfo.dst) .. " " .. pinfo.dst_port
 	if a > b then a, b = b, a end
 	return a .. " " .. b
 end
 
-local function show(range, text, pinfo, tree)
+local function show_message(range, text, pinfo, tree)
 	local m = members(text)
 	local branch = tree:add(p, range)
 	local function at(name) return range(m[name].from - 1, m[name].to - m[name].from + 1) end
@@ -246,9 +246,9 @@ local function show(range, text, pinfo, tree)
 	local message = {kind = kind, timeout = seconds(m, "timeout"), req = m.req and m.req.raw}
 	local entry
 	if pinfo.visited then
-		entry = recall(pinfo)
+		entry = next_kept(pinfo)
 	else
-		entry = note(pinfo, connection(pinfo), message)
+		entry = add_message(pinfo, connection(pinfo), message)
 		kept[pinfo.number] = kept[pinfo.number] or {}
 		table.insert(kept[pinfo.number], entry)
 	end
@@ -315,7 +315,7 @@ local function show(range, text, pinfo, tree)
 	return summary
 end
 
--- dissect takes all messages of a segment, and asks for more where the last is not whole.
+-- dissect shows the messages of a segment, and asks for more when the last is not complete.
 local function dissect(tvb, pinfo, tree)
 	local text, at, said = tvb():raw(), 1, {}
 	while true do
@@ -334,7 +334,7 @@ local function dissect(tvb, pinfo, tree)
 			tree:add(p, tvb(begin - 1)):add_proto_expert_info(malformed)
 			break
 		end
-		said[#said + 1] = show(tvb(begin - 1, stop - begin + 1), text:sub(begin, stop), pinfo, tree)
+		said[#said + 1] = show_message(tvb(begin - 1, stop - begin + 1), text:sub(begin, stop), pinfo, tree)
 		at = stop + 1
 	end
 	pinfo.cols.protocol = "stepagent"
@@ -344,7 +344,7 @@ end
 
 function p.dissector(tvb, pinfo, tree) return dissect(tvb, pinfo, tree) end
 
--- On other ports a segment is ours when it begins with an object that has a step_id.
+-- On other ports a segment is stepagent's when it begins with an object that has a step_id.
 p:register_heuristic("tcp", function(tvb, pinfo, tree)
 	local text = tvb():raw()
 	if not text:find('^[ \t\r\n]*{') or not text:sub(1, 4096):find('"step_id"[ \t\r\n]*:') then return false end
@@ -363,16 +363,15 @@ end
 bound = p.prefs.ports
 DissectorTable.get("tcp.port"):add(bound, p)
 
--- Every frame tells how long the capture goes on, to know a timeout from a capture that ends.
--- Where the fields of TCP are there, as with a display filter, a connection that ended is told
--- from a client that waited.
+-- Every frame advances the end of the capture, which separates a timeout from a capture that ends
+-- early. With the fields of TCP, as under a display filter, it also finds connections that ended.
 local clock = Proto("stepagent_clock", "stepagent: the end of the capture")
 local syn, fin, reset = Field.new("tcp.flags.syn"), Field.new("tcp.flags.fin"), Field.new("tcp.flags.reset")
 function clock.dissector(_, pinfo, _)
 	latest = math.max(latest, pinfo.rel_ts)
 	if pinfo.visited then return end
 	local s, f, r = syn(), fin(), reset()
-	if s and s.value then -- the ports of an older connection may be used again
+	if s and s.value then -- ports may be reused
 		streams[connection(pinfo)] = nil
 	elseif f and f.value or r and r.value then
 		local known = streams[connection(pinfo)]

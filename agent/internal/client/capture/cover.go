@@ -87,7 +87,7 @@ func (h *pieceHeap) Pop() any {
 }
 
 // compare notes pieces that differ from the bytes that count, and damaged ones that count.
-func (s *Stream) compare(pieces, covered []piece) {
+func (h *half) compare(pieces, covered []piece) {
 	for _, p := range pieces {
 		i := sort.Search(len(covered), func(i int) bool { return covered[i].end() > p.offset })
 		damaged, earlier := false, 0
@@ -104,10 +104,10 @@ func (s *Stream) compare(pieces, covered []piece) {
 			}
 		}
 		if earlier != 0 {
-			s.Conflicts = append(s.Conflicts, Conflict{Packet: p.mark.Packet, Earlier: earlier})
+			h.Conflicts = append(h.Conflicts, Conflict{Packet: p.mark.Packet, Earlier: earlier})
 		}
 		if damaged {
-			s.Damaged = append(s.Damaged, Damage{Packet: p.mark.Packet, end: p.end(), at: p.mark.Time})
+			h.Damaged = append(h.Damaged, Damage{Packet: p.mark.Packet, end: p.end(), at: p.mark.Time})
 		}
 	}
 }

@@ -83,7 +83,7 @@ func TestMidStream(t *testing.T) {
 	}
 }
 
-// TestTampering: bytes, and times, that somebody has changed are found.
+// TestTampering: changed bytes and changed times are found.
 func TestTampering(t *testing.T) {
 	t.Run("bytes in one of two copies", func(t *testing.T) {
 		packets := talk(client4, agent4, 1, 1).Packets()

@@ -104,8 +104,8 @@ func TestManyClients(t *testing.T) {
 	}
 }
 
-// TestRepeats: a request that is sent again with its req is one step.
-func TestRepeats(t *testing.T) {
+// TestRepeatedRequests: a request that is sent again with its req is one step.
+func TestRepeatedRequests(t *testing.T) {
 	first := capturetest.NewTalk(client, agent, began, 1, 1)
 	first.Open(0)
 	first.Ask(ms, `{"step_id":1,"timeout":5,"session":"s","req":1}`)
@@ -124,8 +124,8 @@ func TestRepeats(t *testing.T) {
 	expect(t, r, result.Fail, "the client closed the connection 1 ms after the request, and had declared to wait 5 s")
 }
 
-// TestUndecided: a step that the agent could not judge takes no position.
-func TestUndecided(t *testing.T) {
+// TestUndecidedSteps: a step that the agent could not judge takes no position.
+func TestUndecidedSteps(t *testing.T) {
 	talk := capturetest.NewTalk(client, agent, began, 1, 1)
 	talk.Open(0)
 	talk.Ask(ms, `{"step_id":1,"timeout":5}`)
@@ -191,8 +191,8 @@ func TestBadMessages(t *testing.T) {
 	}
 }
 
-// TestNothing: a capture without an agent is no pass.
-func TestNothing(t *testing.T) {
+// TestNoAgent: a capture without an agent is no pass.
+func TestNoAgent(t *testing.T) {
 	expect(t, judge(t, nil, rules(t)), result.Inconclusive, "no request to an agent is in the capture")
 	talk := capturetest.NewTalk(client, agent, began, 1, 1)
 	talk.Open(0)
@@ -202,8 +202,8 @@ func TestNothing(t *testing.T) {
 	expect(t, judge(t, talk.Packets(), rules(t)), result.Inconclusive, "no request to an agent is in the capture", ", 1 others")
 }
 
-// TestMiddle: captures that begin or end in the middle are inconclusive.
-func TestMiddle(t *testing.T) {
+// TestStartsMidSession: captures that begin or end in the middle are inconclusive.
+func TestStartsMidSession(t *testing.T) {
 	for _, plain := range []bool{false, true} {
 		s := scene{plain: plain, acts: success()}
 		packets := s.perform()
@@ -216,9 +216,9 @@ func TestMiddle(t *testing.T) {
 		"the capture ends before the session does: after 4 steps of 10")
 }
 
-// TestCodes: a refusal with another number than the rules have is one that these rules do not
+// TestErrorCodes: a refusal with another number than the rules have is one that these rules do not
 // explain.
-func TestCodes(t *testing.T) {
+func TestErrorCodes(t *testing.T) {
 	s := scene{session: "x", acts: failure()}
 	packets := s.perform()
 	opts := rules(t)
@@ -245,8 +245,8 @@ func TestNameClaims(t *testing.T) {
 	}
 }
 
-// TestEnd: an agent that ends its sessions elsewhere has other rules.
-func TestEnd(t *testing.T) {
+// TestEarlyEnd: an agent that ends its sessions elsewhere has other rules.
+func TestEarlyEnd(t *testing.T) {
 	opts := rules(t)
 	opts.Session.Steps = 12
 	s := scene{session: "bench-7", acts: success()}

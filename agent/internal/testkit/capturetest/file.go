@@ -8,40 +8,38 @@ import (
 	"time"
 )
 
-// A File says how packets are written to a file. The zero value is pcapng with nanoseconds,
-// in little-endian order, over raw IP.
+// A File says how packets are written to a file. The zero value is pcapng with nanoseconds, in
+// little-endian order, over raw IP.
 type File struct {
 	Link Link
 	// Pcap writes the older format; Micro stamps in microseconds, Big in big-endian order.
 	Pcap, Micro, Big bool
 	// Gzip compresses the file.
 	Gzip bool
-	// Extended puts extension headers or options into the IP packets.
+	// Extended adds extension headers or options to the IP packets.
 	Extended bool
-	// Snaplen cuts packets off after so many bytes; 0 for not.
+	// Snaplen cuts packets off after this many bytes; 0 for none.
 	Snaplen int
-	// Fragments has IP cut packets into pieces of this many bytes, a multiple of 8, and the last
-	// piece sent first; 0 for not.
+	// Fragments splits IP packets into fragments of this many bytes, a multiple of 8, the last
+	// sent first; 0 for none.
 	Fragments int
 	// Faces is the number of interfaces in a pcapng file; 0 is 1.
 	Faces int
-	// Comment is the section's, and Dropped what the statistics of the interface count; they
-	// are in pcapng only.
+	// Comment is that of the section, and Dropped that of the interface statistics; pcapng only.
 	Comment string
 	Dropped uint64
 }
 
-// Write returns the bytes of a file with the packets.
+// Write returns a file with the packets.
 func (f File) Write(packets []Packet) []byte {
 	if f.Link == "" {
 		f.Link = Raw
 	}
-	var out []byte
+	write := f.pcapng
 	if f.Pcap {
-		out = f.pcap(packets)
-	} else {
-		out = f.pcapng(packets)
+		write = f.pcap
 	}
+	out := write(packets)
 	if !f.Gzip {
 		return out
 	}
@@ -53,11 +51,90 @@ func (f File) Write(packets []Packet) []byte {
 	return b.Bytes()
 }
 
-func (f File) order() binary.AppendByteOrder {
+// append adds values of fixed size in the byte order of the file.
+func (f File) append(out []byte, values ...any) []byte {
+	var order binary.ByteOrder = binary.LittleEndian
 	if f.Big {
-		return binary.BigEndian
+		order = binary.BigEndian
 	}
-	return binary.LittleEndian
+	for _, value := range values {
+		var err error
+		out, err = binary.Append(out, order, value)
+		must(err)
+	}
+	return out
+}
+
+func (f File) linkNumber(packets []Packet) uint16 {
+	return f.Link.number(len(packets) > 0 && packets[0].From.Addr().Is6())
+}
+
+// pcap writes the format of pcap-savefile(5).
+func (f File) pcap(packets []Packet) []byte {
+	magic, unit := uint32(0xa1b23c4d), time.Nanosecond
+	if f.Micro {
+		magic, unit = 0xa1b2c3d4, time.Microsecond
+	}
+	out := f.append(nil, magic, []uint16{2, 4}, []uint32{0, 0, 262144, uint32(f.linkNumber(packets))})
+	for _, p := range packets {
+		for _, frame := range f.frames(p) {
+			kept := f.cut(frame)
+			out = f.append(out, []uint32{uint32(p.Time.Unix()), uint32(p.Time.Nanosecond() / int(unit)), uint32(len(kept)), uint32(len(frame))}, kept)
+		}
+	}
+	return out
+}
+
+// Block types and option codes of pcapng.
+const (
+	blockSection    = 0x0a0d0d0a
+	blockInterface  = 1
+	blockStatistics = 5
+	blockPacket     = 6
+
+	optionComment    = 1
+	optionDropped    = 5
+	optionResolution = 9
+)
+
+// pcapng writes the format of draft-ietf-opsawg-pcapng: a section, its interfaces, the packets
+// and the statistics of the first interface.
+func (f File) pcapng(packets []Packet) []byte {
+	head := f.append(nil, uint32(0x1a2b3c4d), []uint16{1, 0}, ^uint64(0))
+	if f.Comment != "" {
+		head = f.option(head, optionComment, []byte(f.Comment))
+	}
+	out := f.block(nil, blockSection, head)
+	resolution, unit := byte(9), time.Nanosecond
+	if f.Micro {
+		resolution, unit = 6, time.Microsecond
+	}
+	face := f.option(f.append(nil, []uint16{f.linkNumber(packets), 0}, uint32(0)), optionResolution, []byte{resolution})
+	for range max(f.Faces, 1) {
+		out = f.block(out, blockInterface, face)
+	}
+	for _, p := range packets {
+		for _, frame := range f.frames(p) {
+			kept, ticks := f.cut(frame), uint64(p.Time.UnixNano())/uint64(unit)
+			out = f.block(out, blockPacket, f.append(nil,
+				[]uint32{uint32(p.Face), uint32(ticks >> 32), uint32(ticks), uint32(len(kept)), uint32(len(frame))}, kept))
+		}
+	}
+	return f.block(out, blockStatistics, f.option(make([]byte, 12), optionDropped, f.append(nil, f.Dropped)))
+}
+
+// frames returns the frames in which a packet is captured: one, or its fragments.
+func (f File) frames(p Packet) [][]byte {
+	ip, six := p.Bytes(f.Extended), p.From.Addr().Is6()
+	if f.Fragments == 0 {
+		return [][]byte{f.Link.frame(ip, six)}
+	}
+	all := fragments(ip, six, f.Fragments)
+	for i := range all {
+		all[i] = f.Link.frame(all[i], six)
+	}
+	slices.Reverse(all)
+	return all
 }
 
 func (f File) cut(frame []byte) []byte {
@@ -67,114 +144,24 @@ func (f File) cut(frame []byte) []byte {
 	return frame
 }
 
-func six(packets []Packet) bool { return len(packets) > 0 && packets[0].From.Addr().Is6() }
-
-// pcap writes the format of pcap-savefile(5).
-func (f File) pcap(packets []Packet) []byte {
-	o := f.order()
-	magic, unit := uint32(0xa1b23c4d), time.Nanosecond
-	if f.Micro {
-		magic, unit = 0xa1b2c3d4, time.Microsecond
-	}
-	out := o.AppendUint32(nil, magic)
-	out = o.AppendUint16(out, 2)
-	out = o.AppendUint16(out, 4)
-	out = append(out, make([]byte, 8)...)
-	out = o.AppendUint32(out, 262144)
-	out = o.AppendUint32(out, uint32(f.Link.number(six(packets))))
-	for _, p := range packets {
-		for _, frame := range f.frames(p) {
-			kept := f.cut(frame)
-			out = o.AppendUint32(out, uint32(p.Time.Unix()))
-			out = o.AppendUint32(out, uint32(time.Duration(p.Time.Nanosecond())*time.Nanosecond/unit))
-			out = o.AppendUint32(out, uint32(len(kept)))
-			out = o.AppendUint32(out, uint32(len(frame)))
-			out = append(out, kept...)
-		}
-	}
-	return out
-}
-
-// pcapng writes the format of draft-ietf-opsawg-pcapng: a section, an interface, the packets
-// and the statistics of the interface.
-func (f File) pcapng(packets []Packet) []byte {
-	o := f.order()
-	head := o.AppendUint32(nil, 0x1a2b3c4d)
-	head = o.AppendUint16(head, 1)
-	head = o.AppendUint16(head, 0)
-	head = o.AppendUint64(head, ^uint64(0))
-	if f.Comment != "" {
-		head = f.option(head, 1, []byte(f.Comment))
-	}
-	out := f.block(nil, 0x0a0d0d0a, head)
-
-	resolution, unit := byte(9), time.Nanosecond
-	if f.Micro {
-		resolution, unit = 6, time.Microsecond
-	}
-	face := o.AppendUint16(nil, f.Link.number(six(packets)))
-	face = o.AppendUint16(face, 0)
-	face = o.AppendUint32(face, 0)
-	face = f.option(face, 9, []byte{resolution})
-	for range max(f.Faces, 1) {
-		out = f.block(out, 1, face)
-	}
-	for _, p := range packets {
-		for _, frame := range f.frames(p) {
-			kept := f.cut(frame)
-			ticks := uint64(p.Time.UnixNano()) / uint64(unit)
-			body := o.AppendUint32(nil, uint32(p.Face))
-			body = o.AppendUint32(body, uint32(ticks>>32))
-			body = o.AppendUint32(body, uint32(ticks))
-			body = o.AppendUint32(body, uint32(len(kept)))
-			body = o.AppendUint32(body, uint32(len(frame)))
-			out = f.block(out, 6, append(body, kept...))
-		}
-	}
-	statistics := append(o.AppendUint32(nil, 0), make([]byte, 8)...)
-	return f.block(out, 5, f.option(statistics, 5, o.AppendUint64(nil, f.Dropped)))
-}
-
-// frames returns a packet as it is captured: as one frame, or several.
-func (f File) frames(p Packet) [][]byte {
-	ip, six := p.Bytes(f.Extended), p.From.Addr().Is6()
-	if f.Fragments == 0 {
-		return [][]byte{f.Link.frame(ip, six)}
-	}
-	var all [][]byte
-	for _, piece := range fragments(ip, six, f.Fragments) {
-		all = append(all, f.Link.frame(piece, six))
-	}
-	slices.Reverse(all)
-	return all
-}
-
-// block writes a block around its body.
+// block adds a block with its body padded to 4 bytes.
 func (f File) block(out []byte, kind uint32, body []byte) []byte {
-	o := f.order()
-	for len(body)%4 != 0 {
-		body = append(body, 0)
-	}
+	body = pad(body, (len(body)+3)/4*4)
 	length := uint32(len(body) + 12)
-	out = o.AppendUint32(out, kind)
-	out = o.AppendUint32(out, length)
-	out = append(out, body...)
-	return o.AppendUint32(out, length)
+	return f.append(out, kind, length, body, length)
 }
 
-// option writes one option and the end of options.
+// option adds one option and the end of options.
 func (f File) option(out []byte, code uint16, value []byte) []byte {
-	o := f.order()
-	out = o.AppendUint16(out, code)
-	out = o.AppendUint16(out, uint16(len(value)))
-	out = append(out, value...)
-	for len(out)%4 != 0 {
-		out = append(out, 0)
-	}
-	return append(out, 0, 0, 0, 0)
+	return f.append(out, code, uint16(len(value)), pad(value, (len(value)+3)/4*4), uint32(0))
 }
 
-// Frame returns a packet with what goes around it.
+// pad adds zeros up to a length.
+func pad(data []byte, length int) []byte {
+	return append(slices.Clip(data), make([]byte, max(0, length-len(data)))...)
+}
+
+// Frame returns a packet in the frame of its link.
 func (f File) Frame(p Packet) []byte {
 	return f.Link.frame(p.Bytes(f.Extended), p.From.Addr().Is6())
 }

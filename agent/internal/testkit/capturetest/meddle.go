@@ -6,8 +6,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Meddle does to packets what a network does: it cuts them up, doubles them, sends overlapping
-// parts again, and lets neighbours change places.
+// Meddle disturbs packets as a network does: it splits and duplicates them, retransmits
+// overlapping parts, and swaps neighbours.
 func Meddle(r *rapid.T, packets []Packet) []Packet {
 	var out []Packet
 	for _, p := range packets {
@@ -31,7 +31,7 @@ func Meddle(r *rapid.T, packets []Packet) []Packet {
 		}
 	}
 	Number(out)
-	// Two neighbours change places: each gets the other's time.
+	// Swapped neighbours exchange their times.
 	for i := 1; i+1 < len(out); i++ {
 		if out[i].From == out[i+1].From && out[i+1].Time.Sub(out[i].Time) < 30*time.Microsecond && rapid.Bool().Draw(r, "swap") {
 			out[i], out[i+1] = out[i+1], out[i]

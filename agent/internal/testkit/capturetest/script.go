@@ -7,16 +7,15 @@ import (
 	"time"
 )
 
-// Script makes the packets of conversations that are written down, one thing a line: when,
-// counted from the beginning, and what:
+// Script returns the packets of a script with one action a line, after its time from the start:
 //
-//	0s    open             the client opens a connection, another one each time
+//	0s    open             the client opens a new connection
 //	1ms   > {"step_id":1}  the client sends
 //	2ms   < {"step_id":1}  the agent sends
 //	3ms   close            the client closes the connection
-//	3ms   reset            the agent breaks it off
+//	3ms   reset            the agent resets it
 //
-// Empty lines, and those that begin with #, mean nothing.
+// Empty lines and lines that begin with # are ignored.
 func Script(text string, began time.Time) ([]Packet, error) {
 	agent := netip.MustParseAddrPort("192.0.2.2:8080")
 	var talks []*Talk
@@ -39,7 +38,7 @@ func Script(text string, began time.Time) ([]Packet, error) {
 			continue
 		}
 		if len(talks) == 0 {
-			return nil, fmt.Errorf("line %d: nothing is open", number+1)
+			return nil, fmt.Errorf("line %d: no connection is open", number+1)
 		}
 		t := talks[len(talks)-1]
 		switch act, said, _ := strings.Cut(what, " "); act {
@@ -52,7 +51,7 @@ func Script(text string, began time.Time) ([]Packet, error) {
 		case "reset":
 			t.Reset(at, t.Agent)
 		default:
-			return nil, fmt.Errorf("line %d: %q is nothing that happens", number+1, act)
+			return nil, fmt.Errorf("line %d: unknown action %q", number+1, act)
 		}
 	}
 	return Merge(talks...), nil

@@ -1,6 +1,6 @@
-// Package capturetest makes captures for tests: the packets of a conversation, which a test
-// may then lose, double, reorder or change, and the bytes of a file that holds them, written
-// without the code that reads them.
+// Package capturetest makes captures for tests: the packets of a conversation, which a test may
+// drop, duplicate, reorder or change, and a file of them. It writes files without the library
+// that package capture reads them with.
 package capturetest
 
 import (
@@ -17,7 +17,7 @@ type Packet struct {
 	Seq, Ack           uint32
 	SYN, ACK, FIN, RST bool
 	Payload            []byte
-	// Clock is the sender's, in milliseconds (RFC 7323); NoClock leaves it out.
+	// Clock is the TCP timestamp of the sender in milliseconds (RFC 7323); NoClock omits it.
 	Clock   uint32
 	NoClock bool
 	// ID is the identification of an IPv4 packet, 0 for none. Linux counts it for each
@@ -26,30 +26,29 @@ type Packet struct {
 	// Face is the number of the interface in a pcapng file, from 0.
 	Face int
 
-	// known is until when the sender knows what the other end sent.
+	// known is the time up to which the sender has received packets of the other end.
 	known time.Time
 }
 
-// A Talk is one connection between a client and an agent. Its methods add packets, each at
-// a time after Began.
+// A Talk is one connection between a client and an agent. Its methods add packets at times
+// relative to Began.
 type Talk struct {
 	Client, Agent netip.AddrPort
 	Began         time.Time
-	// NoClock leaves out the senders' clocks, and NoID the count of their packets.
+	// NoClock omits TCP timestamps, NoID the IPv4 identifications.
 	NoClock, NoID bool
-	// Way is how long a packet is on its way that is sent at a time, where the capture is taken
-	// at the agent: the times of what the client sends are then those of the client. It must not
-	// have packets overtake one another. Nil for none, where the capture is taken at the client.
+	// Way is the travel time of a packet that the client sends at a time, for a capture at the
+	// agent. Packets must not overtake one another. Nil for a capture at the client.
 	Way func(at time.Duration) time.Duration
 
 	first   map[netip.AddrPort]uint32
 	packets []Packet
 }
 
-// Delay is how much later than a packet its acknowledgement is.
+// Delay is the time from a packet to its acknowledgement.
 const Delay = 40 * time.Microsecond
 
-// NewTalk begins a conversation whose streams have these first sequence numbers.
+// NewTalk returns a connection whose streams have these initial sequence numbers.
 func NewTalk(client, agent netip.AddrPort, began time.Time, clientISN, agentISN uint32) *Talk {
 	return &Talk{Client: client, Agent: agent, Began: began, first: map[netip.AddrPort]uint32{client: clientISN, agent: agentISN}}
 }
@@ -82,7 +81,7 @@ func (t *Talk) Packets() []Packet {
 	for i := range all {
 		p := &all[i]
 		p.Seq, p.Ack = seq[p.From], t.first[p.To]
-		for j := i - 1; j >= 0; j-- { // what it acknowledges is what had come by then
+		for j := i - 1; j >= 0; j-- { // it acknowledges what was received by then
 			if q := &all[j]; q.From == p.To && (!q.Time.After(p.known) || !p.known.Before(p.Time)) {
 				p.Ack = q.Seq + uint32(len(q.Payload))
 				if q.SYN || q.FIN {
@@ -102,13 +101,12 @@ func (t *Talk) Packets() []Packet {
 	return all
 }
 
-// Number gives the packets of each sender their identifications, in the order in which they
-// were sent. That of a SYN which is an answer is 0, as Linux has it. A packet that follows its
-// twin has the same.
+// Number sets the IPv4 identifications of each sender in the order of the packets, as Linux does:
+// that of a SYN-ACK is 0. A packet that follows its duplicate has the same.
 func Number(packets []Packet) {
 	type stream struct{ from, to netip.AddrPort }
 	last := map[stream]uint16{}
-	var before Packet // as it was
+	var before Packet // without its new number
 	for i := range packets {
 		p := &packets[i]
 		was := *p
@@ -129,7 +127,7 @@ func Number(packets []Packet) {
 	}
 }
 
-// Open adds the handshake, and returns when the client can send.
+// Open adds the handshake and returns the time at which the client can send.
 func (t *Talk) Open(at time.Duration) time.Duration {
 	agreed := t.answered(at, Packet{From: t.Client, SYN: true}, Packet{From: t.Agent, SYN: true, ACK: true})
 	if t.Way == nil {
@@ -140,7 +138,7 @@ func (t *Talk) Open(at time.Duration) time.Duration {
 	return agreed + MaxWay
 }
 
-// Ask adds bytes of the client and their acknowledgement, and returns when the agent has them.
+// Ask adds bytes of the client and their acknowledgement, and returns their time of arrival.
 func (t *Talk) Ask(at time.Duration, text string) time.Duration { return t.say(t.Client, at, text) }
 
 // Reply adds bytes of the agent and their acknowledgement.
@@ -150,10 +148,10 @@ func (t *Talk) say(from netip.AddrPort, at time.Duration, text string) time.Dura
 	return t.answered(at, Packet{From: from, Payload: []byte(text)}, Packet{From: t.other(from)}) - Delay
 }
 
-// MaxWay is the longest way of a packet that Talk.Way may say.
+// MaxWay bounds the travel times of Talk.Way.
 const MaxWay = 100 * time.Millisecond
 
-// answered adds a packet, and what the other end sends when it has come.
+// answered adds a packet and the answer of the other end when it arrives, and returns its time.
 func (t *Talk) answered(at time.Duration, p, answer Packet) time.Duration {
 	t.Send(at, p)
 	sent := t.packets[len(t.packets)-1].Time.Sub(t.Began)
@@ -163,12 +161,12 @@ func (t *Talk) answered(at time.Duration, p, answer Packet) time.Duration {
 	case p.From == t.Client:
 		t.Send(sent+Delay, answer)
 	default:
-		t.Send(at+MaxWay, answer) // that it has known by then
+		t.Send(at+MaxWay, answer) // the packet has arrived by then
 	}
 	return t.packets[len(t.packets)-1].Time.Sub(t.Began)
 }
 
-// Close has one end close the connection, and the other follow.
+// Close adds the FIN of one end and then that of the other.
 func (t *Talk) Close(at time.Duration, first netip.AddrPort) {
 	followed := t.answered(at, Packet{From: first, FIN: true}, Packet{From: t.other(first), FIN: true})
 	if t.Way == nil {
@@ -178,12 +176,12 @@ func (t *Talk) Close(at time.Duration, first netip.AddrPort) {
 	}
 }
 
-// Reset has one end break the connection off.
+// Reset adds a reset of one end.
 func (t *Talk) Reset(at time.Duration, from netip.AddrPort) {
 	t.Send(at, Packet{From: from, RST: true})
 }
 
-// Merge puts the packets of conversations in the order of their times.
+// Merge returns the packets of connections in the order of their times.
 func Merge(talks ...*Talk) []Packet {
 	var all []Packet
 	for _, t := range talks {
@@ -193,7 +191,7 @@ func Merge(talks ...*Talk) []Packet {
 	return all
 }
 
-// Split cuts a packet into two at a byte of its payload. The second has its own time.
+// Split splits a packet at a byte of its payload; the second part is later.
 func Split(p Packet, at int, later time.Duration) (Packet, Packet) {
 	first, second := p, p
 	first.Payload, second.Payload = p.Payload[:at], p.Payload[at:]

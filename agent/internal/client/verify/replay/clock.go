@@ -1,7 +1,8 @@
 package replay
 
 import (
-	"container/heap"
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/session"
@@ -11,7 +12,7 @@ import (
 // advanced and stands still otherwise. It is for one goroutine.
 type clock struct {
 	now    time.Time
-	timers timers
+	timers []*timer // the active ones, in the order in which they are due
 	made   int
 }
 
@@ -20,24 +21,10 @@ type timer struct {
 	at    time.Time
 	call  func()
 	order int // among timers due at the same time, in the order in which they were made
-	index int // in the heap, -1 when stopped
 }
 
-// timers is a heap with the timer that is due first in front.
-type timers []*timer
-
-func (t timers) Len() int { return len(t) }
-func (t timers) Less(i, j int) bool {
-	return t[i].at.Before(t[j].at) || t[i].at.Equal(t[j].at) && t[i].order < t[j].order
-}
-func (t timers) Swap(i, j int) { t[i], t[j] = t[j], t[i]; t[i].index, t[j].index = i, j }
-func (t *timers) Push(x any)   { one := x.(*timer); one.index = len(*t); *t = append(*t, one) }
-func (t *timers) Pop() any {
-	last := (*t)[len(*t)-1]
-	last.index = -1
-	(*t)[len(*t)-1] = nil
-	*t = (*t)[:len(*t)-1]
-	return last
+func compareTimers(a, b *timer) int {
+	return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.order, b.order))
 }
 
 // Now returns the time to which the clock was advanced.
@@ -46,7 +33,7 @@ func (c *clock) Now() time.Time { return c.now }
 // AfterFunc calls f when the clock is advanced by d or more.
 func (c *clock) AfterFunc(d time.Duration, f func()) session.Timer {
 	c.made++
-	t := &timer{clock: c, call: f, order: c.made, index: -1}
+	t := &timer{clock: c, call: f, order: c.made}
 	t.Reset(d)
 	return t
 }
@@ -55,17 +42,18 @@ func (c *clock) AfterFunc(d time.Duration, f func()) session.Timer {
 func (t *timer) Reset(d time.Duration) bool {
 	active := t.Stop()
 	t.at = t.clock.now.Add(d)
-	heap.Push(&t.clock.timers, t)
+	i, _ := slices.BinarySearchFunc(t.clock.timers, t, compareTimers)
+	t.clock.timers = slices.Insert(t.clock.timers, i, t)
 	return active
 }
 
 // Stop stops the timer and reports whether it was active.
 func (t *timer) Stop() bool {
-	if t.index < 0 {
-		return false
+	i, active := slices.BinarySearchFunc(t.clock.timers, t, compareTimers)
+	if active {
+		t.clock.timers = slices.Delete(t.clock.timers, i, i+1)
 	}
-	heap.Remove(&t.clock.timers, t.index)
-	return true
+	return active
 }
 
 // advance runs the timers that are due by a time and sets the clock to it. The clock never

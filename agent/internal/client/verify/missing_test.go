@@ -40,8 +40,8 @@ func TestOneDirection(t *testing.T) {
 		result.Inconclusive, "no packet of the client is in the capture")
 }
 
-// TestLastPackets: that no reply came is only known as long as the connection shows it.
-func TestLastPackets(t *testing.T) {
+// TestMissingLastPackets: that no reply came is only known as long as the connection shows it.
+func TestMissingLastPackets(t *testing.T) {
 	other := scene{client: netip.MustParseAddrPort("192.0.2.9:5000"), acts: success(), at: 2 * time.Second, session: "other"}
 	s := scene{session: "bench-7", acts: trouble()[:4]}
 	all := merged(s.perform(), other.perform())
@@ -53,8 +53,8 @@ func TestLastPackets(t *testing.T) {
 		"before a reply or the end of its timeout of 5 s")
 }
 
-// TestPieces: what is there of a session that was cut in two is neither a fail nor a pass.
-func TestPieces(t *testing.T) {
+// TestSplitCaptures: what is there of a session that was cut in two is neither a fail nor a pass.
+func TestSplitCaptures(t *testing.T) {
 	s := scene{plain: true, acts: failure()}
 	packets := s.perform()
 	at := began.Add(900 * ms) // after two steps of ten
@@ -97,9 +97,9 @@ func TestSlowLink(t *testing.T) {
 	}
 }
 
-// TestSentAgain: a packet that was sent again says nothing of when it was sent first. That it was
+// TestRetransmissions: a packet that was sent again says nothing of when it was sent first. That it was
 // the first, the count in the packets tells.
-func TestSentAgain(t *testing.T) {
+func TestRetransmissions(t *testing.T) {
 	for _, counted := range []bool{true, false} {
 		s := scene{session: "bench-7", acts: success(), noID: !counted}
 		s.acts[4].kept = 750 * ms
@@ -125,9 +125,9 @@ func TestLateCopy(t *testing.T) {
 	expect(t, judge(t, s.perform(), rules(t)), result.Pass, "step 10 timed out after 5 s: the reply came 5.2 s after the request, too late")
 }
 
-// TestWhoseStep: where several clients without names share an address, a connection that is
+// TestStepsOfSeveralClients: where several clients without names share an address, a connection that is
 // missing may be of any of them.
-func TestWhoseStep(t *testing.T) {
+func TestStepsOfSeveralClients(t *testing.T) {
 	var all []capturetest.Packet
 	for i := range 2 {
 		s := scene{plain: true, acts: failure(), at: time.Duration(i) * 40 * ms, client: netip.AddrPortFrom(client.Addr(), uint16(20000+100*i))}
@@ -144,8 +144,8 @@ func TestWhoseStep(t *testing.T) {
 	}
 }
 
-// TestWrappedPackets: what a packet is wrapped in is named.
-func TestWrappedPackets(t *testing.T) {
+// TestTunnels: the tunnel of a packet is named.
+func TestTunnels(t *testing.T) {
 	for link, name := range map[capturetest.Link]string{
 		capturetest.MPLS: "46 packets are encapsulated in MPLS, which is not decoded", capturetest.PPPoE: "encapsulated in PPPoE",
 		capturetest.GRE: "encapsulated in GRE", capturetest.WiFi: "an unsupported link type, 802.11 (Wi-Fi in monitor mode)",
