@@ -14,12 +14,12 @@ type act struct {
 	data   string // the built-in procedure
 	about  string
 	config string // in TOML
-	// expect says how steps end that do not pass, by step id.
+	// expect has the results of the steps that do not pass, by step id.
 	expect map[int64]expectation
 }
 
-// An expectation is the end of a step. Any of the reasons will do: on a slow machine the
-// refusal of a step that waits for a hundredth of a second comes too late.
+// An expectation is the result of a step, with any of the reasons: on a slow machine the refusal of
+// a step with a timeout of 10 ms arrives too late.
 type expectation struct {
 	reasons []protocol.Reason
 	late    bool // the reply must have come after the timeout
@@ -50,7 +50,7 @@ func acts() []act {
 	}
 }
 
-// judge returns what the run did not show as it should.
+// judge returns where the run differs from the expectations.
 func (a act) judge(run record.Run) []string {
 	var wrong []string
 	complain := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }

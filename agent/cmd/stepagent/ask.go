@@ -30,9 +30,9 @@ const askTimeout = 30 * time.Second
 func newReload() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "reload",
-		Short: "have the running agent read its config again",
-		Long: `reload waits until the new config is in force. New validators are started and asked first;
-when anything is wrong nothing changes, and reload says why and ends with 1.`,
+		Short: "reload the config of the running agent",
+		Long: `reload waits until the new config is in force. The agent starts and checks new validators first.
+On any error nothing changes, and reload prints the error and ends with 1.`,
 		Args: cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			status, err := ask(cmd, daemon.AskReload)
@@ -50,15 +50,15 @@ when anything is wrong nothing changes, and reload says why and ends with 1.`,
 }
 
 func newStatus() *cobra.Command {
-	cmd := newQuestion("status", "show what the running agent does", printStatus,
+	cmd := newQuestion("status", "show the state of the running agent", printStatus,
 		func(s daemon.Status) any { return s }, func(s daemon.Status) error {
 			if len(s.Trouble) > 0 {
 				return errDegraded
 			}
 			return nil
 		})
-	cmd.Long = `status shows what the running agent says of itself. It ends with 0 where the health is good, with
-3 where the agent runs and is degraded, and with 1 where no agent answers.`
+	cmd.Long = `status shows the state of the running agent. It ends with 0 when the agent is healthy, with 3
+when it is degraded, and with 1 when no agent answers.`
 	return cmd
 }
 
@@ -175,7 +175,7 @@ func printStatus(w io.Writer, s daemon.Status) error {
 	return t.Flush()
 }
 
-// errDegraded ends status where the agent is not as it should be, after it has been shown.
+// errDegraded ends the command status when the agent is degraded.
 var errDegraded = errors.New("the agent is degraded")
 
 func address(s daemon.Status) string {

@@ -21,18 +21,18 @@ import (
 // defaultUnit is the service that the packages install.
 const defaultUnit = "stepagent.service"
 
-// A checker says as whom a config is checked.
+// A checker is the user as whom a config is checked.
 type checker struct {
-	name     string // of the user; empty for the one who asks
+	name     string // of the user; empty for the current one
 	uid, gid int
 	groups   []int
 	home     string
 	unit     *systemd.Unit // whose user that is; nil for none
-	note     string        // says what is not checked; empty for nothing
+	note     string        // what is not checked; empty for nothing
 }
 
-// newChecker finds the user of the flag --user or, without it, of the service. Only root can check as
-// another user.
+// newChecker returns the user of the flag --user or, without it, of the service. Only root can check
+// as another user.
 func newChecker(ctx context.Context, userName, unitName string) (*checker, error) {
 	if userName != "" {
 		k, err := asUser(userName, "", nil)
@@ -123,8 +123,8 @@ func groupID(name string) (string, error) {
 	return g.Gid, nil
 }
 
-// isOwn reports whether a config is the one that the user's agent reads, so that the user must be able
-// to read it too. Another file may still be on its way to its place.
+// isOwn reports whether a config is the one that the user's agent reads, so that the user must be
+// able to read it. Another file may still have to be installed.
 func (k *checker) isOwn(file string) bool {
 	if k.unit == nil {
 		return k.name != ""
@@ -133,8 +133,8 @@ func (k *checker) isOwn(file string) bool {
 	return err == nil && path == k.unit.Variable(configVariable)
 }
 
-// become makes this process that of the user, for good.
-func (k *checker) become() error {
+// switchUser makes this process run as the user from now on.
+func (k *checker) switchUser() error {
 	if k.name == "" || os.Geteuid() == k.uid {
 		return nil
 	}
@@ -146,7 +146,7 @@ func (k *checker) become() error {
 		err = syscall.Setuid(k.uid)
 	}
 	if err == nil {
-		// A process that changes its user loses the right to look at itself in /proc, see prctl(2).
+		// A process that changes its user loses access to its own files in /proc, see prctl(2).
 		err = unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0)
 	}
 	if err != nil {
@@ -155,7 +155,7 @@ func (k *checker) become() error {
 	return os.Setenv("HOME", k.home)
 }
 
-// hidden returns what of a config the service does not see, or does not execute, where it runs.
+// hidden returns which files of a config the service cannot see or execute.
 func (k *checker) hidden(c *config.Loaded) error {
 	if k.unit == nil {
 		return nil
@@ -183,7 +183,7 @@ func (k *checker) hidden(c *config.Loaded) error {
 	return nil
 }
 
-// pathsOf returns a path and, where it goes through links, that to which they lead.
+// pathsOf returns a path and, where it has symbolic links, the path that they lead to.
 func pathsOf(path string) []string {
 	if path == "" {
 		return nil
@@ -194,7 +194,7 @@ func pathsOf(path string) []string {
 	return []string{path}
 }
 
-// explain adds to what is wrong with files as whom they were looked at.
+// explain adds the user of the check to problems of files.
 func (k *checker) explain(err error) error {
 	var problems config.Problems
 	if !errors.As(err, &problems) {
@@ -208,7 +208,7 @@ func (k *checker) explain(err error) error {
 	return problems
 }
 
-// as says in the verdict as whom the config was checked; empty for the one who asks.
+// as returns the user of the check, to end a sentence; empty for the current user.
 func (k *checker) as() string {
 	switch {
 	case k.name == "":

@@ -24,17 +24,17 @@ func newCheckConfig() *cobra.Command {
 	var o struct{ format, user, unit string }
 	cmd := &cobra.Command{
 		Use:   "check-config [FILE|-]",
-		Short: "say what is wrong with a config, if anything",
-		Long: `check-config reads the config as serve would, with its snippets. When anything is wrong with it, it says all of
-that, each with file, line and key, and ends with 1. Otherwise it starts each validator once,
-and says the same of their settings.
+		Short: "check a config and start its validators once",
+		Long: `check-config reads the config as serve would, with its snippets. It reports all errors at once,
+each with file, line and key, and then ends with 1. Without errors it starts each validator once
+and reports errors of their settings in the same way.
 
-Root checks as the user of the service stepagent, where there is one, as root can read and execute
-what that user cannot, and names what the service does not see (ProtectHome=, PrivateTmp=, ...). The
-file that the service reads must be one that its user can read. What cannot be checked is said.
+Root checks as the user of the service stepagent, if there is one, because root can read and
+execute files that this user cannot. It also reports files that the service cannot see
+(ProtectHome=, PrivateTmp=, ...) and what it could not check.
 
-With - it reads standard input, and with --format a file of any name, also a pipe. Relative paths in
-what comes by standard input are relative to the working directory.
+With - it reads standard input; with --format the file may have any name or be a pipe. Relative
+paths in a config from standard input are relative to the working directory.
 
 ` + precedence,
 		Example: `  stepagent check-config /etc/stepagent/stepagent.toml
@@ -75,7 +75,7 @@ what comes by standard input are relative to the working directory.
 	return cmd
 }
 
-// checkFormat says what is wrong with how the format is stated.
+// checkFormat refuses an unknown or missing format.
 func checkFormat(from config.Sources) error {
 	formats := strings.Join(config.Formats(), " or ")
 	switch {
@@ -89,8 +89,8 @@ func checkFormat(from config.Sources) error {
 	return nil
 }
 
-// loadAs reads the config and becomes the user as whom it is checked: before the file is read where
-// the user must be able to. Of another file, the notes say where the user cannot.
+// loadAs switches to the user of the checker and loads the config. The service's own config is read as
+// that user. Any other is read before the switch, with a note where the user cannot read it.
 func loadAs(from config.Sources, k *checker, notes io.Writer) (c *config.Loaded, err error) {
 	info, statErr := os.Stat(from.File)
 	if !k.isOwn(from.File) {
@@ -98,7 +98,7 @@ func loadAs(from config.Sources, k *checker, notes io.Writer) (c *config.Loaded,
 			return nil, err
 		}
 	}
-	if err := k.become(); err != nil {
+	if err := k.switchUser(); err != nil {
 		return nil, err
 	}
 	if c == nil {

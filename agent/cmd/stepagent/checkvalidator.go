@@ -32,13 +32,12 @@ func newCheckValidator() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check PATH",
 		Short: "check a validator of your own, in any language",
-		Long: `check starts the program at PATH as an agent would and puts it to the contract: that it starts,
-answers, keeps its time and its bounds, is pure and safe for many at once, bears any input, and
-ends when it is told to. It says what each validator declares to read, and whether the agent would
-keep its verdicts or ask it about every step. It needs no running agent. When anything is wrong it
-says what and ends with 1.
+		Long: `check starts the program at PATH as an agent would and tests the contract: that it starts,
+answers within its time and size limits, is pure and safe for concurrent use, survives any input
+and ends when asked to. It shows which inputs each validator declares and whether the agent would
+cache its verdicts. It needs no running agent. On any violation it ends with 1.
 
-A validator that looks at the data which clients send needs samples of it: --data.`,
+A validator that reads the data which clients send needs samples of it: --data.`,
 		Example: `  stepagent validators check ./torque --settings '{"newton_metres":12.5}' --data '{"torque":12.4}'
   stepagent validators check /usr/local/lib/stepagent/torque --settings torque.json`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -69,12 +68,12 @@ A validator that looks at the data which clients send needs samples of it: --dat
 			return checkValidator(cmd, subject, o.verbose)
 		},
 	}
-	cmd.Flags().StringVar(&o.name, "name", "", "the validator `NAME`; all that the program has without it")
+	cmd.Flags().StringVar(&o.name, "name", "", "the validator `NAME` (default: all of the program)")
 	cmd.Flags().StringVar(&o.settings, "settings", "", "settings as `JSON`, {\"key\":1}, or the path of a file of it")
-	cmd.Flags().StringArrayVar(&o.args, "arg", nil, "an argument `ARG` of the program; may come several times")
-	cmd.Flags().StringArrayVar(&o.data, "data", nil, "data of a step as `JSON`, or the path of a file of it; may come several times")
-	cmd.Flags().Var(&o.stepIDs, "step-id", "the step `IDS` that the settings speak of, such as 700,701, beside 0 to 12 and extreme ones")
-	cmd.Flags().BoolVarP(&o.verbose, "verbose", "v", false, "show what the program prints to stderr, and what becomes of its processes")
+	cmd.Flags().StringArrayVar(&o.args, "arg", nil, "an argument `ARG` of the program; may be repeated")
+	cmd.Flags().StringArrayVar(&o.data, "data", nil, "data of a step as `JSON`, or the path of a file of it; may be repeated")
+	cmd.Flags().Var(&o.stepIDs, "step-id", "further step `IDS` to try, such as 700,701, besides 0 to 12 and extreme ones")
+	cmd.Flags().BoolVarP(&o.verbose, "verbose", "v", false, "show the program's stderr and the events of its processes")
 	return cmd
 }
 

@@ -18,12 +18,12 @@ import (
 func newDemo() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "show an agent and a client at work, in half a minute",
+		Short: "run an agent and a client for half a minute",
 		Long: `demo starts an agent on a free loopback port, its validators in a process of their own, and
-performs three procedures against it with the client's code: one that is sound, one with
-mistakes, and one against an agent that is made to misbehave. It ends with 0 when each showed
-what it is made to show. The records of the runs, the config and the agent's log stay in a
-folder, which it names.`,
+performs three procedures against it with the client's code: a correct one, one with mistakes,
+and one against an agent that misbehaves on purpose. It ends with 0 when all three behaved as
+expected. It keeps the records of the runs, the config and the agent's log in a folder and prints
+its path.`,
 		Args: cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, release := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
@@ -53,7 +53,7 @@ func demo(ctx context.Context, dir string, out io.Writer) (err error) {
 			err = stopErr
 		}
 	}()
-	say := func(format string, args ...any) { _, _ = fmt.Fprintf(out, format, args...) } // a demonstration nobody sees
+	say := func(format string, args ...any) { _, _ = fmt.Fprintf(out, format, args...) } // an error here changes no result
 	say("An agent listens on %s; its validators run in %s.\n", stage.agent.Addr(), processes(stage.agent.Status()))
 
 	var wrong []string
@@ -64,19 +64,19 @@ func demo(ctx context.Context, dir string, out io.Writer) (err error) {
 			return fmt.Errorf("the procedure %s: %w", act.data, err)
 		}
 		for _, p := range problems {
-			say("   not as it should be: %s\n", p)
+			say("   unexpected: %s\n", p)
 		}
 		wrong = append(wrong, problems...)
 	}
 	say("\nThe records of the runs, the config and the agent's log are in %s\n", dir)
 	if len(wrong) > 0 {
-		return fmt.Errorf("%d steps did not show what they are made to show", len(wrong))
+		return fmt.Errorf("%d steps did not behave as expected", len(wrong))
 	}
-	say("Each procedure showed what it is made to show.\n")
+	say("All three procedures behaved as expected.\n")
 	return nil
 }
 
-// demoDir makes the folder for what the demonstration leaves behind.
+// demoDir makes the folder for the files of the demonstration.
 func demoDir(dir string) (string, error) {
 	if dir == "" {
 		return os.MkdirTemp("", "stepagent-demo-")
@@ -90,7 +90,7 @@ func demoDir(dir string) (string, error) {
 	return dir, nil
 }
 
-// processes names the validators' processes.
+// processes lists the validators' processes.
 func processes(s daemon.Status) string {
 	text := ""
 	for i, v := range s.Validators {

@@ -25,10 +25,10 @@ const (
 // instanceName matches the names of instances that need no escapes, systemd.unit(5).
 var instanceName = regexp.MustCompile(`^[A-Za-z0-9:_][A-Za-z0-9:_.-]{0,63}$`)
 
-// addInstance gives the command --instance, which puts it into the environment of the service
-// stepagent@NAME: what the service finds, the command finds in the same way.
+// addInstance adds the flag --instance, which sets the environment of the service stepagent@NAME, so
+// that the command finds the same files as the service.
 func addInstance(cmd *cobra.Command) {
-	cmd.Flags().String(instanceFlag, "", "`NAME` of one of several agents, that of the service stepagent@NAME")
+	cmd.Flags().String(instanceFlag, "", "`NAME` of the agent among several, as in the service stepagent@NAME")
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
 		if !cmd.Flags().Changed(instanceFlag) {
 			return nil
@@ -51,7 +51,7 @@ func addInstance(cmd *cobra.Command) {
 	}
 }
 
-// nameInstances adds the instances that run to an error of a command that has found no agent.
+// nameInstances adds the running instances to the error of a command that has found no agent.
 func nameInstances(cmd *cobra.Command, err error) error {
 	runs := func(dir string) bool { return len(daemon.AdminSockets(dir)) > 0 }
 	if err == nil || cmd.Flags().Changed(instanceFlag) || slices.ContainsFunc(daemon.SearchDirs(), runs) {
@@ -60,7 +60,7 @@ func nameInstances(cmd *cobra.Command, err error) error {
 	return otherInstances(err, instances())
 }
 
-// instances returns the names of the instances that run, from their folders for sockets.
+// instances returns the names of the running instances, from their folders for sockets.
 func instances() []string {
 	prefix, _, _ := strings.Cut(instanceSockets, "%s")
 	dirs, _ := filepath.Glob(prefix + "*") // the pattern is sound
@@ -70,7 +70,7 @@ func instances() []string {
 	return slices.DeleteFunc(dirs, func(name string) bool { return !instanceName.MatchString(name) })
 }
 
-// otherInstances adds to an error that no agent was reached the instances that could be meant.
+// otherInstances adds the named instances to an error that no agent was reached.
 func otherInstances(err error, names []string) error {
 	if len(names) == 0 {
 		return err

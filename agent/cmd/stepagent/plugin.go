@@ -11,7 +11,7 @@ import (
 	"github.com/stepagent/stepagent/plugins/sdk"
 )
 
-// newPlugin is the command that the agent starts as the process of its bundled validators.
+// newPlugin returns the command that the agent starts as the process of its bundled validators.
 func newPlugin() *cobra.Command {
 	return &cobra.Command{
 		Use: "plugin", Short: "serve the bundled validators to an agent", Hidden: true, Args: cli.NoArgs,
@@ -22,8 +22,8 @@ func newPlugin() *cobra.Command {
 	}
 }
 
-// self is how the agent starts this executable as a plugin: as the kernel knows it, proc(5),
-// so that it is this one still when an upgrade has put another in its place.
+// self returns how the agent starts this executable as a plugin: by its link in proc(5), which
+// leads to the running executable even after an upgrade has replaced the file.
 func self() daemon.Plugin {
 	return daemon.Plugin{Path: "/proc/self/exe", Argv0: "stepagent", Args: []string{"plugin"}}
 }

@@ -26,13 +26,13 @@ func newServe() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "run the agent",
-		Long: `serve runs the agent until SIGTERM or SIGINT, which lets steps in flight get their reply; a
-second one ends it at once. SIGHUP reads the config again, like stepagent reload. A stop does not
-wait for a start or a reload that is under way. SIGQUIT and SIGABRT end it with a dump of what it
-was doing. SIGPIPE, SIGUSR1, SIGUSR2 and others change nothing.
+		Long: `serve runs the agent until SIGTERM or SIGINT. Steps in flight still get their reply; a second
+signal stops the agent at once. SIGHUP reloads the config, like stepagent reload. A stop cancels a
+start or a reload in progress. SIGQUIT and SIGABRT end the agent with a dump of its goroutines.
+SIGPIPE, SIGUSR1, SIGUSR2 and other signals are ignored.
 
-An address that the machine does not have yet is waited for: the agent starts, says so in its log
-and its status, and listens as soon as the address is there.
+The agent waits for an address that the machine does not have yet: it starts, reports this in its
+log and its status, and listens as soon as the address appears.
 
 ` + precedence,
 		Example: `  stepagent serve
@@ -48,7 +48,7 @@ and its status, and listens as soon as the address is there.
 }
 
 func serve(ctx context.Context, from config.Sources, stderr io.Writer) error {
-	stops := make(chan os.Signal, 2) // the second is by force
+	stops := make(chan os.Signal, 2) // the second forces the stop
 	signal.Notify(stops, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(stops)
 	caught := signals.Catch()
@@ -58,7 +58,7 @@ func serve(ctx context.Context, from config.Sources, stderr io.Writer) error {
 		return err
 	}
 	level := new(slog.LevelVar)
-	lines := logging.NewAsyncWriter(stderr) // judging does not wait for whoever reads them
+	lines := logging.NewAsyncWriter(stderr) // judging does not wait for the reader of stderr
 	defer lines.Close()
 	log, err := logging.New(lines, logging.Options{Format: c.Log.Format, Level: level})
 	if err != nil {
@@ -93,8 +93,7 @@ func serve(ctx context.Context, from config.Sources, stderr io.Writer) error {
 	return supervise(ctx, agent, stops, log)
 }
 
-// reloads has the agent reload whenever it is told to, until it has ended. The agent logs why
-// a reload was refused; nobody else is there to be told.
+// reloads reloads at each SIGHUP until the agent has ended. The agent logs why a reload was refused.
 func reloads(ctx context.Context, agent *daemon.Agent, hangUps <-chan os.Signal, ended <-chan struct{}) {
 	for {
 		select {
@@ -122,7 +121,7 @@ func supervise(ctx context.Context, agent *daemon.Agent, signals <-chan os.Signa
 	}
 }
 
-// stop stops the agent; a further signal makes it do so at once.
+// stop stops the agent; a further signal forces it.
 func stop(ctx context.Context, agent *daemon.Agent, signals <-chan os.Signal) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

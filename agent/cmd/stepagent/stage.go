@@ -18,7 +18,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/shared/version"
 )
 
-// A stage is the agent of a demonstration and the folder that keeps its traces.
+// A stage is the agent of a demonstration and the folder of its files.
 type stage struct {
 	dir     string
 	log     *os.File
@@ -32,7 +32,7 @@ func setStage(ctx context.Context, dir string) (_ *stage, err error) {
 	s := &stage{dir: dir}
 	defer func() {
 		if err != nil {
-			_ = s.close() // the first error is the one to tell
+			_ = s.close() // the first error is returned
 		}
 	}()
 	if s.log, err = os.Create(filepath.Join(dir, "agent.log")); err != nil {
@@ -78,8 +78,8 @@ func (s *stage) configure(a act) error {
 	return os.WriteFile(s.configFile(), []byte(a.config), 0o644)
 }
 
-// perform runs the act's procedure against the agent, shows each step as it happens, and
-// returns what did not go as it should.
+// perform runs the act's procedure against the agent, prints each step as it happens and returns
+// where the run differs from the expectations.
 func (s *stage) perform(ctx context.Context, a act, say func(string, ...any)) ([]string, error) {
 	if a.config != s.inForce {
 		if err := s.configure(a); err != nil {

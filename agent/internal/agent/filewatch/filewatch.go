@@ -1,9 +1,9 @@
-// Package filewatch tells when files have changed and are no longer written to.
+// Package filewatch reports when files have changed and their writers have closed them.
 //
-// It watches the folders on the way to each file, see inotify(7), so that a file which is renamed into
-// its place, a link that leads elsewhere and a folder that is exchanged are changes like a write. A
-// file that has been written to counts only once it is closed: a writer may rest in the middle of it.
-// Where the kernel tells nothing, as on network file systems, the files are looked at now and then.
+// It watches every folder on the path of each file, see inotify(7), so that a renamed file, a changed
+// link and a replaced folder are changes like a write. A written file counts only once it is closed,
+// as a writer may pause in the middle. Where the kernel sends no events, as on network file systems,
+// the files are polled.
 package filewatch
 
 import (
@@ -19,15 +19,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lookInterval is how often the files are looked at in any case.
-const lookInterval = 10 * time.Second
+// pollInterval is how often the files are polled in any case.
+const pollInterval = 10 * time.Second
 
 // A Watcher watches some files. Its methods are safe for concurrent use.
 type Watcher struct {
 	log     *slog.Logger
 	changed chan Change
 	closing chan struct{}
-	again   chan struct{} // has one place: what is to be watched is another
+	again   chan struct{} // of one slot: the fields below have changed
 	once    sync.Once
 	events  atomic.Uint64
 
@@ -36,7 +36,7 @@ type Watcher struct {
 	settle time.Duration
 	since  time.Time
 	repeat bool
-	err    error // why the kernel tells nothing
+	err    error // why the kernel sends no events
 }
 
 // New returns a Watcher that watches nothing yet.
@@ -46,8 +46,8 @@ func New(log *slog.Logger) *Watcher {
 	return w
 }
 
-// Watch has the files at these absolute paths watched instead of others. What has changed since the
-// given time counts as changed, and a change is told when nothing more has changed for the time settle.
+// Watch watches the files at these absolute paths instead of those before. A change since the given
+// time counts. A change is reported when nothing more has changed for the time settle.
 func (w *Watcher) Watch(paths []string, settle time.Duration, since time.Time) {
 	w.mu.Lock()
 	w.paths, w.settle, w.since = slices.Clone(paths), settle, since
@@ -55,8 +55,7 @@ func (w *Watcher) Watch(paths []string, settle time.Duration, since time.Time) {
 	w.wake()
 }
 
-// Repeat has all files told of as changed once more, when nothing changes any more: for a reader that was
-// disturbed.
+// Repeat reports all files as changed once more, for a reader during whose work files changed.
 func (w *Watcher) Repeat() {
 	w.mu.Lock()
 	w.repeat = true
@@ -71,23 +70,23 @@ func (w *Watcher) wake() {
 	}
 }
 
-// Changed has the changes of the files. It is closed after Close.
+// Changed returns the channel of changes, which is closed after Close.
 func (w *Watcher) Changed() <-chan Change { return w.changed }
 
-// A Change tells of files that have changed and were not being written to.
+// A Change is files that have changed and were not being written to.
 type Change struct {
 	Files  []string
 	seen   map[string]string // the states of all files then
-	events uint64            // how many there had been
+	events uint64            // their number then
 }
 
-// Holds reports whether nothing has happened to the files since the change was found. What was read of
-// them in between was read of whole files.
+// Holds reports whether the files are unchanged since the change was found, so that a reader in
+// between has read whole files.
 func (w *Watcher) Holds(c Change) bool {
 	return w.events.Load() == c.events && len(changeOf(slices.Collect(maps.Keys(c.seen)), c.seen).Files) == 0
 }
 
-// Err says why the kernel does not tell of changes, so that they are found late; nil when it does.
+// Err returns why the kernel sends no events, so that changes are found late; nil when it does.
 func (w *Watcher) Err() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -102,13 +101,13 @@ func (w *Watcher) run() {
 	defer close(w.changed)
 	n, err := newNotifier()
 	if err != nil {
-		n = &notifier{} // whose channel tells nothing
+		n = &notifier{} // without events
 	} else {
 		defer n.close()
 	}
 	w.setErr(err)
-	look := time.NewTicker(lookInterval)
-	defer look.Stop()
+	poll := time.NewTicker(pollInterval)
+	defer poll.Stop()
 	settled := time.NewTimer(time.Hour)
 	defer settled.Stop()
 	settled.Stop()
@@ -129,11 +128,11 @@ func (w *Watcher) run() {
 		case e, ok := <-events:
 			if !ok {
 				events = nil
-			} else if n.take(e) {
+			} else if n.handle(e) {
 				w.events.Add(1)
 				settled.Reset(settle)
 			}
-		case <-look.C:
+		case <-poll.C:
 			if len(changeOf(paths, seen).Files) > 0 {
 				settled.Reset(settle)
 			}
@@ -202,8 +201,8 @@ func changeOf(paths []string, seen map[string]string) Change {
 	return c
 }
 
-// stateOf tells a file, or a folder with what is in it, from others and from itself after a change. The
-// state of one that has changed since is like no other.
+// stateOf returns a text that differs after each change of a file, or of a folder and its entries. A
+// path that has changed since the given time has the state of no other.
 func stateOf(path string, since time.Time) string {
 	state, changed := stat(path)
 	if entries, err := os.ReadDir(path); err == nil {

@@ -22,11 +22,11 @@ const (
 	maxOpen = 1024
 )
 
-// A notifier is told by the kernel what happens in folders; see inotify(7).
+// A notifier receives the kernel's events of folders; see inotify(7).
 type notifier struct {
 	file   *os.File
 	fd     int
-	events chan event // nil where the kernel tells nothing
+	events chan event // nil where the kernel sends none
 
 	folders map[int32]string // by watch
 	wanted  map[string]bool  // paths that matter; a folder with "/" at its end for all in it
@@ -52,7 +52,7 @@ func newNotifier() (*notifier, error) {
 	return n, nil
 }
 
-// read hands on what the kernel tells until the notifier is closed.
+// read sends on the kernel's events until the notifier is closed.
 func (n *notifier) read(events chan<- event) {
 	defer close(events)
 	buffer := make([]byte, 64<<10)
@@ -75,7 +75,7 @@ func (n *notifier) close() {
 	}
 }
 
-// decode takes the structures apart that one read gives.
+// decode returns the events of one read.
 func decode(b []byte) (all []event) {
 	for len(b) >= unix.SizeofInotifyEvent {
 		length := int(binary.NativeEndian.Uint32(b[12:]))
@@ -90,8 +90,8 @@ func decode(b []byte) (all []event) {
 	return all
 }
 
-// watch has the kernel tell of everything on the way to the paths, and no more of others. The error is
-// that it cannot tell of a file itself.
+// watch watches every folder on the paths, and no others. The error means that a file itself cannot
+// be watched.
 func (n *notifier) watch(paths []string) (err error) {
 	if n.events == nil {
 		return errors.New("inotify is not available")
@@ -126,7 +126,7 @@ func (n *notifier) watch(paths []string) (err error) {
 	}
 	for watch := range before {
 		if _, kept := n.folders[watch]; !kept {
-			_, _ = unix.InotifyRmWatch(n.fd, uint32(watch)) // gone with its folder is as good
+			_, _ = unix.InotifyRmWatch(n.fd, uint32(watch)) // fails when it is gone with its folder
 		}
 	}
 	return err
@@ -137,8 +137,8 @@ func isFolder(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// take notes what an event says of writers, and reports whether it may be a change.
-func (n *notifier) take(e event) bool {
+// handle updates the open files from an event and reports whether it may be a change.
+func (n *notifier) handle(e event) bool {
 	if e.mask&unix.IN_Q_OVERFLOW != 0 {
 		clear(n.open)
 		clear(n.moving)

@@ -1,9 +1,8 @@
-// Package config reads what the agent is told to do.
+// Package config reads the config of the agent and the settings of stepctl.
 //
-// A Config comes from four places: flags over the environment over a file, TOML or YAML,
-// over Default. Load reads them strictly, merges them and checks the result; whatever is
-// wrong is reported at once, each Problem with the place where it was written. A Config is
-// a plain value: nothing in this package runs, watches or remembers after Load returns.
+// A Config comes from four sources: flags over the environment over a file, TOML or YAML, over
+// Default. Load reads them strictly, merges them and checks the result. It reports all Problems at
+// once, each with its place. A Config is a plain value: no goroutine or state remains after Load.
 //
 // configs/ in the project holds a commented sample of each format.
 package config
@@ -14,18 +13,18 @@ import (
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
-// A Config is all that can be set about the agent. The tag of a field is its key in the
-// file; every key but those of the lists and tables at the end has an environment variable
-// too, such as STEPAGENT_SESSION_IDLE_TIMEOUT.
+// A Config is the whole configuration of the agent. A field with its tags is a key, see tagName.
+// Every key but the lists and tables at the end has an environment variable, such as
+// STEPAGENT_SESSION_IDLE_TIMEOUT.
 type Config struct {
 	// Host is the address or the host name to listen on, without a port.
 	Host string `config:"host" default:"localhost" check:"host" restart:"needed" flag:"address or name of the <HOST> to listen on"`
 	// Port is the TCP port to listen on, 0 for any free one.
 	Port int `config:"port" default:"8080" limits:"0..65535" restart:"needed" flag:"TCP <PORT> to listen on, 0 for any free one"`
-	// Allow says whom the agent serves, by source address: addresses, prefixes, and the
-	// words loopback, private, link-local and all.
+	// Allow is the source addresses that the agent serves: addresses, prefixes, and the words
+	// loopback, private, link-local and all.
 	Allow []string `config:"allow" default:"loopback,private,link-local" check:"networks" flag:"<LIST> of the source addresses to serve, with commas: addresses, prefixes, loopback, private, link-local, all"`
-	// AllowFaults lets validators make the agent misbehave on purpose.
+	// AllowFaults permits validators that make the agent misbehave on purpose.
 	AllowFaults bool `config:"allow_faults"`
 
 	Session Session `config:"session"`
@@ -45,7 +44,7 @@ type Config struct {
 	ErrorCodes map[protocol.Reason]int `config:"error_codes"`
 }
 
-// Session says when a session begins, is taken up again and ends.
+// Session is when a session begins, is resumed and ends.
 type Session struct {
 	// Steps is the number of judged steps after which a session ends.
 	Steps int `config:"steps" default:"10" limits:"1..1000000"`
@@ -67,7 +66,7 @@ type Session struct {
 	RememberedReplies int `config:"remembered_replies" default:"64" limits:"1..65536"`
 }
 
-// Limits bound what clients can make the agent hold.
+// Limits bound the resources that clients can use.
 type Limits struct {
 	// Connections is the number of open connections in all.
 	Connections int `config:"connections" default:"16384" limits:"1..1048576"`
@@ -105,8 +104,8 @@ type Judging struct {
 	RecheckEvery int `config:"recheck_every" default:"1024" limits:"0..1048576"`
 }
 
-// Plugins says how the processes of validators are run. The first three bound what one of
-// them may take of the machine, see setrlimit(2); 0 is no limit.
+// Plugins is how the processes of validators are run. The first three are resource limits of one
+// process, see setrlimit(2); 0 is no limit.
 type Plugins struct {
 	// MemoryMiB is the memory that one process may allocate, in MiB (RLIMIT_DATA).
 	MemoryMiB int `config:"memory_mib" default:"512" limits:"0..1048576"`
@@ -120,21 +119,21 @@ type Plugins struct {
 	ShadowEvery int `config:"shadow_every" limits:"0..1048576"`
 }
 
-// Reload says whether the agent reloads by itself.
+// Reload is whether the agent reloads by itself.
 type Reload struct {
-	// OnChange has it reload when its config or the program of a validator has changed.
+	// OnChange reloads when the config or the program of a validator has changed.
 	OnChange bool `config:"on_change"`
-	// Settle is how long nothing more may have changed before that.
+	// Settle is how long the files must be unchanged before that.
 	Settle time.Duration `config:"settle" default:"1s" limits:"10ms..1m"`
 }
 
-// Stop says how the agent stops.
+// Stop is how the agent stops.
 type Stop struct {
 	// Grace is how long a stop waits for the steps in flight.
 	Grace time.Duration `config:"grace" default:"5s" limits:"1ms..1h"`
 }
 
-// Log says how the agent logs.
+// Log is how the agent logs.
 type Log struct {
 	// Format is auto, tint, text or json; see package logging.
 	Format string `config:"format" default:"auto" oneof:"auto,tint,text,json" restart:"needed" flag:"<FORMAT> of the log: auto, tint, text or json"`
@@ -142,7 +141,7 @@ type Log struct {
 	Level string `config:"level" default:"info" oneof:"debug,info,warn,error" flag:"lowest <LEVEL> that is logged: debug, info, warn or error"`
 }
 
-// Record says whether and where the agent writes down what it did with each step.
+// Record is whether and where the agent keeps its own record of each step.
 type Record struct {
 	Enabled bool `config:"enabled"`
 	// Dir is the folder, which holds nothing else; record in systemd's StateDirectory for a
@@ -159,7 +158,7 @@ type Record struct {
 	Queue int `config:"queue" default:"8192" limits:"16..1048576"`
 }
 
-// Admin says where the running agent is asked for its state.
+// Admin is the unix socket for commands to the running agent.
 type Admin struct {
 	// Socket is the path of the unix socket; empty to have it chosen from the port.
 	Socket string `config:"socket" check:"socket" restart:"needed" flag:"<PATH> of the unix socket for reload, status and validators (default: chosen from the port)"`

@@ -67,11 +67,11 @@ func merge(base, over *node) *node {
 			before["validators"] = defaultValidators()
 		}
 	}
-	return lay(base, over, "")
+	return mergeAt(base, over, "")
 }
 
-// lay is merge at a path.
-func lay(base, over *node, path string) *node {
+// mergeAt is merge at a path.
+func mergeAt(base, over *node, path string) *node {
 	switch after := over.value.(type) {
 	case table:
 		before, ok := base.value.(table)
@@ -80,7 +80,7 @@ func lay(base, over *node, path string) *node {
 		}
 		for key, n := range after {
 			if below := before[key]; below != nil {
-				n = lay(below, n, join(path, key))
+				n = mergeAt(below, n, join(path, key))
 			}
 			before[key] = n
 		}
@@ -90,16 +90,16 @@ func lay(base, over *node, path string) *node {
 		if !ok || path != "validators" {
 			break
 		}
-		base.value = layValidators(before, after)
+		base.value = mergeValidators(before, after)
 		return base.placedAs(over)
 	}
 	over.under = base
 	return over
 }
 
-// layValidators changes the entries that have the name of one in over, and appends the rest.
-// An entry is changed once: a second one of the same name is a mistake, which Load tells.
-func layValidators(base, over list) list {
+// mergeValidators changes the entries that have the name of one in over, and appends the rest. It
+// changes an entry once: a second one of the same name is a mistake, which Load reports.
+func mergeValidators(base, over list) list {
 	merged, places := slices.Clone(base), map[string]int{}
 	for i, n := range slices.Backward(merged) {
 		places[n.validatorName()] = i
@@ -112,7 +112,7 @@ func layValidators(base, over list) list {
 			continue
 		}
 		delete(places, name)
-		merged[i] = lay(merged[i], n, elementPath("validators", i))
+		merged[i] = mergeAt(merged[i], n, elementPath("validators", i))
 	}
 	return merged
 }

@@ -95,7 +95,7 @@ func walk(path string, visit func(folder, full string, st *unix.Stat_t) error) (
 	return at, nil
 }
 
-// check looks at the owner and the mode of one name, which is not there without a status.
+// check checks the owner and the mode of one name; st is nil for one that does not exist.
 func check(path string, st *unix.Stat_t, uid int) error {
 	switch {
 	case st == nil:
@@ -112,10 +112,9 @@ func check(path string, st *unix.Stat_t, uid int) error {
 	return &UntrustedError{path, fmt.Sprintf("others than the owner can write to %s; chmod go-w %s", path, path)}
 }
 
-// isReadOnly reports whether the path is on a file system that is mounted read-only for those who run
-// here, as the folders are that a container is handed its config in. A service manager mounts what it
-// likes read-only for one service alone, and others write to it: so the mounts must be those of the
-// first process.
+// isReadOnly reports whether the path is on a file system that is mounted read-only for all processes
+// here, like the config folder of a container. A service manager may mount a folder read-only for one
+// service while others write to it, so the mount namespace must be that of process 1.
 func isReadOnly(path string) bool {
 	var st unix.Statfs_t
 	if unix.Statfs(path, &st) != nil || st.Flags&unix.ST_RDONLY == 0 {
