@@ -2,11 +2,7 @@ package agent_test
 
 import (
 	"go/ast"
-	"go/parser"
-	"go/token"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -126,23 +122,13 @@ func mentions(f *ast.FuncDecl) map[string]bool {
 func definitions(t *testing.T) (packages map[string]bool, names map[string]*ast.FuncDecl) {
 	t.Helper()
 	packages, names = map[string]bool{}, map[string]*ast.FuncDecl{}
-	for _, root := range []string{"../agent", "../plugins"} {
-		err := filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
-			if err != nil || entry.IsDir() || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
-				return err
-			}
-			parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
-			if err != nil {
-				return err
-			}
-			packages[parsed.Name.Name] = true
-			for _, d := range parsed.Decls {
-				define(names, parsed.Name.Name+".", d)
-			}
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
+	for _, f := range code(t) {
+		if strings.HasPrefix(f.path, "packaging/") {
+			continue
+		}
+		packages[f.syntax.Name.Name] = true
+		for _, d := range f.syntax.Decls {
+			define(names, f.syntax.Name.Name+".", d)
 		}
 	}
 	return packages, names

@@ -2,13 +2,7 @@
 package agent_test
 
 import (
-	"go/parser"
-	"go/token"
-	"io/fs"
 	"maps"
-	"os"
-	"path"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -216,48 +210,23 @@ func floorOf(floors [][]string, p string) (int, bool) {
 	return 0, false
 }
 
-// readImports parses every Go file of the module, in this process so that the test's cached
-// result depends on what it read. Test files may import what they like.
+// readImports returns what each package of the module imports. Test files may import what they like.
 func readImports(t *testing.T) map[string][]string {
 	t.Helper()
 	imports := map[string][]string{}
-	root := ".."
-	err := filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case entry.IsDir() && strings.HasPrefix(entry.Name(), ".") && file != root:
-			return fs.SkipDir
-		case entry.IsDir() || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go"):
-			return nil
+	for _, f := range sources(t) {
+		if f.isTest() {
+			continue
 		}
-		source, err := os.ReadFile(file)
-		if err != nil {
-			return err
-		}
-		parsed, err := parser.ParseFile(token.NewFileSet(), file, source, parser.ImportsOnly)
-		if err != nil {
-			return err
-		}
-		relative, err := filepath.Rel(root, file)
-		if err != nil {
-			return err
-		}
-		p := path.Dir(filepath.ToSlash(relative))
-		if !slices.Contains(slices.Collect(maps.Keys(imports)), p) {
-			imports[p] = nil
-		}
-		for _, spec := range parsed.Imports {
+		imported := imports[f.folder()]
+		for _, spec := range f.syntax.Imports {
 			name, err := strconv.Unquote(spec.Path.Value)
 			if err != nil {
-				return err
+				t.Fatal(err)
 			}
-			imports[p] = append(imports[p], name)
+			imported = append(imported, name)
 		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
+		imports[f.folder()] = imported
 	}
 	return imports
 }
