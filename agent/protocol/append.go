@@ -13,23 +13,11 @@ import (
 func AppendRequest(dst []byte, r Request) []byte {
 	dst = append(dst, `{"step_id":`...)
 	dst = strconv.AppendInt(dst, r.StepID, 10)
-	if r.Timeout.Declared {
-		dst = append(dst, `,"timeout":`...)
-		dst = appendSeconds(dst, r.Timeout.Duration)
-	}
-	if r.Interval.Declared {
-		dst = append(dst, `,"interval":`...)
-		dst = appendSeconds(dst, r.Interval.Duration)
-	}
-	if r.Session != "" {
-		dst = append(dst, `,"session":`...)
-		dst = appendString(dst, r.Session)
-	}
+	dst = appendWait(dst, `,"timeout":`, r.Timeout)
+	dst = appendWait(dst, `,"interval":`, r.Interval)
+	dst = appendText(dst, `,"session":`, r.Session)
 	dst = appendReq(dst, r.Req)
-	if r.Client != "" {
-		dst = append(dst, `,"client":`...)
-		dst = appendString(dst, r.Client)
-	}
+	dst = appendText(dst, `,"client":`, r.Client)
 	if r.Data != nil {
 		dst = append(dst, `,"data":`...)
 		dst = append(dst, r.Data...)
@@ -49,39 +37,42 @@ func AppendReply(dst []byte, r Reply) []byte {
 	dst = append(dst, `,"error_code":`...)
 	dst = strconv.AppendInt(dst, int64(r.ErrorCode), 10)
 	dst = appendReq(dst, r.Req)
-	if r.Session != "" {
-		dst = append(dst, `,"session":`...)
-		dst = appendString(dst, r.Session)
-	}
-	if r.Reason != "" {
-		dst = append(dst, `,"reason":`...)
-		dst = appendString(dst, string(r.Reason))
-	}
-	if r.Detail != "" {
-		dst = append(dst, `,"detail":`...)
-		dst = appendString(dst, r.Detail)
-	}
+	dst = appendText(dst, `,"session":`, r.Session)
+	dst = appendText(dst, `,"reason":`, string(r.Reason))
+	dst = appendText(dst, `,"detail":`, r.Detail)
 	if r.End {
 		dst = append(dst, `,"end":true`...)
 	}
-	if r.Agent != "" {
-		dst = append(dst, `,"agent":`...)
-		dst = appendString(dst, r.Agent)
-	}
+	dst = appendText(dst, `,"agent":`, r.Agent)
 	return append(dst, "}\n"...)
 }
 
 func appendReq(dst []byte, r ReqID) []byte {
 	switch r.kind {
 	case reqText:
-		dst = append(dst, `,"req":`...)
-		return appendString(dst, r.text)
+		return appendText(dst, `,"req":`, r.text)
 	case reqNum:
 		dst = append(dst, `,"req":`...)
 		return strconv.AppendInt(dst, r.num, 10)
 	default:
 		return dst
 	}
+}
+
+// appendText appends a member unless its value is empty.
+func appendText(dst []byte, name, value string) []byte {
+	if value == "" {
+		return dst
+	}
+	return appendString(append(dst, name...), value)
+}
+
+// appendWait appends a member unless the wait is absent.
+func appendWait(dst []byte, name string, w Wait) []byte {
+	if !w.Declared {
+		return dst
+	}
+	return appendSeconds(append(dst, name...), w.Duration)
 }
 
 // appendString appends a JSON string.

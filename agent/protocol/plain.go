@@ -121,31 +121,24 @@ func (p *plain) field(f field, r *Request) bool {
 		*into, problem = readWait("", raw)
 	case fieldSession:
 		text, ok := p.text()
-		if !ok || len(text) == 0 || len(text) > MaxNameBytes {
+		r.Session = string(text)
+		return ok && isNameLength(text)
+	case fieldReq:
+		if text, ok := p.text(); ok {
+			r.Req = TextReq(string(text))
+			return isNameLength(text)
+		}
+		raw, integer, ok := p.number()
+		if !ok || !integer {
 			return false
 		}
-		r.Session = string(text)
-	case fieldReq:
-		return p.req(r)
+		var n int64
+		n, problem = readInteger("req", raw, 64)
+		r.Req = NumReq(n)
 	default:
 		return false
 	}
 	return problem == ""
 }
 
-func (p *plain) req(r *Request) bool {
-	if text, ok := p.text(); ok {
-		if len(text) == 0 || len(text) > MaxNameBytes {
-			return false
-		}
-		r.Req = TextReq(string(text))
-		return true
-	}
-	raw, integer, ok := p.number()
-	if !ok || !integer {
-		return false
-	}
-	n, problem := readInteger("req", raw, 64)
-	r.Req = NumReq(n)
-	return problem == ""
-}
+func isNameLength(text []byte) bool { return len(text) >= 1 && len(text) <= MaxNameBytes }

@@ -37,7 +37,7 @@ func readText(name string, raw []byte) (text, problem string) {
 func readSession(raw []byte) (session, problem string) {
 	if raw[0] == '"' {
 		text := unquote(raw)
-		if len(text) >= 1 && len(text) <= MaxNameBytes && isPrintableASCII(text) {
+		if isNameLength(text) && isPrintableASCII(text) {
 			return string(text), ""
 		}
 	}
@@ -54,7 +54,7 @@ func readIdentity(raw []byte) string {
 // readReq decodes a req.
 func readReq(raw []byte) (req ReqID, problem string) {
 	if raw[0] == '"' {
-		if text := unquote(raw); len(text) >= 1 && len(text) <= MaxNameBytes {
+		if text := unquote(raw); isNameLength(text) {
 			return TextReq(string(text)), ""
 		}
 	} else if n, wrong := readInteger("req", raw, 64); wrong == "" {

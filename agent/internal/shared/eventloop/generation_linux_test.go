@@ -49,9 +49,9 @@ func TestEventOfEarlierSocket(t *testing.T) {
 	if !l.dispatch(n) || l.due[0] != second {
 		t.Errorf("due is %v", l.due[0])
 	}
-	l.stop()
+	l.close()
 	if l.dispatch(0) {
-		t.Error("runs after the stop")
+		t.Error("runs after the close")
 	}
 }
 

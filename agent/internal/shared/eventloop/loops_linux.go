@@ -42,12 +42,9 @@ func New(n int) (*Loops, error) {
 func (l *Loops) Close() {
 	l.closing.Do(func() {
 		for _, one := range l.all {
-			one.stop()
-		}
-		l.running.Wait()
-		for _, one := range l.all {
 			one.close()
 		}
+		l.running.Wait()
 	})
 }
 
@@ -71,14 +68,13 @@ type loop struct {
 	epoll  int
 	file   *os.File // of epoll
 	raw    syscall.RawConn
-	wakeup int // an eventfd(2)
 	events [maxEvents]unix.EpollEvent
 	due    [maxEvents]Handler // of events
 	round  Round
 
 	mu      sync.Mutex // guards the fields below
 	entries []entry    // by the number of the socket
-	stopped bool
+	closed  bool
 }
 
 // An entry is the handler of a socket.
@@ -94,23 +90,12 @@ func newLoop() (*loop, error) {
 	if err != nil {
 		return nil, fmt.Errorf("epoll_create1: %w", err)
 	}
-	wakeup, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
-	if err == nil {
-		err = unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, wakeup, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(wakeup)})
-		if err == nil {
-			err = unix.SetNonblock(epoll, true) // required by the runtime's poller
-		}
-		if err != nil {
-			_ = unix.Close(wakeup)
-		}
-	}
-	if err != nil {
-		_ = unix.Close(epoll)
-		return nil, fmt.Errorf("event loop: %w", err)
-	}
-	l := &loop{epoll: epoll, file: os.NewFile(uintptr(epoll), "epoll"), wakeup: wakeup}
+	err = unix.SetNonblock(epoll, true) // required by the runtime's poller
+	l := &loop{epoll: epoll, file: os.NewFile(uintptr(epoll), "epoll")}
 	l.round.Buffer = make([]byte, BufferBytes)
-	l.raw, err = l.file.SyscallConn()
+	if err == nil {
+		l.raw, err = l.file.SyscallConn()
+	}
 	if err != nil {
 		l.close()
 		return nil, fmt.Errorf("event loop: %w", err)
@@ -120,7 +105,7 @@ func newLoop() (*loop, error) {
 
 // wait waits for events. The epoll instance is pollable itself, so the goroutine waits in the
 // runtime's poller: a thread blocked in epoll_wait would occupy a processor of the scheduler until
-// that is noticed.
+// that is noticed. It returns os.ErrClosed after close.
 func (l *loop) wait() (n int, err error) {
 	waitErr := l.raw.Read(func(uintptr) bool {
 		for {
@@ -136,7 +121,7 @@ func (l *loop) wait() (n int, err error) {
 func (l *loop) run() {
 	for {
 		n, err := l.wait()
-		if err != nil || !l.dispatch(n) { // an error is a defect here, epoll_wait(2)
+		if err != nil || !l.dispatch(n) { // epoll_wait(2) fails only after close
 			return
 		}
 		for i, h := range l.due[:n] {
@@ -152,7 +137,7 @@ func (l *loop) run() {
 	}
 }
 
-// dispatch finds the handlers of n events; false when the loop has been stopped.
+// dispatch finds the handlers of n events; false when the loop has been closed.
 func (l *loop) dispatch(n int) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -161,7 +146,7 @@ func (l *loop) dispatch(n int) bool {
 			l.due[i] = l.entries[e.Fd].handler
 		}
 	}
-	return !l.stopped
+	return !l.closed
 }
 
 func (l *loop) add(fd int, h Handler) error {
@@ -189,22 +174,18 @@ func (l *loop) remove(fd int) {
 
 // control calls epoll_ctl(2). The caller holds mu.
 func (l *loop) control(op, fd int, generation int32) error {
-	if l.stopped {
+	if l.closed {
 		return os.ErrClosed // the number of epoll may be another file's by now
 	}
 	return unix.EpollCtl(l.epoll, op, fd, &unix.EpollEvent{Events: interest, Fd: int32(fd), Pad: generation})
 }
 
-func (l *loop) stop() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.stopped = true
-	_, _ = unix.Write(l.wakeup, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // fails if it is readable already
-}
-
+// close makes run return, once a handler that is running has returned.
 func (l *loop) close() {
-	_ = unix.Close(l.wakeup)
-	_ = l.file.Close()
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	_ = l.file.Close() // an error changes nothing
 }
 
 // Read is a non-blocking recv(2). It bypasses the scheduler's bookkeeping of system calls, which costs

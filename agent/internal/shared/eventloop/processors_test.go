@@ -7,8 +7,8 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/shared/eventloop"
 )
 
-// TestProcessors: half of the cores and half of that for loops, rounded up; what somebody has
-// set stays.
+// TestProcessors: half of the processors, and half of these for loops, rounded up; a value that the
+// user has set stays.
 func TestProcessors(t *testing.T) {
 	before := runtime.GOMAXPROCS(0)
 	defer runtime.GOMAXPROCS(before)
