@@ -41,26 +41,11 @@ func DecodeWhole(b []byte, maxBytes int) (Request, bool) {
 //go:noinline
 func decodeRequest(message []byte) (Request, error) {
 	var m members
-	if bad := m.parse(message); bad != nil {
+	var req Request
+	if bad := m.decode(message, req.set, "step_id"); bad != nil {
 		return Request{}, bad
 	}
-	var (
-		req   Request
-		first string // problem
-	)
-	for _, f := range m.fields() {
-		problem := req.set(f, m.value[f])
-		if first == "" {
-			first = problem
-		}
-	}
-	if first == "" && !m.has(fieldStepID) {
-		first = "step_id is missing"
-	}
-	if first == "" {
-		return req, nil
-	}
-	return Request{}, m.badRequest(first)
+	return req, nil
 }
 
 // set decodes one field of the request and returns the problem with it, empty for none.
@@ -86,23 +71,6 @@ func (r *Request) set(f field, raw []byte) (problem string) {
 	return problem
 }
 
-// badRequest returns an error with what can be read of the message.
-func (m *members) badRequest(detail string) *Error {
-	e := &Error{Reason: BadRequest, Detail: detail}
-	if m.has(fieldStepID) {
-		if id, problem := readInteger("step_id", m.value[fieldStepID], 64); problem == "" {
-			e.StepID = &id
-		}
-	}
-	if m.has(fieldReq) {
-		e.Req, _ = readReq(m.value[fieldReq])
-	}
-	if m.has(fieldSession) {
-		e.Session, _ = readSession(m.value[fieldSession])
-	}
-	return e
-}
-
 // DecodeReply decodes one message as a reply. The result shares no memory with message.
 //
 // step_id (an integer or null) and error_code are required; an agent older than protocol 1 sends
@@ -110,29 +78,11 @@ func (m *members) badRequest(detail string) *Error {
 // DecodeRequest.
 func DecodeReply(message []byte) (Reply, error) {
 	var m members
-	if bad := m.parse(message); bad != nil {
+	var reply Reply
+	if bad := m.decode(message, reply.set, "step_id", "error_code"); bad != nil {
 		return Reply{}, bad
 	}
-	var (
-		reply Reply
-		first string
-	)
-	for _, f := range m.fields() {
-		problem := reply.set(f, m.value[f])
-		if first == "" {
-			first = problem
-		}
-	}
-	switch {
-	case first != "":
-	case !m.has(fieldStepID):
-		first = "step_id is missing"
-	case !m.has(fieldErrorCode):
-		first = "error_code is missing"
-	default:
-		return reply, nil
-	}
-	return Reply{}, m.badRequest(first)
+	return reply, nil
 }
 
 // set decodes one field of the reply and returns the problem with it, empty for none.

@@ -67,8 +67,46 @@ type members struct {
 	count int
 }
 
-// fields returns the fields that are present, in the order of the message.
-func (m *members) fields() []field { return m.order[:m.count] }
-
 // has reports whether a field is present exactly once.
 func (m *members) has(f field) bool { return m.value[f] != nil && !m.repeated[f] }
+
+// decode parses a message into m, which must be zero, and passes each field to set, which returns
+// the problem with it, if any. The error describes the first problem, or else the first of the
+// required fields that is missing.
+func (m *members) decode(message []byte, set func(field, []byte) string, required ...string) *Error {
+	if bad := m.parse(message); bad != nil {
+		return bad
+	}
+	first := ""
+	for _, f := range m.order[:m.count] {
+		if problem := set(f, m.value[f]); first == "" {
+			first = problem
+		}
+	}
+	for _, name := range required {
+		if first == "" && !m.has(fieldOf([]byte(name))) {
+			first = name + " is missing"
+		}
+	}
+	if first == "" {
+		return nil
+	}
+	return m.badRequest(first)
+}
+
+// badRequest returns an error with what can be read of the message.
+func (m *members) badRequest(detail string) *Error {
+	e := &Error{Reason: BadRequest, Detail: detail}
+	if m.has(fieldStepID) {
+		if id, problem := readInteger("step_id", m.value[fieldStepID], 64); problem == "" {
+			e.StepID = &id
+		}
+	}
+	if m.has(fieldReq) {
+		e.Req, _ = readReq(m.value[fieldReq])
+	}
+	if m.has(fieldSession) {
+		e.Session, _ = readSession(m.value[fieldSession])
+	}
+	return e
+}

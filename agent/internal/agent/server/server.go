@@ -22,36 +22,8 @@ import (
 
 	"github.com/stepagent/stepagent/agent/internal/agent/session"
 	"github.com/stepagent/stepagent/agent/internal/shared/eventloop"
-	"github.com/stepagent/stepagent/agent/internal/shared/logging"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
-
-// Options are the limits of connections. They can be changed while connections are open.
-type Options struct {
-	// Allow lists the source addresses that are served. A connection without an address, such
-	// as a pipe, is served too.
-	Allow []netip.Prefix
-	// Connections limits the open connections, ConnectionsPerAddress those from one address.
-	Connections           int
-	ConnectionsPerAddress int
-	// MessageBytes is the length of the longest message, in bytes.
-	MessageBytes int
-	// MessageTime is how long a message may take to arrive, counted from its first byte.
-	MessageTime time.Duration
-	// ReplyTime is how long a client may take to accept a reply.
-	ReplyTime time.Duration
-	// PipelinedMessages limits the outstanding replies of one connection.
-	PipelinedMessages int
-	// IdleTimeout closes a connection that has sent nothing for this long, not counting the
-	// declared interval.
-	IdleTimeout time.Duration
-	// Codes are the error codes of reasons.
-	Codes protocol.Codes
-	// Agent is the agent's name and version, for clients that ask; empty for none.
-	Agent string
-	// Recorder records the outcome of each request; nil for none.
-	Recorder Recorder
-}
 
 // A Server serves connections. Its methods are safe for concurrent use.
 type Server struct {
@@ -76,17 +48,6 @@ type Server struct {
 	conns     map[*conn]struct{} // of clients
 	byAddr    map[netip.Addr]int
 	stats     Stats
-}
-
-// logLimits limit the log lines that clients can cause, one limit for each kind.
-type logLimits struct {
-	accept, stranger, refused, bad, slow, idle, ahead, unread *logging.Limiter
-}
-
-func newLogLimits() logLimits {
-	limiter := func() *logging.Limiter { return logging.NewLimiter(time.Second) }
-	return logLimits{accept: limiter(), stranger: limiter(), refused: limiter(), bad: limiter(),
-		slow: limiter(), idle: limiter(), ahead: limiter(), unread: limiter()}
 }
 
 // Stats count connections and messages since the agent started.
@@ -229,12 +190,6 @@ func (s *Server) admit(nc net.Conn) {
 	if full != "" {
 		c.warn(s.logLimits.refused, "connection refused", slog.String("detail", full))
 	}
-}
-
-// allows reports whether connections from the address are served.
-func (o *Options) allows(addr netip.Addr) bool {
-	addr = addr.WithZone("") // no prefix has one
-	return !addr.IsValid() || slices.ContainsFunc(o.Allow, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
 // refuse tells the client why in a goroutine. Past a limit of these it only closes the connection, so

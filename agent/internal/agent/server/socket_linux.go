@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"os"
 	"syscall"
 
@@ -15,40 +16,36 @@ func newSocket(fd int) stream { return socket{os.NewFile(uintptr(fd), "connectio
 
 // CloseWrite is that of net.TCPConn.
 func (s socket) CloseWrite() error {
-	return s.control(func(fd int) error { return unix.Shutdown(fd, unix.SHUT_WR) })
+	return control(s, func(fd int) error { return unix.Shutdown(fd, unix.SHUT_WR) })
 }
 
 // SetLinger is that of net.TCPConn.
 func (s socket) SetLinger(seconds int) error {
-	return s.control(func(fd int) error {
+	return control(s, func(fd int) error {
 		return unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1, Linger: int32(seconds)})
 	})
 }
 
-func (s socket) control(do func(fd int) error) error {
-	raw, err := s.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var done error
-	if err := raw.Control(func(fd uintptr) { done = do(int(fd)) }); err != nil {
-		return err
-	}
-	return done
-}
-
-// streamGone is socketGone for a stream.
-func streamGone(nc stream) bool {
-	conn, ok := nc.(syscall.Conn)
-	if !ok {
-		return false // unknown
-	}
+// control calls do with the socket of a connection.
+func control(conn syscall.Conn, do func(fd int) error) error {
 	raw, err := conn.SyscallConn()
 	if err != nil {
+		return err
+	}
+	controlErr := raw.Control(func(fd uintptr) { err = do(int(fd)) })
+	return cmp.Or(controlErr, err)
+}
+
+// streamGone is socketGone for a stream; false where that is unknown.
+func streamGone(nc stream) (gone bool) {
+	conn, ok := nc.(syscall.Conn)
+	if !ok {
 		return false
 	}
-	gone := false
-	err = raw.Control(func(fd uintptr) { gone = socketGone(int(fd)) })
+	err := control(conn, func(fd int) error {
+		gone = socketGone(fd)
+		return nil
+	})
 	return gone || err != nil // an error: already closed on this side
 }
 

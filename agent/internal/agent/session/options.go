@@ -48,7 +48,7 @@ type Options struct {
 	// repeated req.
 	RememberedReplies int
 	// RememberedBytes limits the replies of all names. Past it, names without a session are
-	// evicted, and then the oldest replies of the name at hand.
+	// evicted, and then the oldest replies of the name in use.
 	RememberedBytes int
 	// MaxOpen limits the open sessions, MaxOpenPerAddress those that one address began.
 	MaxOpen           int

@@ -15,8 +15,8 @@ import (
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
-// Load reads every *.txt file in dir, in the order of their names. Anything that it does not
-// know in a file is an error, which names file and line.
+// Load reads every *.txt file in dir, in the order of their names. An unknown header is an error,
+// which names file and line.
 func Load(dir string) ([]Vector, error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*.txt"))
 	if err != nil {
@@ -61,8 +61,7 @@ func Parse(name string, r io.Reader) ([]Vector, error) {
 
 type parser struct {
 	vectors []Vector
-	// request is the request that waits for its reply.
-	request string
+	request string // without a reply so far
 }
 
 func (p *parser) line(file string, number int, line string) error {
@@ -113,7 +112,7 @@ func (p *parser) line(file string, number int, line string) error {
 	return err
 }
 
-// finish checks that the last vector is whole.
+// finish checks that the last vector is complete.
 func (p *parser) finish() error {
 	if len(p.vectors) == 0 {
 		return nil
@@ -128,7 +127,7 @@ func (p *parser) finish() error {
 	return nil
 }
 
-// checkWanted makes sure that a reply is one that an agent can send.
+// checkWanted checks that an agent can send the reply.
 func checkWanted(reply []byte) error {
 	decoded, err := protocol.DecodeReply(reply)
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package testvectors reads the vector files of the wire: bytes that a client sends, and what
-// an agent must make of them. It is for tests, those of the codec and those of the server,
-// so that both are held to the same files. testdata/frames/README.md describes the format.
+// Package testvectors reads the vector files of the protocol: bytes that a client sends, and the
+// replies that an agent must give. The tests of the codec and of the server use the same files.
+// testdata/frames/README.md describes the format.
 package testvectors
 
 import (
@@ -21,13 +21,13 @@ type Vector struct {
 	Bytes []byte
 	// Exchanges are the messages in Bytes, in order.
 	Exchanges []Exchange
-	// Connection is what has become of the connection after the last reply.
+	// Connection is the state of the connection after the last reply.
 	Connection Connection
 }
 
 // An Exchange is one message and its reply.
 type Exchange struct {
-	// Line is where the reply stands in the file.
+	// Line is the line of the reply in the file.
 	Line int
 	// Request is the message as protocol.AppendRequest writes it, without the newline; empty
 	// when the message is refused.
@@ -36,30 +36,29 @@ type Exchange struct {
 	Reply []byte
 }
 
-// Connection is what has become of a connection once all bytes of a vector have been
-// answered.
+// Connection is the state of a connection once all bytes of a vector have been answered.
 type Connection string
 
-// What may have become of a connection.
+// The states of a connection.
 const (
 	// Open: the agent reads on, and would answer a further message.
 	Open Connection = "open"
 	// Closed: the agent has closed the connection.
 	Closed Connection = "closed"
-	// Cut: the bytes end within a message. The agent waits for the rest; when the client
-	// ends the stream there, the agent closes with no further reply and judges nothing.
+	// Cut: the bytes end within a message. The agent waits for the rest; if the client closes
+	// instead, the agent closes without a further reply or judgement.
 	Cut Connection = "cut"
 )
 
-// String names the vector and says where it stands.
+// String returns the file, line and name of the vector.
 func (v Vector) String() string { return fmt.Sprintf("%s:%d: %s", v.File, v.Line, v.Name) }
 
-// optional are the fields that a reply has only where the vector names them. The detail is
-// for people, and may be there or not.
+// optional are the fields that a reply has only if the vector has them. The detail, which is for
+// people, is not compared.
 func optional() []string { return []string{"req", "session", "reason", "end", "agent"} }
 
-// Check compares a reply, one JSON object, with the one wanted. Every field that is wanted
-// must be there with the same value, and of the optional ones no other may be there.
+// Check compares a reply, one JSON object, with the wanted one. It must have every wanted field with
+// the same value, and no other optional field.
 func (e Exchange) Check(reply []byte) error {
 	want, err := decodeObject(e.Reply)
 	if err != nil {
