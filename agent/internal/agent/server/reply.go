@@ -89,7 +89,8 @@ func (c *conn) injectFault(answer session.Answer, req protocol.Request, arrived 
 func (c *conn) sendFaulty(reply protocol.Reply, fault validator.Fault) bool {
 	switch fault.Kind {
 	case validator.FaultDuplicate:
-		return c.send(reply) && c.send(reply)
+		sent := c.send(reply)
+		return sent && c.send(reply)
 	case validator.FaultSplit:
 		return c.sendSplit(reply, fault.Delay)
 	case validator.FaultWrongID:

@@ -54,9 +54,8 @@ func Clean(text string) string {
 // and its bytes. It returns text itself if all are printable.
 func escapeRunes(text []byte, appendEscape func(dst []byte, r rune, raw []byte) []byte) []byte {
 	var out []byte
-	for i, size := 0, 0; i < len(text); i += size {
-		var r rune
-		r, size = utf8.DecodeRune(text[i:])
+	for i := 0; i < len(text); {
+		r, size := utf8.DecodeRune(text[i:])
 		switch printable := unicode.IsPrint(r) && !(r == utf8.RuneError && size == 1); {
 		case !printable && out == nil:
 			out = appendEscape(slices.Clone(text[:i]), r, text[i:i+size])
@@ -65,6 +64,7 @@ func escapeRunes(text []byte, appendEscape func(dst []byte, r rune, raw []byte) 
 		case out != nil:
 			out = append(out, text[i:i+size]...)
 		}
+		i += size
 	}
 	if out == nil {
 		return text

@@ -150,8 +150,8 @@ func (c chart) overview(w *words) overview {
 			view.Marks = append(view.Marks, mark{class, paths[class]})
 		}
 	}
-	for quarter := range time.Duration(5) {
-		view.Ticks = append(view.Ticks, w.Time(run.Duration/4*quarter))
+	for quarter := range 5 {
+		view.Ticks = append(view.Ticks, w.Time(time.Duration(quarter)*(run.Duration/4)))
 	}
 	return view
 }
