@@ -3,6 +3,7 @@ package asyncwriter
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,8 +15,8 @@ type memory struct {
 
 	mu      sync.Mutex
 	items   []string
-	flushes int
 	closed  bool
+	flushes atomic.Int32
 }
 
 func (m *memory) Write(item string) {
@@ -28,9 +29,7 @@ func (m *memory) Write(item string) {
 }
 
 func (m *memory) Flush() time.Duration {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.flushes++
+	m.flushes.Add(1)
 	return time.Minute
 }
 
@@ -103,11 +102,11 @@ func TestFlushWithoutItems(t *testing.T) {
 		m := &memory{}
 		w := start(m)
 		synctest.Wait()
-		before := m.flushes
+		before := m.flushes.Load()
 		time.Sleep(10*time.Minute + time.Second)
 		synctest.Wait()
-		if s := w.Stats(); m.flushes != before+10 || !s.BusySince.IsZero() {
-			t.Errorf("%d flushes in ten minutes, want 10; %+v", m.flushes-before, s)
+		if s := w.Stats(); m.flushes.Load() != before+10 || !s.BusySince.IsZero() {
+			t.Errorf("%d flushes in ten minutes, want 10; %+v", m.flushes.Load()-before, s)
 		}
 		w.Close(time.Second)
 	})
