@@ -66,7 +66,11 @@ const (
 	reading              // the worker waits for the rest of a message
 	parked               // a loop waits for a message
 	looping              // a loop answers a message
+	judging              // a step is judged for a parked connection
 )
+
+// inLoop reports whether a loop waits for the socket.
+func (p phase) inLoop() bool { return p == parked || p == looping || p == judging }
 
 // drainTime is how long the rest of a message may take to arrive once the agent is stopping,
 // and the client to close when it has its last reply.
@@ -155,7 +159,7 @@ func (c *conn) drain() {
 		_ = c.state.stream.SetReadDeadline(time.Now().Add(drainTime))
 	case parked:
 		c.unpark(nil, nil)
-	case busy, looping:
+	case busy, looping, judging:
 	}
 }
 
@@ -167,8 +171,8 @@ func (c *conn) close() {
 	if s.closed {
 		return
 	}
-	if s.phase == looping {
-		shutDown(s.fd) // the loop sees that
+	if s.phase == looping || s.phase == judging {
+		shutDown(s.fd) // sending the reply fails, or the loop sees the end
 		return
 	}
 	s.closed = true

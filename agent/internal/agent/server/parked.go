@@ -14,14 +14,14 @@ import (
 )
 
 // A connection with nothing to do is parked: it has no worker, and an event loop waits for its
-// socket. The loop reads a message that comes whole and alone, has it judged if the verdicts are
-// cached, and writes the reply. For everything else it unparks the connection: a partial message or
-// several, a bad message, the end of the stream, a step that needs a validator, a reply that the
-// socket does not take at once, a fault, a shutdown.
+// socket. The loop reads a message that comes whole and alone, and writes the reply if the verdicts
+// are cached. Otherwise a goroutine has the step judged and writes the reply, and the connection
+// stays parked. Everything else unparks the connection: a partial message or several, a bad message,
+// the end of the stream, a reply that the socket does not take at once, a fault, a shutdown.
 
 // A connection that was unparked is parked again once its client has been idle for parkAfter, or
-// has made parkAfterSteps steps in a row that a loop could have answered. What unparked it is likely
-// to come again, and parking costs as much as a step.
+// has made parkAfterSteps steps. What unparked it is likely to come again, and parking costs as much
+// as a step.
 const (
 	parkAfter      = 20 * time.Millisecond
 	parkAfterSteps = 32
@@ -35,10 +35,11 @@ var errIdle = errors.New("the client is idle")
 
 // parkedState is the state of a parked connection.
 type parkedState struct {
-	fd    int         // the socket; -1 when the connection is not parked
-	timer *time.Timer // fires at reads.at or before
-	// While the loop sends a reply: when its request arrived, the interval that it declared, and
-	// its audit entry. They are the loop's.
+	fd     int         // the socket; -1 when the connection is not parked
+	timer  *time.Timer // fires at reads.at or before
+	missed bool        // the socket was readable while a step was judged
+	// While a reply is sent: when its request arrived, the interval that it declared, and its audit
+	// entry. They belong to the sender, which is the loop or the goroutine that judged the step.
 	arrived time.Time
 	next    time.Duration
 	entry   *auditEntry
@@ -94,11 +95,11 @@ func (c *conn) timerFired() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := &c.state
-	if s.phase != parked && s.phase != looping || s.reads.armed.IsZero() {
+	if !s.phase.inLoop() || s.reads.armed.IsZero() {
 		return
 	}
 	now := time.Now()
-	if s.phase == looping {
+	if s.phase != parked {
 		s.reads.at = now.Add(c.server.options.Load().IdleTimeout) // Sent starts it again
 	}
 	if s.reads.timedOut(now, s.reads.at, c.setTimer) != nil {
@@ -113,7 +114,7 @@ func (c *conn) unpark(read []byte, first func() bool) {
 	c.server.loops.Remove(s.fd)
 	s.timer.Stop()
 	s.stream = newSocket(s.fd)
-	s.fd, s.phase = -1, busy
+	s.fd, s.phase, s.missed = -1, busy, false
 	s.reads, c.writes = deadline{}, deadline{}
 	c.worker = worker{conn: c, unread: bytes.Clone(read), recentlyUnparked: true, neverPark: c.worker.neverPark}
 	go c.worker.loop(first)
@@ -142,7 +143,7 @@ func (c *conn) Ready(round *eventloop.Round, ended bool) {
 	arrived := time.Now()
 	answer, ok := c.sessions.Try(req, arrived)
 	if !ok {
-		c.unparkToJudge(req, arrived)
+		c.startJudging(req, arrived)
 		return
 	}
 	entry := c.finish(&answer, &req, arrived)
@@ -150,15 +151,38 @@ func (c *conn) Ready(round *eventloop.Round, ended bool) {
 		c.unparkToInject(answer, req, arrived, entry)
 		return
 	}
-	s := &c.state
-	s.next, s.arrived, s.entry = min(req.Interval.Duration, session.MaxQuiet), arrived, entry
-	round.Send(s.fd, protocol.AppendReply(round.Out(), answer.Reply), c)
+	c.state.sending(&req, arrived, entry)
+	round.Send(c.state.fd, protocol.AppendReply(round.Out(), answer.Reply), c)
 }
 
-// unparkToJudge hands a request that has to wait to a worker. Like unparkToInject it is a function
-// so that its closure does not move the variables of Ready to the heap.
-func (c *conn) unparkToJudge(req protocol.Request, arrived time.Time) {
-	c.unparkFromLoop(nil, func() bool { return c.worker.judge(req, arrived) })
+// sending notes what Sent needs.
+func (s *parkedState) sending(req *protocol.Request, arrived time.Time, entry *auditEntry) {
+	s.next, s.arrived, s.entry = min(req.Interval.Duration, session.MaxQuiet), arrived, entry
+}
+
+// startJudging hands a request that has to wait to a goroutine. Like unparkToInject it is a function
+// so that the goroutine does not move the variables of Ready to the heap.
+func (c *conn) startJudging(req protocol.Request, arrived time.Time) {
+	c.mu.Lock()
+	c.state.phase = judging
+	c.mu.Unlock()
+	go c.judgeParked(req, arrived)
+}
+
+// judgeParked has a request of a parked connection judged, which may take a while, and sends the
+// reply.
+func (c *conn) judgeParked(req protocol.Request, arrived time.Time) {
+	defer c.recoverInLoop()
+	answer := c.sessions.Do(c.steps, req, arrived)
+	entry := c.finish(&answer, &req, arrived)
+	if answer.Fault != nil {
+		c.unparkToInject(answer, req, arrived, entry)
+		return
+	}
+	c.state.sending(&req, arrived, entry)
+	out := protocol.AppendReply(nil, answer.Reply)
+	n, _ := eventloop.Write(c.state.fd, out)
+	c.Sent(out, n)
 }
 
 // unparkToInject hands a reply that is subject to a fault to a worker.
@@ -171,6 +195,7 @@ func (c *conn) receive(buffer []byte, ended bool) (message []byte, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.state.phase != parked {
+		c.state.missed = c.state.phase == judging
 		return nil, false
 	}
 	n, err := eventloop.Read(c.state.fd, buffer)
@@ -213,6 +238,10 @@ func (c *conn) Sent(reply []byte, n int) {
 	}
 	s.phase = parked
 	c.startIdle(s.arrived)
+	if s.missed {
+		s.missed = false
+		c.server.loops.Rearm(s.fd)
+	}
 }
 
 // recoverInLoop, deferred, confines a panic in the loop to its connection.
@@ -224,7 +253,7 @@ func (c *conn) recoverInLoop() {
 	stack := debug.Stack()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state.phase != parked && c.state.phase != looping {
+	if !c.state.phase.inLoop() {
 		c.logPanic(p, stack)
 		return
 	}

@@ -20,7 +20,7 @@ type worker struct {
 	reader           *protocol.Reader
 	unread           []byte // what the loop read before the worker started
 	recentlyUnparked bool   // parks only when the client is idle, or after parkAfterSteps
-	cachedSteps      int    // steps in a row that a loop could have answered
+	steps            int    // since it was unparked
 	neverPark        bool
 }
 
@@ -82,7 +82,7 @@ func (w *worker) awaitMessage() awaited {
 		// A client that sends ahead is served one message at a time, among the others.
 		runtime.Gosched()
 		return arriving
-	case (!w.recentlyUnparked || w.cachedSteps >= parkAfterSteps) && c.park():
+	case (!w.recentlyUnparked || w.steps >= parkAfterSteps) && c.park():
 		return leaving
 	case !c.setPhase(idle, c.server.options.Load().IdleTimeout+c.interval, 0):
 		w.refuseRest()
@@ -155,9 +155,7 @@ func (w *worker) judge(req protocol.Request, arrived time.Time) bool {
 	c := w.conn
 	c.interval = min(req.Interval.Duration, session.MaxQuiet)
 	answer := c.sessions.Do(c.steps, req, arrived)
-	if w.cachedSteps++; !answer.Trace.Kept {
-		w.cachedSteps = 0
-	}
+	w.steps++
 	entry := c.finish(&answer, &req, arrived)
 	if answer.Fault != nil && !c.probing {
 		return c.injectFault(answer, req, arrived, entry)

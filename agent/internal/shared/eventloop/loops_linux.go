@@ -53,6 +53,9 @@ func (l *Loops) of(fd int) *loop { return l.all[fd%len(l.all)] }
 // Add makes a loop call the handler when the socket, which must be non-blocking, is readable.
 func (l *Loops) Add(fd int, h Handler) error { return l.of(fd).add(fd, h) }
 
+// Rearm makes a loop call the handler again if the socket is still readable.
+func (l *Loops) Rearm(fd int) { l.of(fd).rearm(fd) }
+
 // Remove removes the socket, which must still be open. One more call of its handler may run or follow.
 func (l *Loops) Remove(fd int) { l.of(fd).remove(fd) }
 
@@ -169,6 +172,15 @@ func (l *loop) remove(fd int) {
 	if fd < len(l.entries) {
 		l.entries[fd].handler = nil
 		_ = l.control(unix.EPOLL_CTL_DEL, fd, 0) // fails if it is removed already
+	}
+}
+
+// rearm has the socket's handler called again if the socket is readable.
+func (l *loop) rearm(fd int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if fd < len(l.entries) && l.entries[fd].handler != nil {
+		_ = l.control(unix.EPOLL_CTL_MOD, fd, l.entries[fd].generation) // fails only after close
 	}
 }
 
