@@ -9,13 +9,13 @@ import (
 // MaxAllow is the number of entries that allow may have.
 const MaxAllow = 256
 
-// A network is a word for prefixes that are the same everywhere.
+// A network is a word for a fixed list of prefixes.
 type network struct {
 	word     string
 	prefixes []netip.Prefix
 }
 
-// networks returns the words that may stand in allow.
+// networks returns the words that allow may have.
 func networks() []network {
 	return []network{
 		{"loopback", prefixes("127.0.0.0/8", "::1/128")},
@@ -33,8 +33,8 @@ func prefixes(texts ...string) []netip.Prefix {
 	return list
 }
 
-// Allowed returns the prefixes of the source addresses that are served: those that Allow
-// stands for. Entries that Validate refuses stand for none.
+// Allowed returns the prefixes of the source addresses that are served. Entries that Validate refuses
+// have none.
 func (c Config) Allowed() []netip.Prefix {
 	var all []netip.Prefix
 	for _, entry := range c.Allow {
@@ -44,7 +44,7 @@ func (c Config) Allowed() []netip.Prefix {
 	return all
 }
 
-// readNetwork returns the prefixes of one entry, or what is wrong with it.
+// readNetwork returns the prefixes of an entry, or what is wrong with it.
 func readNetwork(entry string) (list []netip.Prefix, wrong string) {
 	var words []string
 	for _, n := range networks() {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// checks returns what strings may be, by the tag "check" of their fields.
+// checks returns the kinds of strings by the tag "check" of their fields.
 func checks() map[string]kind {
 	return map[string]kind{
 		"host":   text{checkHost},
@@ -52,7 +52,7 @@ func checkFolder(path string) string {
 	return ""
 }
 
-// groupName is what groupadd(8) takes, or the id of a group.
+// groupName matches a name that groupadd(8) accepts, or the id of a group.
 var groupName = regexp.MustCompile(`^([a-z_][a-z0-9_-]{0,31}|[0-9]{1,10})$`)
 
 func checkGroup(name string) string {

@@ -12,32 +12,31 @@ import (
 // ClientFileVariable names the file of the client's settings.
 const ClientFileVariable = "STEPCTL_CONFIG"
 
-// A ClientKey is a setting of stepctl. The file has it under its name; its variable is STEPCTL_ and
-// the name in upper case, and its flag is the name with - for _.
+// A ClientKey is a setting of stepctl. Its name is the key in the file; its variable is STEPCTL_ and
+// the name in upper case, its flag the name with - for _.
 type ClientKey struct {
 	Name    string
 	Type    ClientType
 	Default string
-	// Check says what is wrong with a value, as the flag would.
+	// Check returns the error that the flag would return for a value.
 	Check func(text string) error
 }
 
-// ClientSources are the places that the client's settings are read from. What comes later in
-// the struct wins.
+// ClientSources are the sources of the client's settings. Later fields override earlier ones.
 type ClientSources struct {
 	Keys []ClientKey
 	// File is a .toml, .yaml or .yml file; empty for none.
 	File string
 	// Environ is the environment in the form of os.Environ.
 	Environ []string
-	// Set is what flags have set, by key. They have checked it.
+	// Set has the values of flags by key. The flags have checked them.
 	Set map[string]string
 }
 
 // A ClientSetting is a setting in force.
 type ClientSetting struct {
 	Key, Text string
-	// Place is where it was set; zero for a default.
+	// Place is the place of its value; zero for a default.
 	Place Place
 }
 
@@ -45,12 +44,12 @@ type ClientSetting struct {
 type Client struct {
 	// Settings has one for each key, in the order of the keys.
 	Settings []ClientSetting
-	// Ignored are the variables that begin like those of stepctl and are set by Kubernetes or
-	// by Docker's links, see injected.
+	// Ignored are the variables with the prefix of stepctl that Kubernetes or Docker sets, see
+	// injected.
 	Ignored []string
 }
 
-// LoadClient reads the sources strictly. The error is Problems: all that is wrong.
+// LoadClient reads the sources strictly. The error is Problems, with all problems of all sources.
 func LoadClient(s ClientSources) (Client, error) {
 	schema := &schema{program: "stepctl"}
 	for _, k := range s.Keys {
@@ -96,9 +95,9 @@ func (s *schema) fromFile(file string) (*decoder, Problems) {
 	return d, d.problems
 }
 
-// ClientFile returns the file of the client's settings where none is named: config.toml,
-// config.yaml or config.yml in the folder stepctl of the user's folder for settings, which is
-// $XDG_CONFIG_HOME or ~/.config on Linux. It is empty where there is none.
+// ClientFile returns the default file of the client's settings: config.toml, config.yaml or
+// config.yml in the folder stepctl of the user's config directory, which is $XDG_CONFIG_HOME or
+// ~/.config on Linux; empty if none exists.
 func ClientFile() (string, error) {
 	folder, err := os.UserConfigDir()
 	if err != nil {

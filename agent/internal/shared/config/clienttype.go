@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// A ClientType is what a client's setting is in a file.
+// A ClientType is the type of a client's setting in a file.
 type ClientType uint8
 
 // The types.
@@ -19,7 +19,7 @@ const (
 	Number
 )
 
-// A clientKind is the kind of a client's setting, whose value is the text that its flag takes.
+// A clientKind is the kind of a client's setting; its value is the text that the flag accepts.
 type clientKind struct {
 	ClientType
 	wrong func(text string) error
@@ -45,7 +45,7 @@ func (k clientKind) check(value any) error {
 	return err
 }
 
-// text returns a value of a file as its flag would take it.
+// text returns a value of a file as text that its flag accepts.
 func (t ClientType) text(value any) (string, error) {
 	switch v := value.(type) {
 	case string:

@@ -9,8 +9,7 @@ import (
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
-// A decoder takes the tree of a file apart, strictly: what it does not know, or knows as
-// something else, is a Problem.
+// A decoder decodes the tree of a file. Unknown keys and values of a wrong type are Problems.
 type decoder struct {
 	schema     *schema
 	scalars    map[string]any
@@ -33,7 +32,7 @@ func decode(s *schema, root *node, problems Problems) *decoder {
 	return d
 }
 
-// problem notes what is wrong with a node, once for each.
+// problem adds a problem of a node, at most one for each.
 func (d *decoder) problem(n *node, path, format string, args ...any) {
 	place := n.place()
 	if at := (fileKey{place.File, path}); !d.wrong[at] {
@@ -42,7 +41,7 @@ func (d *decoder) problem(n *node, path, format string, args ...any) {
 	}
 }
 
-// table takes the file itself, with no path, or one of its sections.
+// table decodes the file itself, with an empty path, or one of its sections.
 func (d *decoder) table(t table, path string) {
 	for key, n := range t.entries() {
 		name := join(path, key)
@@ -63,7 +62,7 @@ func (d *decoder) table(t table, path string) {
 	}
 }
 
-// want returns the value of a node if it is a T, which what describes.
+// want returns the value of a node if it is a T; what describes a T.
 func want[T any](d *decoder, n *node, path, what string) (T, bool) {
 	value, ok := n.value.(T)
 	if !ok {
@@ -89,7 +88,7 @@ func (d *decoder) scalar(n *node, name string, k kind) {
 	}
 }
 
-// unknown says what the key was most likely meant to be.
+// unknown suggests the key that was most likely meant.
 func (d *decoder) unknown(n *node, path, key string) {
 	name := join(path, key)
 	var here []string // what may stand next to the key

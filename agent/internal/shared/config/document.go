@@ -13,42 +13,41 @@ import (
 	"unicode/utf8"
 )
 
-// A node is one value of a config file and the place where its key begins, or where it
-// begins itself in a list.
+// A node is one value of a config file and its place: that of its key, or its own in a list.
 //
-// The value is a string, int64, float64, bool, nil, table or list; anything else is a date
-// or a time.
+// The value is a string, int64, float64, bool, nil, table or list; any other type is a date or a
+// time.
 type node struct {
 	from         *content // the file; nil for a default
 	line, column int
 	value        any
-	elements     int   // of a list in TOML: how many [[headers]] have been met
-	under        *node // what the files before say of the same key; nil for nothing
+	elements     int   // of a list in TOML: the [[headers]] that were read
+	under        *node // the value of the same key in the files before; nil for none
 }
 
 type (
 	table   map[string]*node
 	list    []*node
-	tooDeep struct{} // stands for what lies deeper than maxDepth
+	tooDeep struct{} // the value of nodes deeper than maxDepth
 )
 
 // maxDepth is how deep tables and lists may be nested.
 const maxDepth = 32
 
-// A parser turns the bytes of a file into a tree. The tree is nil when the syntax is wrong;
-// with other Problems it is there, so that the rest can be looked at too.
+// A parser parses the bytes of a file. The tree is nil when the syntax is wrong; with other Problems
+// it is complete, so that the rest is checked too.
 type parser func(data []byte) (*node, Problems)
 
 // Formats are the names of the formats that a config may have.
 func Formats() []string { return []string{"toml", "yaml"} }
 
-// HasFormat reports whether the name of a file tells its format.
+// HasFormat reports whether the extension of a file names a format.
 func HasFormat(file string) bool {
 	_, err := parserFor(file, "")
 	return err == nil
 }
 
-// parserFor picks the format by its name or, where that is empty, by the extension of the file.
+// parserFor returns the parser of the named format or, if that is empty, of the file's extension.
 func parserFor(file, format string) (parser, error) {
 	ext := filepath.Ext(file)
 	if format != "" {
@@ -67,10 +66,10 @@ func parserFor(file, format string) (parser, error) {
 	}
 }
 
-// parse returns the tree of the file, which is a table; without keys where the file has comments
-// only. An empty file is refused, unless it may be empty: a write that was cut off leaves one.
+// parse returns the tree of the file, a table, which has no keys if the file has comments only. An
+// empty file is refused unless mayBeEmpty: an interrupted write leaves one.
 func (c *content) parse() (root *node, problems Problems) {
-	data := bytes.TrimPrefix(c.data, []byte("\ufeff")) // the byte order mark that some editors write
+	data := bytes.TrimPrefix(c.data, []byte("\ufeff")) // a byte order mark, which some editors write
 	offset, wrong := badText(data)
 	switch {
 	case !c.mayBeEmpty && len(bytes.TrimSpace(data)) == 0:
@@ -92,8 +91,8 @@ func (c *content) parse() (root *node, problems Problems) {
 	return root, problems
 }
 
-// badText returns the offset of the first character that neither format is given, and what
-// it is: control characters, and line breaks that only YAML takes for such.
+// badText returns the offset of the first character that no config may have, and a message: control
+// characters, and line breaks that only YAML knows.
 func badText(data []byte) (offset int, what string) {
 	for i := 0; i < len(data); {
 		r, size := utf8.DecodeRune(data[i:])
@@ -110,7 +109,7 @@ func badText(data []byte) (offset int, what string) {
 	return 0, ""
 }
 
-// writtenIn notes the file of a node and of all that is in it.
+// writtenIn sets the file of a node and of all nodes below it.
 func (n *node) writtenIn(c *content) {
 	n.from = c
 	switch v := n.value.(type) {
@@ -133,8 +132,8 @@ func (n *node) place() Place {
 	return Place{File: n.from.file, Line: n.line, Column: n.column}
 }
 
-// entries returns an iterator over the keys of a table in order. A key comes once for each
-// file that has it, in the order of the files.
+// entries iterates over the keys of a table in order, and over a key once for each file that has it,
+// in the order of the files.
 func (t table) entries() iter.Seq2[string, *node] {
 	return func(yield func(string, *node) bool) {
 		for _, key := range slices.Sorted(maps.Keys(t)) {
@@ -151,7 +150,7 @@ func (t table) entries() iter.Seq2[string, *node] {
 	}
 }
 
-// A cursor turns offsets into lines and columns, fastest when they ascend.
+// A cursor converts offsets to lines and columns, fastest when they ascend.
 type cursor struct {
 	data                 []byte
 	offset, line, column int // line and column count from 0 here
@@ -173,8 +172,8 @@ func (c *cursor) at(offset int) (line, column int) {
 	return c.line + 1, c.column + 1
 }
 
-// find returns the node at a path such as "validators[1].settings.plan[2].step_id", or the
-// nearest one above it, and whether it is the node itself.
+// find returns the node at a path such as "validators[1].settings.plan[2].step_id" and true, or the
+// nearest node above it and false.
 func (n *node) find(path string) (found *node, exact bool) {
 	steps := strings.FieldsFunc(path, func(r rune) bool { return r == '.' || r == '[' || r == ']' })
 	for _, step := range steps {
@@ -187,7 +186,7 @@ func (n *node) find(path string) (found *node, exact bool) {
 	return n, true
 }
 
-// child returns a value of a table or, by its number, of a list; nil when there is none.
+// child returns a value of a table, or of a list by its number; nil for none.
 func (n *node) child(name string) *node {
 	switch v := n.value.(type) {
 	case table:

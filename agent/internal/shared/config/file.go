@@ -14,21 +14,21 @@ import (
 // MaxFileBytes is the size of the largest config file that is read, in bytes.
 const MaxFileBytes = 128 << 10
 
-// StandardInput is the name that stands for Sources.Input.
+// StandardInput is the file name that means Sources.Input.
 const StandardInput = "-"
 
-// A content is what was read of a file, and how to go on with it.
+// A content is a file that was read, and its parser.
 type content struct {
 	file   string // an absolute path, or "standard input"
 	data   []byte
 	read   parser
-	folder string // absolute; the paths of validators may be relative to it
+	folder string // absolute; paths of validators may be relative to it
 
 	mayBeEmpty bool
 	keyless    bool // it has comments only; known once it is parsed
 }
 
-// absolute returns the absolute path of a file, wherever the command was started.
+// absolute returns the absolute path of a file.
 func absolute(file string) (string, error) {
 	path, err := filepath.Abs(file)
 	if err != nil {
@@ -37,8 +37,8 @@ func absolute(file string) (string, error) {
 	return path, nil
 }
 
-// openAll opens the file that the sources name and its snippets, in the order in which they count.
-// Without the file there are none: its snippets say little. Standard input has no snippets.
+// openAll reads the file that the sources name and its snippets; later ones override earlier ones.
+// If the file cannot be read it returns none. Standard input has no snippets.
 func openAll(s Sources) (contents []*content, problems Problems) {
 	c, err := open(s)
 	if err != nil {
@@ -63,7 +63,7 @@ func openAll(s Sources) (contents []*content, problems Problems) {
 	return contents, problems
 }
 
-// open reads the file that the sources name. The content has its path with an error too.
+// open reads the file that the sources name. The content has its path even with an error.
 func open(s Sources) (*content, error) {
 	c := &content{file: s.File}
 	if s.File == StandardInput {
@@ -78,7 +78,7 @@ func open(s Sources) (*content, error) {
 	return c, c.open(s.Format, s.AnyOwner)
 }
 
-// open reads the file. With a format it may be a pipe.
+// open reads the file, which may be a pipe if a format is given.
 func (c *content) open(format string, anyOwner bool) (err error) {
 	if c.read, err = parserFor(c.file, format); err != nil {
 		return err
@@ -113,7 +113,7 @@ func trusted(path string) error {
 	if _, err := trustedpath.Resolve(path, os.Geteuid()); errors.As(err, &untrusted) {
 		return fmt.Errorf("is not taken, as the agent executes what it names: %w", untrusted)
 	}
-	return nil // what else is wrong, the open says
+	return nil // other errors are reported by the open
 }
 
 func readFile(file string, pipes bool) ([]byte, error) {
@@ -128,7 +128,7 @@ func readFile(file string, pipes bool) ([]byte, error) {
 	return data, err
 }
 
-// readRegular does not wait on a pipe, unless it may.
+// readRegular reads a file and refuses a pipe, which could block, unless pipes is set.
 func readRegular(file string, pipes bool) ([]byte, error) {
 	info, err := os.Stat(file)
 	if err != nil {
@@ -145,7 +145,7 @@ func readRegular(file string, pipes bool) ([]byte, error) {
 	return readAll(f)
 }
 
-// readAll reads no more than it must to see that a file is too large.
+// readAll reads at most one byte more than MaxFileBytes.
 func readAll(from io.Reader) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(from, MaxFileBytes+1))
 	if err == nil && len(data) > MaxFileBytes {

@@ -14,6 +14,6 @@ var injectedVariables = regexp.MustCompile(`^[A-Z0-9_]+_(` +
 	`ENV_[A-Za-z0-9_]+)=|` +
 	`_PORT=(tcp|udp|sctp)://|_NAME=/`)
 
-// injected reports whether a variable is one that Kubernetes or Docker sets for a service of a
-// name like the program's.
+// injected reports whether a variable is one that Kubernetes or Docker sets for a service whose name
+// begins with the program's.
 func injected(name, value string) bool { return injectedVariables.MatchString(name + "=" + value) }

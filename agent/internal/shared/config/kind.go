@@ -10,15 +10,14 @@ import (
 	"time"
 )
 
-// A kind knows the values that a scalar may have. Its methods return the value as the field
-// of the Config has it, or an error that says what is wrong and what to write instead.
+// A kind converts and checks the values of a scalar. Its methods return the value with the type of
+// the field of the Config, or an error that says what to write instead.
 type kind interface {
-	// fromFile takes a value as TOML and YAML give it: string, int64, float64, bool or
-	// something else.
+	// fromFile converts a value of TOML or YAML: a string, int64, float64, bool or another type.
 	fromFile(value any) (any, error)
-	// fromText takes a value of the environment or of a flag.
+	// fromText converts a value of the environment or of a flag.
 	fromText(text string) (any, error)
-	// check takes the value of a field.
+	// check checks the value of a field.
 	check(value any) error
 }
 
@@ -64,13 +63,13 @@ func (k integer) inRange(n int64) (any, error) {
 	return int(n), nil
 }
 
-// whole returns the whole number that a value with a fraction or an exponent amounts to, if it does.
+// whole returns the whole number that is equal to v, if there is one.
 func whole(v float64) (int64, bool) {
 	const exact = 1 << 53 // up to which a float64 has every whole number
 	return int64(v), v == math.Trunc(v) && math.Abs(v) <= exact
 }
 
-// notAsWhole refuses a number such as 8080.0 or 1e4, which in both formats need not be whole.
+// notAsWhole refuses a number such as 8080.0 or 1e4, which both formats read as a float.
 func notAsWhole(n int64) error {
 	return fmt.Errorf("want a whole number, got one with a fraction or an exponent; write %d", n)
 }
@@ -101,7 +100,7 @@ func (k duration) fromText(text string) (any, error) {
 	return d, k.check(d)
 }
 
-// noUnit refuses a bare number, which would count as nanoseconds if it were let through.
+// noUnit refuses a bare number, which time.Duration would take as nanoseconds.
 func noUnit(number string) error {
 	return fmt.Errorf(`the number %s has no unit; write "%[1]ss" for seconds, or use ms, m or h`, clip(number))
 }
@@ -114,7 +113,7 @@ func (k duration) check(value any) error {
 	return nil
 }
 
-// short writes a duration without the zeros that String leaves at its end: 5m, not 5m0s.
+// short formats a duration without zeros at its end: 5m, not 5m0s.
 func short(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
@@ -164,7 +163,7 @@ func (k choice) check(value any) error {
 	return nil
 }
 
-// A text is a string that its function finds nothing wrong with.
+// A text is a string; wrong returns what is wrong with it, or nothing.
 type text struct{ wrong func(string) string }
 
 func (k text) fromFile(value any) (any, error) {

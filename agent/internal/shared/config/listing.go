@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// A listing is 1 to max strings that its function finds nothing wrong with. In the
-// environment and in flags they are parted by commas.
+// A listing is 1 to max strings; wrong returns what is wrong with one, or nothing. In the environment
+// and in flags they are separated by commas.
 type listing struct {
 	max     int
 	none    string // what to do about an empty one

@@ -7,7 +7,7 @@ import (
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
-// errorCodeTable takes [error_codes].
+// errorCodeTable decodes [error_codes].
 func (d *decoder) errorCodeTable(n *node, path string) {
 	t, ok := want[table](d, n, path, "a table")
 	if !ok {

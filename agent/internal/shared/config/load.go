@@ -11,29 +11,29 @@ import (
 
 // Sources are the places that a config is read from. What comes later in the struct wins.
 type Sources struct {
-	// File is the path of a .toml, .yaml or .yml file, StandardInput for what Input has; empty for
-	// none. The files of its SnippetDir are laid over it.
+	// File is the path of a .toml, .yaml or .yml file, or StandardInput for Input; empty for none.
+	// The files in its SnippetDir are merged over it.
 	File string
-	// Format is that of the file, one of Formats, where its name does not tell it. With it the
-	// file may be a pipe.
+	// Format is the format of the file, one of Formats; empty means that of its extension. With a
+	// Format the file may be a pipe.
 	Format string
 	// Input is read when File is StandardInput.
 	Input io.Reader
-	// AnyOwner has a file taken that others than root and the agent's user could change. It is for
-	// commands that execute nothing of it.
+	// AnyOwner accepts a file that users other than root and the agent's can change. It is for
+	// commands that execute nothing that the file names.
 	AnyOwner bool
-	// Environ is the environment in the form of os.Environ. Of it the variables count that
-	// begin with STEPAGENT_: one for each scalar key, and STEPAGENT_TIMEOUT, in seconds, for
-	// settings.seconds of the validator min_timeout. An empty one counts as not set, and so do
-	// those that Kubernetes makes for a service of that name.
+	// Environ is the environment in the form of os.Environ. It has a variable STEPAGENT_KEY for each
+	// scalar key, and STEPAGENT_TIMEOUT, in seconds, for settings.seconds of the validator
+	// min_timeout. Empty variables are ignored, and so are those that Kubernetes sets for a service
+	// called stepagent.
 	Environ []string
-	// Set is what flags have set, by key: "port", "log.level", or "timeout" as above. The
-	// flag of a key has its name, with - for . and _.
+	// Set has the values of flags by key: "port", "log.level", or "timeout" as above. The flag of a
+	// key has its name, with - for . and _.
 	Set map[string]string
 }
 
-// Load reads the sources and merges them over Default. It reads nothing but the file and its
-// snippets. The error is Problems: all that is wrong.
+// Load reads the sources and merges them over Default. It reads no files but the config file and its
+// snippets. The error is Problems, with all problems of all sources.
 func Load(s Sources) (*Loaded, error) {
 	if s.File == "" {
 		return load(s, nil, nil)
@@ -45,7 +45,7 @@ func Load(s Sources) (*Loaded, error) {
 	return load(s, contents, problems)
 }
 
-// load is Load after the files are read, but for those that have problems already.
+// load is Load with the files read. problems are those of files that could not be read.
 func load(s Sources, contents []*content, problems Problems) (*Loaded, error) {
 	l := &Loaded{Config: Default(), files: contents, sources: map[string]string{}}
 	if dir := stateDirectory(s.Environ); dir != "" {
@@ -57,13 +57,13 @@ func load(s Sources, contents []*content, problems Problems) (*Loaded, error) {
 		root, found := c.parse()
 		problems = append(problems, found...)
 		sound = sound && root != nil
-		l.lay(root)
+		l.mergeTree(root)
 	}
 	schema := agentSchema()
 	if l.root != nil {
 		d := decode(schema, l.root, problems)
 		problems, fromFile = d.problems, d.scalars
-		l.takeLists(d)
+		l.setLists(d)
 	}
 	environ, flags := schema.fromEnviron(s.Environ), schema.fromFlags(s.Set)
 	l.injected = environ.injected
@@ -78,7 +78,7 @@ func load(s Sources, contents []*content, problems Problems) (*Loaded, error) {
 		}
 	}
 	if sound {
-		problems = l.judge(problems)
+		problems = l.addFindings(problems)
 	}
 	if len(problems) > 0 {
 		problems.sort(l.Files())
@@ -87,8 +87,8 @@ func load(s Sources, contents []*content, problems Problems) (*Loaded, error) {
 	return l, nil
 }
 
-// lay merges the tree of a file over those of the files before; nil is one with wrong syntax.
-func (l *Loaded) lay(root *node) {
+// mergeTree merges the tree of a file over those of the files before; nil for wrong syntax.
+func (l *Loaded) mergeTree(root *node) {
 	switch {
 	case root == nil:
 	case l.root == nil:
@@ -98,9 +98,8 @@ func (l *Loaded) lay(root *node) {
 	}
 }
 
-// takeLists takes what neither the environment nor flags have: the files' lists and tables
-// stand for the defaults as a whole.
-func (l *Loaded) takeLists(d *decoder) {
+// setLists sets the lists and tables, which only files have. They replace the defaults as a whole.
+func (l *Loaded) setLists(d *decoder) {
 	l.ErrorCodes = d.errorCodes
 	if d.validators == nil {
 		return
@@ -127,7 +126,7 @@ func stateDirectory(environ []string) string {
 	return ""
 }
 
-// setSeconds does what --timeout is for.
+// setSeconds sets the seconds of min_timeout, for --timeout.
 func (l *Loaded) setSeconds(seconds float64) {
 	for i, v := range l.Validators {
 		if v.Name == minTimeout {

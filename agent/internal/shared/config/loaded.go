@@ -5,14 +5,13 @@ import (
 	"slices"
 )
 
-// A Loaded is a Config with the places where it was written. It may be read by many
-// goroutines at once.
+// A Loaded is a Config with the places of its keys. It is safe for concurrent reads.
 type Loaded struct {
 	Config
 	files    []*content
 	root     *node             // of all files together; nil without one
 	sources  map[string]string // the variable or flag of each key that one has set
-	injected []string          // variables that were passed over
+	injected []string          // variables that were ignored
 }
 
 // File returns the absolute path of the file; empty without one.
@@ -23,8 +22,8 @@ func (l *Loaded) File() string {
 	return l.files[0].file
 }
 
-// Files returns the absolute paths of all files that were read: File and its snippets, in the order in
-// which they count.
+// Files returns the absolute paths of all files that were read: File, then its snippets in the order
+// in which they are merged.
 func (l *Loaded) Files() []string {
 	var files []string
 	for _, c := range l.files {
@@ -33,8 +32,8 @@ func (l *Loaded) Files() []string {
 	return files
 }
 
-// Watched returns the absolute paths that a change of this config would come from: the config file,
-// its snippets, their folder, and the validators' programs, each once.
+// Watched returns the absolute paths whose change may change this config: the config file, its
+// snippets, their folder, and the validators' programs, each once.
 func (l *Loaded) Watched() (paths []string) {
 	if file := l.File(); file != "" {
 		paths = append(l.Files(), SnippetDir(file))
@@ -47,27 +46,27 @@ func (l *Loaded) Watched() (paths []string) {
 	return paths
 }
 
-// Injected returns the variables that begin with STEPAGENT_ and were passed over, as Kubernetes or
-// Docker made them.
+// Injected returns the ignored variables that begin with STEPAGENT_ and come from Kubernetes or
+// Docker.
 func (l *Loaded) Injected() []string { return l.injected }
 
 // isKeyless reports whether the file, without its snippets, has comments only.
 func (l *Loaded) isKeyless() bool { return len(l.files) > 0 && l.files[0].keyless }
 
-// Place returns where the key was written, such as "validators[1].settings.seconds", or
-// else the nearest table around it. It is the zero Place for a default.
+// Place returns the place of a key such as "validators[1].settings.seconds", or that of the nearest
+// table around it. It is the zero Place for a default.
 func (l *Loaded) Place(key string) Place {
 	place, _ := l.place(key)
 	return place
 }
 
-// Problem returns a Problem with the place of the key: what a validator has to say about
-// its settings, for one, is shown where they were written.
+// Problem returns a Problem with the place of the key, such as one that a validator reports about
+// its settings.
 func (l *Loaded) Problem(key, message string) Problem {
 	return Problem{Place: l.Place(key), Key: key, Message: message}
 }
 
-// place returns the place of the key and whether the key itself was written.
+// place returns the place of the key, and whether a source sets the key itself.
 func (l *Loaded) place(key string) (place Place, exact bool) {
 	if source, ok := l.sources[l.nameFor(key)]; ok {
 		return Place{Source: source}, true
@@ -93,9 +92,8 @@ func (l *Loaded) nameFor(key string) string {
 	return key
 }
 
-// judge adds what is wrong with the merged config, leaving out what is about a key that has
-// a problem already.
-func (l *Loaded) judge(problems Problems) Problems {
+// addFindings adds the findings of the merged config, except for keys that have a problem already.
+func (l *Loaded) addFindings(problems Problems) Problems {
 	already := slices.Clone(problems)
 	for _, f := range l.findings() {
 		if slices.ContainsFunc(f.keys, already.about) {
@@ -120,9 +118,9 @@ func (l *Loaded) judge(problems Problems) Problems {
 	return problems
 }
 
-// Emptied returns what is wrong with a reload from old to next where next's file has comments only and
-// old's had keys; nil when nothing is. A file that is cut off within its first comment looks the same
-// as one that is meant for the defaults, and at a reload there is a config to lose.
+// Emptied returns an error if next's file has comments only and old's had keys, and nil otherwise. A
+// file that was truncated within its first comment looks like one that means the defaults, and a
+// reload would drop the config in force.
 func Emptied(old, next *Loaded) error {
 	if !next.isKeyless() || old.isKeyless() || old.root == nil {
 		return nil
@@ -131,8 +129,8 @@ func Emptied(old, next *Loaded) error {
 		"all of them would get their defaults; restart the agent if that is meant, or write one key, such as the port"}}
 }
 
-// NotReloadable returns the keys in which the configs differ and which cannot change while the
-// agent runs; nil when a reload can go from one to the other.
+// NotReloadable returns the keys that differ between the configs and cannot change while the agent
+// runs; nil when a reload is possible.
 func NotReloadable(old, next Config) (changed []string) {
 	before := agentSchema().values(&old)
 	agentSchema().fields(&next, func(k *key, field reflect.Value) {

@@ -12,8 +12,8 @@ import (
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
-// timeoutKey stands for the seconds of min_timeout in the environment and in flags. It is no key
-// of the file.
+// timeoutKey is the name for the seconds of min_timeout in the environment and in flags. Files do not
+// have it.
 const timeoutKey = "timeout"
 
 // seconds is the kind of timeoutKey: a number without a unit.
@@ -34,7 +34,7 @@ func (seconds) fromText(text string) (any, error) {
 
 func (seconds) check(any) error { return nil }
 
-// An overlay is what the environment or the flags set, over the file.
+// An overlay has the values that the environment or the flags set.
 type overlay struct {
 	scalars  map[string]any
 	sources  map[string]string // the variable or the flag of each key
@@ -61,7 +61,7 @@ func (o *overlay) set(source string, k *key, text string) {
 	o.scalars[k.name], o.sources[k.name] = value, source
 }
 
-// prefix is what the names of the program's variables begin with.
+// prefix is the prefix of the program's variables.
 func (s *schema) prefix() string { return strings.ToUpper(s.program) + "_" }
 
 // variable returns the name of a key's variable.
@@ -69,8 +69,8 @@ func (s *schema) variable(name string) string {
 	return s.prefix() + strings.ToUpper(strings.ReplaceAll(name, ".", "_"))
 }
 
-// fromEnviron reads the variables of the program. An empty one counts as not set, so that a
-// service file or a container can leave a variable blank.
+// fromEnviron reads the variables of the program. Empty ones are ignored, so that a service file or a
+// container can leave a variable blank.
 func (s *schema) fromEnviron(environ []string) *overlay {
 	o := newOverlay()
 	byVariable, known := map[string]*key{}, []string{}
@@ -112,7 +112,7 @@ func (s *schema) fromEnviron(environ []string) *overlay {
 	return o
 }
 
-// fromFlags reads what flags have set, by key.
+// fromFlags reads the values of flags, by key.
 func (s *schema) fromFlags(set map[string]string) *overlay {
 	o := newOverlay()
 	for _, name := range slices.Sorted(maps.Keys(set)) {

@@ -9,16 +9,14 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
 )
 
-// A Place is where a value of the config was written. The zero value is no place: a value
-// that nobody wrote, a default.
+// A Place is where a value of the config is set. The zero value is that of a default.
 type Place struct {
 	// File is the absolute path of the config file, or "standard input".
 	File string
-	// Line and Column count from 1; Column counts characters. They are 0 where the place
-	// within the file is not known.
+	// Line and Column count from 1; Column counts characters. They are 0 if unknown.
 	Line, Column int
-	// Source is the environment variable, such as STEPAGENT_PORT, or the flag, such as
-	// --port; empty for a file.
+	// Source is the environment variable, such as STEPAGENT_PORT, or the flag, such as --port; empty
+	// for a file.
 	Source string
 }
 
@@ -36,18 +34,18 @@ func (p Place) String() string {
 	}
 }
 
-// A Problem is one thing that is wrong with a config.
+// A Problem is one error in a config.
 type Problem struct {
 	Place
-	// Key is the path of the key, such as "session.steps" or "validators[1].settings.seconds";
-	// empty where the whole file is meant.
+	// Key is the path of the key, such as "session.steps" or "validators[1].settings.seconds"; empty
+	// for the whole file.
 	Key string
 	// Message says what is wrong and what to do, in lower case and without a full stop.
 	Message string
 }
 
-// Error returns the problem in one line, with nothing in it that is not printable: key and
-// message may come from a validator.
+// Error returns the problem in one line of printable characters: key and message may come from a
+// validator.
 func (p Problem) Error() string {
 	var parts []string
 	if p.Place != (Place{}) {
@@ -59,8 +57,8 @@ func (p Problem) Error() string {
 	return strings.Join(append(parts, logging.Clean(p.Message)), ": ")
 }
 
-// Problems is all that is wrong with a config: what stands in files first, in the order of
-// the files, then environment variables and flags.
+// Problems are the problems of a config: those of files, in the order of the files, then those of
+// environment variables and flags.
 type Problems []Problem
 
 // Error returns the problems, one a line.
@@ -72,10 +70,10 @@ func (ps Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// maxProblems is how many problems are worth telling at once.
+// maxProblems is the number of problems that are reported at once.
 const maxProblems = 100
 
-// first returns the first n problems and, after them, how many more there are.
+// first returns the first n problems, and a last one with the number of the rest.
 func (ps Problems) first(n int) Problems {
 	if len(ps) <= n {
 		return ps
@@ -84,12 +82,12 @@ func (ps Problems) first(n int) Problems {
 	return append(ps[:n:n], more)
 }
 
-// FromFlags reports whether flags alone are to blame: a mistake on the command line.
+// FromFlags reports whether all problems come from flags.
 func (ps Problems) FromFlags() bool {
 	return !slices.ContainsFunc(ps, func(p Problem) bool { return !strings.HasPrefix(p.Source, "--") })
 }
 
-// about reports whether one of the problems is about the key or a table around it.
+// about reports whether a problem concerns the key or a table around it.
 func (ps Problems) about(key string) bool {
 	return slices.ContainsFunc(ps, func(p Problem) bool {
 		rest, ok := strings.CutPrefix(key, p.Key)
@@ -97,8 +95,8 @@ func (ps Problems) about(key string) bool {
 	})
 }
 
-// sort orders the problems. files are in the order in which they count; others, which could
-// not be read, come first.
+// sort orders the problems. files are in the order in which they are merged; files that could not be
+// read come first.
 func (ps Problems) sort(files []string) {
 	slices.SortStableFunc(ps, func(a, b Problem) int {
 		return cmp.Or(

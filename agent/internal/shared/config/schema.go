@@ -50,8 +50,7 @@ var agentSchema = sync.OnceValue(func() *schema {
 	return s
 })
 
-// schemaOf reads the tags of a struct. It panics where they make no sense, as regexp.MustCompile
-// does.
+// schemaOf reads the tags of a struct. It panics if they are invalid.
 func schemaOf(program string, of reflect.Type) *schema {
 	s := &schema{program: program}
 	s.add(of, "", nil)

@@ -6,8 +6,8 @@ import (
 	"math"
 )
 
-// settings returns a table as one JSON object with its keys in order, so that equal tables
-// give equal bytes; nil for one with no keys.
+// settings returns a table as a JSON object with sorted keys, so that equal tables give equal bytes;
+// nil for a table without keys.
 func (d *decoder) settings(t table, path string) []byte {
 	before := len(d.problems)
 	object := d.plainTable(t, path)
@@ -17,7 +17,7 @@ func (d *decoder) settings(t table, path string) []byte {
 	return marshal(object)
 }
 
-// plainTable returns a table without its places.
+// plainTable returns a table without places.
 func (d *decoder) plainTable(t table, path string) map[string]any {
 	object := make(map[string]any, len(t))
 	for key, n := range t.entries() {
@@ -26,7 +26,7 @@ func (d *decoder) plainTable(t table, path string) map[string]any {
 	return object
 }
 
-// plain returns a value without its places and refuses what JSON cannot hold.
+// plain returns a value without places. It refuses values that JSON does not have.
 func (d *decoder) plain(n *node, path string) any {
 	switch v := n.value.(type) {
 	case string, int64, bool:
@@ -54,7 +54,7 @@ func (d *decoder) plain(n *node, path string) any {
 	return nil
 }
 
-// withSeconds returns settings with their key seconds set.
+// withSeconds returns the settings with the key seconds set.
 func withSeconds(settings []byte, seconds float64) []byte {
 	object := map[string]any{}
 	if len(settings) > 0 {
@@ -68,7 +68,7 @@ func withSeconds(settings []byte, seconds float64) []byte {
 	return marshal(object)
 }
 
-// marshal writes JSON without the escapes that HTML needs: settings are read by people too.
+// marshal writes JSON without escapes for HTML, because people read settings too.
 func marshal(object map[string]any) []byte {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)

@@ -9,10 +9,10 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
 )
 
-// shownRunes is how much of a value a message repeats.
+// shownRunes is the length in characters to which messages cut a value.
 const shownRunes = 48
 
-// clip cuts what is too long to repeat.
+// clip cuts a value to shownRunes.
 func clip(s string) string {
 	if utf8.RuneCountInString(s) <= shownRunes {
 		return s
@@ -20,10 +20,10 @@ func clip(s string) string {
 	return string([]rune(s)[:shownRunes]) + "..."
 }
 
-// show quotes a string for a message, so that nothing in it can pass for the message.
+// show quotes a string for a message.
 func show(s string) string { return strconv.Quote(clip(s)) }
 
-// describe says what a value of a file is, with the value where that helps.
+// describe names the type of a value of a file, and the value if that helps.
 func describe(value any) string {
 	switch v := value.(type) {
 	case nil:
@@ -47,7 +47,7 @@ func describe(value any) string {
 	}
 }
 
-// printable reports whether s can stand in a line of text as it is.
+// printable reports whether all characters of s are printable.
 func printable(s string) bool { return logging.Clean(s) == s }
 
 // bare reports whether a key needs no quotes in TOML.

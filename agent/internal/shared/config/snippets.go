@@ -14,9 +14,9 @@ import (
 // MaxSnippets is the number of files that a folder of snippets may hold.
 const MaxSnippets = 64
 
-// SnippetDir returns the folder of a config file's snippets: conf.d beside a file that is
-// called stepagent, and NAME.d beside one with another name, so that the configs of several
-// agents in one folder do not share theirs.
+// SnippetDir returns the folder of a config file's snippets: conf.d beside a file called stepagent,
+// and NAME.d beside a file of another name, so that several agents can have their configs in one
+// folder.
 func SnippetDir(file string) string {
 	name := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
 	if name == "stepagent" {
@@ -25,9 +25,9 @@ func SnippetDir(file string) string {
 	return filepath.Join(filepath.Dir(file), name+".d")
 }
 
-// snippets returns the files of SnippetDir that are read, in the order of their names. Other
-// extensions and names that begin with a dot are left to editors and package managers. There
-// need not be a folder.
+// snippets returns the files of SnippetDir that are read, sorted by name. Other extensions and names
+// that begin with a dot are ignored: they belong to editors and package managers. The folder need not
+// exist.
 func snippets(file string) ([]string, error) {
 	dir := SnippetDir(file)
 	entries, err := os.ReadDir(dir) // sorted by name
@@ -57,9 +57,9 @@ func snippets(file string) ([]string, error) {
 	return files, nil
 }
 
-// merge lays the tree of a snippet over that of the files before it. What it has wins by key,
-// and entries of validators by their names; other lists are replaced as a whole. What is
-// replaced stays in node.under, to be checked all the same.
+// merge merges the tree of a snippet over that of the files before it, by key, and entries of
+// validators by their names; other lists are replaced as a whole. Replaced values stay in node.under
+// and are checked too.
 func merge(base, over *node) *node {
 	before, after := base.value.(table), over.value.(table)
 	if n := after["validators"]; n != nil && before["validators"] == nil {
@@ -98,7 +98,7 @@ func mergeAt(base, over *node, path string) *node {
 }
 
 // mergeValidators changes the entries that have the name of one in over, and appends the rest. It
-// changes an entry once: a second one of the same name is a mistake, which Load reports.
+// changes an entry once: Load reports a second one of the same name.
 func mergeValidators(base, over list) list {
 	merged, places := slices.Clone(base), map[string]int{}
 	for i, n := range slices.Backward(merged) {
@@ -117,8 +117,7 @@ func mergeValidators(base, over list) list {
 	return merged
 }
 
-// validatorName returns the name of an entry of validators in this agent; empty for one that
-// is no such entry.
+// validatorName returns the name of an entry of validators in this agent; empty for an invalid entry.
 func (n *node) validatorName() string {
 	for _, key := range []string{"as", "name"} {
 		if child := n.child(key); child != nil {
@@ -129,7 +128,7 @@ func (n *node) validatorName() string {
 	return ""
 }
 
-// placedAs gives a default the place of the snippet that adds to it.
+// placedAs returns a default with the place of the snippet that changes it.
 func (n *node) placedAs(over *node) *node {
 	if n.from == nil {
 		n.from, n.line, n.column = over.from, over.line, over.column
@@ -137,7 +136,7 @@ func (n *node) placedAs(over *node) *node {
 	return n
 }
 
-// defaultValidators returns the default list as a file would have it.
+// defaultValidators returns the default list as the tree of a file.
 func defaultValidators() *node {
 	var entries list
 	for _, v := range Default().Validators {

@@ -2,8 +2,7 @@ package config
 
 import "strings"
 
-// didYouMean returns "; did you mean x?" for the candidate that word was most likely meant
-// to be, and nothing when none is near.
+// didYouMean returns "; did you mean x?" for the candidate nearest to word; empty if none is near.
 func didYouMean(word string, candidates []string) string {
 	if best := nearest(word, candidates); best != "" {
 		return "; did you mean " + best + "?"
@@ -11,8 +10,8 @@ func didYouMean(word string, candidates []string) string {
 	return ""
 }
 
-// nearest returns the candidate that word was most likely meant to be: equal but for case
-// and for - and _, a slip or two away, or the beginning of it; "" when there is none.
+// nearest returns the candidate nearest to word: equal except for case, - and _, at a distance of one
+// or two, or beginning with word; empty if there is none.
 func nearest(word string, candidates []string) string {
 	if len(word) > shownRunes {
 		return ""
@@ -34,8 +33,8 @@ func nearest(word string, candidates []string) string {
 	return best
 }
 
-// distance is the number of bytes to insert, delete, replace or swap with their neighbour
-// that leads from a to b (the optimal string alignment distance).
+// distance is the optimal string alignment distance: the number of bytes to insert, delete, replace or
+// swap with their neighbour to get from a to b.
 func distance(a, b string) int {
 	var before, last []int // the two rows above the current one
 	row := make([]int, len(b)+1)

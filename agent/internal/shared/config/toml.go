@@ -12,8 +12,8 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
 )
 
-// parseTOML decodes the values with the library and takes their places from its syntax
-// tree, which the decoder does not hand out.
+// parseTOML decodes the values with the library, and walks its syntax tree for their places, which
+// the decoder does not report.
 func parseTOML(data []byte) (*node, Problems) {
 	var values map[string]any
 	if err := toml.Unmarshal(data, &values); err != nil {
@@ -42,7 +42,7 @@ func tomlProblem(data []byte, err error) Problem {
 	return Problem{Place: Place{Line: line, Column: inRunes(data, line, column)}, Message: message}
 }
 
-// inRunes turns a column counted in bytes into one counted in characters.
+// inRunes converts a column in bytes to one in characters.
 func inRunes(data []byte, line, column int) int {
 	text := bytes.SplitN(data, []byte("\n"), line+1)[line-1]
 	end := min(column-1, len(text))
@@ -74,8 +74,7 @@ func tomlNode(value any, depth int) *node {
 	return n
 }
 
-// A tomlPlacer walks the syntax tree of a sound document and writes into the nodes where
-// they stand.
+// A tomlPlacer walks the syntax tree of a valid document and sets the places of the nodes.
 type tomlPlacer struct {
 	unstable.Parser
 	cursor cursor
@@ -97,9 +96,9 @@ func placeTOML(root *node, data []byte) {
 	}
 }
 
-// keys goes down from n along a dotted key and returns the node at its end: for the header
-// of an array of tables the next element of the list. A list on the way stands for the
-// element whose header came last. What is too deep ends the way.
+// keys follows a dotted key from n and returns the node at its end: for the header of an array of
+// tables the next element of the list. On the way, a list means its element whose header came last.
+// The walk ends at a node that is too deep.
 func (p *tomlPlacer) keys(n *node, keys unstable.Iterator, header bool) *node {
 	for keys.Next() {
 		if l, ok := n.value.(list); ok {
@@ -124,7 +123,7 @@ func (p *tomlPlacer) keyValue(section *node, e *unstable.Node) {
 	p.value(p.keys(section, e.Key(), false), e.Value())
 }
 
-// value places what is within an inline table or an array.
+// value places the nodes in an inline table or an array.
 func (p *tomlPlacer) value(n *node, v *unstable.Node) {
 	children := v.Children()
 	switch v.Kind {
@@ -146,7 +145,7 @@ func (p *tomlPlacer) value(n *node, v *unstable.Node) {
 	}
 }
 
-// place writes down where a node stands, unless that is known from its first header.
+// place sets the place of a node, unless its first header has set it.
 func (p *tomlPlacer) place(n *node, raw unstable.Range) {
 	if n.line == 0 {
 		n.line, n.column = p.cursor.at(int(raw.Offset))

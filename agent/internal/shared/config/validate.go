@@ -16,14 +16,14 @@ import (
 // MaxValidators is the number of validators that one config may name.
 const MaxValidators = 64
 
-// A finding is what is wrong with a Config. Where several keys are at odds the first that
-// somebody wrote is the place to show.
+// A finding is a problem of a Config. If several keys contradict each other, the place shown is that
+// of the first key that a source sets.
 type finding struct {
 	keys    []string
 	message string
 }
 
-// Validate returns all that is wrong with c as Problems, which have no place.
+// Validate returns all problems of c, as Problems without a place.
 func (c Config) Validate() error {
 	var problems Problems
 	for _, f := range c.findings() {
@@ -48,7 +48,7 @@ func (c Config) scalarFindings() (found []finding) {
 	return found
 }
 
-// conflicts finds values that are sound each for itself and impossible together.
+// conflicts finds values that are valid alone and contradict each other.
 func (c Config) conflicts() (found []finding) {
 	add := func(message string, keys ...string) { found = append(found, finding{keys, message}) }
 	if c.Judging.Floor > c.Judging.Cap {
@@ -115,10 +115,10 @@ func wrongCode(code int64) string {
 	return ""
 }
 
-// checksum matches the one way to write a checksum.
+// checksum matches the only form of a checksum.
 var checksum = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 
-// The names of validators: as their programs know them, and as the agent's logs do.
+// The names of validators: in their programs, and in the agent's logs.
 var (
 	validatorName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
 	validatorAs   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)

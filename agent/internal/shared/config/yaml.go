@@ -14,8 +14,8 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
 )
 
-// parseYAML reads one YAML document. Of YAML it takes what TOML has too: keys that are
-// strings, no anchors, aliases, merge keys and tags.
+// parseYAML parses one YAML document. It accepts the part of YAML that TOML has too: keys are strings,
+// and there are no anchors, aliases, merge keys or tags.
 func parseYAML(data []byte) (*node, Problems) {
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	var doc yaml.Node
@@ -51,9 +51,9 @@ var yamlStructure = regexp.MustCompile(`^did not find expected (key|',' or|'-' i
 
 func yamlProblem(data []byte, err error) Problem {
 	message := strings.TrimPrefix(err.Error(), "yaml: ")
-	line := 1 // which the library does not mention
+	line := 1 // the library does not name line 1
 	if m := yamlLine.FindStringSubmatch(message); m != nil {
-		line, _ = strconv.Atoi(m[1]) // digits, and no more of them than a file has lines
+		line, _ = strconv.Atoi(m[1]) // digits of a line number
 		message = strings.TrimPrefix(message, m[0])
 		if yamlStructure.MatchString(message) {
 			line++
@@ -84,8 +84,8 @@ func yamlProblem(data []byte, err error) Problem {
 	}
 }
 
-// tabbed returns the line that is indented by a tab, where the library names that in which the
-// value before it begins.
+// tabbed returns the line that is indented by a tab. The library names the line in which the value
+// before it begins.
 func tabbed(data []byte, line int) int {
 	number := 0
 	for text := range bytes.Lines(data) {
@@ -98,7 +98,7 @@ func tabbed(data []byte, line int) int {
 	return line
 }
 
-// A yamlReader turns the library's nodes into ours and collects what it refuses.
+// A yamlReader converts the library's nodes and collects the problems.
 type yamlReader struct{ problems Problems }
 
 func (r *yamlReader) problem(n *yaml.Node, key, format string, args ...any) {
@@ -151,7 +151,7 @@ func (r *yamlReader) table(n *yaml.Node, path string, depth int) table {
 	return t
 }
 
-// leadingZero matches integers that YAML 1.1 takes as octal and YAML 1.2 as decimal.
+// leadingZero matches integers that are octal in YAML 1.1 and decimal in YAML 1.2.
 var leadingZero = regexp.MustCompile(`^[-+]?0[0-9_]+$`)
 
 // allDigits matches integers in decimal.
