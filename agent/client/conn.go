@@ -70,7 +70,7 @@ func (cn *conn) closeWith(cause error, now time.Time) {
 		return
 	}
 	cn.closed = cause
-	_ = cn.socket.Close() // nothing is left to be sent
+	_ = cn.socket.Close() // all data was sent
 	if cn.pending != nil {
 		cn.complete(outcome{err: cause, at: now}, false)
 	}

@@ -111,7 +111,7 @@ func ask(cmd *cobra.Command, question func(context.Context, string) (daemon.Stat
 // says which file it has read. On a reload the agent says itself, and in its log, what is wrong.
 func socketOf(cmd *cobra.Command) (string, error) {
 	from := sources(cmd)
-	from.AnyOwner = true // all that is executed of it is a question to the agent
+	from.AnyOwner = true // nothing that the config names is executed
 	wanted := daemon.Wanted{ConfigFile: from.File, Dirs: daemon.SearchDirs(), PID: mainPID(),
 		Exact: isSet(cmd, "port", "STEPAGENT_PORT") || isSet(cmd, "admin-socket", "STEPAGENT_ADMIN_SOCKET")}
 	c, wrong := config.Load(from)

@@ -89,7 +89,7 @@ func (ad *admin) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if ad.http.Shutdown(ctx) != nil {
-		_ = ad.http.Close() // by force: nothing is left to do about an error
+		_ = ad.http.Close() // forced; an error changes nothing
 	}
 	ad.socket.remove()
 	ad.place.unlink()

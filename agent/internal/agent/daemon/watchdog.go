@@ -16,7 +16,7 @@ const (
 )
 
 // feedWatchdog tells systemd that the agent is alive while check succeeds: while steps pass through
-// the listeners, the sessions and the judge. A mere ticker would go on in an agent that is
+// the listeners, the sessions and the judge. A ticker alone would continue in an agent that is
 // deadlocked. It returns when the context ends.
 func feedWatchdog(ctx context.Context, service *systemd.Service, check func(context.Context) error, summary func() string, log *slog.Logger) {
 	within := service.WatchdogTimeout()

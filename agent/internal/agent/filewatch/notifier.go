@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	// namesMask is what is told of the names in a folder on the way to a file.
+	// namesMask are the events of names in a folder on the path to a file.
 	namesMask = unix.IN_CREATE | unix.IN_DELETE | unix.IN_MOVED_FROM | unix.IN_MOVED_TO | unix.IN_ONLYDIR
-	// filesMask is what is told of the files in the folder that has the file itself.
+	// filesMask are the events of files in the folder of the file itself.
 	filesMask = namesMask | unix.IN_ATTRIB | unix.IN_MODIFY | unix.IN_CLOSE_WRITE
 	// maxOpen bounds the files that are remembered as being written to.
 	maxOpen = 1024

@@ -137,7 +137,7 @@ func (c *client) disconnect() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.conn != nil {
-		_ = c.conn.Close() // nothing is left to be sent
+		_ = c.conn.Close() // all data was sent
 		c.conn = nil
 	}
 }

@@ -9,7 +9,7 @@ const longestSleep = 100 * time.Millisecond
 type pace struct {
 	run      *run
 	interval time.Duration // between two steps; 0 in a closed loop
-	due      time.Time     // of the step at hand
+	due      time.Time     // of the current step
 	now      time.Time     // the last reading of the clock
 }
 

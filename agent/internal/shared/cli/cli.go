@@ -81,7 +81,7 @@ func NoArgs(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// Version returns the command that shows the version. It ends with what written makes of the
+// Version returns the command that shows the version. The command returns written's result for the
 // error of the write, which may be nil.
 func Version(written func(error) error) *cobra.Command {
 	return &cobra.Command{

@@ -58,8 +58,8 @@ type Session struct {
 	// LongestInterval is how long a declared interval keeps a session whose connection has
 	// closed, counted from the close.
 	LongestInterval time.Duration `config:"longest_interval" default:"1h" limits:"1s..24h"`
-	// TakeoverWait is how long the first step of a connection that names no session waits
-	// while it is not clear which session of its address it goes on with.
+	// TakeoverWait is how long the first step of a connection without a session name waits while it
+	// is not clear which session of its address it continues.
 	TakeoverWait time.Duration `config:"takeover_wait" default:"250ms" limits:"1ms..10s"`
 	// RememberedReplies is the number of replies kept for each session name, to answer a
 	// repeated req.

@@ -232,7 +232,7 @@ func Take(conn io.Closer) (fd int, err error) {
 	if err != nil {
 		return -1, err
 	}
-	// The runtime's poller must not wait for it as well; it lets go of the old descriptor at Close.
+	// The runtime's poller must not wait for it as well; it releases the old descriptor at Close.
 	controlErr := raw.Control(func(old uintptr) { fd, err = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0) })
 	if err := errors.Join(controlErr, err); err != nil {
 		return -1, err

@@ -66,8 +66,8 @@ func (a *AsyncWriter) Write(lines []byte) (int, error) {
 // are lost.
 func (a *AsyncWriter) Close() { a.lines.Close(closeTimeout) }
 
-// Stats returns the present counts. Lines written to a file without a name count as an error too,
-// because nobody can read them.
+// Stats returns the present counts. Lines written to a deleted file count as errors too, because they
+// cannot be read.
 func (a *AsyncWriter) Stats() Stats {
 	queue := a.lines.Stats()
 	a.mu.Lock()

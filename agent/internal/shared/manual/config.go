@@ -43,7 +43,7 @@ func WriteConfig(c ConfigPage, dir string, edition Edition) error {
 // says, and of what.
 type block struct {
 	text     []string // of the comment
-	examples []string // lines commented out, as they would stand in the file
+	examples []string // lines of the file, commented out
 	tables   []string // the headings [TABLE] and [[TABLE]]
 	keys     []string // KEY = DEFAULT
 }
@@ -108,7 +108,7 @@ func (b block) write(page *strings.Builder) {
 	}
 }
 
-// escape makes text stand in Markdown as it is.
+// escape escapes text for Markdown.
 func escape(text string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `_`, `\_`, "`", "\\`", `<`, `\<`, `>`, `\>`,
 		`[`, `\[`, `]`, `\]`, `|`, `\|`, `#`, `\#`).Replace(text)

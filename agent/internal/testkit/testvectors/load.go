@@ -149,7 +149,7 @@ func appendRepeated(dst []byte, value string) ([]byte, error) {
 	return append(dst, bytes.Repeat(once, n)...), err
 }
 
-// appendUnescaped appends text, in which \n, \r, \t, \\ and \xHH stand for one byte each.
+// appendUnescaped appends text, in which \n, \r, \t, \\ and \xHH are one byte each.
 func appendUnescaped(dst []byte, text string) ([]byte, error) {
 	simple := map[byte]byte{'n': '\n', 'r': '\r', 't': '\t', '\\': '\\'}
 	for text != "" {

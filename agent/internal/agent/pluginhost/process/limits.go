@@ -48,7 +48,7 @@ func (l Limits) rlimits() []rlimit {
 	return all
 }
 
-// setLimits sets the limits of a process, none above what it has inherited.
+// setLimits sets the limits of a process, none above the inherited one.
 func setLimits(pid int, limits []rlimit) error {
 	for _, l := range limits {
 		var inherited unix.Rlimit

@@ -20,7 +20,7 @@ import (
 
 const (
 	// drainTime is how long the output of a process that has ended is still read. What it wrote
-	// before its end is in the pipes by then; a grandchild may hold them open for ever.
+	// before its end is in the pipes by then; a grandchild may hold them open forever.
 	drainTime = 100 * time.Millisecond
 	// reapTime bounds the wait for a killed process. The kernel takes microseconds, unless the
 	// process is in an operation that cannot be interrupted.

@@ -19,11 +19,10 @@ import (
 // maxBytes is the size of the largest program that may have a checksum: its copy is held in memory.
 const maxBytes = 256 << 20
 
-// A Program is what the processes of one plugin execute. Without a checksum that is the file at Path,
-// whatever it holds at the time. With one it is a copy of the file that was made and checked once, in a
-// sealed file in memory, see memfd_create(2), which cannot be changed any more. To check a file and
-// then execute it by its name would leave time to exchange it; even a file that is held open may be
-// written to.
+// A Program is what the processes of one plugin execute: without a checksum the file at Path in its
+// current form, with a checksum a copy of the file that was checked once. The copy is a sealed file in
+// memory, see memfd_create(2), which cannot be changed. A file that is checked and then executed by its
+// name could be replaced in between, and even an open file may be written to.
 type Program struct {
 	// Path is the file, with no symbolic link in it.
 	Path string

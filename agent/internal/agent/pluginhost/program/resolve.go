@@ -62,7 +62,7 @@ func checkExecutable(path string) error {
 }
 
 // openRegular opens a regular file to read it, with further flags of open(2). A plugin may have
-// replaced its file by a named pipe, for instance, and to open or read that might block for ever.
+// replaced its file by a named pipe, for instance, and to open or read that might block forever.
 func openRegular(path string, flags int) (*os.File, error) {
 	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|flags, 0)
 	if err != nil {

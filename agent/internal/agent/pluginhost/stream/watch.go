@@ -17,7 +17,7 @@ const (
 	// its time, and its answer is then on the way.
 	lateTime = 200 * time.Millisecond
 	// stuckTime is how long after its deadline a step may stay unanswered while others are answered.
-	// The end of a context does not stop a validator's code, so such a step is likely to run for ever.
+	// The end of a context does not stop a validator's code, so such a step is likely to run forever.
 	stuckTime = 2 * time.Second
 )
 

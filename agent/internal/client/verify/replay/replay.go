@@ -145,7 +145,7 @@ func (a *agentReplay) run(ctx context.Context) {
 type recorder struct {
 	validators Judge
 	step       *Step
-	// byReq are the judged steps, and expects is what each session has to send next.
+	// byReq are the judged steps, and expects is the next step of each session.
 	byReq   map[protocol.ReqID][]*Step
 	expects map[string]judge.Expectation
 }
