@@ -101,7 +101,7 @@ func digits(b []byte) int {
 
 // field decodes the value of a field.
 func (p *plain) field(f field, r *Request) bool {
-	problem := ""
+	var problem string
 	switch f {
 	case fieldStepID:
 		raw, integer, ok := p.number()
