@@ -36,7 +36,7 @@ func (c *replayCache) add(reply protocol.Reply, limit int) {
 	c.bytes += cachedBytes(&reply)
 }
 
-// shrink drops the oldest replies, but not the last, until so many bytes are freed.
+// shrink drops the oldest replies until the given number of bytes is freed. It keeps the last one.
 func (c *replayCache) shrink(bytes int) {
 	n := 0
 	for ; bytes > 0 && n < len(c.replies)-1; n++ {

@@ -93,7 +93,7 @@ func TestFieldIsChecked(t *testing.T) {
 	}
 }
 
-// TestTables: whatever is no scalar of Config is decoded by a function of its own.
+// TestTables: each key of Config that is not a scalar is decoded by a function of its own.
 func TestTables(t *testing.T) {
 	t.Parallel()
 	if diff := cmp.Diff([]string{"validators", "error_codes"}, agentSchema().tables); diff != "" {
