@@ -380,7 +380,7 @@ func (s *soak) compare(before traces) {
 		if time.Now().After(deadline) {
 			s.agent.signal(syscall.SIGQUIT) // the runtime tells what each goroutine does
 			_ = s.agent.wait()
-			s.t.Fatalf("the agent holds %+v, and before %+v\n%s", now, before, s.agent.stderr.String())
+			s.t.Fatalf("%s\nthe agent holds %+v, and before %+v", s.agent.stderr.String(), now, before)
 		}
 	}
 }

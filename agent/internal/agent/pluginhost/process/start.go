@@ -97,14 +97,15 @@ func (p *Process) start() error {
 func (p *Process) run(started chan<- error) {
 	runtime.LockOSThread()
 	if unix.Gettid() == os.Getpid() {
-		// The main thread cannot end. While it is locked here the other goroutine gets another.
+		// The main thread cannot end. It stays locked until another goroutine has a thread of its own.
 		defer runtime.UnlockOSThread()
-		ended := make(chan struct{})
+		locked := make(chan struct{})
 		go func() {
-			defer close(ended)
+			runtime.LockOSThread()
+			close(locked)
 			p.run(started)
 		}()
-		<-ended
+		<-locked
 		return
 	}
 	p.confined = confineThread() == nil
