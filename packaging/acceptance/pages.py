@@ -29,7 +29,7 @@ VIEWS = {
 }
 CONTRAST = 4.5  # WCAG 2.2, success criterion 1.4.3, for text that is not large
 TALLEST = 6000  # of a picture, in pixels
-MOST_ROWS = 1000  # of steps, in a page; a longer procedure is shown in stretches
+MOST_ROWS = 1000  # of steps, in a page; a longer procedure is shown in ranges
 LARGEST = 2 << 20  # of a page, in bytes
 SLOWEST = 10.0  # until a page is loaded, in seconds; a browser on an idle machine needs 0.2
 
@@ -39,7 +39,7 @@ NUMBERS = """Array.from(document.querySelectorAll('tr[data-outcome]'), row => ({
   texts: Array.from(row.querySelectorAll('td'), d => d.textContent.trim()),
 }))"""
 
-STRETCHES = """Array.from(document.querySelectorAll('.stretches tbody tr'), row => ({
+RANGES = """Array.from(document.querySelectorAll('.ranges tbody tr'), row => ({
   first: Number(row.cells[0].textContent.match(/\\d+/g)[0]), last: Number(row.cells[0].textContent.match(/\\d+/g)[1]),
   passed: Number(row.cells[1].textContent), values: Array.from(row.querySelectorAll('data'), d => Number(d.value)),
 }))"""
@@ -187,8 +187,8 @@ def check(holds, message):
 def numbers(browser, page, summary):
     rows = browser.evaluate(NUMBERS)
     steps = summary["steps"]
-    if len(steps) > MOST_ROWS:  # those that did not pass, and all of them in stretches
-        stretches(browser, page, steps)
+    if len(steps) > MOST_ROWS:  # those that did not pass, and all of them in ranges
+        ranges(browser, page, steps)
         steps = [s for s in steps if s["outcome"] != "passed"][:MOST_ROWS]
     check(len(rows) == len(steps), f"{page}: {len(rows)} rows for {len(steps)} steps")
     for row, step in zip(rows, steps):
@@ -205,15 +205,15 @@ def numbers(browser, page, summary):
             check(shown == "–", f"{page}: step {step['index']} has no reply and shows {shown}")
 
 
-def stretches(browser, page, steps):
-    found = browser.evaluate(STRETCHES)
+def ranges(browser, page, steps):
+    found = browser.evaluate(RANGES)
     passed = sum(s["outcome"] == "passed" for s in steps)
-    check(0 < len(found) <= 100, f"{page}: {len(found)} stretches")
-    check(sum(s["passed"] for s in found) == passed, f"{page}: the stretches have not {passed} steps that passed")
-    for stretch in found:
-        took = sorted(s["response"] for s in steps[stretch["first"] - 1:stretch["last"]] if "response" in s)
+    check(0 < len(found) <= 100, f"{page}: {len(found)} ranges")
+    check(sum(s["passed"] for s in found) == passed, f"{page}: the ranges have not {passed} steps that passed")
+    for part in found:
+        took = sorted(s["response"] for s in steps[part["first"] - 1:part["last"]] if "response" in s)
         want = [took[len(took) // 2], took[-1]] if took else []
-        check(stretch["values"] == want, f"{page}: stretch {stretch}, want {want}")
+        check(part["values"] == want, f"{page}: range {part}, want {want}")
 
 
 def structure(browser, page, summary):

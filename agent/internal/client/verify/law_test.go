@@ -179,7 +179,7 @@ func lose(r *rand.Rand, packets []capturetest.Packet) ([]capturetest.Packet, str
 	case 4:
 		return keep(func(i int, _ capturetest.Packet) bool { return i < from || i >= to }), fmt.Sprintf("lost %d to %d", from+1, to)
 	case 5:
-		return keep(func(i int, p capturetest.Packet) bool { return i < from || i >= to || p.From != some.From }), "lost a stretch of one side"
+		return keep(func(i int, p capturetest.Packet) bool { return i < from || i >= to || p.From != some.From }), "lost a range of one side"
 	case 6:
 		return packets[:to], fmt.Sprintf("ends after %d", to)
 	case 7:

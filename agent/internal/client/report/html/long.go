@@ -11,10 +11,10 @@ import (
 )
 
 // Limits of a page. The page of a procedure with more than maxRows steps has a row for each
-// stretch of neighbouring steps, and a row each for at most maxRows steps that did not pass.
+// range of neighbouring steps, and a row each for at most maxRows steps that did not pass.
 const (
-	maxRows      = 1000
-	maxStretches = 100
+	maxRows   = 1000
+	maxRanges = 100
 )
 
 // A selection holds the indexes of the steps that have a row of their own; nil means all.
@@ -54,14 +54,14 @@ func notShown(w *words, run record.Run, shown selection) string {
 	return fmt.Sprintf(w.NotShown, n)
 }
 
-// stretchSteps is how many steps a stretch has: a multiple of 100.
-func stretchSteps(steps []record.StepResult) int {
-	n := (len(steps) + maxStretches - 1) / maxStretches
+// rangeSteps is how many steps a range has: a multiple of 100.
+func rangeSteps(steps []record.StepResult) int {
+	n := (len(steps) + maxRanges - 1) / maxRanges
 	return max((n+99)/100*100, groupSteps)
 }
 
-// A stretch is one row for neighbouring steps.
-type stretch struct {
+// A stepRange is one row for neighbouring steps.
+type stepRange struct {
 	First, Last, Passed, Rest int
 	Class                     string
 	// Fates are the outcomes of the steps that did not pass, with their numbers.
@@ -73,16 +73,16 @@ type stretch struct {
 	Median, Longest time.Duration
 }
 
-func stretches(w *words, steps []record.StepResult, shown selection) []stretch {
-	var all []stretch
-	for part := range slices.Chunk(steps, stretchSteps(steps)) {
-		all = append(all, newStretch(w, part, shown))
+func stepRanges(w *words, steps []record.StepResult, shown selection) []stepRange {
+	var all []stepRange
+	for part := range slices.Chunk(steps, rangeSteps(steps)) {
+		all = append(all, newStepRange(w, part, shown))
 	}
 	return all
 }
 
-func newStretch(w *words, steps []record.StepResult, shown selection) stretch {
-	st := stretch{First: steps[0].Index, Last: steps[len(steps)-1].Index, Class: "p"}
+func newStepRange(w *words, steps []record.StepResult, shown selection) stepRange {
+	st := stepRange{First: steps[0].Index, Last: steps[len(steps)-1].Index, Class: "p"}
 	counts := record.Counts{}
 	var took []time.Duration
 	for _, s := range steps {

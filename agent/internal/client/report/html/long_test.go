@@ -15,11 +15,11 @@ import (
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
-// anatomy describes a page: the rows of steps, the broken links, and the sums over its stretches.
+// anatomy describes a page: the rows of steps, the broken links, and the sums over its ranges.
 type anatomy struct {
 	rows         []int
 	broken       []string
-	stretches    int
+	ranges       int
 	passed, rest int
 }
 
@@ -35,8 +35,8 @@ func dissect(t *testing.T, text string) (a anatomy) {
 		case n.Data == "tr" && attribute(n, "data-outcome") != "":
 			index, _ := strconv.Atoi(attribute(n, "id")[1:])
 			a.rows = append(a.rows, index)
-		case n.Data == "tr" && strings.Contains(attribute(n.Parent.Parent, "class"), "stretches") && n.Parent.Data == "tbody":
-			a.stretches++
+		case n.Data == "tr" && strings.Contains(attribute(n.Parent.Parent, "class"), "ranges") && n.Parent.Data == "tbody":
+			a.ranges++
 			cells := regexp.MustCompile(`\d+`).FindAllString(said(n.FirstChild.NextSibling)+said(n.FirstChild.NextSibling.NextSibling), -1)
 			for i, cell := range cells {
 				number, _ := strconv.Atoi(cell)
@@ -78,23 +78,23 @@ func failing(n int, fails func(index int) bool) record.Run {
 	return run
 }
 
-// The size of a page is bounded: it has rows for failed steps up to a limit, and stretches for all.
+// The size of a page is bounded: it has rows for failed steps up to a limit, and ranges for all.
 func TestPagesOfManySteps(t *testing.T) {
 	const most = 1 << 20
 	tests := []struct {
-		name      string
-		run       record.Run
-		rows      []int // nil for as many as there may be
-		stretches int
-		says      string
+		name   string
+		run    record.Run
+		rows   []int // nil for as many as there may be
+		ranges int
+		says   string
 	}{
 		{"as many as have a row each", failing(maxRows, func(i int) bool { return i == 7 }), every(1, maxRows), 0, "Steps no. 1 to 100: 99 passed, 1 did not"},
-		{"one more", failing(maxRows+1, func(i int) bool { return i == 7 }), []int{7}, 11, "in stretches of up to 100"},
-		{"all passed", long(40000), []int{}, 100, "in stretches of up to 400"},
+		{"one more", failing(maxRows+1, func(i int) bool { return i == 7 }), []int{7}, 11, "in ranges of up to 100"},
+		{"all passed", long(40000), []int{}, 100, "in ranges of up to 400"},
 		{"some failed", failing(40000, func(i int) bool { return i%400 == 0 }), every(400, 40000), 100, "Steps that did not pass"},
 		{"half failed", failing(40000, func(i int) bool { return i%2 == 0 }), every(2, 2*maxRows), 100, "19000 more steps did not pass and are not listed."},
 		{"all failed", failing(40000, func(int) bool { return true }), every(1, maxRows), 100, "39000 more steps did not pass and are not listed."},
-		{"very many", failing(100500, func(i int) bool { return i == 100499 }), []int{100499}, 92, "in stretches of up to 1100"},
+		{"very many", failing(100500, func(i int) bool { return i == 100499 }), []int{100499}, 92, "in ranges of up to 1100"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -109,11 +109,11 @@ func TestPagesOfManySteps(t *testing.T) {
 			if len(a.broken) > 0 {
 				t.Errorf("links lead nowhere: %v", a.broken)
 			}
-			if a.stretches != tt.stretches {
-				t.Errorf("%d stretches, want %d", a.stretches, tt.stretches)
+			if a.ranges != tt.ranges {
+				t.Errorf("%d ranges, want %d", a.ranges, tt.ranges)
 			}
-			if counts := tt.run.Counts; a.stretches > 0 && (a.passed != counts[record.Passed] || a.passed+a.rest != len(tt.run.Steps)) {
-				t.Errorf("the stretches add up to %d passed and %d not, want %v", a.passed, a.rest, counts)
+			if counts := tt.run.Counts; a.ranges > 0 && (a.passed != counts[record.Passed] || a.passed+a.rest != len(tt.run.Steps)) {
+				t.Errorf("the ranges add up to %d passed and %d not, want %v", a.passed, a.rest, counts)
 			}
 			if !strings.Contains(text, tt.says) {
 				t.Errorf("the page does not say %q", tt.says)
@@ -165,7 +165,7 @@ func TestInterruptedLongRun(t *testing.T) {
 		t.Errorf("rows %v, links that lead nowhere: %v", a.rows, a.broken)
 	}
 	if !strings.Contains(text, "refused 1") || !strings.Contains(text, "not run 100") {
-		t.Error("the stretches do not show the outcomes of their steps")
+		t.Error("the ranges do not show the outcomes of their steps")
 	}
 }
 

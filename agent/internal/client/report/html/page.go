@@ -30,11 +30,11 @@ type page struct {
 	Overview overview
 	Legend   []sample
 
-	Long      bool // the page has rows for stretches, and a row each for selected steps only
+	Long      bool // the page has rows for ranges, and a row each for selected steps only
 	LongIntro string
 	NotShown  string // how many steps did not pass and have no row; empty for none
 	Groups    []group
-	Stretches []stretch
+	Ranges    []stepRange
 	Scale     string // the axis of the rows' charts
 	shown     selection
 
@@ -69,9 +69,9 @@ func newPage(run record.Run, split *report.Split, language Language) (*page, err
 	}
 	p.shown = selectSteps(run.Steps, p.Problems)
 	if p.Long = p.shown != nil; p.Long {
-		p.LongIntro = fmt.Sprintf(w.LongIntro, len(run.Steps), stretchSteps(run.Steps))
+		p.LongIntro = fmt.Sprintf(w.LongIntro, len(run.Steps), rangeSteps(run.Steps))
 		p.NotShown = notShown(w, run, p.shown)
-		p.Stretches = stretches(w, run.Steps, p.shown)
+		p.Ranges = stepRanges(w, run.Steps, p.shown)
 	}
 	p.Groups = p.groups(c)
 	if split != nil {

@@ -72,10 +72,10 @@ type words struct {
 	Group string
 	// The columns.
 	ColNumber, ColStep, ColResult, ColWhy, ColTime, ColTimeout, ColInterval, ColChart string
-	// Of a long procedure. LongIntro: steps, steps of a stretch. Stretch: first, last.
+	// Of a long procedure. LongIntro: steps, steps of a range. Range: first, last.
 	// FailedGroup: first, last, count. NotShown: count. Shortened: characters.
-	LongIntro, StretchesCaption, ColStretch, ColPassed, ColRest, ColMedian, ColLongest, Stretch string
-	AllSteps, FailedSteps, FailedCaption, FailedGroup, NotShown, Shortened                      string
+	LongIntro, RangesCaption, ColRange, ColPassed, ColRest, ColMedian, ColLongest, Range string
+	AllSteps, FailedSteps, FailedCaption, FailedGroup, NotShown, Shortened               string
 	// Scale: the end of the axis.
 	Scale string
 	// Results by outcome.
