@@ -13,6 +13,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/client/report/html"
 	"github.com/stepagent/stepagent/agent/internal/client/report/junit"
 	"github.com/stepagent/stepagent/agent/internal/client/report/tap"
+	"github.com/stepagent/stepagent/agent/internal/shared/config"
 	"github.com/stepagent/stepagent/agent/internal/shared/outfile"
 )
 
@@ -20,14 +21,13 @@ import (
 // so the files are the same.
 type documents struct {
 	html, junit, tap, summary string // paths; empty for none
-	lang                      langFlag
+	lang                      html.Language
 }
 
 func (d *documents) register(cmd *cobra.Command) {
-	d.lang = langFlag(html.English)
 	set := cmd.Flags()
 	set.StringVar(&d.html, "html", "", "write a report as one HTML page to `FILE`")
-	set.Var(&d.lang, "lang", "language of the HTML page: en or ko")
+	config.ClientFlags().Add(set, "lang")
 	set.StringVar(&d.junit, "junit", "", "write a report as JUnit XML to `FILE`, for CI servers")
 	set.StringVar(&d.tap, "tap", "", "write a report as TAP 14 to `FILE`, for test harnesses")
 	set.StringVar(&d.summary, "summary", "", "write a summary as one JSON object to `FILE`, for programs")
@@ -43,7 +43,7 @@ type document struct {
 // requested returns the documents whose flags are set.
 func (d *documents) requested() []document {
 	page := func(w io.Writer, run record.Run, split *report.Split) error {
-		return html.Write(w, run, split, html.Language(d.lang))
+		return html.Write(w, run, split, d.lang)
 	}
 	without := func(write func(io.Writer, record.Run) error) func(io.Writer, record.Run, *report.Split) error {
 		return func(w io.Writer, run record.Run, _ *report.Split) error { return write(w, run) }
@@ -110,15 +110,3 @@ func isDevice(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && !info.Mode().IsRegular() && !info.IsDir()
 }
-
-// A langFlag is the language of the HTML page.
-type langFlag html.Language
-
-func (l *langFlag) Set(text string) error {
-	language, err := html.ParseLanguage(text)
-	*l = langFlag(language)
-	return err
-}
-
-func (l *langFlag) String() string { return string(*l) }
-func (l *langFlag) Type() string   { return "LANGUAGE" }

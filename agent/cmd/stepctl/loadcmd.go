@@ -1,35 +1,33 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/stepagent/stepagent/agent/internal/client/load"
+	"github.com/stepagent/stepagent/agent/internal/shared/cli"
+	"github.com/stepagent/stepagent/agent/internal/shared/config"
 	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
 )
 
 // loadFlags is the command line of stepctl load.
 type loadFlags struct {
-	host      string
-	port      portFlag
 	clients   int
-	duration  durationFlag
+	duration  time.Duration
 	rate      float64
-	reconnect reconnectFlag
-	data      string
-	wait      secondsFlag
+	reconnect load.Reconnect
 	allowLost bool
 	json      bool
 }
 
 func newLoad(stdout, stderr *os.File) *cobra.Command {
-	flags := loadFlags{port: defaultPort, clients: 10, duration: durationFlag(10 * time.Second), wait: secondsFlag(load.DefaultWait)}
+	flags := loadFlags{duration: 10 * time.Second}
 	cmd := &cobra.Command{
 		Use:   "load --clients N --duration D",
 		Short: "put an agent under load and check every reply",
@@ -69,12 +67,13 @@ Exit codes:
 		Example: `  stepctl load --clients 256 --duration 10s
   stepctl load --clients 1000 --duration 1m --rate 5000 --host bench-7
   stepctl load --clients 200 --duration 30s --allow-lost --json`,
-		Args: noArgs,
+		Args: loadArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := applySettings(cmd); err != nil {
+			settings, _, err := loadSettings(cmd)
+			if err != nil {
 				return err
 			}
-			options, err := flags.options()
+			options, err := flags.options(settings.Client)
 			if err != nil {
 				return err
 			}
@@ -90,36 +89,63 @@ Exit codes:
 func (f *loadFlags) register(cmd *cobra.Command) {
 	set := cmd.Flags()
 	set.SortFlags = false
-	set.IntVar(&f.clients, "clients", f.clients, fmt.Sprintf("`NUMBER` of clients, 1 to %d", load.MaxClients))
-	set.Var(&f.duration, "duration", "time to send steps for, such as 30s or 2m")
-	set.StringVar(&f.host, "host", defaultHost, "host `NAME` or address of the agent")
-	set.Var(&f.port, "port", "port of the agent")
+	set.IntVar(&f.clients, "clients", 10, fmt.Sprintf("`NUMBER` of clients, 1 to %d", load.MaxClients))
+	set.Func("duration", "`DURATION` of the sending of steps, such as 30s or 2m (default 10s)", f.setDuration)
+	addSettings(cmd, "host", "port", "data", "wait")
+	set.Lookup("data").Usage += " (default success)"
 	set.Float64Var(&f.rate, "rate", 0, "`STEPS` per second of all clients together, 0 for a closed loop")
-	set.Var(&f.reconnect, "reconnect", "make a new connection for each step, or with =session for each session")
-	set.Lookup("reconnect").NoOptDefVal = string(eachStep)
-	set.StringVar(&f.data, "data", "success", "built-in procedure: `NAME` is "+strings.Join(stepfile.BuiltinNames(), ", "))
-	set.Var(&f.wait, "wait", "maximum wait for a reply and for a connection")
+	set.Func("reconnect", "make a new connection for each `step|session`; --reconnect alone means each step", f.setReconnect)
+	set.Lookup("reconnect").NoOptDefVal = "step"
 	set.BoolVar(&f.allowLost, "allow-lost", false, "accept steps that were lost with their connections")
 	set.BoolVar(&f.json, "json", false, "print one JSON object instead of text")
-	settingsFlag(cmd)
 }
 
-func (f *loadFlags) options() (load.Options, error) {
-	to, err := address(f.host, f.port)
+// setDuration reads a length of time with its unit, or a number of seconds.
+func (f *loadFlags) setDuration(text string) (err error) {
+	if f.duration, err = config.ParseSeconds(text); err == nil {
+		return nil
+	}
+	if f.duration, err = time.ParseDuration(text); err != nil || f.duration <= 0 {
+		return errors.New("write a length of time above 0, such as 500ms, 30s or 2m")
+	}
+	return nil
+}
+
+// setReconnect reads how often the clients make a new connection.
+func (f *loadFlags) setReconnect(text string) error {
+	choice, ok := map[string]load.Reconnect{
+		"step": load.EachStep, "session": load.EachSession,
+		"true": load.EachStep, "false": load.Never, "": load.Never, // as for a boolean flag
+	}[text]
+	if !ok {
+		return fmt.Errorf("write --reconnect or --reconnect=step, or --reconnect=session, not %q", text)
+	}
+	f.reconnect = choice
+	return nil
+}
+
+// loadArgs refuses arguments. The value of --reconnect is optional and needs the =, so the hint is for
+// users who wrote it as an argument.
+func loadArgs(cmd *cobra.Command, args []string) error {
+	err := cli.NoArgs(cmd, args)
+	if err != nil && (args[0] == "step" || args[0] == "session") {
+		return fmt.Errorf("%w; did you mean --reconnect=%s?", err, args[0])
+	}
+	return err
+}
+
+func (f *loadFlags) options(settings config.Client) (load.Options, error) {
+	procedure, err := stepfile.Builtin(cmp.Or(settings.Data, "success"))
 	if err != nil {
 		return load.Options{}, err
-	}
-	procedure, err := stepfile.Builtin(f.data)
-	if err != nil {
-		return load.Options{}, fmt.Errorf("--data: %w", err)
 	}
 	plan, err := load.Procedure(procedure)
 	if err != nil {
 		return load.Options{}, err
 	}
 	o := load.Options{
-		Address: to, Clients: f.clients, Duration: time.Duration(f.duration), Rate: f.rate,
-		Reconnect: f.reconnect.choice(), Wait: time.Duration(f.wait), Plan: plan,
+		Address: settings.Address(), Clients: f.clients, Duration: f.duration, Rate: f.rate,
+		Reconnect: f.reconnect, Wait: settings.Wait.Duration(), Plan: plan,
 	}
 	return o, o.Check()
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stepagent/stepagent/agent/internal/client/record"
 	"github.com/stepagent/stepagent/agent/internal/client/report"
+	"github.com/stepagent/stepagent/agent/internal/client/report/html"
 	"github.com/stepagent/stepagent/agent/internal/shared/auditlog"
 )
 
@@ -47,9 +48,11 @@ Exit codes:
   stepctl report run.jsonl --agent-record /var/lib/stepagent/record`,
 		Args: oneFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := applySettings(cmd); err != nil {
+			settings, _, err := loadSettings(cmd)
+			if err != nil {
 				return err
 			}
+			flags.documents.lang = html.Language(settings.Lang)
 			return flags.report(cmd, args[0])
 		},
 		ValidArgsFunction: completeFiles(1, "jsonl"),
@@ -59,7 +62,7 @@ Exit codes:
 	flags.documents.register(cmd)
 	cmd.Flags().StringVar(&flags.agentRecord, "agent-record", "",
 		"join the agent's record, a file or folder at `PATH`, to say where the time went")
-	settingsFlag(cmd)
+	addSettings(cmd)
 	return cmd
 }
 

@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/stepagent/stepagent/agent/internal/client/record"
 	"github.com/stepagent/stepagent/agent/internal/client/report"
+	"github.com/stepagent/stepagent/agent/internal/client/report/html"
 	"github.com/stepagent/stepagent/agent/internal/client/runner"
+	"github.com/stepagent/stepagent/agent/internal/shared/config"
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
 	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
 	"github.com/stepagent/stepagent/agent/internal/shared/version"
@@ -20,10 +21,7 @@ import (
 
 // runFlags is the command line of stepctl run.
 type runFlags struct {
-	data      string
-	host      string
-	port      portFlag
-	timeout   secondsFlag
+	settings  config.Client
 	session   string
 	plain     bool
 	record    string
@@ -31,14 +29,11 @@ type runFlags struct {
 	json      bool
 	documents documents
 	// file is the step file; empty for a built-in procedure.
-	file      string
-	logFormat string
-	maxStrays countFlag
+	file string
 }
 
 func newRun(stdout, stderr *os.File) *cobra.Command {
-	flags := runFlags{port: defaultPort, timeout: secondsFlag(runner.DefaultDialTimeout),
-		maxStrays: runner.DefaultMaxStrays}
+	var flags runFlags
 	cmd := &cobra.Command{
 		Use:   "run FILE | --data " + strings.Join(stepfile.BuiltinNames(), "|"),
 		Short: "perform a procedure against an agent",
@@ -72,13 +67,15 @@ Exit codes:
   stepctl run steps.json --json | jq -c 'select(.event == "reply")'`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var except []string
-			if len(args) > 0 {
-				except = []string{"data"} // a step file is named
-			}
-			if err := applySettings(cmd, except...); err != nil {
+			settings, _, err := loadSettings(cmd)
+			if err != nil {
 				return err
 			}
+			flags.settings = settings.Client
+			if len(args) > 0 && !cmd.Flags().Changed("data") {
+				flags.settings.Data = "" // a step file is named
+			}
+			flags.documents.lang = html.Language(settings.Lang)
 			procedure, err := flags.procedure(args)
 			if err != nil {
 				return err
@@ -96,19 +93,13 @@ Exit codes:
 func (f *runFlags) register(cmd *cobra.Command) {
 	set := cmd.Flags()
 	set.SortFlags = false
-	set.StringVar(&f.data, "data", "", "run a built-in procedure: `NAME` is "+strings.Join(stepfile.BuiltinNames(), ", "))
-	set.StringVar(&f.host, "host", defaultHost, "host `NAME` or address of the agent")
-	set.Var(&f.port, "port", "port of the agent")
-	set.Var(&f.timeout, "timeout", "maximum wait for a connection; the step file has the timeouts for replies")
+	addSettings(cmd, "data", "host", "port", "timeout", "max-strays", "log-format")
 	set.StringVar(&f.session, "session", "", "`NAME` of the session (default: a random one)")
 	set.BoolVar(&f.plain, "plain", false, "behave as clients without sessions: a connection for every step")
 	set.StringVar(&f.record, "record", "", "write the run's record to a new `FILE`, as JSON lines")
 	set.StringVar(&f.pcap, "pcap", "", "capture the run's packets to a new `FILE`, as pcapng; needs a capability, see above")
 	f.documents.register(cmd)
 	set.BoolVar(&f.json, "json", false, "print the record's events as JSON lines instead of text")
-	set.Var(&f.maxStrays, "max-strays", "how many messages that answer no request to keep; further ones are counted")
-	set.StringVar(&f.logFormat, "log-format", "auto", "format of stderr: `FORMAT` is auto, tint, text or json")
-	settingsFlag(cmd)
 	completeFlag(cmd, "data", stepfile.BuiltinNames())
 	completeFlag(cmd, "log-format", []string{"auto", "tint", "text", "json"})
 }
@@ -116,10 +107,10 @@ func (f *runFlags) register(cmd *cobra.Command) {
 // procedure loads the procedure to run.
 func (f *runFlags) procedure(args []string) (stepfile.Procedure, error) {
 	switch {
-	case f.data != "" && len(args) > 0:
+	case f.settings.Data != "" && len(args) > 0:
 		return stepfile.Procedure{}, errors.New("name a step file or give --data, not both")
-	case f.data != "":
-		return stepfile.Builtin(f.data)
+	case f.settings.Data != "":
+		return stepfile.Builtin(f.settings.Data)
 	case len(args) == 0:
 		return stepfile.Procedure{}, errors.New("name a step file, or give --data " + strings.Join(stepfile.BuiltinNames(), ", "))
 	case len(args) > 1:
@@ -139,9 +130,9 @@ func (f *runFlags) perform(ctx context.Context, procedure stepfile.Procedure, st
 	if err != nil {
 		return err
 	}
-	logger, err := logging.New(stderr, logging.Options{Format: f.logFormat})
+	logger, err := logging.New(stderr, logging.Options{Format: f.settings.LogFormat})
 	if err != nil {
-		return fmt.Errorf("--log-format: %w", err)
+		return err
 	}
 	p := &execution{logger: logger, documents: f.documents}
 	if err := p.documents.prepare(namedFile{"the step file", f.file}, namedFile{"--record", f.record}, namedFile{"--pcap", f.pcap}); err != nil {
@@ -178,18 +169,14 @@ func (f *runFlags) perform(ctx context.Context, procedure stepfile.Procedure, st
 
 // options returns the options of the run.
 func (f *runFlags) options() (runner.Options, error) {
-	to, err := address(f.host, f.port)
-	if err != nil {
-		return runner.Options{}, err
-	}
 	if f.plain && f.session != "" {
 		return runner.Options{}, errors.New("--plain names no session; leave out --session")
 	}
 	// The record has the name of this machine; a machine without a name may run too.
 	name, _ := os.Hostname()
 	opts := runner.Options{
-		Address: to, Session: f.session, Plain: f.plain, DialTimeout: time.Duration(f.timeout),
-		MaxStrays:     int(f.maxStrays),
+		Address: f.settings.Address(), Session: f.session, Plain: f.plain,
+		DialTimeout: f.settings.Timeout.Duration(), MaxStrays: f.settings.MaxStrays,
 		ClientVersion: version.Number(), Host: name,
 	}
 	return opts, opts.Validate() // before anything is written

@@ -3,22 +3,18 @@ package main
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/stepagent/stepagent/agent/internal/client/load"
-	"github.com/stepagent/stepagent/agent/internal/client/report/html"
-	"github.com/stepagent/stepagent/agent/internal/client/runner"
+	"github.com/stepagent/stepagent/agent/internal/shared/cli"
 	"github.com/stepagent/stepagent/agent/internal/shared/config"
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
-	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
 )
 
 // settingsHelp is part of the help of the commands that have settings.
@@ -26,80 +22,27 @@ const settingsHelp = `
 Defaults of flags come from environment variables (STEPCTL_HOST, STEPCTL_PORT and so on), then from
 a settings file; see stepctl settings --help.`
 
-// settingKeys are the settings of the environment and the file. Each is a flag of run, load or report
-// and has the flag's default.
-func settingKeys() []config.ClientKey {
-	wait := func(text string) error { return new(secondsFlag).Set(text) }
-	return []config.ClientKey{
-		{Name: "host", Type: config.Text, Default: defaultHost, Check: checkHost},
-		{Name: "port", Type: config.Whole, Default: fmt.Sprint(defaultPort),
-			Check: func(text string) error { return new(portFlag).Set(text) }},
-		{Name: "timeout", Type: config.Number, Default: secondsText(runner.DefaultDialTimeout), Check: wait},
-		{Name: "data", Type: config.Text, Check: func(text string) error {
-			_, err := stepfile.Builtin(text)
-			return err
-		}},
-		{Name: "wait", Type: config.Number, Default: secondsText(load.DefaultWait), Check: wait},
-		{Name: "max_strays", Type: config.Whole, Default: fmt.Sprint(runner.DefaultMaxStrays),
-			Check: func(text string) error { return new(countFlag).Set(text) }},
-		{Name: "lang", Type: config.Text, Default: string(html.English),
-			Check: func(text string) error { return new(langFlag).Set(text) }},
-		{Name: "log_format", Type: config.Text, Default: "auto", Check: func(text string) error {
-			_, err := logging.New(io.Discard, logging.Options{Format: text})
-			return err
-		}},
-	}
-}
-
-func secondsText(d time.Duration) string { return (*secondsFlag)(&d).String() }
-
-// flagOf returns the flag of a setting.
-func flagOf(key string) string { return strings.ReplaceAll(key, "_", "-") }
-
-// settingsFlag adds the flag --config, for the settings file.
-func settingsFlag(cmd *cobra.Command) {
+// addSettings adds --config, for the settings file, and the flags of the named settings.
+func addSettings(cmd *cobra.Command, names ...string) {
+	config.ClientFlags().Add(cmd.Flags(), names...)
 	cmd.Flags().String("config", "", "read settings from `FILE`; an empty name for no file (default: config.toml or .yaml in $XDG_CONFIG_HOME/stepctl)")
 }
 
 // loadSettings reads the settings of a command, and returns the path of the settings file.
-func loadSettings(cmd *cobra.Command) (client config.Client, file string, err error) {
+func loadSettings(cmd *cobra.Command) (settings *config.LoadedClient, file string, err error) {
 	file = os.Getenv(config.ClientFileVariable)
 	if flag := cmd.Flags().Lookup("config"); flag.Changed {
 		file = flag.Value.String()
 	} else if file == "" {
 		if file, err = config.ClientFile(); err != nil {
-			return client, "", &exitError{exitUsage, err}
+			return nil, "", &exitError{exitUsage, err}
 		}
 	}
-	set := map[string]string{}
-	for _, key := range settingKeys() {
-		if flag := cmd.Flags().Lookup(flagOf(key.Name)); flag != nil && flag.Changed {
-			set[key.Name] = flag.Value.String()
-		}
+	settings, err = config.LoadClient(config.Sources{File: file, Environ: os.Environ(), Set: config.ClientFlags().Set(cmd.Flags())})
+	if problems, ok := errors.AsType[config.Problems](err); ok && !problems.FromFlags() {
+		err = &exitError{exitUsage, err}
 	}
-	client, err = config.LoadClient(config.ClientSources{Keys: settingKeys(), File: file, Environ: os.Environ(), Set: set})
-	if err != nil {
-		return client, file, &exitError{exitUsage, err}
-	}
-	return client, file, nil
-}
-
-// applySettings sets the flags that the command line does not set, except those named.
-func applySettings(cmd *cobra.Command, except ...string) error {
-	client, _, err := loadSettings(cmd)
-	if err != nil {
-		return err
-	}
-	for _, s := range client.Settings {
-		flag := cmd.Flags().Lookup(flagOf(s.Key))
-		if flag == nil || s.Place == (config.Place{}) || flag.Changed || slices.Contains(except, s.Key) {
-			continue
-		}
-		if err := flag.Value.Set(s.Text); err != nil {
-			return &exitError{exitUsage, fmt.Errorf("%s: %w", s.Place, err)}
-		}
-	}
-	return nil
+	return settings, file, err
 }
 
 func newSettings() *cobra.Command {
@@ -134,40 +77,24 @@ Kubernetes and Docker set for a service called stepctl are ignored.`,
 		Example: `  stepctl settings
   STEPCTL_PORT=9090 stepctl settings --config bench.yaml
   stepctl settings --json | jq -r '.settings[] | select(.key == "host") | .value'`,
-		Args: noArgs,
+		Args: cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, file, err := loadSettings(cmd)
+			settings, file, err := loadSettings(cmd)
 			if err != nil {
 				return err
 			}
+			write := writeSettings
 			if asJSON {
-				return written(writeSettingsJSON(cmd.OutOrStdout(), client, file))
+				write = writeSettingsJSON
 			}
-			return written(writeSettings(cmd.OutOrStdout(), client, file))
+			return written(write(cmd.OutOrStdout(), settings, file))
 		},
 	}
 	cmd.Flags().SortFlags = false
-	for _, key := range settingKeys() {
-		cmd.Flags().Var(&checkedFlag{text: key.Default, check: key.Check}, flagOf(key.Name), "as for run, load and report")
-	}
-	settingsFlag(cmd)
+	addSettings(cmd, "host", "port", "timeout", "data", "wait", "max-strays", "lang", "log-format")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object instead of the table")
 	return cmd
 }
-
-// A checkedFlag is the flag of a setting that is checked and shown only.
-type checkedFlag struct {
-	text  string
-	check func(string) error
-}
-
-func (f *checkedFlag) Set(text string) error {
-	f.text = text
-	return f.check(text)
-}
-
-func (f *checkedFlag) String() string { return f.text }
-func (f *checkedFlag) Type() string   { return "VALUE" }
 
 // from returns where a setting comes from.
 func from(s config.ClientSetting) string {
@@ -178,7 +105,7 @@ func from(s config.ClientSetting) string {
 }
 
 // writeSettings writes the settings as a table.
-func writeSettings(w io.Writer, client config.Client, file string) error {
+func writeSettings(w io.Writer, client *config.LoadedClient, file string) error {
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	row := func(cells ...string) {
 		// A tabwriter keeps its first error for Flush.
@@ -209,7 +136,7 @@ type settingReport struct {
 }
 
 // writeSettingsJSON writes the settings as JSON.
-func writeSettingsJSON(w io.Writer, client config.Client, file string) error {
+func writeSettingsJSON(w io.Writer, client *config.LoadedClient, file string) error {
 	report := settingsReport{File: file, Ignored: client.Ignored}
 	for _, s := range client.Settings {
 		report.Settings = append(report.Settings, settingReport{s.Key, s.Text, from(s)})

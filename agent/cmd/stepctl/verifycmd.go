@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -33,14 +34,14 @@ type verifyFlags struct {
 	data      string
 	record    string
 	config    string
-	port      portFlag
+	port      uint16
 	json      bool
 	shows     []string
-	tolerance secondsFlag
+	tolerance time.Duration
 }
 
 func newVerify() *cobra.Command {
-	flags := verifyFlags{tolerance: secondsFlag(verify.DefaultTolerances().Late)}
+	flags := verifyFlags{tolerance: verify.DefaultTolerances().Late}
 	cmd := &cobra.Command{
 		Use:   "verify CAPTURE...",
 		Short: "judge a packet capture again, offline",
@@ -94,12 +95,27 @@ func (f *verifyFlags) register(cmd *cobra.Command) {
 	set.StringVar(&f.data, "data", "", "the same as a built-in procedure: `NAME` is "+strings.Join(stepfile.BuiltinNames(), ", "))
 	set.StringVar(&f.record, "record", "", "compare with the run's record in `FILE`; needs a single capture")
 	set.StringVar(&f.config, "config", "", "judge by the agent's config `FILE`")
-	set.Var(&f.port, "port", "port of the agent (default: the side that sends replies is the agent)")
+	set.Func("port", "`PORT` of the agent (default: the side that sends replies is the agent)", f.setPort)
 	set.BoolVar(&f.json, "json", false, "print one JSON object per capture instead of text")
 	set.StringSliceVar(&f.shows, "shows", nil, "what the captures must show: `LIST` of success, failure, timeout, or none (default: from the file name)")
-	set.Var(&f.tolerance, "tolerance", "how much longer than declared an interval may be; at least a tenth of it is accepted")
+	set.Func("tolerance", fmt.Sprintf("`SECONDS` by which an interval may be longer than declared; at least a tenth of it is accepted (default %v)",
+		f.tolerance.Seconds()), f.setTolerance)
 	completeFlag(cmd, "data", stepfile.BuiltinNames())
 	completeFlag(cmd, "shows", append(claimNames(), "none"))
+}
+
+func (f *verifyFlags) setPort(text string) error {
+	port, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || port == 0 {
+		return errors.New("a port is a number from 1 to 65535")
+	}
+	f.port = uint16(port)
+	return nil
+}
+
+func (f *verifyFlags) setTolerance(text string) (err error) {
+	f.tolerance, err = config.ParseSeconds(text)
+	return err
 }
 
 func claimNames() []string {
@@ -146,7 +162,7 @@ func worse(a, b int) int {
 // one judges one capture and returns its exit code.
 func (f *verifyFlags) one(ctx context.Context, path string, opts verify.Options, stdout, stderr io.Writer, further bool) (int, error) {
 	progress := newReadProgress(path, stderr)
-	c, broken := capture.ReadFile(ctx, path, capture.Options{Port: uint16(f.port), Wanted: match.MayBeAgents, Progress: progress.show})
+	c, broken := capture.ReadFile(ctx, path, capture.Options{Port: f.port, Wanted: match.MayBeAgents, Progress: progress.show})
 	progress.done()
 	if ctx.Err() != nil {
 		return 0, &exitError{exitInconclusive, fmt.Errorf("interrupted while reading %s; it is not judged", nameOf(path))}
@@ -194,8 +210,8 @@ func (f *verifyFlags) options(ctx context.Context, paths []string) (opts verify.
 			return opts, nil, fmt.Errorf("--shows %s is none of %s, none", name, strings.Join(claimNames(), ", "))
 		}
 	}
-	opts.Port, opts.Tolerances = uint16(f.port), verify.DefaultTolerances()
-	opts.Tolerances.Late = time.Duration(f.tolerance)
+	opts.Port, opts.Tolerances = f.port, verify.DefaultTolerances()
+	opts.Tolerances.Late = f.tolerance
 	if opts.Procedure, err = f.procedure(); err != nil {
 		return opts, nil, err
 	}

@@ -1,19 +1,24 @@
 package config
 
 import (
+	"fmt"
 	"net/netip"
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
 )
 
 // checks returns the kinds of strings by the tag "check" of their fields.
 func checks() map[string]kind {
 	return map[string]kind{
-		"host":   text{checkHost},
-		"folder": text{checkFolder},
-		"socket": text{checkSocket},
-		"group":  text{checkGroup},
+		"host":      text{checkHost},
+		"agent":     text{checkAgent},
+		"procedure": text{checkProcedure},
+		"folder":    text{checkFolder},
+		"socket":    text{checkSocket},
+		"group":     text{checkGroup},
 		"networks": listing{MaxAllow, `write ["loopback"] to serve this machine alone`, `["loopback", "192.0.2.0/24"]`,
 			func(entry string) string { _, wrong := readNetwork(entry); return wrong }},
 	}
@@ -38,6 +43,52 @@ func checkHost(host string) string {
 	}
 	if !hostName.MatchString(host) {
 		return show(host) + ` is no address and no host name; write one such as "192.0.2.7" or "board-3.lan"`
+	}
+	return ""
+}
+
+// unbracketed removes the brackets of an IPv6 address.
+func unbracketed(host string) string {
+	if inner, ok := strings.CutPrefix(host, "["); ok && strings.HasSuffix(inner, "]") {
+		inner = strings.TrimSuffix(inner, "]")
+		if _, err := netip.ParseAddr(inner); err == nil {
+			return inner
+		}
+	}
+	return host
+}
+
+// checkAgent checks a host to connect to: a name or an address; an IPv6 address may have brackets.
+func checkAgent(host string) string {
+	if addr, err := netip.ParseAddr(unbracketed(host)); err == nil {
+		if addr.Is6() && addr.IsLinkLocalUnicast() && addr.Zone() == "" {
+			return fmt.Sprintf("%s is a link-local address; name the interface too, such as %s%%eth0", show(host), addr)
+		}
+		return ""
+	}
+	name, port, found := strings.Cut(host, ":")
+	switch {
+	case host == "":
+		return "is empty; name the agent's host, such as localhost"
+	case strings.Contains(host, "/"):
+		return show(host) + " is no host; write a name or an address alone"
+	case found && name != "" && !strings.Contains(port, ":"):
+		return fmt.Sprintf("%s holds a port; write %s as the host and %s as the port", show(host), clip(name), clip(port))
+	case strings.ContainsFunc(host, notInHostName):
+		return show(host) + " is neither a host name nor an address"
+	}
+	return ""
+}
+
+// notInHostName reports whether no host name contains r. The resolver finds other errors.
+func notInHostName(r rune) bool {
+	return r <= ' ' || r == 0x7f || strings.ContainsRune(`:[]%@"'\`, r)
+}
+
+// checkProcedure checks the name of a built-in procedure, which may be empty.
+func checkProcedure(name string) string {
+	if _, err := stepfile.Builtin(name); err != nil && name != "" {
+		return err.Error()
 	}
 	return ""
 }

@@ -4,33 +4,48 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
+	"strconv"
+	"sync"
 	"syscall"
 )
 
 // ClientFileVariable names the file of the client's settings.
 const ClientFileVariable = "STEPCTL_CONFIG"
 
-// A ClientKey is a setting of stepctl. Its name is the key in the file; its variable is STEPCTL_ and
-// the name in upper case, its flag the name with - for _.
-type ClientKey struct {
-	Name    string
-	Type    ClientType
-	Default string
-	// Check returns the error that the flag would return for a value.
-	Check func(text string) error
+// A Client is the settings of stepctl. A field with its tags is a key, see tagName.
+type Client struct {
+	// Host is the host name or the address of the agent.
+	Host string `config:"host" default:"localhost" check:"agent" flag:"host <NAME> or address of the agent"`
+	// Port is the TCP port of the agent.
+	Port int `config:"port" default:"8080" limits:"1..65535" zeros:"allowed" flag:"<PORT> of the agent"`
+	// Timeout is how long run waits for a connection.
+	Timeout Seconds `config:"timeout" default:"5" flag:"maximum wait for a connection in <SECONDS>; the step file has the timeouts for replies"`
+	// Data is the built-in procedure of run and load; empty for none.
+	Data string `config:"data" check:"procedure" flag:"built-in procedure: <NAME> is success, failure or timeout"`
+	// Wait is how long load waits for a reply and for a connection.
+	Wait Seconds `config:"wait" default:"10" flag:"maximum wait for a reply and for a connection in <SECONDS>"`
+	// MaxStrays is how many messages that answer no request run keeps.
+	MaxStrays int `config:"max_strays" default:"256" limits:"1..1000000" flag:"<NUMBER> of messages to keep that answer no request; further ones are counted"`
+	// Lang is the language of the HTML page.
+	Lang string `config:"lang" default:"en" oneof:"en,ko" flag:"<LANGUAGE> of the HTML page: en or ko"`
+	// LogFormat is the format of stderr; see package logging.
+	LogFormat string `config:"log_format" default:"auto" oneof:"auto,tint,text,json" flag:"format of stderr: <FORMAT> is auto, tint, text or json"`
 }
 
-// ClientSources are the sources of the client's settings. Later fields override earlier ones.
-type ClientSources struct {
-	Keys []ClientKey
-	// File is a .toml, .yaml or .yml file; empty for none.
-	File string
-	// Environ is the environment in the form of os.Environ.
-	Environ []string
-	// Set has the values of flags by key. The flags have checked them.
-	Set map[string]string
+// clientSchema returns the schema of Client.
+var clientSchema = sync.OnceValue(func() *schema { return schemaOf("stepctl", reflect.TypeFor[Client]()) })
+
+// ClientFlags returns the flags of stepctl's settings.
+func ClientFlags() Flags { return clientSchema().flags() }
+
+// Address joins host and port.
+func (c Client) Address() string {
+	return net.JoinHostPort(unbracketed(c.Host), strconv.Itoa(c.Port))
 }
 
 // A ClientSetting is a setting in force.
@@ -40,42 +55,42 @@ type ClientSetting struct {
 	Place Place
 }
 
-// Client is the settings in force.
-type Client struct {
-	// Settings has one for each key, in the order of the keys.
+// A LoadedClient is a Client with the places of its keys.
+type LoadedClient struct {
+	Client
+	// Settings has one for each key.
 	Settings []ClientSetting
 	// Ignored are the variables with the prefix of stepctl that Kubernetes or Docker sets, see
 	// injected.
 	Ignored []string
 }
 
-// LoadClient reads the sources strictly. The error is Problems, with all problems of all sources.
-func LoadClient(s ClientSources) (Client, error) {
-	schema := &schema{program: "stepctl"}
-	for _, k := range s.Keys {
-		schema.keys = append(schema.keys, key{name: k.Name, kind: clientKind{k.Type, k.Check}, byDefault: k.Default})
-	}
+// LoadClient reads the sources as Load does. Of their fields it uses File, Environ and Set; a file may
+// be empty, and has no snippets.
+func LoadClient(s Sources) (*LoadedClient, error) {
+	schema := clientSchema()
+	l := &LoadedClient{}
+	schema.setDefaults(&l.Client)
 	file, problems := schema.fromFile(s.File)
-	environ := schema.fromEnviron(s.Environ)
-	if problems = append(problems, environ.problems...); len(problems) > 0 {
+	environ, flags := schema.fromEnviron(s.Environ), schema.fromFlags(s.Set)
+	if problems = slices.Concat(problems, environ.problems, flags.problems); len(problems) > 0 {
 		problems.sort([]string{s.File})
-		return Client{}, problems.first(maxProblems)
+		return nil, problems.first(maxProblems)
 	}
-	client := Client{Ignored: environ.injected}
-	for _, k := range schema.keys {
-		setting := ClientSetting{Key: k.name, Text: k.byDefault.(string)}
-		if value, ok := file.scalars[k.name]; ok {
-			setting.Text, setting.Place = value.(string), file.places[k.name]
-		}
-		if value, ok := environ.scalars[k.name]; ok {
-			setting.Text, setting.Place = value.(string), Place{Source: environ.sources[k.name]}
-		}
-		if text, ok := s.Set[k.name]; ok {
-			setting.Text, setting.Place = text, Place{Source: "--" + flagName(k.name)}
-		}
-		client.Settings = append(client.Settings, setting)
+	if err := schema.merge(&l.Client, file.scalars, environ.scalars, flags.scalars); err != nil {
+		return nil, fmt.Errorf("merge the settings: %w", err)
 	}
-	return client, nil
+	l.Ignored = environ.injected
+	schema.fields(&l.Client, func(k *key, field reflect.Value) {
+		place := file.places[k.name]
+		for _, o := range []*overlay{environ, flags} {
+			if source, ok := o.sources[k.name]; ok {
+				place = Place{Source: source}
+			}
+		}
+		l.Settings = append(l.Settings, ClientSetting{k.name, fmt.Sprint(field), place})
+	})
+	return l, nil
 }
 
 // fromFile decodes a file with scalars only. It may be empty.

@@ -1,37 +1,19 @@
 package config
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
 
-// clientKeys are settings of each type.
-func clientKeys() []ClientKey {
-	return []ClientKey{
-		{Name: "host", Type: Text, Default: "localhost", Check: func(text string) error {
-			if strings.Contains(text, ":") {
-				return errors.New("holds a port")
-			}
-			return nil
-		}},
-		{Name: "port", Type: Whole, Default: "8080", Check: func(text string) error {
-			_, err := strconv.ParseUint(text, 10, 16)
-			return err
-		}},
-		{Name: "dial_wait", Type: Number, Default: "5", Check: func(string) error { return nil }},
-	}
-}
-
 // loadClient loads the settings of a file in the given format; no text means no file.
-func loadClient(t *testing.T, extension, text string, environ []string, set map[string]string) (Client, string, error) {
+func loadClient(t *testing.T, extension, text string, environ []string, set map[string]string) (*LoadedClient, string, error) {
 	t.Helper()
-	s := ClientSources{Keys: clientKeys(), Environ: environ, Set: set}
+	s := Sources{Environ: environ, Set: set}
 	folder := t.TempDir()
 	if text != "" {
 		s.File = filepath.Join(folder, "c"+extension)
@@ -51,16 +33,16 @@ func TestClientPrecedence(t *testing.T) {
 		want       string
 	}{
 		{"defaults", "", nil, nil, "localhost of default, 8080 of default, 5 of default"},
-		{"a file", "host = \"a\"\nport = 1\ndial_wait = 0.5", nil, nil, "a of c.toml:1:1, 1 of c.toml:2:1, 0.5 of c.toml:3:1"},
+		{"a file", "host = \"a\"\nport = 1\ntimeout = 0.5", nil, nil, "a of c.toml:1:1, 1 of c.toml:2:1, 0.5 of c.toml:3:1"},
 		{"a file that says nothing", "# all is commented out\n", nil, nil, "localhost of default, 8080 of default, 5 of default"},
-		{"a whole number of seconds", "dial_wait = 7", nil, nil, "localhost of default, 8080 of default, 7 of c.toml:1:1"},
+		{"a whole number of seconds", "timeout = 7", nil, nil, "localhost of default, 8080 of default, 7 of c.toml:1:1"},
 		{"the environment over the file", "host = \"a\"\nport = 1", []string{"STEPCTL_HOST=b", "PATH=/bin"}, nil,
 			"b of STEPCTL_HOST, 1 of c.toml:2:1, 5 of default"},
 		{"an empty variable", "port = 1", []string{"STEPCTL_PORT="}, nil, "localhost of default, 1 of c.toml:1:1, 5 of default"},
 		{"the last of equal variables", "", []string{"STEPCTL_PORT=1", "STEPCTL_PORT=2"}, nil,
 			"localhost of default, 2 of STEPCTL_PORT, 5 of default"},
-		{"a flag over all", "port = 1\ndial_wait = 2", []string{"STEPCTL_PORT=2", "STEPCTL_DIAL_WAIT=3"}, map[string]string{"dial_wait": "4", "port": "3"},
-			"localhost of default, 3 of --port, 4 of --dial-wait"},
+		{"a flag over all", "port = 1\ntimeout = 2", []string{"STEPCTL_PORT=2", "STEPCTL_TIMEOUT=3"}, map[string]string{"timeout": "4", "port": "3"},
+			"localhost of default, 3 of --port, 4 of --timeout"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -69,7 +51,7 @@ func TestClientPrecedence(t *testing.T) {
 				t.Fatal(err)
 			}
 			var got []string
-			for _, s := range client.Settings {
+			for _, s := range client.Settings[:3] { // host, port, timeout
 				from := s.Place.String()
 				if s.Place == (Place{}) {
 					from = "default"
@@ -90,23 +72,23 @@ func TestClientProblems(t *testing.T) {
 		environ         []string
 		want            []string
 	}{
-		{".toml", "port = \"1\"\nhots = \"a\"\ndial_wait = \"5s\"\n", []string{"STEPCTL_PORT=x", "STEPCTL_HOTS=a", "STEPCTL_VERBOSE=1"}, []string{
+		{".toml", "port = \"1\"\nhots = \"a\"\ntimeout = \"5s\"\n", []string{"STEPCTL_PORT=x", "STEPCTL_HOTS=a", "STEPCTL_VERBOSE=1"}, []string{
 			`c.toml:1:1: port: want a whole number, got the string "1"; write it without quotes`,
 			`c.toml:2:1: hots: unknown key; did you mean host?`,
-			`c.toml:3:1: dial_wait: want a number, got the string "5s"; write one such as 5 or 0.5, without a unit`,
+			`c.toml:3:1: timeout: want a number, got the string "5s"; write one such as 5 or 0.5, without a unit`,
 			`STEPCTL_HOTS: stepctl knows no such variable; did you mean STEPCTL_HOST?`,
-			`STEPCTL_PORT: wrong value "x": strconv.ParseUint: parsing "x": invalid syntax`,
+			`STEPCTL_PORT: want a whole number from 1 to 65535, got "x"`,
 			`STEPCTL_VERBOSE: stepctl knows no such variable; unset it`,
 		}},
-		{".yaml", "port: 8080.0\nhost: a:1\nlimits: {a: 1}\ndial_wait:\n", nil, []string{
-			`c.yaml:1:1: port: want a whole number, got one with a point or an exponent; write 8080`,
-			`c.yaml:2:1: host: wrong value "a:1": holds a port`,
-			`c.yaml:3:1: limits: unknown key; the keys here are host, port, dial_wait`,
-			`c.yaml:4:1: dial_wait: want a number, got no value; write one such as 5 or 0.5, without a unit`,
+		{".yaml", "port: 8080.0\nhost: a:1\nlimits: {a: 1}\ntimeout:\n", nil, []string{
+			`c.yaml:1:1: port: want a whole number, got one with a fraction or an exponent; write 8080`,
+			`c.yaml:2:1: host: "a:1" holds a port; write a as the host and 1 as the port`,
+			`c.yaml:3:1: limits: unknown key; the keys here are host, port, timeout, data, wait, max_strays, lang, log_format`,
+			`c.yaml:4:1: timeout: want a number, got no value; write one such as 5 or 0.5, without a unit`,
 		}},
 		{".yml", "host: 5\nport: 0x\n", nil, []string{
 			`c.yml:1:1: host: want a string, got the number 5; write it in quotes`,
-			`c.yml:2:1: port: want a whole number, got the string "0x"; write one such as 5`,
+			`c.yml:2:1: port: want a whole number, got the string "0x"; write a number from 1 to 65535`,
 		}},
 		{".toml", "port = 1\nport = 2\n", nil, []string{"c.toml:2:1: key port is already defined; take one of the two out"}},
 		{".ini", "port = 1\n", nil, []string{`c.ini: ".ini" is no extension of a config; name it .toml, .yaml or .yml after its format`}},
@@ -189,4 +171,59 @@ func TestClientFile(t *testing.T) {
 	find("", "")
 	t.Setenv("XDG_CONFIG_HOME", "not/absolute")
 	find("", "")
+}
+
+func TestClientAddress(t *testing.T) {
+	good := map[string]string{
+		"localhost": "localhost:8080", "bench-7.lab": "bench-7.lab:8080", "under_score": "under_score:8080",
+		"10.0.0.7": "10.0.0.7:8080", "::1": "[::1]:8080", "[fe80::1%eth0]": "[fe80::1%eth0]:8080", "fe80::1%eth0": "[fe80::1%eth0]:8080",
+		"보드": "보드:8080",
+	}
+	for host, want := range good {
+		client, err := LoadClient(Sources{Set: map[string]string{"host": host}})
+		if err != nil || client.Address() != want {
+			t.Errorf("the address of %q is %v, %v, want %q", host, client, err, want)
+		}
+	}
+	bad := map[string]string{
+		"": "is empty", "a b": "neither", "a\n": "neither", "[::1": "neither", "::1]": "neither", "[bench]": "neither",
+		"bench:80": "holds a port; write bench as the host and 80 as the port", "1:2:3": "neither", "[::1]:80": "neither",
+		"tcp://bench": "no host", "bench/": "no host", "10.0.0.0/8": "no host", "fe80::1%": "neither",
+		"fe80::1": "link-local address; name the interface too, such as fe80::1%eth0", "[fe80::1]": "link-local",
+	}
+	for host, want := range bad {
+		if _, err := LoadClient(Sources{Set: map[string]string{"host": host}}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the host %q: %v, want an error with %q", host, err, want)
+		}
+	}
+}
+
+func TestParseSeconds(t *testing.T) {
+	good := map[string]time.Duration{
+		"5": 5 * time.Second, "0.01": 10 * time.Millisecond, "1e-3": time.Millisecond, "3153600000": 876000 * time.Hour,
+	}
+	for text, want := range good {
+		if got, err := ParseSeconds(text); err != nil || got != want {
+			t.Errorf("%s gave %v, %v, want %v", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "0", "-1", "1e-12", "nan", "inf", "-inf", "1e300", "3153600001", "5s"} {
+		if got, err := ParseSeconds(text); err == nil || got != 0 {
+			t.Errorf("%s gave %v, want an error", text, got)
+		}
+	}
+}
+
+func TestClientPort(t *testing.T) {
+	for text, want := range map[string]int{"1": 1, "65535": 65535, "0080": 80} {
+		client, err := LoadClient(Sources{Set: map[string]string{"port": text}})
+		if err != nil || client.Port != want {
+			t.Errorf("%s gave %v, %v", text, client, err)
+		}
+	}
+	for _, text := range []string{"", "0", "65536", "-1", "+1", "http", "8080 ", "0x50"} {
+		if _, err := LoadClient(Sources{Set: map[string]string{"port": text}}); err == nil {
+			t.Errorf("%q is accepted, want an error", text)
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -8,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/stepagent/stepagent/agent/protocol"
 )
 
 // A kind converts and checks the values of a scalar. Its methods return the value with the type of
@@ -22,7 +25,10 @@ type kind interface {
 }
 
 // An integer is a whole number from min to max.
-type integer struct{ min, max int64 }
+type integer struct {
+	min, max int64
+	zeros    bool // a text may begin with zeros
+}
 
 func (k integer) fromFile(value any) (any, error) {
 	switch v := value.(type) {
@@ -43,6 +49,9 @@ func (k integer) fromFile(value any) (any, error) {
 
 func (k integer) fromText(text string) (any, error) {
 	n, err := strconv.ParseInt(text, 10, 64)
+	if k.zeros {
+		text = cmp.Or(strings.TrimLeft(text, "0"), "0")
+	}
 	// The second test refuses what a file refuses: "+5" and "05".
 	if err != nil || strconv.FormatInt(n, 10) != text {
 		return nil, fmt.Errorf("want a whole number from %d to %d, got %s",
@@ -124,6 +133,46 @@ func short(d time.Duration) string {
 	}
 	return s
 }
+
+// Seconds is a length of time that is written as a number without a unit.
+type Seconds float64
+
+// Duration returns the length of time.
+func (s Seconds) Duration() time.Duration { return time.Duration(float64(s) * float64(time.Second)) }
+
+// seconds is the kind of Seconds, from min to protocol.MaxWait.
+type seconds struct{ min time.Duration }
+
+// ParseSeconds reads the value of a flag that sets no key.
+func ParseSeconds(text string) (time.Duration, error) {
+	n, err := seconds{1}.fromText(text)
+	if err != nil {
+		return 0, err
+	}
+	return n.(Seconds).Duration(), nil
+}
+
+func (k seconds) fromFile(value any) (any, error) {
+	switch value.(type) {
+	case int64, float64:
+		return k.fromText(fmt.Sprint(value))
+	}
+	return nil, fmt.Errorf("want a number, got %s; write one such as 5 or 0.5, without a unit", describe(value))
+}
+
+func (k seconds) fromText(text string) (any, error) {
+	n, err := strconv.ParseFloat(text, 64)
+	if err == nil && n <= protocol.MaxWait.Seconds() && !math.Signbit(n) && Seconds(n).Duration() >= k.min {
+		return Seconds(n), nil
+	}
+	above := ""
+	if k.min > 0 {
+		above = " above 0"
+	}
+	return nil, fmt.Errorf("%s is no number of seconds%s; write one such as 5 or 0.5, without a unit", show(text), above)
+}
+
+func (seconds) check(any) error { return nil }
 
 // A boolean is true or false.
 type boolean struct{}

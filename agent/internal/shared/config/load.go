@@ -73,8 +73,8 @@ func load(s Sources, contents []*content, problems Problems) (*Loaded, error) {
 	for _, o := range []*overlay{environ, flags} {
 		problems = append(problems, o.problems...)
 		maps.Copy(l.sources, o.sources)
-		if seconds, ok := o.scalars[timeoutKey].(float64); ok {
-			l.setSeconds(seconds)
+		if seconds, ok := o.scalars[timeoutKey].(Seconds); ok {
+			l.setSeconds(float64(seconds))
 		}
 	}
 	if sound {

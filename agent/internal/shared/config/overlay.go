@@ -3,36 +3,23 @@ package config
 import (
 	"fmt"
 	"maps"
-	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
-	"github.com/stepagent/stepagent/agent/protocol"
 )
 
 // timeoutKey is the name for the seconds of min_timeout in the environment and in flags. Files do not
 // have it.
 const timeoutKey = "timeout"
 
-// seconds is the kind of timeoutKey: a number without a unit.
-type seconds struct{}
+// minTimeoutSeconds is the kind of timeoutKey.
+type minTimeoutSeconds struct{ seconds }
 
-func (seconds) fromFile(any) (any, error) {
+func (minTimeoutSeconds) fromFile(any) (any, error) {
 	return nil, fmt.Errorf("the file has no such key; give the validator %s its seconds: "+
 		"settings.seconds in its entry of validators", minTimeout)
 }
-
-func (seconds) fromText(text string) (any, error) {
-	n, err := strconv.ParseFloat(text, 64)
-	if err != nil || !(n >= 0 && n <= protocol.MaxWait.Seconds()) || math.Signbit(n) {
-		return nil, fmt.Errorf("%s is no number of seconds; write one such as 5 or 0.5, without a unit", show(text))
-	}
-	return n, nil
-}
-
-func (seconds) check(any) error { return nil }
 
 // An overlay has the values that the environment or the flags set.
 type overlay struct {

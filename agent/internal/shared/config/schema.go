@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/spf13/pflag"
 	"github.com/spf13/viper"
 )
 
@@ -17,6 +18,7 @@ import (
 //
 //	default  its value where no source sets one, written as in an environment variable
 //	limits   of a number or a duration, both ends included: "1..65535", "1ms..1h"
+//	zeros    "allowed" where a variable or a flag may have the number with zeros before it
 //	oneof    the words that it may be, with commas
 //	check    the name in checks of what it may be
 //	within   the key of the limit for all, where this one is that of one address
@@ -45,7 +47,7 @@ type schema struct {
 // agentSchema returns the schema of Config.
 var agentSchema = sync.OnceValue(func() *schema {
 	s := schemaOf("stepagent", reflect.TypeFor[Config]())
-	s.keys = append(s.keys, key{name: timeoutKey, kind: seconds{}, notInFile: true,
+	s.keys = append(s.keys, key{name: timeoutKey, kind: minTimeoutSeconds{}, notInFile: true,
 		tag: `default:"5" flag:"shortest timeout in <SECONDS> that a step may declare, checked by the validator min_timeout"`})
 	return s
 })
@@ -84,9 +86,11 @@ func kindOf(field reflect.StructField) kind {
 	case bool:
 		return boolean{}
 	case int:
-		return integer{int64(must(strconv.Atoi(low))), int64(must(strconv.Atoi(high)))}
+		return integer{int64(must(strconv.Atoi(low))), int64(must(strconv.Atoi(high))), field.Tag.Get("zeros") != ""}
 	case time.Duration:
 		return duration{must(time.ParseDuration(low)), must(time.ParseDuration(high))}
+	case Seconds:
+		return seconds{1}
 	case string, []string:
 		if words := field.Tag.Get("oneof"); words != "" {
 			return choice(strings.Split(words, ","))
@@ -194,9 +198,14 @@ type Flag struct {
 	Usage string
 }
 
-// Flags returns the flags of the keys that have one.
-func Flags() (flags []Flag) {
-	for _, k := range agentSchema().keys {
+// Flags are the flags of the keys that have one.
+type Flags []Flag
+
+// AgentFlags returns the flags of the agent's config.
+func AgentFlags() Flags { return agentSchema().flags() }
+
+func (s *schema) flags() (flags Flags) {
+	for _, k := range s.keys {
 		usage := strings.NewReplacer("<", "`", ">", "`").Replace(k.tag.Get("flag"))
 		if usage == "" {
 			continue
@@ -207,6 +216,25 @@ func Flags() (flags []Flag) {
 		flags = append(flags, Flag{flagName(k.name), k.name, usage})
 	}
 	return flags
+}
+
+// Add adds the named flags to a command's, in the order of the names.
+func (fs Flags) Add(set *pflag.FlagSet, names ...string) {
+	for _, name := range names {
+		i := slices.IndexFunc(fs, func(f Flag) bool { return f.Name == name })
+		set.String(name, "", fs[i].Usage)
+	}
+}
+
+// Set returns the values of the flags that the command line sets, for Sources.Set.
+func (fs Flags) Set(set *pflag.FlagSet) map[string]string {
+	values := map[string]string{}
+	for _, flag := range fs {
+		if f := set.Lookup(flag.Name); f != nil && f.Changed {
+			values[flag.Key] = f.Value.String()
+		}
+	}
+	return values
 }
 
 // flagName returns the name of a key's flag.

@@ -113,7 +113,7 @@ func TestDefaultsFollowTheProtocol(t *testing.T) {
 func TestFlags(t *testing.T) {
 	t.Parallel()
 	keys := map[string]string{}
-	for _, flag := range Flags() {
+	for _, flag := range AgentFlags() {
 		keys[flag.Name] = flag.Key
 		if strings.Count(flag.Usage, "`") != 2 {
 			t.Errorf("the usage of --%s does not name its value: %s", flag.Name, flag.Usage)

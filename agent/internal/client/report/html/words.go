@@ -2,8 +2,6 @@ package html
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/client/record"
@@ -22,14 +20,6 @@ const (
 
 // Languages returns the names of all languages.
 func Languages() []string { return []string{string(English), string(Korean)} }
-
-// ParseLanguage returns the language of the name.
-func ParseLanguage(name string) (Language, error) {
-	if !slices.Contains(Languages(), name) {
-		return "", fmt.Errorf("there are reports in %s, not in %.20q", strings.Join(Languages(), " and "), name)
-	}
-	return Language(name), nil
-}
 
 func (l Language) words() *words {
 	if l == Korean {

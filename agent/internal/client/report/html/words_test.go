@@ -161,14 +161,3 @@ func TestDetailsOfTheBundledValidators(t *testing.T) {
 		t.Errorf("it became %q", text)
 	}
 }
-
-func TestParseLanguage(t *testing.T) {
-	for _, name := range Languages() {
-		if l, err := ParseLanguage(name); err != nil || string(l) != name {
-			t.Errorf("%s: %q, %v", name, l, err)
-		}
-	}
-	if _, err := ParseLanguage("kr"); err == nil || !strings.Contains(err.Error(), `en and ko, not in "kr"`) {
-		t.Errorf("error %v", err)
-	}
-}
