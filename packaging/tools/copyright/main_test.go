@@ -80,7 +80,7 @@ func TestHolders(t *testing.T) {
 // A module whose licence is missing or strange stops the build of the packages.
 func TestWork_Refuses(t *testing.T) {
 	dir := t.TempDir()
-	m := module{path: "example.org/x", dir: dir, folders: []string{dir}}
+	m := module{Path: "example.org/x", Dir: dir, files: []string{filepath.Join(dir, "x.go")}}
 	if _, err := m.work(); err == nil || !strings.Contains(err.Error(), "no licence file") {
 		t.Errorf("without a licence: %v", err)
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
 	"os"
 	"regexp"
@@ -13,8 +12,7 @@ import (
 
 // A work is the stanza of a module in the copyright file.
 type work struct {
-	name     string   // path and version
-	own      bool     // the command's own module
+	*module
 	holders  []string // such as "2014 The Go Authors"
 	licences []licence
 	notices  []string // texts that copies must include (Apache-2.0, section 4d)
@@ -27,15 +25,21 @@ type licence struct{ name, text string }
 // The rest is names and years.
 const leastCovered = 75
 
+// The names of files with licences and with notices.
+var (
+	licenceName = regexp.MustCompile(`(?i)^(LICENSE|LICENCE|COPYING|COPYRIGHT)(\.txt|\.md)?$`)
+	noticeName  = regexp.MustCompile(`(?i)^NOTICE(\.txt|\.md)?$`)
+)
+
 // work reads the licences, notices and copyright holders of the module.
 func (m *module) work() (work, error) {
-	w := work{name: strings.TrimSpace(m.path + " " + m.version), own: m.main}
-	files, err := m.filesNamed("LICENSE", "LICENCE", "COPYING", "COPYRIGHT")
+	w := work{module: m}
+	files, err := m.named(licenceName)
 	if err != nil {
 		return work{}, err
 	}
 	if len(files) == 0 {
-		return work{}, fmt.Errorf("%s has no licence file in %s", m.path, m.dir)
+		return work{}, fmt.Errorf("%s has no licence file in %s", m.Path, m.Dir)
 	}
 	for _, file := range files {
 		text, err := os.ReadFile(file)
@@ -48,7 +52,7 @@ func (m *module) work() (work, error) {
 		}
 		w.licences = append(w.licences, licence{name, string(text)})
 	}
-	notices, err := m.filesNamed("NOTICE")
+	notices, err := m.named(noticeName)
 	if err != nil {
 		return work{}, err
 	}
@@ -61,7 +65,7 @@ func (m *module) work() (work, error) {
 	}
 	w.holders, err = holders(append(files, m.files...))
 	if err == nil && len(w.holders) == 0 {
-		w.holders = []string{"the authors of " + m.path}
+		w.holders = []string{"the authors of " + m.Path}
 	}
 	return w, err
 }
@@ -97,41 +101,29 @@ var (
 func holders(files []string) ([]string, error) {
 	var found []string
 	for _, file := range files {
-		lines, err := head(file)
+		text, err := os.ReadFile(file)
 		if err != nil {
 			return nil, err
 		}
-		for _, line := range lines {
+		lines := strings.SplitN(string(text), "\n", headLines+1)
+		for _, line := range lines[:min(len(lines), headLines)] {
 			match := notice.FindStringSubmatch(line)
 			if match == nil || strings.HasPrefix(match[1], "[") || strings.Contains(match[1], "yyyy") {
 				continue
 			}
 			who := strings.TrimSpace(closing.ReplaceAllString(match[1], ""))
 			who = stop.ReplaceAllString(who, "$1")
-			if isHolder(who) && !slices.Contains(found, who) {
+			if isHolder(who) {
 				found = append(found, who)
 			}
 		}
 	}
 	slices.Sort(found)
-	return found, nil
+	return slices.Compact(found), nil
 }
 
 // isHolder rejects sentences of licence texts that begin with the word "Copyright".
 func isHolder(who string) bool {
 	first, _, _ := strings.Cut(who, " ")
 	return !slices.Contains([]string{"License.", "License", "Notice", "and", ""}, first)
-}
-
-func head(file string) ([]string, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }() // it was only read
-	var lines []string
-	for scanner := bufio.NewScanner(f); len(lines) < headLines && scanner.Scan(); {
-		lines = append(lines, scanner.Text())
-	}
-	return lines, nil
 }

@@ -24,7 +24,7 @@ func write(out io.Writer, works []work, common bool) error {
 	var order []string
 	for _, own := range []bool{true, false} {
 		for _, work := range works {
-			if work.own != own {
+			if work.Main != own {
 				continue
 			}
 			printf("\nFiles: %s\nCopyright: %s\n", pattern(work), strings.Join(work.holders, "\n "))
@@ -38,7 +38,7 @@ func write(out io.Writer, works []work, common bool) error {
 				}
 			}
 			for _, text := range work.notices {
-				printf("Comment:\n The notice of %s:\n .\n%s", work.name, field(text))
+				printf("Comment:\n The notice of %s:\n .\n%s", strings.TrimSpace(work.Path+" "+work.Version), field(text))
 			}
 		}
 	}
@@ -55,14 +55,14 @@ func write(out io.Writer, works []work, common bool) error {
 
 // pattern returns the files of a work: all of the source, or those of a module.
 func pattern(w work) string {
-	if w.own {
+	switch {
+	case w.Main:
 		return "*"
+	case w.Version == "":
+		return w.Path + "/*"
+	default:
+		return w.Path + "@" + w.Version + "/*"
 	}
-	path, version, found := strings.Cut(w.name, " ")
-	if found {
-		path += "@" + version
-	}
-	return path + "/*"
 }
 
 func names(w work) string {

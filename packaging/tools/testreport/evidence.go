@@ -11,26 +11,19 @@ import (
 	"time"
 )
 
-// Evidence is what the pages are made of: a Case for each capture.
+// Evidence is the content of the pages: a Case for each capture.
 type Evidence struct {
 	Success, Failure, Timeout, Clients, Field, Killed Case
 	// Files are all files of the folder with their SHA-256 sums.
 	Files []File
 }
 
-// Cases returns all of them, in the order of the pages.
-func (e Evidence) Cases() []Case {
-	return []Case{e.Success, e.Failure, e.Timeout, e.Clients, e.Field, e.Killed}
-}
-
 // A File is one file of evidence.
 type File struct{ Name, SHA256 string }
 
-// A Case is one capture and what stepctl says of it.
+// A Case is one capture and the report of stepctl on it.
 type Case struct {
-	Name    string // success
 	Capture string // success.pcapng
-	Record  string // success.jsonl; empty when its client writes none
 	Report
 }
 
@@ -53,13 +46,12 @@ type Session struct {
 	Steps      []Step
 }
 
-// A Step is one request and what became of it. Times are in seconds.
+// A Step is one request and its outcome. Times are in seconds.
 type Step struct {
 	StepID   int `json:"step_id"`
 	Position int
 	Request  Message
 	Reply    *Message
-	Code     *int `json:"error_code"`
 	Reason   string
 	Response *float64
 	Timeout  *float64
@@ -68,15 +60,11 @@ type Step struct {
 	Outcome  string
 }
 
-// A Message says in which packet a message was complete.
-type Message struct {
-	Packet int
-	Time   time.Time
-}
+// A Message has the number of the packet that completed it.
+type Message struct{ Packet int }
 
 // Count returns how many steps have the outcome.
-func (c Case) Count(outcome string) int {
-	n := 0
+func (c Case) Count(outcome string) (n int) {
 	for _, s := range c.Sessions {
 		n += s.Count(outcome)
 	}
@@ -84,8 +72,7 @@ func (c Case) Count(outcome string) int {
 }
 
 // Count returns how many steps have the outcome.
-func (s Session) Count(outcome string) int {
-	n := 0
+func (s Session) Count(outcome string) (n int) {
 	for _, step := range s.Steps {
 		if step.Outcome == outcome {
 			n++
@@ -95,8 +82,7 @@ func (s Session) Count(outcome string) int {
 }
 
 // Slowest returns the longest time that a step waited for its reply, in seconds.
-func (c Case) Slowest() float64 {
-	longest := 0.0
+func (c Case) Slowest() (longest float64) {
 	for _, s := range c.Sessions {
 		for _, step := range s.Steps {
 			if step.Response != nil {
@@ -107,7 +93,7 @@ func (c Case) Slowest() float64 {
 	return longest
 }
 
-// Lasted returns how long the capture is, in seconds.
+// Lasted returns the duration of the capture in seconds.
 func (c Case) Lasted() float64 { return c.File.Last.Sub(c.File.First).Seconds() }
 
 func collect(stepctl, folder string) (Evidence, error) {
@@ -123,8 +109,8 @@ func collect(stepctl, folder string) (Evidence, error) {
 		{&e.Field, "field.pcap", ""},
 		{&e.Killed, "killed.pcapng", "killed.jsonl"},
 	} {
-		c.to.Name, c.to.Capture, c.to.Record = strings.TrimSuffix(c.capture, filepath.Ext(c.capture)), c.capture, c.record
-		if err := c.to.judge(stepctl, folder); err != nil {
+		c.to.Capture = c.capture
+		if err := c.to.judge(stepctl, folder, c.record); err != nil {
 			return e, err
 		}
 	}
@@ -139,20 +125,18 @@ func collect(stepctl, folder string) (Evidence, error) {
 	return e, nil
 }
 
-// judge has stepctl judge the capture again.
-func (c *Case) judge(stepctl, folder string) error {
+// judge has stepctl judge the capture again, with the record of its client, if there is one.
+func (c *Case) judge(stepctl, folder, record string) error {
 	args := []string{"verify", "--json", filepath.Join(folder, c.Capture)}
-	if c.Record != "" {
-		args = append(args, "--record", filepath.Join(folder, c.Record))
+	if record != "" {
+		args = append(args, "--record", filepath.Join(folder, record))
 	}
-	command := exec.Command(stepctl, args...)
-	out, err := command.Output()
-	var exit *exec.ExitError
-	switch {
-	case errors.As(err, &exit):
+	out, err := exec.Command(stepctl, args...).Output()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		return fmt.Errorf("%s: the capture does not show what it claims; see stepctl verify %s\n%s",
 			c.Capture, filepath.Join(folder, c.Capture), exit.Stderr)
-	case err != nil:
+	}
+	if err != nil {
 		return err
 	}
 	if err := json.Unmarshal(out, &c.Report); err != nil {

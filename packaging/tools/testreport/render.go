@@ -27,7 +27,7 @@ func languages() []language {
 func (l language) render(e Evidence) ([]byte, error) {
 	parsed, err := template.New(l.template).Funcs(template.FuncMap{
 		"seconds": seconds,
-		"day":     func(t time.Time) string { return t.UTC().Format("2006-01-02") },
+		"day":     func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
 		"verdict": func(v string) string {
 			return map[string]string{"pass": "합격", "fail": "불합격", "inconclusive": "판정 불가"}[v]
 		},
@@ -40,19 +40,15 @@ func (l language) render(e Evidence) ([]byte, error) {
 	return page.Bytes(), err
 }
 
-// seconds writes a time in seconds, or one that may be absent, in the unit that suits it.
+// seconds writes a number of seconds, or a pointer to one that may be absent, in the unit that suits it.
 func seconds(value any) string {
-	var s float64
-	switch value := value.(type) {
-	case float64:
-		s = value
-	case *float64:
-		if value == nil {
-			return "-"
-		}
-		s = *value
+	s, ok := value.(float64)
+	if p, _ := value.(*float64); p != nil {
+		s, ok = *p, true
 	}
 	switch {
+	case !ok:
+		return "-"
 	case s == 0:
 		return "0 s"
 	case s < 0.1:

@@ -4,22 +4,24 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 )
 
 // A page is a Markdown file with transcripts.
 type page struct {
 	path  string
-	lines []string // without line ends
-	steps []step   // in order
+	steps []*step  // in order
+	rest  []string // the lines after the last step
 }
 
 // A step is a command of a page and its output.
 type step struct {
-	host     string
-	command  string // with continuation lines and here-document
-	line     int    // of the command, from 1
-	from, to int    // the output, as indexes into the page's lines
+	host    string
+	command string   // with continuation lines and here-document
+	line    int      // of the command, from 1
+	before  []string // the lines since the step before, with those of the command
+	output  []string
 }
 
 var prompt = regexp.MustCompile(`^([a-z][a-z0-9-]*)[$#] (.+)$`)
@@ -29,72 +31,54 @@ var hereDocument = regexp.MustCompile(`<<'?([A-Z]+)'?$`)
 
 const fence = "```"
 
+// readPage reads a page and finds its steps.
 func readPage(path string) (*page, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	p := &page{path: path, lines: strings.Split(string(text), "\n")}
-	return p, p.parse()
-}
-
-// parse finds the steps.
-func (p *page) parse() error {
-	inside, opened := false, 0
-	for i := 0; i < len(p.lines); i++ {
-		line := p.lines[i]
+	p := &page{path: path}
+	lines := strings.Split(string(text), "\n")
+	inside, opened, done := false, 0, 0
+	for i := 0; i < len(lines); i++ {
+		line := lines[i]
+		m := prompt.FindStringSubmatch(line)
 		switch {
 		case !inside:
 			inside = strings.TrimSpace(line) == fence+"console"
 			opened = i + 1
 		case strings.TrimSpace(line) == fence:
 			inside = false
-		case prompt.MatchString(line):
-			m := prompt.FindStringSubmatch(line)
-			a := step{host: m[1], command: m[2], line: i + 1}
-			for strings.HasSuffix(a.command, `\`) && i+1 < len(p.lines) {
+		case m != nil:
+			s := &step{host: m[1], command: m[2], line: i + 1}
+			for strings.HasSuffix(s.command, `\`) && i+1 < len(lines) {
 				i++
-				a.command += "\n" + p.lines[i]
+				s.command += "\n" + lines[i]
 			}
-			if m := hereDocument.FindStringSubmatch(a.command); m != nil {
-				for last := ""; last != m[1] && i+1 < len(p.lines); a.command += "\n" + last {
+			if m := hereDocument.FindStringSubmatch(s.command); m != nil {
+				for last := ""; last != m[1] && i+1 < len(lines); s.command += "\n" + last {
 					i++
-					last = p.lines[i]
+					last = lines[i]
 				}
 			}
-			a.from = i + 1
-			for i+1 < len(p.lines) && !prompt.MatchString(p.lines[i+1]) && strings.TrimSpace(p.lines[i+1]) != fence {
+			from := i + 1
+			for i+1 < len(lines) && !prompt.MatchString(lines[i+1]) && strings.TrimSpace(lines[i+1]) != fence {
 				i++
 			}
-			a.to = i + 1
-			p.steps = append(p.steps, a)
+			s.before, s.output, done = lines[done:from], lines[from:i+1], i+1
+			p.steps = append(p.steps, s)
 		default:
-			return fmt.Errorf("%s:%d: output before the first command of a block; begin with HOST$ COMMAND", p.path, i+1)
+			return nil, fmt.Errorf("%s:%d: output before the first command of a block; begin with HOST$ COMMAND", path, i+1)
 		}
 	}
-	if inside {
-		return fmt.Errorf("%s:%d: the block has no end; close it with %s", p.path, opened, fence)
+	p.rest = lines[done:]
+	switch {
+	case inside:
+		return nil, fmt.Errorf("%s:%d: the block has no end; close it with %s", path, opened, fence)
+	case len(p.steps) == 0:
+		return nil, fmt.Errorf("%s: no %sconsole block with a command HOST$ COMMAND", path, fence)
 	}
-	if len(p.steps) == 0 {
-		return fmt.Errorf("%s: no %sconsole block with a command HOST$ COMMAND", p.path, fence)
-	}
-	return nil
-}
-
-// shown returns the output of a step in the page.
-func (p *page) shown(a step) []string { return p.lines[a.from:a.to] }
-
-// replace replaces the output of the step i in the page.
-func (p *page) replace(i int, output []string) {
-	a := p.steps[i]
-	p.lines = append(p.lines[:a.from:a.from], append(output[:len(output):len(output)], p.lines[a.to:]...)...)
-	grown := len(output) - (a.to - a.from)
-	p.steps[i].to += grown
-	for j := i + 1; j < len(p.steps); j++ {
-		p.steps[j].line += grown
-		p.steps[j].from += grown
-		p.steps[j].to += grown
-	}
+	return p, nil
 }
 
 func (p *page) write() error {
@@ -102,5 +86,12 @@ func (p *page) write() error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(p.path, []byte(strings.Join(p.lines, "\n")), info.Mode().Perm())
+	return os.WriteFile(p.path, []byte(strings.Join(p.lines(), "\n")), info.Mode().Perm())
+}
+
+func (p *page) lines() (all []string) {
+	for _, s := range p.steps {
+		all = slices.Concat(all, s.before, s.output)
+	}
+	return append(all, p.rest...)
 }

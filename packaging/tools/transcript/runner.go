@@ -22,44 +22,43 @@ type runner struct {
 // since later ones depend on it.
 func (p *runner) runPage(ctx context.Context, page *page, update bool) (bool, error) {
 	same := true
-	for i := range page.steps {
-		a := page.steps[i] // at its current line
-		where := fmt.Sprintf("%s:%d", page.path, a.line)
-		output, err := p.runStep(ctx, a)
+	for _, step := range page.steps {
+		where := fmt.Sprintf("%s:%d", page.path, step.line)
+		output, err := p.runStep(ctx, step)
 		if err != nil {
-			return false, fmt.Errorf("%s: %s$ %s: %w\n%s", where, a.host, a.command, err, strings.Join(output, "\n"))
+			return false, fmt.Errorf("%s: %s$ %s: %w\n%s", where, step.host, step.command, err, strings.Join(output, "\n"))
 		}
 		switch {
-		case matches(page.shown(a), output):
+		case matches(step.output, output):
 			_, _ = fmt.Fprintf(p.out, "%s: as shown\n", where)
 		case update:
-			page.replace(i, output)
+			step.output = output
 			_, _ = fmt.Fprintf(p.out, "%s: updated\n", where)
 		default:
 			same = false
-			_, _ = fmt.Fprintf(p.out, "%s: %s$ %s\nshown:\n%s\nprinted:\n%s\n", where, a.host, a.command,
-				indent(page.shown(a)), indent(output))
+			_, _ = fmt.Fprintf(p.out, "%s: %s$ %s\nshown:\n%s\nprinted:\n%s\n", where, step.host, step.command,
+				indent(step.output), indent(output))
 		}
 	}
 	return same, nil
 }
 
-func (p *runner) runStep(ctx context.Context, a step) ([]string, error) {
-	s := p.shells[a.host]
+func (p *runner) runStep(ctx context.Context, step *step) ([]string, error) {
+	s := p.shells[step.host]
 	if s == nil {
-		command, known := p.commands[a.host]
+		command, known := p.commands[step.host]
 		if !known {
-			return nil, fmt.Errorf("the host %q has no shell; give it one with -host %s=COMMAND", a.host, a.host)
+			return nil, fmt.Errorf("the host %q has no shell; give it one with -host %s=COMMAND", step.host, step.host)
 		}
 		var err error
 		if s, err = openShell(command); err != nil {
 			return nil, err
 		}
-		p.shells[a.host] = s
+		p.shells[step.host] = s
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, p.limit, fmt.Errorf("still running after %v", p.limit))
 	defer cancel()
-	output, status, err := s.run(ctx, a.command)
+	output, status, err := s.run(ctx, step.command)
 	if err == nil && status != 0 {
 		err = fmt.Errorf("exit status %d", status)
 	}

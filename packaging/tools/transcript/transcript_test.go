@@ -145,13 +145,13 @@ func TestGuideTwins(t *testing.T) {
 
 func transcripts(p *page) (shown []string) {
 	for _, a := range p.steps {
-		shown = append(shown, a.host+"$ "+a.command+"\n"+strings.Join(p.shown(a), "\n"))
+		shown = append(shown, a.host+"$ "+a.command+"\n"+strings.Join(a.output, "\n"))
 	}
 	return shown
 }
 
 func sections(p *page) (n int) {
-	for _, line := range p.lines {
+	for _, line := range p.lines() {
 		if strings.HasPrefix(line, "#") {
 			n++
 		}
