@@ -27,16 +27,21 @@ type Watcher struct {
 	log     *slog.Logger
 	changed chan Change
 	closing chan struct{}
-	again   chan struct{} // of one slot: the fields below have changed
+	again   chan struct{} // of one slot: request has changed
 	once    sync.Once
 	events  atomic.Uint64
 
-	mu     sync.Mutex
+	mu      sync.Mutex // guards the fields below
+	request request
+	err     error // why the kernel sends no events
+}
+
+// A request is the state that Watch and Repeat set for the goroutine of the Watcher.
+type request struct {
 	paths  []string
 	settle time.Duration
 	since  time.Time
 	repeat bool
-	err    error // why the kernel sends no events
 }
 
 // New returns a Watcher that watches nothing yet.
@@ -49,21 +54,18 @@ func New(log *slog.Logger) *Watcher {
 // Watch watches the files at these absolute paths instead of those before. A change since the given
 // time counts. A change is reported when nothing more has changed for the time settle.
 func (w *Watcher) Watch(paths []string, settle time.Duration, since time.Time) {
-	w.mu.Lock()
-	w.paths, w.settle, w.since = slices.Clone(paths), settle, since
-	w.mu.Unlock()
-	w.wake()
+	w.update(func(r *request) { r.paths, r.settle, r.since = slices.Clone(paths), settle, since })
 }
 
 // Repeat reports all files as changed once more, for a reader during whose work files changed.
 func (w *Watcher) Repeat() {
-	w.mu.Lock()
-	w.repeat = true
-	w.mu.Unlock()
-	w.wake()
+	w.update(func(r *request) { r.repeat = true })
 }
 
-func (w *Watcher) wake() {
+func (w *Watcher) update(change func(*request)) {
+	w.mu.Lock()
+	change(&w.request)
+	w.mu.Unlock()
 	select {
 	case w.again <- struct{}{}:
 	default:
@@ -112,40 +114,39 @@ func (w *Watcher) run() {
 	defer settled.Stop()
 	settled.Stop()
 	seen, events := map[string]string{}, n.events
+	var r request
 	for {
-		paths, settle, _ := w.wanted()
 		select {
 		case <-w.closing:
 			return
 		case <-w.again:
-			var since time.Time
-			paths, settle, since = w.wanted()
-			w.setErr(n.watch(paths))
-			if seen = seenOf(paths, seen, since); w.takeRepeat() {
-				seen = map[string]string{}
+			r = w.take()
+			w.setErr(n.watch(r.paths))
+			if seen = seenOf(r.paths, seen, r.since); r.repeat {
+				clear(seen)
 			}
-			settled.Reset(settle)
+			settled.Reset(r.settle)
 		case e, ok := <-events:
 			if !ok {
 				events = nil
 			} else if n.handle(e) {
 				w.events.Add(1)
-				settled.Reset(settle)
+				settled.Reset(r.settle)
 			}
 		case <-poll.C:
-			if len(changeOf(paths, seen).Files) > 0 {
-				settled.Reset(settle)
+			if len(changeOf(r.paths, seen).Files) > 0 {
+				settled.Reset(r.settle)
 			}
 		case <-settled.C:
 			if open := n.beingWritten(); open != "" {
 				w.log.Info("a file is being written to; the reload waits until it is closed", "file", open)
 				continue // its close is an event
 			}
-			c := changeOf(paths, seen)
+			c := changeOf(r.paths, seen)
 			if len(c.Files) == 0 {
 				continue
 			}
-			w.setErr(n.watch(paths)) // links may lead elsewhere
+			w.setErr(n.watch(r.paths)) // links may lead elsewhere
 			c.events, seen = w.events.Load(), maps.Clone(c.seen)
 			select {
 			case w.changed <- c:
@@ -156,18 +157,13 @@ func (w *Watcher) run() {
 	}
 }
 
-func (w *Watcher) wanted() (paths []string, settle time.Duration, since time.Time) {
+// take returns the present request; repeat is true once for each Repeat.
+func (w *Watcher) take() request {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.paths, w.settle, w.since
-}
-
-func (w *Watcher) takeRepeat() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	repeat := w.repeat
-	w.repeat = false
-	return repeat
+	r := w.request
+	w.request.repeat = false
+	return r
 }
 
 func (w *Watcher) setErr(err error) {
