@@ -17,6 +17,7 @@
 package validatortest
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"testing"
@@ -32,6 +33,9 @@ type Options struct {
 	StepIDs []int64
 	// Data holds samples of the data of steps, used in addition to generic samples.
 	Data [][]byte
+	// Sessions is the number of generated sessions; 0 means 24. With fewer, no session is long
+	// enough to find a State that grows slowly.
+	Sessions int
 	// Seed selects the generated sessions. The same seed gives the same sessions.
 	Seed uint64
 	// Budget is the time until the deadline of a call; 0 means one second, the agent's minimum.
@@ -44,12 +48,9 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
-	if o.Budget == 0 {
-		o.Budget = time.Second
-	}
-	if o.Patience == 0 {
-		o.Patience = 10 * time.Second
-	}
+	o.Sessions = cmp.Or(o.Sessions, defaultSessions)
+	o.Budget = cmp.Or(o.Budget, time.Second)
+	o.Patience = cmp.Or(o.Patience, 10*time.Second)
 	if o.Progress == nil {
 		o.Progress = func(int, int) {}
 	}
@@ -113,9 +114,10 @@ func Examine(fresh func() (validator.Validator, error), opts Options) (failures 
 func (k *kit) examine(g *generator) {
 	var asked []question
 	v := k.fresh()
+	sessions := k.opts.Sessions
 	for n := range sessions {
 		k.progress(n)
-		asked = append(asked, k.walk(v, g, fmt.Sprintf("session-%d", n), sessionSteps(n))...)
+		asked = append(asked, k.walk(v, g, fmt.Sprintf("session-%d", n), sessionSteps(n, sessions))...)
 	}
 	other := k.fresh()
 	hostile := g.hostile(asked)
@@ -137,7 +139,7 @@ func (k *kit) progress(done int) {
 	k.progressMu.Lock()
 	defer k.progressMu.Unlock()
 	k.done = max(k.done, done)
-	k.opts.Progress(k.done, 3*sessions)
+	k.opts.Progress(k.done, 3*k.opts.Sessions)
 }
 
 // walk runs one session as the agent would and checks the laws at every step. From a random step on, it

@@ -9,12 +9,12 @@ import (
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
-// sessions is the number of generated sessions. The first is long, to find a State that grows with every
-// step.
-const sessions = 24
+// defaultSessions is the default number of generated sessions. Of that many the first is long, to
+// find a State that grows with every step.
+const defaultSessions = 24
 
-func sessionSteps(n int) int {
-	if n == 0 {
+func sessionSteps(n, sessions int) int {
+	if n == 0 && sessions >= defaultSessions {
 		return 500
 	}
 	return []int{1, 3, 10, 10, 10, 25}[n%6]

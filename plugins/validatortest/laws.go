@@ -169,6 +169,7 @@ func (k *kit) used(asked []question) {
 // concurrently asks again from many goroutines, each of which starts at another question.
 func (k *kit) concurrently(v validator.Validator, asked []question) {
 	apart := max(1, len(asked)/questions)
+	total := clients * (len(asked) / apart)
 	var all sync.WaitGroup
 	var done atomic.Int64
 	for n := range clients {
@@ -176,7 +177,7 @@ func (k *kit) concurrently(v validator.Validator, asked []question) {
 			client := string(rune('a' + n))
 			for i := range len(asked) / apart {
 				if n := int(done.Add(1)); n%questions == 0 {
-					k.progress(2*sessions + n*sessions/(clients*len(asked)/apart))
+					k.progress(k.opts.Sessions * (2*total + n) / total)
 				}
 				q := asked[(i*apart+n)%len(asked)].named(client)
 				k.same(context.Background(), "concurrency", v, q, "asked by many goroutines")

@@ -28,6 +28,8 @@ type Subject struct {
 	// StepIDs and Data are used in the questions beside the kit's own.
 	StepIDs []int64
 	Data    [][]byte
+	// Sessions is the number of sessions that the kit generates; 0 for its default.
+	Sessions int
 }
 
 // A State is the outcome of one check.
@@ -183,7 +185,7 @@ func (r *run) laws(ctx context.Context, spec pluginhost.Spec) error {
 		v := newRemote(next)
 		next = sets[1]
 		return v, ctx.Err()
-	}, validatortest.Options{StepIDs: r.subject.StepIDs, Data: r.subject.Data,
+	}, validatortest.Options{StepIDs: r.subject.StepIDs, Data: r.subject.Data, Sessions: r.subject.Sessions,
 		Progress: func(done, of int) { r.to.Progress("sessions, bad input, many at once", done, of) }})
 	if err != nil {
 		return err

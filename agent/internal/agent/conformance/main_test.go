@@ -2,6 +2,7 @@ package conformance_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -170,14 +171,19 @@ func (l *log) String() string {
 	return b.String()
 }
 
+// allSessions is the kit's default, of which one session is long. Most tests use fewSessions.
+const (
+	allSessions = 24
+	fewSessions = 6
+)
+
 // check runs the conformance check on this test binary as a plugin of the kind.
 func check(t *testing.T, kind string, subject conformance.Subject) (*log, bool) {
 	t.Helper()
 	return checkUntil(t, kind, subject, "")
 }
 
-// checkUntil is check, which ends soon after what is wanted stands in a line: to put a validator to
-// all the laws takes ten thousand questions.
+// checkUntil is check, but ends soon after a line with the wanted text.
 func checkUntil(t *testing.T, kind string, subject conformance.Subject, want string) (*log, bool) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "cf")
@@ -196,6 +202,7 @@ func checkUntil(t *testing.T, kind string, subject conformance.Subject, want str
 		}
 		subject.Args = []string{kind}
 	}
+	subject.Sessions = cmp.Or(subject.Sessions, fewSessions)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	l := &log{until: want, end: cancel}
