@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
 	"github.com/stepagent/stepagent/agent/internal/agent/systemd"
 	"github.com/stepagent/stepagent/agent/internal/shared/cli"
 	"github.com/stepagent/stepagent/agent/internal/shared/config"
@@ -45,18 +47,20 @@ func newChecker(ctx context.Context, userName, unitName string) (*checker, error
 		return k, nil
 	}
 	unit, err := systemd.Lookup(ctx, unitName)
-	switch {
-	case err != nil:
-		return &checker{note: fmt.Sprintf("not checked: whether the user of %s can read and execute all of it: %v", unitName, err)}, nil
-	case unit == nil && os.Geteuid() == 0:
-		return &checker{note: fmt.Sprintf("checked as root, as there is no service %s here; where the agent runs as another user, add --user NAME",
-			unitName)}, nil
-	case unit == nil:
-		return &checker{}, nil
+	if unit == nil && err == nil {
+		k := &checker{}
+		if os.Geteuid() == 0 {
+			k.note = fmt.Sprintf("checked as root, as there is no service %s here; where the agent runs as another user, add --user NAME", unitName)
+		}
+		return k, nil
 	}
-	k, err := asUser(unit.User, unit.Group, unit.Groups)
+	k := &checker{}
+	if err == nil {
+		unitName = unit.Name
+		k, err = asUser(unit.User, unit.Group, unit.Groups)
+	}
 	if err != nil {
-		return &checker{note: fmt.Sprintf("not checked: whether the user of %s can read and execute all of it: %v", unit.Name, err)}, nil
+		return &checker{note: fmt.Sprintf("not checked: whether the user of %s can read and execute all of it: %v", unitName, err)}, nil
 	}
 	k.unit = unit
 	if euid := os.Geteuid(); euid != 0 && euid != k.uid {
@@ -70,9 +74,7 @@ func newChecker(ctx context.Context, userName, unitName string) (*checker, error
 
 // asUser looks up a user, by name or id, with the groups that a service of it has.
 func asUser(name, group string, further []string) (*checker, error) {
-	if name == "" {
-		name = "root"
-	}
+	name = cmp.Or(name, "root")
 	u, err := user.Lookup(name)
 	if err != nil {
 		if u, err = user.LookupId(name); err != nil {
@@ -84,43 +86,27 @@ func asUser(name, group string, further []string) (*checker, error) {
 		return nil, fmt.Errorf("the groups of %s: %w", name, err)
 	}
 	k := &checker{name: u.Username, home: u.HomeDir}
-	main := u.Gid
-	if group != "" {
-		if main, err = groupID(group); err != nil {
-			return nil, err
-		}
-	}
-	for _, one := range further {
-		id, err := groupID(one)
-		if err != nil {
-			return nil, err
-		}
-		ids = append(ids, id)
-	}
-	if k.uid, err = strconv.Atoi(u.Uid); err != nil {
-		return nil, err
-	}
-	if k.gid, err = strconv.Atoi(main); err != nil {
-		return nil, err
-	}
-	for _, id := range ids {
+	for _, id := range append([]string{u.Uid, u.Gid}, ids...) {
 		n, err := strconv.Atoi(id)
 		if err != nil {
 			return nil, err
 		}
 		k.groups = append(k.groups, n)
 	}
-	return k, nil
-}
-
-func groupID(name string) (string, error) {
-	g, err := user.LookupGroup(name)
-	if err != nil {
-		if g, err = user.LookupGroupId(name); err != nil {
-			return "", fmt.Errorf("there is no group %s", name)
+	k.uid, k.gid, k.groups = k.groups[0], k.groups[1], k.groups[2:]
+	if group != "" {
+		if k.gid, err = daemon.LookupGroup(group); err != nil {
+			return nil, err
 		}
 	}
-	return g.Gid, nil
+	for _, name := range further {
+		id, err := daemon.LookupGroup(name)
+		if err != nil {
+			return nil, err
+		}
+		k.groups = append(k.groups, id)
+	}
+	return k, nil
 }
 
 // isOwn reports whether a config is the one that the user's agent reads, so that the user must be
@@ -168,30 +154,23 @@ func (k *checker) hidden(c *config.Loaded) error {
 		}
 	}
 	for i, v := range c.Validators {
-		for _, path := range pathsOf(v.Path) {
-			if setting := k.unit.Hides(path, true); setting != "" {
-				problems = append(problems, c.Problem(fmt.Sprintf("validators[%d].path", i), fmt.Sprintf(
-					"%s does not execute %s, by its %s; install the program elsewhere, such as in /usr/local/lib/stepagent, "+
-						"or let the service have it with BindReadOnlyPaths= in a drop-in", k.unit.Name, path, setting)))
-				break
-			}
+		if v.Path == "" {
+			continue
+		}
+		path, setting := v.Path, k.unit.Hides(v.Path, true)
+		if real, err := filepath.EvalSymlinks(path); err == nil && setting == "" {
+			path, setting = real, k.unit.Hides(real, true)
+		}
+		if setting != "" {
+			problems = append(problems, c.Problem(fmt.Sprintf("validators[%d].path", i), fmt.Sprintf(
+				"%s does not execute %s, by its %s; install the program elsewhere, such as in /usr/local/lib/stepagent, "+
+					"or let the service have it with BindReadOnlyPaths= in a drop-in", k.unit.Name, path, setting)))
 		}
 	}
 	if len(problems) > 0 {
 		return problems
 	}
 	return nil
-}
-
-// pathsOf returns a path and, where it has symbolic links, the path that they lead to.
-func pathsOf(path string) []string {
-	if path == "" {
-		return nil
-	}
-	if real, err := filepath.EvalSymlinks(path); err == nil && real != path {
-		return []string{path, real}
-	}
-	return []string{path}
 }
 
 // explain adds the user of the check to problems of files.

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -44,35 +46,31 @@ func demo(ctx context.Context, dir string, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	stage, err := setStage(ctx, dir)
+	agent, err := startDemo(ctx, dir)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if stopErr := stage.close(); err == nil {
-			err = stopErr
-		}
-	}()
-	say := func(format string, args ...any) { _, _ = fmt.Fprintf(out, format, args...) } // an error here changes no result
-	say("An agent listens on %s; its validators run in %s.\n", stage.agent.Addr(), processes(stage.agent.Status()))
+	defer func() { err = cmp.Or(err, agent.close()) }()
+	printf := func(format string, args ...any) { _, _ = fmt.Fprintf(out, format, args...) } // an error here changes no result
+	printf("An agent listens on %s; its validators run in %s.\n", agent.Addr(), processes(agent.Status()))
 
-	var wrong []string
-	for number, act := range acts() {
-		say("\n%d. The procedure %s: %s\n", number+1, act.data, act.about)
-		problems, err := stage.perform(ctx, act, say)
+	failed := 0
+	for i, c := range demoCases() {
+		printf("\n%d. The procedure %s: %s\n", i+1, c.procedure, c.about)
+		problems, err := agent.run(ctx, c, printf)
 		if err != nil {
-			return fmt.Errorf("the procedure %s: %w", act.data, err)
+			return fmt.Errorf("the procedure %s: %w", c.procedure, err)
 		}
 		for _, p := range problems {
-			say("   unexpected: %s\n", p)
+			printf("   unexpected: %s\n", p)
 		}
-		wrong = append(wrong, problems...)
+		failed += len(problems)
 	}
-	say("\nThe records of the runs, the config and the agent's log are in %s\n", dir)
-	if len(wrong) > 0 {
-		return fmt.Errorf("%d steps did not behave as expected", len(wrong))
+	printf("\nThe records of the runs, the config and the agent's log are in %s\n", dir)
+	if failed > 0 {
+		return fmt.Errorf("%d steps did not behave as expected", failed)
 	}
-	say("All three procedures behaved as expected.\n")
+	printf("All three procedures behaved as expected.\n")
 	return nil
 }
 
@@ -92,12 +90,9 @@ func demoDir(dir string) (string, error) {
 
 // processes lists the validators' processes.
 func processes(s daemon.Status) string {
-	text := ""
-	for i, v := range s.Validators {
-		if i > 0 {
-			text += ", "
-		}
-		text += fmt.Sprintf("process %d", v.PID)
+	var list []string
+	for _, v := range s.Validators {
+		list = append(list, fmt.Sprintf("process %d", v.PID))
 	}
-	return text
+	return strings.Join(list, ", ")
 }

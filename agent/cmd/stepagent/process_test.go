@@ -128,7 +128,7 @@ func (a *agentProcess) status() daemon.Status {
 	a.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	status, err := daemon.AskStatus(ctx, a.socket())
+	status, err := daemon.Query(ctx, a.socket(), daemon.StatusRequest)
 	if err != nil {
 		a.t.Fatal(err)
 	}

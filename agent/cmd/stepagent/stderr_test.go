@@ -37,7 +37,7 @@ func serving(t *testing.T, stderr *os.File, redirections string) *agentProcess {
 	go func() { a.done <- cmd.Wait() }()
 	t.Cleanup(func() { _ = cmd.Process.Kill() }) // has ended as a rule
 	waitFor(t, "the agent to answer", func() bool {
-		_, err := daemon.AskStatus(t.Context(), a.socket())
+		_, err := daemon.Query(t.Context(), a.socket(), daemon.StatusRequest)
 		return err == nil
 	})
 	return a

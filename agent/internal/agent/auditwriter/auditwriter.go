@@ -14,6 +14,7 @@ import (
 
 	"github.com/stepagent/stepagent/agent/internal/shared/asyncwriter"
 	"github.com/stepagent/stepagent/agent/internal/shared/auditlog"
+	"github.com/stepagent/stepagent/agent/internal/shared/outfile"
 )
 
 // Options say where and how much is written.
@@ -96,7 +97,7 @@ func (w *Writer) Prepare(options Options) (*Change, error) {
 	w.mu.Lock()
 	dir := w.options.Dir
 	w.mu.Unlock()
-	if isSameFolder(dir, options.Dir) {
+	if outfile.IsSame(dir, options.Dir) {
 		return c, nil // it is locked already
 	}
 	folder, err := openFolder(options.Dir)
@@ -128,9 +129,10 @@ func (c *Change) Drop() {
 // closeTimeout bounds how long Close waits for the disk.
 const closeTimeout = 2 * time.Second
 
-// Close writes the queued events and closes the file, within two seconds. It may be called again.
+// Close writes the queued events and closes the file, within two seconds. It may be called again; on
+// a nil Writer it does nothing.
 func (w *Writer) Close() {
-	if w.queue.Close(closeTimeout) {
+	if w == nil || w.queue.Close(closeTimeout) {
 		return
 	}
 	w.mu.Lock()

@@ -105,16 +105,6 @@ func isSameFile(a, b *os.File) bool {
 	return errFirst == nil && errSecond == nil && os.SameFile(first, second)
 }
 
-// isSameFolder reports whether two paths lead to one folder.
-func isSameFolder(a, b string) bool {
-	if filepath.Clean(a) == filepath.Clean(b) {
-		return true
-	}
-	first, errFirst := os.Stat(a)
-	second, errSecond := os.Stat(b)
-	return errFirst == nil && errSecond == nil && os.SameFile(first, second)
-}
-
 func (f *folder) create(now time.Time) (file, string, error) {
 	if err := f.lock(); err != nil {
 		return nil, "", err

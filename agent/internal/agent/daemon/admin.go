@@ -9,38 +9,42 @@ import (
 	"time"
 )
 
-// Paths of the admin socket, which speaks HTTP.
+// A Request is a request of the admin socket, which speaks HTTP, as a pattern of http.ServeMux. The
+// reply to each is a Status.
+type Request string
+
+// The requests.
 const (
-	statusPath = "/v1/status"
-	reloadPath = "/v1/reload"
+	StatusRequest Request = "GET /v1/status"
+	ReloadRequest Request = "POST /v1/reload" // its reply comes after the reload
 )
 
 // admin serves the admin socket.
 type admin struct {
 	http     *http.Server
-	place    adminOptions
+	options  adminOptions
 	log      *slog.Logger
 	stop     context.CancelFunc // of watch
 	watching sync.WaitGroup
 
 	mu     sync.Mutex
 	socket *adminListener
-	lost   string // why the socket cannot be made again; empty while it is there
+	lost   string // why the socket cannot be made again; empty while it exists
 }
 
 // adminTimeout bounds one request on the admin socket but for the time of a reload.
 const adminTimeout = 5 * time.Second
 
-func startAdmin(a *Agent, place adminOptions) (*admin, error) {
-	socket, err := place.open()
+func startAdmin(a *Agent, options adminOptions) (*admin, error) {
+	socket, err := options.open()
 	if err != nil {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+statusPath, func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc(string(StatusRequest), func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, http.StatusOK, a.Status())
 	})
-	mux.HandleFunc("POST "+reloadPath, func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc(string(ReloadRequest), func(w http.ResponseWriter, _ *http.Request) {
 		// A caller that disconnects must not leave a reload half done.
 		ctx, cancel := context.WithTimeoutCause(context.Background(), startTimeout, errTooLong)
 		defer cancel()
@@ -50,7 +54,7 @@ func startAdmin(a *Agent, place adminOptions) (*admin, error) {
 		}
 		reply(w, http.StatusOK, a.Status())
 	})
-	ad := &admin{place: place, log: a.options.Log, socket: socket, http: &http.Server{Handler: mux, ReadHeaderTimeout: adminTimeout,
+	ad := &admin{options: options, log: a.options.Log, socket: socket, http: &http.Server{Handler: mux, ReadHeaderTimeout: adminTimeout,
 		ErrorLog: slog.NewLogLogger(a.options.Log.With(slog.String("socket", socket.path)).Handler(), slog.LevelWarn)}}
 	// One request for each connection, so that forgotten connections are closed in time.
 	ad.http.SetKeepAlivesEnabled(false)
@@ -92,9 +96,10 @@ func (ad *admin) close() {
 		_ = ad.http.Close() // forced; an error changes nothing
 	}
 	ad.socket.remove()
-	ad.place.unlink()
+	ad.options.unlink()
 }
 
+// A refusal is the reply to a reload that failed.
 type refusal struct {
 	Error string `json:"error"`
 }

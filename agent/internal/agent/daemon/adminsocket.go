@@ -30,32 +30,38 @@ type adminOptions struct {
 
 // newAdminOptions returns the options of the admin socket in the config.
 func newAdminOptions(c *config.Loaded, dirs []string, addr net.Addr) (adminOptions, error) {
-	place := adminOptions{path: c.Admin.Socket, name: filepath.Base(adminSocket(c, dirs[0], addr)), dirs: dirs, mode: 0o600, group: -1}
-	if place.path != "" {
-		place.name = socketName(c.Port)
+	o := adminOptions{path: c.Admin.Socket, name: filepath.Base(adminSocket(c, dirs[0], addr)), dirs: dirs, mode: 0o600, group: -1}
+	if o.path != "" {
+		o.name = socketName(c.Port)
 	}
 	if c.Admin.Mode != "" {
 		mode, err := strconv.ParseUint(c.Admin.Mode, 8, 32)
 		if err != nil {
-			return place, config.Problems{c.Problem("admin.mode", err.Error())} // which the config has checked
+			return o, config.Problems{c.Problem("admin.mode", err.Error())} // which the config has checked
 		}
-		place.mode = fs.FileMode(mode)
+		o.mode = fs.FileMode(mode)
 	}
 	if c.Admin.Group == "" {
-		return place, nil
+		return o, nil
 	}
-	group, err := user.LookupGroup(c.Admin.Group)
-	if err != nil {
-		group, err = user.LookupGroupId(c.Admin.Group)
-	}
-	if err == nil {
-		place.group, err = strconv.Atoi(group.Gid)
-	}
-	if err != nil {
-		return place, config.Problems{c.Problem("admin.group", fmt.Sprintf("this machine has no group %q; "+
+	var err error
+	if o.group, err = LookupGroup(c.Admin.Group); err != nil {
+		return o, config.Problems{c.Problem("admin.group", fmt.Sprintf("this machine has no group %q; "+
 			"make it with: groupadd --system %[1]s; or name another", c.Admin.Group))}
 	}
-	return place, nil
+	return o, nil
+}
+
+// LookupGroup returns the id of a group, by its name or its id.
+func LookupGroup(name string) (int, error) {
+	group, err := user.LookupGroup(name)
+	if err != nil {
+		group, err = user.LookupGroupId(name)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("there is no group %s", name)
+	}
+	return strconv.Atoi(group.Gid)
 }
 
 // shared reports whether others than the agent's user may use the socket.
@@ -143,7 +149,7 @@ func (p adminOptions) unlink() {
 // another agent.
 func listenUnix(path string, p adminOptions) (*net.UnixListener, error) {
 	const another = "name another place with --admin-socket"
-	if over := len(path) - maxSocketBytes; over > 0 {
+	if over := len(path) - config.MaxSocketBytes; over > 0 {
 		return nil, fmt.Errorf("admin socket: the path %s is %d bytes too long for a unix socket; "+
 			"name a shorter one with --admin-socket, or a folder with a shorter path with the variable %s", path, over, runtimeDirVariable)
 	}
@@ -183,10 +189,6 @@ func listenUnix(path string, p adminOptions) (*net.UnixListener, error) {
 	return listener, nil
 }
 
-// maxSocketBytes is the longest path of a unix socket, without the NUL at its end: unix(7),
-// sun_path.
-const maxSocketBytes = 107
-
 // removeSocket removes a socket, and nothing else.
 func removeSocket(path string) error {
 	info, err := os.Lstat(path)
@@ -225,7 +227,7 @@ func (ad *admin) restore() {
 	if ad.socket.exists() {
 		return
 	}
-	socket, err := ad.place.open()
+	socket, err := ad.options.open()
 	if err != nil {
 		if ad.lost == "" {
 			ad.log.Error("the admin socket has gone and cannot be made again; the agent tries again, "+

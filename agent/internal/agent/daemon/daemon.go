@@ -248,7 +248,7 @@ func (a *Agent) release(ctx context.Context) {
 	}
 	a.retired.Wait()
 	a.auto.done.Wait()
-	closeRecord(a.record)
+	a.record.Close()
 	if a.host != nil {
 		a.host.Close()
 	}

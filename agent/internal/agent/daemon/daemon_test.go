@@ -135,7 +135,7 @@ func TestAdminSocketOfAnother(t *testing.T) {
 	if _, err := daemon.Start(t.Context(), other); err == nil || !strings.Contains(err.Error(), "belongs to another agent") {
 		t.Errorf("the second agent: %v", err)
 	}
-	status, err := daemon.AskStatus(t.Context(), socket)
+	status, err := daemon.Query(t.Context(), socket, daemon.StatusRequest)
 	if err != nil || status.PID != os.Getpid() {
 		t.Errorf("the first agent's status: %+v, %v", status, err)
 	}

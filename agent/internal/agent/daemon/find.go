@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/shared/outfile"
 )
 
 // A Wanted describes which of the running agents a command is for. An agent's own status overrides a
@@ -46,26 +49,20 @@ func Find(ctx context.Context, w Wanted) (string, error) {
 			}
 		}
 	}
-	by := func(is func(runningAgent) bool) (string, bool) {
+	var preferred []func(runningAgent) bool
+	if w.PID != 0 {
+		preferred = append(preferred, func(f runningAgent) bool { return f.status.PID == w.PID })
+	}
+	if w.ConfigFile != "" && !w.Exact {
+		same := func(f runningAgent) bool { return outfile.IsSame(f.status.ConfigFile, w.ConfigFile) }
+		preferred = append(preferred, func(f runningAgent) bool { return same(f) && f.socket == expected }, same)
+	}
+	for _, is := range preferred {
 		if i := slices.IndexFunc(agents, is); i >= 0 {
-			return agents[i].socket, true
+			return agents[i].socket, nil
 		}
-		return "", false
 	}
-	if socket, ok := by(func(f runningAgent) bool { return w.PID != 0 && f.status.PID == w.PID }); ok {
-		return socket, nil
-	}
-	if w.Exact {
-		return expected, nil
-	}
-	same := func(f runningAgent) bool { return w.ConfigFile != "" && isSameFile(f.status.ConfigFile, w.ConfigFile) }
-	if socket, ok := by(func(f runningAgent) bool { return same(f) && f.socket == expected }); ok {
-		return socket, nil
-	}
-	if socket, ok := by(same); ok {
-		return socket, nil
-	}
-	if w.Port >= 0 && (answers(expected) == nil || len(agents) == 0) {
+	if w.Exact || w.Port >= 0 && (answers(expected) == nil || len(agents) == 0) {
 		return expected, nil
 	}
 	if len(agents) == 1 && (w.ConfigFile == "" || agents[0].status.PID == 0) {
@@ -74,7 +71,7 @@ func Find(ctx context.Context, w Wanted) (string, error) {
 	return "", w.notFound(expected, agents)
 }
 
-// none says that no agent that runs is the one that is wanted.
+// notFound returns the error for a wanted agent that is not among those that run.
 func (w Wanted) notFound(expected string, agents []runningAgent) error {
 	var list []string
 	for _, f := range agents {
@@ -96,7 +93,7 @@ type runningAgent struct {
 func identify(ctx context.Context, socket string) runningAgent {
 	ctx, cancel := context.WithTimeout(ctx, findTime)
 	defer cancel()
-	status, err := AskStatus(ctx, socket)
+	status, err := Query(ctx, socket, StatusRequest)
 	if err != nil {
 		status = Status{} // the command itself will report the error
 	}
@@ -115,7 +112,6 @@ func (w Wanted) expected() string {
 	if w.Socket != "" {
 		return w.Socket
 	}
-	expected := filepath.Join(w.Dirs[0], socketName(w.Port))
 	forbidden := ""
 	for _, dir := range w.Dirs {
 		socket := filepath.Join(dir, socketName(w.Port))
@@ -127,10 +123,7 @@ func (w Wanted) expected() string {
 			forbidden = socket
 		}
 	}
-	if forbidden != "" {
-		return forbidden
-	}
-	return expected
+	return cmp.Or(forbidden, filepath.Join(w.Dirs[0], socketName(w.Port)))
 }
 
 // answers returns nil where an agent listens on the socket.
@@ -140,18 +133,6 @@ func answers(socket string) error {
 		return err
 	}
 	return conn.Close() // nothing was said
-}
-
-func isSameFile(a, b string) bool {
-	if a == "" || b == "" {
-		return false
-	}
-	if path, err := filepath.Abs(b); err == nil && a == path {
-		return true
-	}
-	one, errOne := os.Stat(a)
-	other, errOther := os.Stat(b)
-	return errOne == nil && errOther == nil && os.SameFile(one, other)
 }
 
 // isAgentDir reports whether a folder that this user may not read belongs to an agent alone. Other

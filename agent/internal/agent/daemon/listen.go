@@ -180,7 +180,7 @@ func zoneOf(addr netip.Addr) (int, error) {
 	return found.Index, nil
 }
 
-// at is an address for package net.
+// hostText returns an address for package net, with the index of its interface.
 func hostText(addr netip.Addr, zone int) string {
 	if zone == 0 {
 		return addr.String()
@@ -205,7 +205,7 @@ func (s *socket) hasAddress() bool {
 	return true
 }
 
-// where returns the address with the zone as the config has it, which the kernel's does not say.
+// boundAddr returns the address with the zone as the config has it, which the kernel's does not say.
 func (s *socket) boundAddr() net.Addr {
 	bound := s.Addr().(*net.TCPAddr)
 	if s.zone == 0 {

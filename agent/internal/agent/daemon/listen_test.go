@@ -137,7 +137,7 @@ func TestPortTakenMeanwhile(t *testing.T) {
 		t.Fatal(err)
 	}
 	go func() { _, err := l.Accept(); accepted <- err }()
-	l.fail(syscall.EADDRINUSE)
+	_ = l.end(syscall.EADDRINUSE)
 	if err := <-accepted; !errors.Is(err, syscall.EADDRINUSE) {
 		t.Errorf("the port is taken: %v", err)
 	}

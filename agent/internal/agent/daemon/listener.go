@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -119,7 +120,7 @@ func (l *listener) SetDeadline(t time.Time) error {
 	return l.socket.SetDeadline(t)
 }
 
-// announce wakes Accept. The caller holds mu.
+// wake wakes Accept. The caller holds mu.
 func (l *listener) wake() {
 	close(l.change)
 	l.change = make(chan struct{})
@@ -127,13 +128,14 @@ func (l *listener) wake() {
 
 // Close stops waiting and listening. It does not wait for watch, which may need a lock that the
 // caller holds.
-func (l *listener) Close() error {
+func (l *listener) Close() error { return l.end(net.ErrClosed) }
+
+// end is Close; Accept returns the error.
+func (l *listener) end(err error) error {
 	l.stop()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.err == nil {
-		l.err = net.ErrClosed
-	}
+	l.err = cmp.Or(l.err, err)
 	l.wake()
 	if l.socket == nil {
 		return nil
@@ -202,7 +204,7 @@ func (l *listener) check(ctx context.Context) {
 	case errors.As(err, &absent):
 		l.setState(s, absent.why)
 	case s == nil:
-		l.fail(err)
+		_ = l.end(err)
 	default:
 		// The port is taken by s itself, whose address has returned in between.
 	}
@@ -248,13 +250,4 @@ func (l *listener) logAbsence() {
 	l.logged = time.Now()
 	l.log.Warn("the address is not there; the agent waits for it, and listens as soon as it is",
 		slog.String("address", l.Addr().String()), slog.String("detail", l.absent()))
-}
-
-// fail makes Accept return the error.
-func (l *listener) fail(err error) {
-	l.stop()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.err = err
-	l.wake()
 }

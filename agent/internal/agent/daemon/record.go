@@ -59,13 +59,6 @@ func prepareRecord(inForce *auditwriter.Writer, old, next *config.Loaded, head a
 		return nextRecord{inForce, change.Apply, change.Drop}, nil
 	default:
 		record, err := openRecord(next, head, log)
-		return nextRecord{record, nothing, func() { closeRecord(record) }}, err
-	}
-}
-
-// closeRecord writes the rest of a record and closes it; nil is none.
-func closeRecord(record *auditwriter.Writer) {
-	if record != nil {
-		record.Close()
+		return nextRecord{record, nothing, record.Close}, err
 	}
 }

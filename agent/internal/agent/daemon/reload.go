@@ -113,7 +113,7 @@ func (a *Agent) tryReload(ctx context.Context, unchanged func() bool) error {
 	a.retire(old, func() {
 		oldSet.Close(context.Background())
 		if oldRecord != record.Writer {
-			closeRecord(oldRecord) // the last steps of the old validators are in it
+			oldRecord.Close() // the last steps of the old validators are in it
 		}
 	})
 	a.options.Log.Info("config reloaded", slog.String("config", source(next)),

@@ -66,7 +66,7 @@ func TestFolderVanishes(t *testing.T) {
 			}
 			socket := filepath.Join(want, "admin-"+port+".sock")
 			eventually(t, "the agent is asked", func() error {
-				s, err := daemon.AskStatus(t.Context(), socket)
+				s, err := daemon.Query(t.Context(), socket, daemon.StatusRequest)
 				if err == nil && (s.Validators[0].PID == 0 || s.Validators[0].PID == before || len(s.Trouble) > 0) {
 					err = fmt.Errorf("no other process: %+v", s)
 				}

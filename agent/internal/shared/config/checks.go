@@ -113,9 +113,9 @@ func checkGroup(name string) string {
 	return show(name) + ` is no name and no id of a group; write one such as "stepagent"`
 }
 
-// maxSocketBytes is the longest path of a unix socket, without the NUL at its end: unix(7),
+// MaxSocketBytes is the longest path of a unix socket, without the NUL at its end: unix(7),
 // sun_path.
-const maxSocketBytes = 107
+const MaxSocketBytes = 107
 
 func checkSocket(path string) string {
 	switch {
@@ -123,7 +123,7 @@ func checkSocket(path string) string {
 		return ""
 	case !filepath.IsAbs(path):
 		return show(path) + " is not an absolute path; begin it with /"
-	case len(path) > maxSocketBytes:
+	case len(path) > MaxSocketBytes:
 		return "the path is too long for a unix socket; keep it to 107 bytes"
 	case !printable(path):
 		return show(path) + " has unprintable characters; take them out"

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 )
 
@@ -172,6 +173,18 @@ func Check(path string, file *os.File, size int64) error {
 		return fmt.Errorf("%w: %d bytes were written and it has %d", ErrChanged, size, opened.Size())
 	}
 	return nil
+}
+
+// IsSame reports whether two paths lead to the same file or folder, or are the same.
+func IsSame(a, b string) bool {
+	absA, errA := filepath.Abs(a)
+	absB, errB := filepath.Abs(b)
+	if errA == nil && errB == nil && absA == absB {
+		return true
+	}
+	one, errA := os.Stat(a)
+	other, errB := os.Stat(b)
+	return errA == nil && errB == nil && os.SameFile(one, other)
 }
 
 // Errors of Check.

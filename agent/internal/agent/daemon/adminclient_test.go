@@ -13,26 +13,26 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
 )
 
-// TestAskAnAgentThatIsSlow: it is there, and who asks is not told otherwise.
-func TestAskAnAgentThatIsSlow(t *testing.T) {
+// TestQuerySlowAgent: the error does not say that no agent runs.
+func TestQuerySlowAgent(t *testing.T) {
 	o, _ := options(t, "port = 1\n")
 	socket := filepath.Join(o.RuntimeDir, "slow.sock")
-	listener, err := net.Listen("unix", socket) // takes connections, and never answers
+	listener, err := net.Listen("unix", socket) // accepts connections and never replies
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = listener.Close() }()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	_, err = daemon.AskReload(ctx, socket)
-	said := regexp.MustCompile(`slow\.sock has not answered within \d+s; a reload may still be under way`) // 0s, where nobody else is busy
+	_, err = daemon.Query(ctx, socket, daemon.ReloadRequest)
+	said := regexp.MustCompile(`slow\.sock has not answered within \d+s; a reload may still be under way`) // 0s unless the machine is busy
 	if err == nil || !said.MatchString(err.Error()) {
 		t.Errorf("error %v", err)
 	}
 }
 
-// TestSocketsThatAreLeft: an agent that was killed leaves its socket, and is no agent to ask.
-func TestSocketsThatAreLeft(t *testing.T) {
+// TestStaleSockets: the socket of an agent that was killed is not listed.
+func TestStaleSockets(t *testing.T) {
 	o, _ := options(t, "port = 1\n")
 	listen := func(name string) *net.UnixListener {
 		listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(o.RuntimeDir, name), Net: "unix"})
@@ -51,7 +51,7 @@ func TestSocketsThatAreLeft(t *testing.T) {
 	if got := daemon.AdminSockets(o.RuntimeDir); !slices.Equal(got, []string{there}) {
 		t.Errorf("got %q, want %q", got, there)
 	}
-	_, err := daemon.AskStatus(t.Context(), filepath.Join(o.RuntimeDir, "admin-1.sock"))
+	_, err := daemon.Query(t.Context(), filepath.Join(o.RuntimeDir, "admin-1.sock"), daemon.StatusRequest)
 	if want := "; there is " + there + "; name one"; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("error %v, want %s", err, want)
 	}

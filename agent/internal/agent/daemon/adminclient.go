@@ -17,8 +17,8 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/shared/config"
 )
 
-// AdminSocket returns the path of the admin socket of an agent with the config, which
-// listens on the port.
+// AdminSocket returns the path of the admin socket of an agent that has the config and listens on
+// the port.
 func AdminSocket(c *config.Loaded, runtimeDir string, port int) string {
 	if c.Admin.Socket != "" {
 		return c.Admin.Socket
@@ -49,18 +49,10 @@ func adminSocket(c *config.Loaded, runtimeDir string, addr net.Addr) string {
 	return AdminSocket(c, runtimeDir, port)
 }
 
-// AskStatus asks the agent behind the admin socket for its state.
-func AskStatus(ctx context.Context, socket string) (Status, error) {
-	return ask(ctx, socket, http.MethodGet, statusPath)
-}
-
-// AskReload makes the agent behind the admin socket reload its config and waits for the result. The
-// error says why the agent refused.
-func AskReload(ctx context.Context, socket string) (Status, error) {
-	return ask(ctx, socket, http.MethodPost, reloadPath)
-}
-
-func ask(ctx context.Context, socket, method, path string) (Status, error) {
+// Query sends a request to the agent behind the admin socket and returns the state of the agent. For a
+// reload that was refused the error says why.
+func Query(ctx context.Context, socket string, request Request) (Status, error) {
+	method, path, _ := strings.Cut(string(request), " ")
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}}
@@ -88,7 +80,7 @@ func ask(ctx context.Context, socket, method, path string) (Status, error) {
 	}
 	var status Status
 	if err := json.NewDecoder(resp.Body).Decode(&status); err != nil {
-		return Status{}, fmt.Errorf("the agent behind %s answered with something else than a status: %w", socket, err)
+		return Status{}, fmt.Errorf("the agent behind %s replied with no status: %w", socket, err)
 	}
 	return status, nil
 }
