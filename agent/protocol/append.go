@@ -48,15 +48,18 @@ func AppendReply(dst []byte, r Reply) []byte {
 }
 
 func appendReq(dst []byte, r ReqID) []byte {
-	switch r.kind {
-	case reqText:
-		return appendText(dst, `,"req":`, r.text)
-	case reqNum:
-		dst = append(dst, `,"req":`...)
-		return strconv.AppendInt(dst, r.num, 10)
-	default:
+	if r.IsZero() {
 		return dst
 	}
+	return r.append(append(dst, `,"req":`...))
+}
+
+// append appends the value of a ReqID that is not zero.
+func (r ReqID) append(dst []byte) []byte {
+	if r.kind == reqText {
+		return appendString(dst, r.text)
+	}
+	return strconv.AppendInt(dst, r.num, 10)
 }
 
 // appendText appends a member unless its value is empty.

@@ -7,6 +7,7 @@
 package protocol
 
 import (
+	"errors"
 	"strconv"
 	"time"
 )
@@ -111,6 +112,24 @@ func (r ReqID) String() string {
 	default:
 		return ""
 	}
+}
+
+// MarshalJSON writes the ReqID as a message has it; null for none.
+func (r ReqID) MarshalJSON() ([]byte, error) {
+	if r.IsZero() {
+		return []byte("null"), nil
+	}
+	return r.append(nil), nil
+}
+
+// UnmarshalJSON accepts what a message may have.
+func (r *ReqID) UnmarshalJSON(raw []byte) error {
+	req, problem := readReq(raw)
+	if problem != "" {
+		return errors.New(problem)
+	}
+	*r = req
+	return nil
 }
 
 // An Error says why bytes are not a valid message.

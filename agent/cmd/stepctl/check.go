@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stepagent/stepagent/agent/internal/client/runner"
+	"github.com/stepagent/stepagent/agent/internal/client/verify/phrase"
 	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
@@ -61,7 +62,7 @@ func check(stdout io.Writer, path string) error {
 		return &exitError{code: exitUsage}
 	}
 	_, err = fmt.Fprintf(stdout, "%s: sound, %s, %s\n", path,
-		plural(len(procedure.Steps), "step"), plural(warnings, "warning"))
+		phrase.Count(len(procedure.Steps), "step"), phrase.Count(warnings, "warning"))
 	return written(err)
 }
 

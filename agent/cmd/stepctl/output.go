@@ -116,10 +116,3 @@ func completeFlag(cmd *cobra.Command, flag string, values []string) {
 		panic(err) // no such flag
 	}
 }
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}

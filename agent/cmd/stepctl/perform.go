@@ -13,6 +13,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/client/report"
 	"github.com/stepagent/stepagent/agent/internal/client/runner"
 	"github.com/stepagent/stepagent/agent/internal/client/verify"
+	"github.com/stepagent/stepagent/agent/internal/client/verify/phrase"
 	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
 )
 
@@ -157,7 +158,7 @@ func verdictError(run record.Run) error {
 	case run.Verdict == record.Pass && run.Dropped > 0:
 		return &exitError{exitEvidence, fmt.Errorf("the evidence is incomplete: %s answered no request and "+
 			"%d of them were not kept; look at the agent, or run with a higher --max-strays",
-			plural(run.Unasked(), "message"), run.Dropped)}
+			phrase.Count(run.Unasked(), "message"), run.Dropped)}
 	case run.Verdict == record.Pass:
 		return nil
 	case run.Unreached():

@@ -63,7 +63,7 @@ with fewer steps than the agent's sessions have is inconclusive, unless --steps 
 the client sent no more. A CAPTURE of - is standard input.
 
 Exit codes:
-  0  every capture supports all claims
+  0  every capture supports every claim
   1  a capture contradicts a claim; see the lines marked fail
   2  a file cannot be read, or the command line is wrong
   4  the output could not be written

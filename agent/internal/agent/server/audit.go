@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/session"
@@ -28,7 +27,7 @@ func (c *conn) newAuditEntry(o *Options, req *protocol.Request, answer *session.
 	}
 	trace, reply := &answer.Trace, &answer.Reply
 	step := &auditlog.Step{
-		Session: trace.Session, Client: c.addr.String(), Req: rawReq(req.Req), StepID: req.StepID, Position: trace.Position,
+		Session: trace.Session, Client: c.addr.String(), Req: req.Req, StepID: req.StepID, Position: trace.Position,
 		ErrorCode: reply.ErrorCode, Reason: string(reply.Reason), Detail: reply.Detail,
 		Replayed: answer.Replayed, Generation: trace.Generation,
 		Turn: jsonl.Seconds(trace.Turn), Judged: jsonl.Seconds(time.Since(arrived)),
@@ -52,13 +51,4 @@ func (e *auditEntry) commit(sent bool) {
 		e.step.Replied = &took
 	}
 	e.to.Record(auditlog.Event{Kind: auditlog.KindStep, Time: e.arrived, Step: e.step})
-}
-
-// rawReq returns a req as a message has it; nil when there is none.
-func rawReq(req protocol.ReqID) []byte {
-	if req.IsZero() {
-		return nil
-	}
-	_, rest, _ := bytes.Cut(protocol.AppendReply(nil, protocol.Reply{Req: req}), []byte(`"req":`))
-	return bytes.TrimSuffix(rest, []byte("}\n"))
 }

@@ -164,14 +164,14 @@ func decodeMember(values map[string]jsontext.Value, name string, into any, o jso
 	return nil
 }
 
-// codec writes durations as seconds, and replies and reqs as on the wire. It requires all members
+// codec writes durations as seconds, and replies as on the wire. It requires all members
 // of a procedure and of a step.
 var codec = json.JoinOptions(json.Deterministic(true),
-	json.WithMarshalers(json.JoinMarshalers(jsonl.MarshalDuration, json.MarshalFunc(formatReq),
+	json.WithMarshalers(json.JoinMarshalers(jsonl.MarshalDuration,
 		json.MarshalFunc(func(r *protocol.Reply) ([]byte, error) {
 			return bytes.TrimSpace(protocol.AppendReply(nil, *r)), nil
 		}))),
-	json.WithUnmarshalers(json.JoinUnmarshalers(jsonl.UnmarshalDuration, json.UnmarshalFunc(parseReq),
+	json.WithUnmarshalers(json.JoinUnmarshalers(jsonl.UnmarshalDuration,
 		json.UnmarshalFunc(func(raw []byte, r *protocol.Reply) (err error) {
 			*r, err = protocol.DecodeReply(raw)
 			return err
@@ -195,21 +195,4 @@ func decodeObject(d *jsontext.Decoder, v any, names ...string) error {
 		return err
 	}
 	return decodeFields(values, v, names, d.Options())
-}
-
-// formatReq writes a req as protocol writes it in a reply.
-func formatReq(r protocol.ReqID) ([]byte, error) {
-	values, err := decodeMembers(protocol.AppendReply(nil, protocol.Reply{Req: r}))
-	return values["req"], err
-}
-
-// parseReq reads a req as protocol reads it in a reply.
-func parseReq(raw []byte, r *protocol.ReqID) error {
-	reply, err := protocol.DecodeReply(fmt.Appendf(nil, `{"step_id":null,"error_code":0,"req":%s}`, raw))
-	var wrong *protocol.Error
-	if errors.As(err, &wrong) {
-		return errors.New(wrong.Detail)
-	}
-	*r = reply.Req
-	return err
 }

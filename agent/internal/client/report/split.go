@@ -68,9 +68,7 @@ func Join(run record.Run, found auditlog.SessionEvents) (*Split, error) {
 	}
 	byReq := map[protocol.ReqID][]auditlog.StepEvent{}
 	for _, e := range found.Steps {
-		if req, ok := reqOf(e.Req); ok {
-			byReq[req] = append(byReq[req], e)
-		}
+		byReq[e.Req] = append(byReq[e.Req], e)
 	}
 	split := &Split{Dropped: found.Dropped}
 	for _, o := range found.Opens {
@@ -89,15 +87,6 @@ func Join(run record.Run, found auditlog.SessionEvents) (*Split, error) {
 	}
 	split.Between = max(run.Duration-spent, 0)
 	return split, nil
-}
-
-// reqOf decodes the req of an event.
-func reqOf(raw []byte) (protocol.ReqID, bool) {
-	if len(raw) == 0 {
-		return protocol.ReqID{}, false
-	}
-	reply, err := protocol.DecodeReply(fmt.Appendf(nil, `{"step_id":null,"error_code":0,"req":%s}`, raw))
-	return reply.Req, err == nil
 }
 
 // viewOf returns the view of a step from the events that have its req.

@@ -16,8 +16,8 @@ const ms = time.Millisecond
 
 // asked is an event of the agent's about a request: how long it waited for its turn and in the
 // validators' queue, when the verdict was there, and when the reply was written (0 for never).
-func asked(req string, turn, queue, took, judged, replied time.Duration) auditlog.StepEvent {
-	s := auditlog.Step{Session: "s", Req: []byte(req), Turn: jsonl.Seconds(turn), Judged: jsonl.Seconds(judged), Generation: 3,
+func asked(req protocol.ReqID, turn, queue, took, judged, replied time.Duration) auditlog.StepEvent {
+	s := auditlog.Step{Session: "s", Req: req, Turn: jsonl.Seconds(turn), Judged: jsonl.Seconds(judged), Generation: 3,
 		Groups: []auditlog.Group{{Validators: []string{"a"}, Queue: jsonl.Seconds(queue), Took: jsonl.Seconds(took)},
 			{Validators: []string{"b"}, Took: jsonl.Seconds(took / 2)}}}
 	if replied > 0 {
@@ -42,12 +42,12 @@ func TestJoin(t *testing.T) {
 	late := record.StepResult{Outcome: record.TimedOut, Req: protocol.NumReq(7), Took: 5 * ms, Late: &record.LateReply{Took: 20 * ms}}
 	withheld := record.StepResult{Outcome: record.TimedOut, Req: protocol.TextReq("a-3"), Took: 5 * ms}
 	unsent := record.StepResult{Outcome: record.Unreachable}
-	delayed := asked(`7`, 0, 0, 2*ms, 3*ms, 15*ms)
+	delayed := asked(protocol.NumReq(7), 0, 0, 2*ms, 3*ms, 15*ms)
 	delayed.Fault = "late"
-	again := asked(`"a-1"`, 0, 0, 0, 0, 1*ms)
+	again := asked(protocol.TextReq("a-1"), 0, 0, 0, 0, 1*ms)
 	again.Replayed = true
 	split, err := report.Join(joined(ok, late, withheld, unsent), auditlog.SessionEvents{Opens: []auditlog.Open{{Agent: "1.2.0"}}, Dropped: 4,
-		Steps: []auditlog.StepEvent{again, asked(`"a-1"`, 1*ms, 2*ms, 5*ms, 7*ms, 8*ms), delayed, asked(`"a-3"`, 0, 0, 2*ms, 3*ms, 0)}})
+		Steps: []auditlog.StepEvent{again, asked(protocol.TextReq("a-1"), 1*ms, 2*ms, 5*ms, 7*ms, 8*ms), delayed, asked(protocol.TextReq("a-3"), 0, 0, 2*ms, 3*ms, 0)}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestJoin(t *testing.T) {
 // A reply that the client has before the agent knows that it is written still adds up.
 func TestJoinOfAReplyThatOvertakes(t *testing.T) {
 	ok := record.StepResult{Outcome: record.Passed, Req: protocol.TextReq("a"), Took: 7 * ms, Reply: &protocol.Reply{}}
-	split, err := report.Join(joined(ok), auditlog.SessionEvents{Steps: []auditlog.StepEvent{asked(`"a"`, 0, 1*ms, 4*ms, 5*ms, 8*ms)}})
+	split, err := report.Join(joined(ok), auditlog.SessionEvents{Steps: []auditlog.StepEvent{asked(protocol.TextReq("a"), 0, 1*ms, 4*ms, 5*ms, 8*ms)}})
 	want := report.Part{Waited: 7 * ms, Queue: 1 * ms, Validators: 3 * ms, Agent: 3 * ms}
 	if err != nil || split.Steps[0].Part != want {
 		t.Errorf("%+v, error %v, want %+v", split.Steps[0].Part, err, want)
@@ -92,7 +92,7 @@ func TestJoinOfAReplyThatOvertakes(t *testing.T) {
 // An agent's clock that runs faster than the client's makes no part negative.
 func TestJoinWithClocksThatDiffer(t *testing.T) {
 	ok := record.StepResult{Outcome: record.Passed, Req: protocol.TextReq("a"), Took: 5 * ms, Reply: &protocol.Reply{}}
-	split, err := report.Join(joined(ok), auditlog.SessionEvents{Steps: []auditlog.StepEvent{asked(`"a"`, 3*ms, 9*ms, 8*ms, 7*ms, 6*ms)}})
+	split, err := report.Join(joined(ok), auditlog.SessionEvents{Steps: []auditlog.StepEvent{asked(protocol.TextReq("a"), 3*ms, 9*ms, 8*ms, 7*ms, 6*ms)}})
 	if p := split.Steps[0].Part; err != nil || min(p.Link, p.Queue, p.Validators, p.Agent, p.Fault) < 0 {
 		t.Errorf("%+v, error %v", p, err)
 	}

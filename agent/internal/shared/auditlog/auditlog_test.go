@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stepagent/stepagent/agent/internal/shared/jsonl"
+	"github.com/stepagent/stepagent/agent/protocol"
 )
 
 // One event of each kind with its line: the format. A line that changes here is a new format.
@@ -21,7 +22,7 @@ func TestLines(t *testing.T) {
 			Kind: KindOpen, Time: at, Open: &Open{Format: 1, Agent: "1.2.0", Host: "board-3", Address: "[::]:8080", Started: at}},
 		`{"event":"step","time":"2026-11-22T10:00:00.000000005Z","step":{"session":"s","client":"192.0.2.7:4711","req":"a-1","step_id":3,"position":3,"error_code":1,"reason":"out_of_order","detail":"why","fault":"late","generation":2,` +
 			`"turn":0.000001,"groups":[{"validators":["sequence","min_timeout"],"queue":0.00002,"took":0.0005}],"judged":0.0006,"replied":0.0025}}`: {
-			Kind: KindStep, Time: at, Step: &Step{Session: "s", Client: "192.0.2.7:4711", Req: []byte(`"a-1"`), StepID: 3, Position: 3,
+			Kind: KindStep, Time: at, Step: &Step{Session: "s", Client: "192.0.2.7:4711", Req: protocol.TextReq("a-1"), StepID: 3, Position: 3,
 				ErrorCode: 1, Reason: "out_of_order", Detail: "why", Fault: "late", Generation: 2, Turn: 1000, Judged: 600_000, Replied: &took,
 				Groups: []Group{{Validators: []string{"sequence", "min_timeout"}, Queue: 20_000, Took: 500_000}}}},
 		`{"event":"step","time":"2026-11-22T10:00:00.000000005Z","step":{"session":"s","client":"c","step_id":-1,"position":0,"error_code":0,"replayed":true,"turn":0,"judged":1}}`: {
@@ -37,7 +38,7 @@ func TestLines(t *testing.T) {
 			t.Errorf("got  %swant %s\n(%v)", line, want, err)
 		}
 		back, err := decode([]byte(want), e.Kind == KindOpen)
-		if diff := cmp.Diff(e, back); err != nil || diff != "" {
+		if diff := cmp.Diff(e, back, cmp.AllowUnexported(protocol.ReqID{})); err != nil || diff != "" {
 			t.Errorf("read back: %v\n%s", err, diff)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/stepagent/stepagent/agent/internal/shared/jsonl"
+	"github.com/stepagent/stepagent/agent/protocol"
 )
 
 // Format is the version of the record that this package writes and reads.
@@ -62,8 +63,8 @@ type Step struct {
 	// Session is the session as in the agent's log, Client the client's address.
 	Session string `json:"session"`
 	Client  string `json:"client"`
-	// Req is the request's req as JSON; nil when it had none.
-	Req    jsontext.Value `json:"req,omitzero"`
+	// Req is the request's req; the zero value when it had none.
+	Req    protocol.ReqID `json:"req,omitzero"`
 	StepID int64          `json:"step_id"`
 	// Position is the number of judged steps of the session, this one included.
 	Position int `json:"position"`
