@@ -41,7 +41,7 @@ type verifyFlags struct {
 }
 
 func newVerify() *cobra.Command {
-	flags := verifyFlags{tolerance: verify.DefaultTolerances().Late}
+	flags := verifyFlags{tolerance: verify.DefaultLate}
 	cmd := &cobra.Command{
 		Use:   "verify CAPTURE...",
 		Short: "judge a packet capture again, offline",
@@ -210,8 +210,7 @@ func (f *verifyFlags) options(ctx context.Context, paths []string) (opts verify.
 			return opts, nil, fmt.Errorf("--shows %s is none of %s, none", name, strings.Join(claimNames(), ", "))
 		}
 	}
-	opts.Port, opts.Tolerances = f.port, verify.DefaultTolerances()
-	opts.Tolerances.Late = f.tolerance
+	opts.Port, opts.Late = f.port, f.tolerance
 	if opts.Procedure, err = f.procedure(); err != nil {
 		return opts, nil, err
 	}

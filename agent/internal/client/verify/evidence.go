@@ -81,7 +81,7 @@ func (e *evidence) group(replayed *replay.Result) {
 	e.findMissing()
 	e.chain()
 	for _, s := range steps {
-		(&outcome{step: s, edge: e.opts.Tolerances.Edge}).find()
+		s.findOutcome()
 		s.Timeout, s.Interval = secondsOf(s.timeout), secondsOf(s.interval)
 	}
 }

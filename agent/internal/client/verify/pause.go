@@ -38,7 +38,7 @@ func (e *evidence) measurePauses(in *session) {
 	for _, s := range in.steps {
 		if s.pause != nil && s.interval.Declared {
 			all++
-			if s.pause.excess() > e.opts.Tolerances.lateBy(s.interval.Duration) {
+			if s.pause.excess() > e.opts.lateBy(s.interval.Duration) {
 				long++
 			}
 		}

@@ -155,7 +155,7 @@ func (c *recordCheck) compareClocks() {
 	slices.Sort(offsets)
 	c.offset = offsets[len(offsets)/2]
 	c.match.Offset = secondsOf(protocol.Seconds(c.offset))
-	if c.offset.Abs() <= c.opts.Tolerances.Clocks {
+	if c.offset.Abs() <= clockTolerance {
 		return
 	}
 	verdict, why := result.Inconclusive, ", and nothing else shows that it is the same run"

@@ -14,24 +14,24 @@ import (
 
 // A comparison of an event with the capture.
 type comparison struct {
-	// text describes the agreement, or the contradiction when differs is true.
-	text    string
-	differs bool
-	// unsure says that an earlier copy of a packet would explain a difference in time.
-	unsure bool
+	// verdict is Pass when they agree, Fail when they differ, and Inconclusive when they differ in a
+	// time that an earlier copy of a packet would explain.
+	verdict result.Verdict
+	// text describes the agreement or the contradiction.
+	text string
 }
 
 func agrees(format string, args ...any) comparison {
-	return comparison{text: fmt.Sprintf(format, args...)}
+	return comparison{result.Pass, fmt.Sprintf(format, args...)}
 }
 
 func differs(format string, args ...any) comparison {
-	return comparison{text: fmt.Sprintf(format, args...), differs: true}
+	return comparison{result.Fail, fmt.Sprintf(format, args...)}
 }
 
-// differsInTime is differs unless the times are certain.
+// differsInTime is differs unless the times are not certain.
 func differsInTime(certain bool, format string, args ...any) comparison {
-	return comparison{text: fmt.Sprintf(format, args...), differs: true, unsure: !certain}
+	return comparison{result.FailUnless(!certain), fmt.Sprintf(format, args...)}
 }
 
 // compareEvent says whether the capture shows an event, which is at a line of the record.
@@ -71,10 +71,10 @@ func (c *recordCheck) compareEvent(line int, e record.Event) result.EventMatch {
 	}
 	m.Text = found.text
 	switch {
-	case !found.differs:
+	case found.verdict == result.Pass:
 	case (s == nil || s.Reply == nil) && c.afterEnd(e):
 		m.Verdict, m.Text = result.Inconclusive, "the capture ends before it"
-	case s != nil && s.Outcome == result.Unanswered || found.unsure:
+	case s != nil && s.Outcome == result.Unanswered || found.verdict == result.Inconclusive:
 		m.Verdict, m.Text = result.Inconclusive, found.text+", unless packets are missing"
 	default:
 		m.Verdict = c.contradiction(s)
@@ -84,7 +84,7 @@ func (c *recordCheck) compareEvent(line int, e record.Event) result.EventMatch {
 
 // afterEnd reports whether an event may have happened after the last packet of the capture.
 func (c *recordCheck) afterEnd(e record.Event) bool {
-	return len(c.sent) > 0 && c.time(e).After(c.capture.Last.Add(-c.opts.Tolerances.Record))
+	return len(c.sent) > 0 && c.time(e).After(c.capture.Last.Add(-recordTolerance))
 }
 
 // comparePort notes when the record names another port than the agent's.
@@ -111,7 +111,7 @@ func (c *recordCheck) compareSent(e record.Event, s *step) comparison {
 		return differs("it was sent with a timeout of %s, the record says %s", phrase.Declared(timeout.Duration), phrase.Declared(e.Timeout))
 	case interval.Declared && interval.Duration != e.Interval:
 		return differs("it was sent with an interval of %s, the record says %s", phrase.Declared(interval.Duration), phrase.Declared(e.Interval))
-	case off.Abs() > c.opts.Tolerances.Record:
+	case off.Abs() > recordTolerance:
 		return differsInTime(x.CertainTimes(), "it was sent %s from when the record says", phrase.Span(off.Abs()))
 	}
 	return agrees("sent in packet %d", s.Request.Packet)
@@ -124,7 +124,7 @@ func (c *recordCheck) compareOutcome(e record.Event, s *step) comparison {
 	case record.KindReply, record.KindLate:
 		return c.compareReply(e, s, shown)
 	case record.KindTimeout:
-		nearly := s.Reply != nil && (s.response-s.timeout.Duration).Abs() <= c.opts.Tolerances.Record
+		nearly := s.Reply != nil && (s.response-s.timeout.Duration).Abs() <= recordTolerance
 		if s.Outcome != result.TimedOut && s.Outcome != result.Late && !nearly {
 			return differs("the record says timeout, %s", shown)
 		}
@@ -143,16 +143,16 @@ func (c *recordCheck) compareOutcome(e record.Event, s *step) comparison {
 }
 
 func (c *recordCheck) compareReply(e record.Event, s *step, shown string) comparison {
-	r, tolerance := s.exchange.Reply(), c.opts.Tolerances.Record
+	r := s.exchange.Reply()
 	inTime := s.Outcome == result.Passed || s.Outcome == result.Refused || s.Outcome == result.Unjudged
 	switch {
 	case r == nil:
 		return differs("the record has a reply, %s", shown)
 	case !bytes.Equal(protocol.AppendReply(nil, r.Reply), protocol.AppendReply(nil, *e.Reply)):
 		return differs("the reply on the wire is another: %.200s", r.Message.Raw)
-	case (s.response - e.Took).Abs() > tolerance:
+	case (s.response - e.Took).Abs() > recordTolerance:
 		return differsInTime(s.exchange.CertainTimes(), "the reply took %s by the record, and %s on the wire", phrase.Span(e.Took), phrase.Span(s.response))
-	case inTime != (e.Kind == record.KindReply) && (s.response-s.timeout.Duration).Abs() > tolerance:
+	case inTime != (e.Kind == record.KindReply) && (s.response-s.timeout.Duration).Abs() > recordTolerance:
 		return differsInTime(s.exchange.CertainTimes(), "the record says %s, %s", e.Kind, shown)
 	}
 	return agrees("reply in packet %d, %s after the request", s.Reply.Packet, phrase.Span(s.response))
@@ -164,7 +164,7 @@ func (c *recordCheck) comparePause(e record.Event, s *step) comparison {
 		return agrees("no step follows on the wire")
 	case s.pause == nil:
 		return agrees("when the step was over, the packets do not show")
-	case (s.pause.length - e.Kept).Abs() > c.opts.Tolerances.Record:
+	case (s.pause.length - e.Kept).Abs() > recordTolerance:
 		return differsInTime(s.pause.certainTimes(), "the client waited %s by the record, and %s on the wire", phrase.Span(e.Kept), phrase.Span(s.pause.length))
 	}
 	return agrees("waited %s", phrase.Span(s.pause.length))

@@ -234,7 +234,7 @@ func rulesOf(t testing.TB, file string) verify.Options {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.Close)
-	return verify.Options{Judge: r.Judge, Session: r.Session, MessageBytes: r.MessageBytes, Rules: r.Text, Simple: r.Simple}
+	return verify.Options{Judge: r.Judge, Session: r.Session, MessageBytes: r.MessageBytes, Rules: r.Text, Simple: r.Simple, Late: verify.DefaultLate}
 }
 
 // procedure returns the procedure of a step file with these steps.

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/stepagent/stepagent/agent/internal/client/verify/phrase"
@@ -52,28 +53,21 @@ func silence(s *step) string {
 	return fmt.Sprintf(", nor in the %s until its last packet", phrase.Span(c.SilentUntil().Sub(sent)))
 }
 
+var refusals = map[protocol.Reason]string{
+	protocol.OutOfOrder:      "as out of order",
+	protocol.TimeoutTooShort: "for its declared timeout",
+	protocol.IntervalNotKept: "for an interval that was not kept",
+	protocol.RuleBroken:      "for a rule that it broke",
+	protocol.BadRequest:      "as a bad request",
+	protocol.BadMessage:      "as no message",
+	"":                       "without a reason",
+}
+
 // refusedFor says why a step was refused, by the reason of the agent, else of the validators.
 func refusedFor(s *result.Step) string {
-	reason := protocol.Reason(s.Reason)
+	reason := s.Reason
 	if reason == "" && s.Now != nil {
-		reason = protocol.Reason(s.Now.Reason)
+		reason = s.Now.Reason
 	}
-	switch reason {
-	case protocol.OutOfOrder:
-		return "as out of order"
-	case protocol.TimeoutTooShort:
-		return "for its declared timeout"
-	case protocol.IntervalNotKept:
-		return "for an interval that was not kept"
-	case protocol.RuleBroken:
-		return "for a rule that it broke"
-	case protocol.BadRequest:
-		return "as a bad request"
-	case protocol.BadMessage:
-		return "as no message"
-	case "":
-		return "without a reason"
-	default:
-		return "with " + string(reason)
-	}
+	return cmp.Or(refusals[protocol.Reason(reason)], "with "+reason)
 }

@@ -40,7 +40,7 @@ func (c *sessionCheck) paced() bool {
 		if step.pause == nil || !step.interval.Declared {
 			continue
 		}
-		if off := step.pause.excess(); off < -c.opts.Tolerances.Early || off > c.opts.Tolerances.lateBy(step.interval.Duration) {
+		if off := step.pause.excess(); off < -earlyTolerance || off > c.opts.lateBy(step.interval.Duration) {
 			return false
 		}
 	}

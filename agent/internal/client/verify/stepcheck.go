@@ -142,7 +142,7 @@ func (c *stepCheck) checkTime() {
 		}
 	case result.Passed, result.Refused, result.Unjudged, result.Late:
 		// At the agent's end of a link the reply still has to travel to the client.
-		before, after := c.opts.Tolerances.Edge+x.Conn.ReturnDelay(), c.opts.Tolerances.Edge
+		before, after := edge+x.Conn.ReturnDelay(), edge
 		if x.Conn.TCP.Apart {
 			before, after = before+capture.ApartTolerance, after+capture.ApartTolerance
 		}
@@ -163,7 +163,7 @@ func (c *stepCheck) whyUnanswered() string {
 	case !c.timeout.Declared:
 		return "no reply is in the capture, and the request declares no timeout"
 	}
-	if last := c.exchange.Conn.SilentUntil(); c.end.Sub(last) > c.opts.Tolerances.Edge {
+	if last := c.exchange.Conn.SilentUntil(); c.end.Sub(last) > edge {
 		return fmt.Sprintf("the last packet of its connection is %s after the request, before a reply or the end of its timeout of %s",
 			phrase.Span(last.Sub(sent)), timeout)
 	}
@@ -178,8 +178,8 @@ func (c *stepCheck) checkInterval() {
 	if p == nil || !c.interval.Declared {
 		return
 	}
-	early, late := c.opts.Tolerances.Early, c.opts.Tolerances.lateBy(interval)
-	kept := func(d time.Duration) bool { return d-interval >= -early && d-interval <= late }
+	late := c.opts.lateBy(interval)
+	kept := func(d time.Duration) bool { return d-interval >= -earlyTolerance && d-interval <= late }
 	if kept(p.length) {
 		return
 	}
@@ -195,7 +195,7 @@ func (c *stepCheck) checkInterval() {
 	case p.excess() < 0:
 		text = fmt.Sprintf("the interval of %s was cut short: the client waited %s", phrase.Declared(interval), phrase.Span(p.length))
 		longest, ok := p.longest()
-		certain = ok && longest-interval < -early
+		certain = ok && longest-interval < -earlyTolerance
 	default:
 		how := "overrun: the client waited"
 		if result.Doubled(p.length, interval) {

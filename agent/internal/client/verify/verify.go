@@ -30,40 +30,27 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
 )
 
-// Tolerances say how far times may differ and still agree.
-type Tolerances struct {
-	// Early and Late are how much shorter and longer than declared an interval may be. Late is at
-	// least LatePercent of the interval.
-	Early, Late time.Duration
-	LatePercent int
-	// Edge is the time around the end of a timeout in which the packets do not show whether the
+// How far times may differ and still agree.
+const (
+	// DefaultLate is the usual Options.Late.
+	DefaultLate = 100 * time.Millisecond
+	// earlyTolerance is how much shorter than declared an interval may be.
+	earlyTolerance = 10 * time.Millisecond
+	// edge is the time around the end of a timeout in which the packets do not show whether the
 	// client saw a reply in time.
-	Edge time.Duration
-	// Record bounds the difference between the times of a record and of the packets, after the
-	// difference of their clocks.
-	Record time.Duration
-	// Clocks bounds the difference of the clocks when only the times show that record and capture
-	// are of the same run.
-	Clocks time.Duration
-}
-
-// DefaultTolerances returns the default tolerances.
-func DefaultTolerances() Tolerances {
-	return Tolerances{
-		Early: 10 * time.Millisecond, Late: 100 * time.Millisecond, LatePercent: 10,
-		Edge: 2 * time.Millisecond, Record: 100 * time.Millisecond, Clocks: 5 * time.Second,
-	}
-}
-
-// lateBy returns how much longer than declared an interval may be.
-func (t Tolerances) lateBy(interval time.Duration) time.Duration {
-	return max(t.Late, interval/100*time.Duration(t.LatePercent))
-}
+	edge = 2 * time.Millisecond
+	// recordTolerance bounds the difference between the times of a record and of the packets,
+	// after the difference of their clocks.
+	recordTolerance = 100 * time.Millisecond
+	// clockTolerance bounds the difference of the clocks when only the times show that record and
+	// capture are of the same run.
+	clockTolerance = 5 * time.Second
+)
 
 // Options are the rules and claims by which a capture is verified.
 type Options struct {
 	// Judge has the validators; it is required. Session are the session rules of the agent.
-	Judge   replay.Judge
+	Judge   agentsession.Judge
 	Session agentsession.Options
 	// MessageBytes is the agent's limit for a message.
 	MessageBytes int
@@ -79,16 +66,16 @@ type Options struct {
 	Procedure *stepfile.Procedure
 	// Record is the run record of the client; nil for none.
 	Record *record.Log
-	// Tolerances are DefaultTolerances when zero.
-	Tolerances Tolerances
+	// Late is how much longer than declared an interval may be; a tenth of it is always accepted.
+	Late time.Duration
 }
+
+// lateBy returns how much longer than declared an interval may be.
+func (o Options) lateBy(interval time.Duration) time.Duration { return max(o.Late, interval/10) }
 
 // Capture verifies a capture. broken is why the file could not be read to its end, nil when it
 // was. The error is that of ctx, or says that the record is invalid.
 func Capture(ctx context.Context, c *capture.Capture, broken error, opts Options) (*result.Report, error) {
-	if opts.Tolerances == (Tolerances{}) {
-		opts.Tolerances = DefaultTolerances()
-	}
 	e := &evidence{opts: opts, capture: c, report: result.New(c, opts.Rules), conns: match.Conns(c, opts.Port, opts.MessageBytes)}
 	e.report.Connections, e.report.Foreign = len(e.conns), c.Foreign+len(c.Conns)-len(e.conns)
 	inspector := &inspector{capture: c, conns: e.conns, findings: &e.report.Findings}

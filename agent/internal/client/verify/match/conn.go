@@ -51,22 +51,20 @@ func Conns(c *capture.Capture, port uint16, maxRequestBytes int) []*Conn {
 			}
 		}
 	}
+	isAgents := func(s *capture.Stream) bool { return agents[s.From] || port != 0 && s.From.Port() == port }
+	mayBeClients := func(s *capture.Stream) bool { return port == 0 && startsWithRequest(s) }
 	var all []*Conn
 	for _, tcp := range c.Conns {
 		var conn *Conn
 		switch {
-		case port != 0 && tcp.Down.From.Port() == port, agents[tcp.Down.From]:
+		case isAgents(tcp.Down), !isAgents(tcp.Up) && mayBeClients(tcp.Up):
 			conn = newConn(tcp, tcp.Up, tcp.Down, tcp.UpClock)
-		case port != 0 && tcp.Up.From.Port() == port, agents[tcp.Up.From]:
-			conn = newConn(tcp, tcp.Down, tcp.Up, tcp.DownClock)
-		case port == 0 && startsWithRequest(tcp.Up):
-			conn = newConn(tcp, tcp.Up, tcp.Down, tcp.UpClock)
-		case port == 0 && startsWithRequest(tcp.Down): // the SYN is not in the capture
+		case isAgents(tcp.Up), mayBeClients(tcp.Down): // the SYN is not in the capture
 			conn = newConn(tcp, tcp.Down, tcp.Up, tcp.DownClock)
 		default:
 			continue
 		}
-		conn.match(messages(conn.ToAgent, maxRequestBytes, everyMessage), messages(conn.ToClient, maxReplyBytes, everyMessage))
+		conn.match(messages(conn.ToAgent, maxRequestBytes), messages(conn.ToClient, maxReplyBytes))
 		all = append(all, conn)
 	}
 	return all
@@ -80,19 +78,22 @@ func newConn(tcp *capture.Conn, toAgent, toClient *capture.Stream, clock bool) *
 const sampleMessages = 64
 
 func countReplies(s *capture.Stream) int {
-	n := 0
-	for _, m := range messages(s, maxReplyBytes, sampleMessages) {
+	sampled, replies := 0, 0
+	for m := range messages(s, maxReplyBytes) {
 		if _, err := protocol.DecodeReply(m.Raw); err == nil {
-			n++
+			replies++
+		}
+		if sampled++; sampled == sampleMessages {
+			break
 		}
 	}
-	return n
+	return replies
 }
 
 // startsWithRequest reports whether the first message of a stream is a request. An agent may
 // have answered none.
 func startsWithRequest(s *capture.Stream) bool {
-	for _, m := range messages(s, maxReplyBytes, 1) {
+	for m := range messages(s, maxReplyBytes) {
 		_, err := protocol.DecodeRequest(m.Raw)
 		return err == nil
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"iter"
 
 	"github.com/stepagent/stepagent/agent/internal/client/capture"
 	"github.com/stepagent/stepagent/agent/protocol"
@@ -30,40 +31,32 @@ type Message struct {
 // maxReplyBytes bounds a reply; a client may accept less.
 const maxReplyBytes = 1 << 20
 
-// everyMessage is the value of messages' argument first for all messages.
-const everyMessage = 0
-
-// messages cuts a stream into messages of at most maxBytes, and returns about the first of
-// them, or everyMessage. After missing bytes it resynchronizes at the next probable begin.
-func messages(s *capture.Stream, maxBytes, first int) []Message {
-	var all []Message
-	for i, c := range s.Chunks {
-		from := 0
-		afterGap := i > 0 || c.Offset > 0 || !s.Started
-		if afterGap {
-			if from = resync(c); from < 0 {
-				continue
+// messages cuts a stream into messages of at most maxBytes. After missing bytes it resynchronizes
+// at the next probable begin.
+func messages(s *capture.Stream, maxBytes int) iter.Seq[Message] {
+	return func(yield func(Message) bool) {
+		for i, c := range s.Chunks {
+			from, afterGap := 0, i > 0 || c.Offset > 0 || !s.Started
+			if afterGap {
+				from = resync(c)
+			}
+			if from >= 0 && !cut(c, from, maxBytes, afterGap, yield) {
+				return
 			}
 		}
-		all = append(all, cut(c, from, maxBytes, first, afterGap)...)
-		if first > 0 && len(all) >= first {
-			break
-		}
 	}
-	return all
 }
 
-// cut cuts a chunk into messages, beginning at from.
-func cut(c capture.Chunk, from, maxBytes, first int, afterGap bool) []Message {
-	var all []Message
+// cut cuts a chunk into messages, beginning at from. It returns false if yield did.
+func cut(c capture.Chunk, from, maxBytes int, afterGap bool, yield func(Message) bool) bool {
 	reader := protocol.NewReader(bytes.NewReader(c.Data[from:]), maxBytes)
 	for {
 		raw, err := reader.Next()
 		for from < len(c.Data) && bytes.IndexByte([]byte(" \n\r\t"), c.Data[from]) >= 0 {
 			from++
 		}
-		if errors.Is(err, io.EOF) || first > 0 && len(all) == first {
-			return all
+		if errors.Is(err, io.EOF) {
+			return true
 		}
 		begin, to := from, len(c.Data)
 		m := Message{Raw: c.Data[from:], AfterGap: afterGap}
@@ -76,9 +69,11 @@ func cut(c capture.Chunk, from, maxBytes, first int, afterGap bool) []Message {
 		}
 		m.Begin, m.AckedAtBegin, m.From = c.At(begin), c.AckedAt(begin), c.Offset+int64(begin)
 		m.End, m.AckedAtEnd, m.To = c.At(to-1), c.AckedAt(to-1), c.Offset+int64(to)
-		all = append(all, m)
+		if !yield(m) {
+			return false
+		}
 		if err != nil {
-			return all
+			return true
 		}
 		from = to
 	}

@@ -1,11 +1,15 @@
 package match
 
-import "github.com/stepagent/stepagent/agent/protocol"
+import (
+	"iter"
+
+	"github.com/stepagent/stepagent/agent/protocol"
+)
 
 // match decodes the messages of both streams and assigns each reply to the request that it
 // answers: by req where the reply has one, else by order and step id.
-func (c *Conn) match(requests, replies []Message) {
-	for _, m := range requests {
+func (c *Conn) match(requests, replies iter.Seq[Message]) {
+	for m := range requests {
 		if m.Cut {
 			c.CutRequest = &m
 			continue
@@ -22,7 +26,7 @@ func (c *Conn) match(requests, replies []Message) {
 			byReq[req].waiting = append(byReq[req].waiting, e)
 		}
 	}
-	for _, m := range replies {
+	for m := range replies {
 		decoded, err := protocol.DecodeReply(m.Raw)
 		if m.Cut || m.Malformed != nil || err != nil {
 			c.Garbled = append(c.Garbled, m)

@@ -18,12 +18,6 @@ import (
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
-// A Judge asks the validators; *judge.Judge is one.
-type Judge interface {
-	Judge(ctx context.Context, session judge.Session, step judge.Step) judge.Judgement
-	First() judge.Expectation
-}
-
 // A Result is what the replay of all agents of a capture found.
 type Result struct {
 	// Agents are in the order of their first connections.
@@ -34,7 +28,7 @@ type Result struct {
 }
 
 // Run replays the agents of the connections. After ctx is done the result is not usable.
-func Run(ctx context.Context, conns []*match.Conn, validators Judge, opts session.Options) *Result {
+func Run(ctx context.Context, conns []*match.Conn, validators session.Judge, opts session.Options) *Result {
 	opts.TakeoverWait = 0 // the packets tell which connections are closed
 	r := &Result{}
 	events := map[netip.AddrPort][]event{}
@@ -99,7 +93,7 @@ func eventsOf(c *match.Conn, steps []*Step) []event {
 
 // An agentReplay replays the events of one agent, as often as assumptions are tried.
 type agentReplay struct {
-	validators Judge
+	validators session.Judge
 	opts       session.Options
 	events     []event
 }
@@ -143,7 +137,7 @@ func (a *agentReplay) run(ctx context.Context) {
 
 // A recorder passes the steps of a replay to the validators and notes what they say.
 type recorder struct {
-	validators Judge
+	validators session.Judge
 	step       *Step
 	// byReq are the judged steps, and expects is the next step of each session.
 	byReq   map[protocol.ReqID][]*Step
