@@ -23,7 +23,7 @@ var floors = [][]string{
 		"agent/internal/agent/signals",
 		"agent/internal/agent/systemd",
 		"agent/internal/client/capture/packet",
-		"agent/internal/client/verify/phrase",
+		"agent/internal/client/phrase",
 		"agent/internal/shared/eventloop",
 		"agent/internal/shared/logging",
 		"agent/internal/shared/manual",

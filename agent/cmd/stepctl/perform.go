@@ -9,11 +9,11 @@ import (
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/client/capture/live"
+	"github.com/stepagent/stepagent/agent/internal/client/phrase"
 	"github.com/stepagent/stepagent/agent/internal/client/record"
 	"github.com/stepagent/stepagent/agent/internal/client/report"
 	"github.com/stepagent/stepagent/agent/internal/client/runner"
 	"github.com/stepagent/stepagent/agent/internal/client/verify"
-	"github.com/stepagent/stepagent/agent/internal/client/verify/phrase"
 	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
 )
 

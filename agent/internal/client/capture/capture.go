@@ -40,24 +40,29 @@ const (
 	ClockTolerance = 150 * time.Millisecond
 )
 
+// A File is what a file says of itself and of all its packets. Reports have it as JSON.
+type File struct {
+	// Name is the file's name, for errors and reports.
+	Name string `json:"name"`
+	// Format is pcap or pcapng; Gzip says that it was compressed.
+	Format string `json:"format"`
+	Gzip   bool   `json:"gzip,omitempty"`
+	// Links are the link types of the interfaces, each once.
+	Links []string `json:"links"`
+	// Application and Comments are those of the file in their order; empty in pcap.
+	Application string   `json:"application,omitempty"`
+	Comments    []string `json:"comments,omitempty"`
+	// Packets is the number of packets; First and Last are their earliest and latest times.
+	Packets int       `json:"packets"`
+	First   time.Time `json:"first,omitzero"`
+	Last    time.Time `json:"last,omitzero"`
+	// Dropped is how many packets the writer lost by its own count; nil when not known.
+	Dropped *uint64 `json:"dropped,omitempty"`
+}
+
 // A Capture is the content of a file.
 type Capture struct {
-	// Name is the file's name, for errors and reports.
-	Name string
-	// Format is pcap or pcapng; Gzip says that it was compressed.
-	Format string
-	Gzip   bool
-	// Application and Comments are those of the file in their order; empty in pcap.
-	Application string
-	Comments    []string
-	// Links are the link types of the interfaces, each once.
-	Links []string
-	// Packets is the number of packets; First and Last are their earliest and latest times.
-	Packets     int
-	First, Last time.Time
-	// Dropped is how many packets the writer lost by its own count, if DropsKnown is true.
-	Dropped    uint64
-	DropsKnown bool
+	File
 	// Skipped counts packets that are in no connection.
 	Skipped Skipped
 	// Backwards says whether time goes back by more than OrderTolerance between packets of
@@ -118,13 +123,11 @@ type Conn struct {
 	Apart bool
 }
 
-// A Contradiction is a packet with an impossible time.
+// A Contradiction is a packet whose time contradicts its sender's own clock.
 type Contradiction struct {
-	// By is how far the time of Packet is off, at least.
 	Packet int
-	By     time.Duration
-	// Problem is what contradicts it, as an error text.
-	Problem string
+	// By is how far the time is off, at least.
+	By time.Duration
 }
 
 // A Stream is what one side of a connection sent.

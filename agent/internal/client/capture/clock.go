@@ -2,7 +2,6 @@ package capture
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"time"
 )
@@ -60,8 +59,7 @@ func (f *flow) checkClock(h *half, near bool) bool {
 			span < rateSpan && r.otherRate(agree[0]):
 			continue
 		}
-		f.conn.Contradictions = append(f.conn.Contradictions, Contradiction{Packet: r.mark.Packet, By: by,
-			Problem: fmt.Sprintf("the sender's own clock says otherwise, by %s", by.Round(time.Millisecond))})
+		f.conn.Contradictions = append(f.conn.Contradictions, Contradiction{Packet: r.mark.Packet, By: by})
 	}
 	return span >= rateSpan
 }

@@ -135,7 +135,7 @@ var (
 
 // open detects the format of the file.
 func open(r io.Reader, name string) (*reader, error) {
-	in := &reader{capture: &Capture{Name: name}, links: map[layers.LinkType]bool{}}
+	in := &reader{capture: &Capture{File: File{Name: name}}, links: map[layers.LinkType]bool{}}
 	buffered := bufio.NewReader(r)
 	if head, _ := buffered.Peek(len(magicGzip)); bytes.Equal(head, magicGzip) {
 		unzipped, err := gzip.NewReader(buffered)
@@ -185,7 +185,7 @@ func (in *reader) openPcap(head []byte) error {
 func (in *reader) openNG() error {
 	in.capture.Format = "pcapng"
 	dropped := map[int]uint64{}
-	before := uint64(0) // of the sections before
+	var before, total uint64 // of the sections before, and of all so far
 	file, err := pcapgo.NewNgReader(in.source, pcapgo.NgReaderOptions{
 		WantMixedLinkType:  true,
 		SkipUnknownVersion: true,
@@ -193,14 +193,14 @@ func (in *reader) openNG() error {
 			in.addComment(s.Comment)
 			if s.PacketsDropped != pcapgo.NgNoValue64 {
 				dropped[index] = s.PacketsDropped // counts since the beginning
-				in.capture.DropsKnown, in.capture.Dropped = true, before
+				total, in.capture.Dropped = before, &total
 				for _, n := range dropped {
-					in.capture.Dropped += n
+					total += n
 				}
 			}
 		},
 		SectionEndCallback: func([]pcapgo.NgInterface, pcapgo.NgSectionInfo) {
-			before = in.capture.Dropped
+			before = total
 			clear(dropped)
 		},
 	})

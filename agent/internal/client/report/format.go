@@ -1,13 +1,13 @@
 package report
 
 import (
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
 
 	"golang.org/x/text/width"
 
+	"github.com/stepagent/stepagent/agent/internal/client/phrase"
 	"github.com/stepagent/stepagent/agent/internal/client/record"
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
 )
@@ -53,20 +53,8 @@ func Detail(step record.StepResult) string {
 
 // Span formats a measured duration with the unit that suits it.
 func Span(d time.Duration) string {
-	number, unit := Measure(d)
+	number, unit := phrase.Measure(d)
 	return number + " " + unit
-}
-
-// Measure rounds a measured duration for people, to a number of "ms" or of "s".
-func Measure(d time.Duration) (number, unit string) {
-	switch ms := float64(d) / float64(time.Millisecond); {
-	case d < 9995*time.Microsecond:
-		return strconv.FormatFloat(ms, 'f', 2, 64), "ms"
-	case d < 999950*time.Microsecond:
-		return strconv.FormatFloat(ms, 'f', 1, 64), "ms"
-	default:
-		return strconv.FormatFloat(d.Seconds(), 'f', 3, 64), "s"
-	}
 }
 
 // columns is the width of a text on a terminal.

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 
+	"github.com/stepagent/stepagent/agent/internal/client/phrase"
 	"github.com/stepagent/stepagent/agent/internal/client/record"
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
 )
@@ -18,13 +19,13 @@ func Line(e record.Event, step record.StepResult) string {
 		if e.Index > 0 {
 			of = fmt.Sprintf("step %d: ", e.StepID)
 		}
-		return of + "stray: " + string(e.Stray) + after(": ", logging.Clean(e.Detail))
+		return of + "stray: " + string(e.Stray) + phrase.After(": ", logging.Clean(e.Detail))
 	case record.KindReply, record.KindTimeout, record.KindLost, record.KindWrong, record.KindUnreachable:
 		line := fmt.Sprintf("step %d: %s", step.StepID, Word(step.Outcome))
 		if step.Outcome == record.Failed {
-			line += after(" ", logging.Clean(string(step.Reason)))
+			line += phrase.After(" ", logging.Clean(string(step.Reason)))
 		}
-		line += after(": ", logging.Clean(step.Detail))
+		line += phrase.After(": ", logging.Clean(step.Detail))
 		if Replied(step.Outcome) {
 			line += " (" + Span(step.Took) + ")"
 		}
@@ -32,12 +33,4 @@ func Line(e record.Event, step record.StepResult) string {
 	default:
 		return ""
 	}
-}
-
-// after prefixes a text that is not empty.
-func after(before, text string) string {
-	if text == "" {
-		return ""
-	}
-	return before + text
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/stepagent/stepagent/agent/internal/client/phrase"
 	"github.com/stepagent/stepagent/agent/internal/client/record"
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
 	"github.com/stepagent/stepagent/agent/protocol"
@@ -30,7 +31,7 @@ func Sentence(run record.Run) string {
 	if run.Unreached() {
 		return fmt.Sprintf("no agent could be reached at %s; nothing was sent", logging.Clean(run.Start.Address))
 	}
-	first := fmt.Sprintf("%d of %s passed", run.Counts[record.Passed], count(total, "step", "steps"))
+	first := fmt.Sprintf("%d of %s passed", run.Counts[record.Passed], phrase.Count(total, "step"))
 	switch {
 	case total == 0:
 		first = "nothing was run"
@@ -98,7 +99,7 @@ func failures(steps []record.StepResult) []string {
 		clauses = append(clauses, named(p.Steps)+verb+p.fate())
 	}
 	if others > 0 {
-		clauses = append(clauses, count(others, "more step", "more steps")+" did not pass for other reasons")
+		clauses = append(clauses, phrase.Count(others, "more step")+" did not pass for other reasons")
 	}
 	return clauses
 }
@@ -130,15 +131,13 @@ func named(steps []*record.StepResult) string {
 		}
 		i = j + 1
 	}
-	switch n := len(ranges); {
+	switch {
 	case len(steps) == 1:
 		return "step " + ranges[0]
-	case n > maxNamed:
-		return count(len(steps), "step", "steps")
-	case n == 1:
-		return "steps " + ranges[0]
+	case len(ranges) > maxNamed:
+		return phrase.Count(len(steps), "step")
 	default:
-		return "steps " + strings.Join(ranges[:n-1], ", ") + " and " + ranges[n-1]
+		return "steps " + phrase.List(ranges)
 	}
 }
 
@@ -157,21 +156,14 @@ func LateReplies(run record.Run) int {
 func extras(run record.Run) []string {
 	var clauses []string
 	if late := LateReplies(run); late > 0 {
-		clauses = append(clauses, count(late, "reply", "replies")+" came too late")
+		clauses = append(clauses, phrase.Count(late, "reply")+" came too late")
 	}
 	if n := run.Unasked(); n > 0 {
-		clause := count(n, "message", "messages") + " from the agent answered no request"
+		clause := phrase.Count(n, "message") + " from the agent answered no request"
 		if run.Dropped > 0 {
 			clause += fmt.Sprintf(", of which %d were counted and not kept", run.Dropped)
 		}
 		clauses = append(clauses, clause)
 	}
 	return clauses
-}
-
-func count(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/client/phrase"
 	"github.com/stepagent/stepagent/agent/internal/client/record"
 	"github.com/stepagent/stepagent/agent/internal/shared/auditlog"
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
@@ -152,13 +153,13 @@ func (p *Part) reduce(over time.Duration) {
 func (s *Split) Sentence() string {
 	t := s.Total
 	text := fmt.Sprintf("where the time of %s went: link %s, agent queue %s, validators %s, agent %s",
-		count(s.Counted, "reply", "replies"), Span(t.Link), Span(t.Queue), Span(t.Validators), Span(t.Agent))
+		phrase.Count(s.Counted, "reply"), Span(t.Link), Span(t.Queue), Span(t.Validators), Span(t.Agent))
 	if t.Fault > 0 {
 		text += ", injected delay " + Span(t.Fault)
 	}
 	text += fmt.Sprintf("; the client waited %s in intervals and spent %s between steps", Span(s.Intervals), Span(s.Between))
 	if s.Dropped > 0 {
-		text += fmt.Sprintf("; the agent's record lacks %s", count(int(s.Dropped), "event", "events"))
+		text += fmt.Sprintf("; the agent's record lacks %s", phrase.Count(int(s.Dropped), "event"))
 	}
 	return text
 }

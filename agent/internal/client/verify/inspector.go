@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/client/capture"
+	"github.com/stepagent/stepagent/agent/internal/client/phrase"
 	"github.com/stepagent/stepagent/agent/internal/client/verify/match"
-	"github.com/stepagent/stepagent/agent/internal/client/verify/phrase"
 	"github.com/stepagent/stepagent/agent/internal/client/verify/result"
 )
 
@@ -28,8 +29,8 @@ func (i *inspector) inspectFile(broken error) result.Verdict {
 	if broken != nil {
 		lacks("file_broken", 0, "the file cannot be read to its end: %v", broken)
 	}
-	if c.DropsKnown && c.Dropped > 0 {
-		lacks("dropped", 0, "the capturing program lost %s by its own count", phrase.Count(int(c.Dropped), "packet"))
+	if c.Dropped != nil && *c.Dropped > 0 {
+		lacks("dropped", 0, "the capturing program lost %s by its own count", phrase.Count(int(*c.Dropped), "packet"))
 	}
 	if n := skipped.Fragments; n > 0 {
 		lacks("fragments", skipped.FirstFragment, "%s of packets that are not complete in the capture", phrase.Count(n, "IP fragment"))
@@ -134,7 +135,8 @@ func (i *inspector) inspectStream(c *match.Conn, s *capture.Stream, who string) 
 func (i *inspector) inspectCausality(c *match.Conn) {
 	list := i.limited("time_contradicts")
 	for _, wrong := range c.TCP.Contradictions {
-		list.add(result.Fail, wrong.Packet, "the time of packet %d cannot be true: %s", wrong.Packet, wrong.Problem)
+		list.add(result.Fail, wrong.Packet, "the time of packet %d cannot be true: the sender's own clock says otherwise, by %s",
+			wrong.Packet, wrong.By.Round(time.Millisecond))
 	}
 	list = i.limited("late_copy")
 	for _, l := range slices.Concat(c.ToAgent.Late, c.ToClient.Late) {

@@ -6,8 +6,8 @@ import (
 	"net"
 	"strconv"
 
+	"github.com/stepagent/stepagent/agent/internal/client/phrase"
 	"github.com/stepagent/stepagent/agent/internal/client/record"
-	"github.com/stepagent/stepagent/agent/internal/client/verify/phrase"
 	"github.com/stepagent/stepagent/agent/internal/client/verify/result"
 	"github.com/stepagent/stepagent/agent/protocol"
 )

@@ -3,7 +3,7 @@ package verify
 import (
 	"fmt"
 
-	"github.com/stepagent/stepagent/agent/internal/client/verify/phrase"
+	"github.com/stepagent/stepagent/agent/internal/client/phrase"
 	"github.com/stepagent/stepagent/agent/internal/client/verify/result"
 )
 

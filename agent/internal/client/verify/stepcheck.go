@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/client/capture"
-	"github.com/stepagent/stepagent/agent/internal/client/verify/phrase"
+	"github.com/stepagent/stepagent/agent/internal/client/phrase"
 	"github.com/stepagent/stepagent/agent/internal/client/verify/result"
 	"github.com/stepagent/stepagent/agent/protocol"
 	"github.com/stepagent/stepagent/plugins/validator"

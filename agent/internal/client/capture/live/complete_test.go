@@ -106,7 +106,7 @@ func TestLingerForTheFirstPacket(t *testing.T) {
 // What the kernel dropped is told.
 func TestDropsAreReported(t *testing.T) {
 	c, err := taken(t, 7, liveTalk(), func(int, capturetest.Packet) []int { return []int{2} }, true)
-	if err == nil || !strings.Contains(err.Error(), "the kernel dropped 7 packets") || c.Dropped != 7 {
+	if err == nil || !strings.Contains(err.Error(), "the kernel dropped 7 packets") || c.Dropped == nil || *c.Dropped != 7 {
 		t.Errorf("dropped %d, error %v", c.Dropped, err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/gopacket/gopacket"
@@ -57,8 +58,8 @@ type Recorder struct {
 	ports   map[uint16]*flow // the last connection of each local port
 	flows   []*flow          // all connections
 	recent  recent
-	held    *heldPacket // the last packet, which gets the closing comment
-	failed  error       // the first error
+	held    *received // the last packet, which gets the closing comment
+	failed  error     // the first error
 	closing bool
 }
 
@@ -142,7 +143,7 @@ func (l *Recorder) Dial(ctx context.Context, network, _ string) (net.Conn, error
 	var errs []error
 	for i, agent := range l.options.Agents {
 		var attempt *flow
-		dialer := net.Dialer{ControlContext: func(_ context.Context, network, _ string, c rawConn) error {
+		dialer := net.Dialer{ControlContext: func(_ context.Context, network, _ string, c syscall.RawConn) error {
 			port, err := bindLocal(network, c)
 			attempt = l.addFlow(port)
 			return err

@@ -17,8 +17,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-type rawConn = syscall.RawConn
-
 // bindLocal binds a socket to a free local port, so that the port is known before the SYN.
 func bindLocal(network string, c syscall.RawConn) (port uint16, err error) {
 	var failed error

@@ -7,8 +7,6 @@ import (
 	"syscall"
 )
 
-type rawConn = syscall.RawConn
-
 // bindLocal is not called: openSource fails before.
 func bindLocal(string, syscall.RawConn) (uint16, error) { return 0, errors.ErrUnsupported }
 

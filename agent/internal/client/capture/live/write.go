@@ -8,17 +8,10 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/pcapgo"
 
 	"github.com/stepagent/stepagent/agent/internal/client/capture/packet"
 )
-
-// A heldPacket is a packet that is not written yet.
-type heldPacket struct {
-	info gopacket.CaptureInfo
-	data []byte
-}
 
 // readAll writes the packets of the source until it is stopped.
 func (l *Recorder) readAll() {
@@ -82,11 +75,11 @@ func (l *Recorder) write(p *received) {
 		l.faces[p.face] = index
 	}
 	p.info.InterfaceIndex = index
-	l.writeHeld(&heldPacket{info: p.info, data: p.data})
+	l.writeHeld(p)
 }
 
 // writeHeld writes the held packet and holds the next one; nil is none.
-func (l *Recorder) writeHeld(next *heldPacket, comments ...string) {
+func (l *Recorder) writeHeld(next *received, comments ...string) {
 	last := l.held
 	l.held = next
 	if last == nil || l.failed != nil {

@@ -8,9 +8,9 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
 )
 
-// A phrase translates a detail of the bundled validators, the agent or the client: a detail that
+// A translation is for details of the bundled validators, the agent or the client: a detail that
 // matches the pattern becomes the text, with the pattern's groups as ${1}, ${2}.
-type phrase struct {
+type translation struct {
 	pattern *regexp.Regexp
 	text    string
 }
@@ -27,7 +27,7 @@ func (w *words) translate(detail string) (string, bool) {
 }
 
 // koreanDetails translates the details that come with the product. The first match counts.
-func koreanDetails() []phrase {
+func koreanDetails() []translation {
 	const step, seconds = `(-?\d+)`, `([\d.]+)`
 	lost := func(cause string) string { return "the connection was lost: " + cause }
 	unreached := func(cause string) string { return "the agent cannot be reached: " + cause }
@@ -67,11 +67,11 @@ func koreanDetails() []phrase {
 		{unreached(".*(no route to host|network is unreachable)"), "해당 주소로 가는 경로가 없습니다."},
 		{unreached(".*"), "네트워크 오류로 연결하지 못했습니다."},
 	}
-	phrases := make([]phrase, len(sentences))
+	all := make([]translation, len(sentences))
 	for i, s := range sentences {
-		phrases[i] = phrase{regexp.MustCompile("^(?:" + s.pattern + ")$"), s.text}
+		all[i] = translation{regexp.MustCompile("^(?:" + s.pattern + ")$"), s.text}
 	}
-	return phrases
+	return all
 }
 
 // translateOrQuote returns a detail translated into the page's language; or, where it needs no

@@ -11,9 +11,8 @@ import (
 	"embed"
 	"html/template"
 	"io"
-	"strconv"
-	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/client/phrase"
 	"github.com/stepagent/stepagent/agent/internal/client/record"
 	"github.com/stepagent/stepagent/agent/internal/client/report"
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
@@ -25,7 +24,7 @@ var files embed.FS
 // Write writes the page of the run in the language. The split says where the time went; nil if
 // that is not known.
 func Write(w io.Writer, run record.Run, split *report.Split, language Language) error {
-	tmpl, err := template.New("page.tmpl").Funcs(template.FuncMap{"clean": logging.Clean, "value": value}).ParseFS(files, "page.tmpl")
+	tmpl, err := template.New("page.tmpl").Funcs(template.FuncMap{"clean": logging.Clean, "value": phrase.Seconds}).ParseFS(files, "page.tmpl")
 	if err != nil {
 		return err
 	}
@@ -39,6 +38,3 @@ func Write(w io.Writer, run record.Run, split *report.Split, language Language) 
 	}
 	return out.Flush()
 }
-
-// value formats a duration in seconds, for programs.
-func value(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) }

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/client/phrase"
 	"github.com/stepagent/stepagent/agent/internal/client/record"
-	"github.com/stepagent/stepagent/agent/internal/client/report"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
@@ -108,7 +108,7 @@ type words struct {
 	// Milliseconds and Seconds: number.
 	Milliseconds, Seconds string
 	// details translates details into the language; nil for English, in which they are written.
-	details []phrase
+	details []translation
 }
 
 // A term is an entry of the glossary.
@@ -116,7 +116,7 @@ type term struct{ Word, Meaning string }
 
 // Time formats a measured duration.
 func (w *words) Time(d time.Duration) string {
-	number, unit := report.Measure(d)
+	number, unit := phrase.Measure(d)
 	if unit == "ms" {
 		return fmt.Sprintf(w.Milliseconds, number)
 	}
@@ -124,4 +124,4 @@ func (w *words) Time(d time.Duration) string {
 }
 
 // Wait formats a declared duration without rounding it.
-func (w *words) Wait(d time.Duration) string { return fmt.Sprintf(w.Seconds, value(d)) }
+func (w *words) Wait(d time.Duration) string { return fmt.Sprintf(w.Seconds, phrase.Seconds(d)) }

@@ -5,6 +5,7 @@
 package junit
 
 import (
+	"cmp"
 	"encoding/xml"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/client/phrase"
 	"github.com/stepagent/stepagent/agent/internal/client/record"
 	"github.com/stepagent/stepagent/agent/internal/client/report"
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
@@ -68,14 +70,19 @@ type problem struct {
 func Write(w io.Writer, run record.Run) error {
 	s := suite{
 		Name: logging.Clean(run.Start.Procedure.Name), Package: "stepctl", Tests: len(run.Steps),
-		Time: seconds(run.Duration), Timestamp: run.Start.Time.UTC().Format("2006-01-02T15:04:05"),
-		Hostname: hostname(run.Start.Host), Properties: properties(run),
-		Out: report.Sentence(run) + "\n", Err: extras(run),
+		Time: phrase.Seconds(run.Duration), Timestamp: run.Start.Time.UTC().Format("2006-01-02T15:04:05"),
+		Hostname:   cmp.Or(strings.TrimSpace(logging.Clean(run.Start.Host)), "localhost"), // required
+		Properties: properties(run),
+		Out:        report.Sentence(run) + "\n", Err: extras(run),
 	}
 	class := className(run.Start.Procedure.Name)
 	for _, step := range run.Steps {
-		c := testCase{Name: fmt.Sprintf("%d. step %d", step.Index, step.StepID), Class: class, Time: seconds(step.Took)}
-		p := &problem{Message: message(step), Type: kind(step), Text: report.Detail(step)}
+		c := testCase{Name: fmt.Sprintf("%d. step %d", step.Index, step.StepID), Class: class, Time: phrase.Seconds(step.Took)}
+		detail := report.Detail(step)
+		p := &problem{
+			Message: cmp.Or(detail, report.Word(step.Outcome)),
+			Type:    cmp.Or(logging.Clean(string(step.Reason)), step.Outcome.String()), Text: detail,
+		}
 		switch {
 		case step.Outcome == record.Passed:
 		case step.Outcome == record.Failed && !step.Reason.AgentsOwn():
@@ -101,15 +108,12 @@ func Write(w io.Writer, run record.Run) error {
 
 func properties(run record.Run) []property {
 	start := run.Start
-	agent, cause := strings.Join(run.Agents, ", "), string(run.Cause)
-	if agent == "" {
-		agent = "not known"
-	}
+	cause := string(run.Cause)
 	if run.Cut() {
 		cause = "the record has no end"
 	}
 	all := []property{
-		{"client", "stepctl " + start.Client}, {"agent", agent}, {"address", start.Address}, {"session", start.Session},
+		{"client", "stepctl " + start.Client}, {"agent", cmp.Or(strings.Join(run.Agents, ", "), "not known")}, {"address", start.Address}, {"session", start.Session},
 		{"procedure", start.Procedure.Name}, {"procedure.sha256", start.Procedure.SHA256},
 		{"started", start.Time.Format(time.RFC3339Nano)}, {"cause", cause}, {"verdict", run.Verdict.String()},
 		{"record.format", strconv.Itoa(start.Format)},
@@ -118,22 +122,6 @@ func properties(run record.Run) []property {
 		all[i].Value = logging.Clean(all[i].Value)
 	}
 	return all
-}
-
-// message is the problem in one line.
-func message(step record.StepResult) string {
-	if text := report.Detail(step); text != "" {
-		return text
-	}
-	return report.Word(step.Outcome)
-}
-
-// kind is the reason, if there is one, else the outcome.
-func kind(step record.StepResult) string {
-	if step.Reason != "" {
-		return logging.Clean(string(step.Reason))
-	}
-	return step.Outcome.String()
 }
 
 // extras has one line for each stray.
@@ -154,13 +142,3 @@ func className(name string) string {
 	base := strings.TrimSuffix(filepath.Base(name), filepath.Ext(name))
 	return "stepctl." + strings.ReplaceAll(logging.Clean(base), ".", "_")
 }
-
-// hostname returns the host; the schema requires one.
-func hostname(host string) string {
-	if host = strings.TrimSpace(logging.Clean(host)); host != "" {
-		return host
-	}
-	return "localhost"
-}
-
-func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) }

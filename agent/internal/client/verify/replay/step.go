@@ -2,6 +2,7 @@ package replay
 
 import (
 	"github.com/stepagent/stepagent/agent/internal/agent/judge"
+	"github.com/stepagent/stepagent/agent/internal/client/phrase"
 	"github.com/stepagent/stepagent/agent/internal/client/verify/match"
 	"github.com/stepagent/stepagent/agent/protocol"
 	"github.com/stepagent/stepagent/plugins/validator"
@@ -47,7 +48,7 @@ func (s *Step) Contradicts() string {
 			return ""
 		}
 	case validator.Fail:
-		now = "fail" + after(" ", string(s.Judgement.Reason))
+		now = "fail" + phrase.After(" ", string(s.Judgement.Reason))
 		// Agents older than protocol 1 give no reason.
 		if !passed && (reason == "" || reason == string(s.Judgement.Reason)) {
 			return ""
@@ -55,14 +56,7 @@ func (s *Step) Contradicts() string {
 	default:
 		return ""
 	}
-	return "the agent said " + said + after(" ", reason) + ", the validators say " + now + after(": ", s.Judgement.Detail)
-}
-
-func after(sep, text string) string {
-	if text == "" {
-		return ""
-	}
-	return sep + text
+	return "the agent said " + said + phrase.After(" ", reason) + ", the validators say " + now + phrase.After(": ", s.Judgement.Detail)
 }
 
 // JudgedElsewhere reports whether the agent judged a step that these session rules refuse.

@@ -16,9 +16,9 @@ const Format = 1
 
 // A Report is the result for one capture.
 type Report struct {
-	Format  int     `json:"format"`
-	File    File    `json:"file"`
-	Verdict Verdict `json:"verdict"`
+	Format  int          `json:"format"`
+	File    capture.File `json:"file"`
+	Verdict Verdict      `json:"verdict"`
 	// Summary is sentences about what the capture shows.
 	Summary []string `json:"summary"`
 	// Findings are about the capture as a whole or one of its connections.
@@ -36,21 +36,6 @@ type Report struct {
 	Outside []*Step `json:"outside"`
 	// Record is the comparison with a run record; nil without one.
 	Record *RecordMatch `json:"record,omitempty"`
-}
-
-// A File is the file that a capture was read from.
-type File struct {
-	Name        string    `json:"name"`
-	Format      string    `json:"format"`
-	Gzip        bool      `json:"gzip,omitempty"`
-	Links       []string  `json:"links"`
-	Application string    `json:"application,omitempty"`
-	Comments    []string  `json:"comments,omitempty"`
-	Packets     int       `json:"packets"`
-	First       time.Time `json:"first,omitzero"`
-	Last        time.Time `json:"last,omitzero"`
-	// Dropped is how many packets the writer lost; nil when not known.
-	Dropped *uint64 `json:"dropped,omitempty"`
 }
 
 // A Session is a session of an agent.
@@ -176,14 +161,10 @@ type EventMatch struct {
 // New returns a report without findings on a capture that is judged by rules.
 func New(c *capture.Capture, rules string) *Report {
 	r := &Report{
-		Format: Format, Verdict: Pass, Rules: rules,
-		File: File{Name: filepath.Clean(c.Name), Format: c.Format, Gzip: c.Gzip, Links: c.Links, Application: c.Application,
-			Comments: c.Comments, Packets: c.Packets, First: c.First, Last: c.Last},
+		Format: Format, Verdict: Pass, Rules: rules, File: c.File,
 		Summary: []string{}, Findings: Findings{}, Agents: []netip.AddrPort{},
 		Sessions: []*Session{}, Outside: []*Step{},
 	}
-	if c.DropsKnown {
-		r.File.Dropped = &c.Dropped
-	}
+	r.File.Name = filepath.Clean(c.Name)
 	return r
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/stepagent/stepagent/agent/internal/client/verify/phrase"
+	"github.com/stepagent/stepagent/agent/internal/client/phrase"
 )
 
 // Summarize returns sentences about steps: how many had which outcome, and whether timeouts

@@ -8,7 +8,8 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/stepagent/stepagent/agent/internal/client/verify/phrase"
+	"github.com/stepagent/stepagent/agent/internal/client/capture"
+	"github.com/stepagent/stepagent/agent/internal/client/phrase"
 )
 
 // Text writes the report for people. clean removes control characters, which could move the
@@ -155,14 +156,14 @@ func orDash(seconds *float64, write func(time.Duration) string) string {
 	return write(duration(*seconds))
 }
 
-func format(f File) string {
+func format(f capture.File) string {
 	if f.Gzip {
 		return f.Format + " (gzip)"
 	}
 	return f.Format
 }
 
-func drops(f File) string {
+func drops(f capture.File) string {
 	if f.Dropped == nil {
 		return ""
 	}
