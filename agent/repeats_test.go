@@ -12,8 +12,7 @@ const blockLines = 6
 
 // repeats are the pairs of files that may share a block, and why.
 var repeats = map[[2]string]string{
-	{"agent/protocol/reason.go", "plugins/validator/validator.go"}:                "the wire and the contract of validators are independent of each other",
-	{"agent/internal/client/record/outcome.go", "plugins/validator/validator.go"}: "a client's verdict of a run is not a validator's verdict of a step",
+	{"agent/protocol/reason.go", "plugins/validator/validator.go"}: "the wire and the contract of validators are independent of each other",
 }
 
 // TestNoRepeats: no block of six lines is repeated in code that is neither a test nor generated.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -45,9 +44,7 @@ func check(stdout io.Writer, path string) error {
 		return &exitError{exitUsage, err}
 	}
 	findings = append(findings, tooLong(procedure)...)
-	slices.SortStableFunc(findings, func(a, b stepfile.Finding) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
-	})
+	slices.SortStableFunc(findings, stepfile.Finding.Compare)
 	warnings, sound := 0, true
 	for _, finding := range findings {
 		if finding.Warning {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -20,43 +21,41 @@ import (
 // documents are the report files of run and report. Both commands make them from the record alone,
 // so the files are the same.
 type documents struct {
-	html, junit, tap, summary string // paths; empty for none
-	lang                      html.Language
-}
-
-func (d *documents) register(cmd *cobra.Command) {
-	set := cmd.Flags()
-	set.StringVar(&d.html, "html", "", "write a report as one HTML page to `FILE`")
-	config.ClientFlags().Add(set, "lang")
-	set.StringVar(&d.junit, "junit", "", "write a report as JUnit XML to `FILE`, for CI servers")
-	set.StringVar(&d.tap, "tap", "", "write a report as TAP 14 to `FILE`, for test harnesses")
-	set.StringVar(&d.summary, "summary", "", "write a summary as one JSON object to `FILE`, for programs")
-	completeFlag(cmd, "lang", html.Languages())
+	all  []document
+	lang html.Language
 }
 
 // A document is one file.
 type document struct {
-	flag, path string
-	write      func(io.Writer, record.Run, *report.Split) error
+	flag  string
+	path  string // empty for none
+	usage string
+	write func(io.Writer, record.Run, *report.Split) error
 }
 
-// requested returns the documents whose flags are set.
-func (d *documents) requested() []document {
+func (d *documents) register(cmd *cobra.Command) {
 	page := func(w io.Writer, run record.Run, split *report.Split) error {
 		return html.Write(w, run, split, d.lang)
 	}
 	without := func(write func(io.Writer, record.Run) error) func(io.Writer, record.Run, *report.Split) error {
 		return func(w io.Writer, run record.Run, _ *report.Split) error { return write(w, run) }
 	}
-	var requested []document
-	for _, doc := range []document{
-		{"html", d.html, page}, {"junit", d.junit, without(junit.Write)}, {"tap", d.tap, without(tap.Write)}, {"summary", d.summary, report.Summary},
-	} {
-		if doc.path != "" {
-			requested = append(requested, doc)
-		}
+	d.all = []document{
+		{flag: "html", usage: "write a report as one HTML page to `FILE`", write: page},
+		{flag: "junit", usage: "write a report as JUnit XML to `FILE`, for CI servers", write: without(junit.Write)},
+		{flag: "tap", usage: "write a report as TAP 14 to `FILE`, for test harnesses", write: without(tap.Write)},
+		{flag: "summary", usage: "write a summary as one JSON object to `FILE`, for programs", write: report.Summary},
 	}
-	return requested
+	for i := range d.all {
+		cmd.Flags().StringVar(&d.all[i].path, d.all[i].flag, "", d.all[i].usage)
+	}
+	config.ClientFlags().Add(cmd.Flags(), "lang")
+	completeFlag(cmd, "lang", html.Languages())
+}
+
+// requested returns the documents whose flags are set.
+func (d *documents) requested() []document {
+	return slices.DeleteFunc(slices.Clone(d.all), func(doc document) bool { return doc.path == "" })
 }
 
 // A namedFile is a file with its flag or description.

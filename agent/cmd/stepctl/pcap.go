@@ -9,24 +9,16 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 
 	"github.com/stepagent/stepagent/agent/internal/client/capture/live"
+	"github.com/stepagent/stepagent/agent/internal/shared/config"
 	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
 	"github.com/stepagent/stepagent/agent/internal/shared/version"
 )
 
-// startCapture starts the packet capture of a run against the agent at address.
-func startCapture(ctx context.Context, path, address string, procedure stepfile.Procedure) (*live.Recorder, error) {
-	host, portText, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, err
-	}
-	port, err := strconv.ParseUint(portText, 10, 16)
-	if err != nil {
-		return nil, err
-	}
-	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+// startCapture starts the packet capture of a run against the agent of the settings.
+func startCapture(ctx context.Context, path string, settings config.Client, procedure stepfile.Procedure) (*live.Recorder, error) {
+	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", settings.BareHost())
 	if err != nil {
 		return nil, &exitError{exitUnreachable, fmt.Errorf("the agent cannot be reached: %w", err)}
 	}
@@ -37,8 +29,8 @@ func startCapture(ctx context.Context, path, address string, procedure stepfile.
 		}
 	}
 	recorder, err := live.Start(live.Options{
-		Path: path, Agents: agents, Port: uint16(port), Application: "stepctl " + version.Number(),
-		Comment: fmt.Sprintf("run of %s (sha256 %s) against %s", procedure.Name, procedure.SHA256, address),
+		Path: path, Agents: agents, Port: uint16(settings.Port), Application: "stepctl " + version.Number(),
+		Comment: fmt.Sprintf("run of %s (sha256 %s) against %s", procedure.Name, procedure.SHA256, settings.Address()),
 	})
 	if errors.Is(err, live.ErrNotPermitted) {
 		err = fmt.Errorf("%w; give it that once with: sudo setcap cap_net_raw+ep %s", err, ownPath())

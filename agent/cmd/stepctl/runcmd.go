@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -146,7 +147,7 @@ func (f *runFlags) perform(ctx context.Context, procedure stepfile.Procedure, st
 		p.evidence = append(p.evidence, file)
 	}
 	if f.pcap != "" {
-		if p.capture, err = startCapture(ctx, f.pcap, opts.Address, procedure); err != nil {
+		if p.capture, err = startCapture(ctx, f.pcap, f.settings, procedure); err != nil {
 			return err
 		}
 		opts.Dial = p.capture.Dial
@@ -154,7 +155,7 @@ func (f *runFlags) perform(ctx context.Context, procedure stepfile.Procedure, st
 	p.out.to = stdout
 	switch {
 	case f.json:
-		p.view = silent{}
+		p.view = lines{io.Discard} // stdout has the events
 		p.evidence = append(p.evidence, record.NewWriter(stdout))
 	case isTerminal(stdout):
 		p.view = newProgress(&p.out, func() report.Style { return styleOf(stdout) }, !isTerminal(stderr))

@@ -21,8 +21,8 @@ type view interface {
 	result(run record.Run)
 }
 
-// A lines view writes one line for each step, for a file or a pipe. Write errors are kept by the
-// stickyWriter below.
+// A lines view writes one line for each step, for a file or a pipe; with io.Discard it shows nothing.
+// The stickyWriter below keeps write errors.
 type lines struct{ to io.Writer }
 
 func (lines) suspend(write func())   { write() }
@@ -35,11 +35,3 @@ func (v lines) event(e record.Event, step record.StepResult) {
 }
 
 func (v lines) result(run record.Run) { _, _ = fmt.Fprintln(v.to, report.Sentence(run)) }
-
-// A silent view shows nothing: stdout has the events as JSON.
-type silent struct{}
-
-func (silent) suspend(write func())                  { write() }
-func (silent) event(record.Event, record.StepResult) {}
-func (silent) interval(time.Duration)                {}
-func (silent) result(record.Run)                     {}

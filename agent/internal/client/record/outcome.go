@@ -85,16 +85,7 @@ const (
 )
 
 // String returns the name of the verdict in reports.
-func (v Verdict) String() string {
-	switch v {
-	case Pass:
-		return "pass"
-	case Fail:
-		return "fail"
-	default:
-		return "undecided"
-	}
-}
+func (v Verdict) String() string { return [...]string{"undecided", "pass", "fail"}[v] }
 
 // MarshalText returns the verdict's name.
 func (v Verdict) MarshalText() ([]byte, error) { return []byte(v.String()), nil }

@@ -138,10 +138,9 @@ func (l *log) drop() {
 func (l *log) end(cause record.Cause) (record.Run, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.wrong != nil {
-		return record.Run{}, l.wrong
+	if l.wrong == nil {
+		l.write(record.Event{Kind: record.KindEnd, End: &record.End{Cause: cause, Counts: l.live.Run().Counts}})
 	}
-	l.write(record.Event{Kind: record.KindEnd, End: &record.End{Cause: cause, Counts: l.live.Run().Counts}})
 	if l.wrong != nil {
 		return record.Run{}, l.wrong
 	}

@@ -45,8 +45,11 @@ func ClientFlags() Flags { return clientSchema().flags() }
 
 // Address joins host and port.
 func (c Client) Address() string {
-	return net.JoinHostPort(unbracketed(c.Host), strconv.Itoa(c.Port))
+	return net.JoinHostPort(c.BareHost(), strconv.Itoa(c.Port))
 }
+
+// BareHost returns the host without the brackets of an IPv6 address.
+func (c Client) BareHost() string { return unbracketed(c.Host) }
 
 // A ClientSetting is a setting in force.
 type ClientSetting struct {

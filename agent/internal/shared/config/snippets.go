@@ -43,11 +43,9 @@ func snippets(file string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	extensions := []string{".toml", ".yaml", ".yml"}
 	var files []string
 	for _, entry := range entries {
-		extension := strings.ToLower(filepath.Ext(entry.Name()))
-		if slices.Contains(extensions, extension) && !strings.HasPrefix(entry.Name(), ".") {
+		if HasFormat(entry.Name()) && !strings.HasPrefix(entry.Name(), ".") {
 			files = append(files, filepath.Join(dir, entry.Name()))
 		}
 	}

@@ -2,7 +2,6 @@ package stepfile
 
 import (
 	"bytes"
-	"cmp"
 	"fmt"
 	"go/token"
 	"slices"
@@ -78,8 +77,6 @@ func (c *collector) sorted() []Finding {
 				Message: fmt.Sprintf("the number of further %s is %d", dropped.what, n)})
 		}
 	}
-	slices.SortStableFunc(c.findings, func(a, b Finding) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
-	})
+	slices.SortStableFunc(c.findings, Finding.Compare)
 	return c.findings
 }

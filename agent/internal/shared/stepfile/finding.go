@@ -1,6 +1,7 @@
 package stepfile
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -22,6 +23,11 @@ type Finding struct {
 	// More is how many further steps have the same finding, Also their positions.
 	More int
 	Also Positions
+}
+
+// Compare orders findings by their places.
+func (f Finding) Compare(other Finding) int {
+	return cmp.Or(cmp.Compare(f.Line, other.Line), cmp.Compare(f.Column, other.Column))
 }
 
 // Repeat adds a further step with the same finding. Steps are added in order.

@@ -2,6 +2,7 @@
 package version
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -38,22 +39,14 @@ func (b build) or(info *debug.BuildInfo) build {
 	for _, setting := range info.Settings {
 		settings[setting.Key] = setting.Value
 	}
-	if b.number == "" {
-		b.number = strings.Trim(info.Main.Version, "()")
-	}
-	if b.number == "" {
-		b.number = "devel"
-	}
-	b.number = strings.TrimPrefix(b.number, "v")
+	b.number = strings.TrimPrefix(cmp.Or(b.number, strings.Trim(info.Main.Version, "()"), "devel"), "v")
 	if b.commit == "" {
 		b.commit = settings["vcs.revision"]
 		if b.commit != "" && settings["vcs.modified"] == "true" {
 			b.commit += " with changes"
 		}
 	}
-	if b.date == "" {
-		b.date = settings["vcs.time"]
-	}
+	b.date = cmp.Or(b.date, settings["vcs.time"])
 	return b
 }
 
