@@ -52,10 +52,10 @@ func newClient(r *run, number int) *client {
 func (c *client) start() {
 	c.pace = newPace(c.run, c.number)
 	if c.run.loops == nil {
-		go func() { c.loop(c.pace.first()) }()
+		go func() { c.loop(c.pace.next()) }()
 		return
 	}
-	if due, ok := c.pace.first(); !ok || !c.park() {
+	if due, ok := c.pace.next(); !ok || !c.park() {
 		go c.loop(due, ok)
 	}
 }
@@ -108,7 +108,8 @@ func (c *client) backOff() bool {
 
 // stop ends the client.
 func (c *client) stop() {
-	c.tally.skip(c.pace.left())
+	unsent := c.pace.left()
+	c.tally.update(func(r *Result) { r.Unsent += uint64(unsent) })
 	c.disconnect()
 	c.run.running.Done()
 }
@@ -126,7 +127,7 @@ func (c *client) connect() bool {
 		}
 		return false
 	}
-	c.tally.connected()
+	c.tally.update(func(r *Result) { r.Made++ })
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.conn = conn

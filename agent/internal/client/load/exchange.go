@@ -81,11 +81,7 @@ func (c *client) exchange(request []byte, due time.Time) ([]byte, error) {
 // advance counts an expected reply and moves to the next exchange.
 func (c *client) advance(due time.Time) {
 	whole := c.cursor.advance()
-	if c.finishing {
-		c.tally.finished(whole)
-	} else {
-		c.tally.answered(due, c.pace.now, whole)
-	}
+	c.tally.answered(due, c.pace.now, whole, c.finishing)
 	if r := c.run.options.Reconnect; r == EachStep || r == EachSession && whole {
 		c.disconnect()
 	}

@@ -13,24 +13,16 @@ type pace struct {
 	now      time.Time     // the last reading of the clock
 }
 
-// newPace returns the pace of a client. The steps of all clients are spread evenly.
+// newPace returns the pace of a client before its first step. The steps of all clients are spread
+// evenly.
 func newPace(r *run, number int) pace {
-	p := pace{run: r, due: r.begins, now: r.begins}
+	p := pace{run: r, now: time.Now()}
 	if rate := r.options.Rate; rate > 0 {
 		p.interval = max(time.Duration(float64(r.options.Clients)*float64(time.Second)/rate), 1)
-		p.due = r.begins.Add(time.Duration(float64(number) / float64(r.options.Clients) * float64(p.interval)))
+		offset := time.Duration(float64(number) / float64(r.options.Clients) * float64(p.interval))
+		p.due = r.begins.Add(offset - p.interval)
 	}
 	return p
-}
-
-// first waits until the first step is due.
-func (p *pace) first() (due time.Time, ok bool) {
-	if p.interval == 0 {
-		p.now = time.Now()
-		p.due = p.now
-		return p.due, !p.run.over(p.now)
-	}
-	return p.due, p.wait()
 }
 
 // next waits until the next step is due, in a closed loop not at all. It returns false if no further

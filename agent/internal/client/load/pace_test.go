@@ -17,7 +17,7 @@ func TestOpenLoop(t *testing.T) {
 		r := &run{options: Options{Clients: 4, Rate: 8}, begins: time.Now(), ends: time.Now().Add(10 * time.Second)}
 		p := newPace(r, 1)
 		var sent, due []time.Duration
-		for at, ok := p.first(); ok; at, ok = p.next() {
+		for at, ok := p.next(); ok; at, ok = p.next() {
 			due = append(due, at.Sub(r.begins))
 			sent = append(sent, time.Since(r.begins))
 			switch len(sent) {
@@ -49,7 +49,7 @@ func TestClosedLoop(t *testing.T) {
 		r := &run{options: Options{Clients: 4}, begins: time.Now(), ends: time.Now().Add(time.Second)}
 		p := newPace(r, 3)
 		n := 0
-		for due, ok := p.first(); ok; due, ok = p.next() {
+		for due, ok := p.next(); ok; due, ok = p.next() {
 			if due != time.Now() {
 				t.Errorf("step %d was due %v ago", n, time.Since(due))
 			}
@@ -68,7 +68,7 @@ func TestStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &run{options: Options{Clients: 1, Rate: 0.001}, begins: time.Now(), ends: time.Now().Add(24 * time.Hour)}
 		p := newPace(r, 0)
-		if _, ok := p.first(); !ok {
+		if _, ok := p.next(); !ok {
 			t.Fatal("no first step")
 		}
 		time.AfterFunc(time.Second, func() { r.stopped.Store(true) })

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"cmp"
 	"sync"
 	"time"
 
@@ -28,51 +29,37 @@ type tally struct {
 
 func newTally(wait time.Duration) *tally { return &tally{result: Result{latency: newHistogram(wait)}} }
 
-// answered counts an expected reply to a step.
-func (t *tally) answered(due, now time.Time, whole bool) {
+// update changes the result under the lock.
+func (t *tally) update(change func(r *Result)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.result.Steps++
+	change(&t.result)
+}
+
+// answered counts an expected reply to a step; whole says that it ends a session, and finishing that
+// it came after the end of the load.
+func (t *tally) answered(due, now time.Time, whole, finishing bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if whole {
 		t.result.Sessions++
 	}
+	if finishing {
+		t.result.Finishing++
+		return
+	}
+	t.result.Steps++
 	t.result.last = now
 	took := min(max(now.Sub(due), leastLatency), time.Duration(t.result.latency.HighestTrackableValue()))
 	_ = t.result.latency.RecordValue(int64(took)) // it is within the bounds
 }
 
-// finished counts an expected reply after the end of the load.
-func (t *tally) finished(whole bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.result.Finishing++
-	if whole {
-		t.result.Sessions++
-	}
-}
-
 // trouble counts a failure and keeps the first of its kind as an example.
 func (t *tally) trouble(k kind, example string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.result.troubles[k]++
-	if t.result.examples[k] == "" {
-		t.result.examples[k] = example
-	}
-}
-
-// connected counts a connection.
-func (t *tally) connected() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.result.Made++
-}
-
-// skip counts steps that were due and not sent.
-func (t *tally) skip(n int) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.result.Unsent += uint64(n)
+	t.update(func(r *Result) {
+		r.troubles[k]++
+		r.examples[k] = cmp.Or(r.examples[k], example)
+	})
 }
 
 func (t *tally) addTo(sum *Result) {
@@ -89,9 +76,7 @@ func (t *tally) addTo(sum *Result) {
 	}
 	for k := range kinds {
 		sum.troubles[k] += r.troubles[k]
-		if sum.examples[k] == "" {
-			sum.examples[k] = r.examples[k]
-		}
+		sum.examples[k] = cmp.Or(sum.examples[k], r.examples[k])
 	}
 	sum.latency.Merge(r.latency)
 }

@@ -20,7 +20,7 @@ func TestElapsed(t *testing.T) {
 			t.Parallel()
 			counted := newTally(DefaultWait)
 			if test.last > 0 {
-				counted.answered(begins, begins.Add(test.last), false)
+				counted.answered(begins, begins.Add(test.last), false, false)
 			}
 			r := &run{options: Options{Wait: DefaultWait}, begins: begins, ends: begins.Add(10 * time.Second), tallies: []*tally{counted}}
 			if got := r.result(begins.Add(test.now)).Elapsed; got != test.want {

@@ -14,12 +14,12 @@ import (
 
 // A Part divides the client's wait for a reply. The other fields add up to Waited.
 type Part struct {
-	Waited     time.Duration // the client's wait for the reply
-	Link       time.Duration // the network in both directions, with sending and receiving
-	Queue      time.Duration // waiting for the session's turn and for a validator process
-	Validators time.Duration // judging by the slowest group of validators
-	Fault      time.Duration // delay by fault injection
-	Agent      time.Duration // the rest of the agent's time: reading, deciding and writing
+	Waited     time.Duration `json:"waited"`      // the client's wait for the reply
+	Link       time.Duration `json:"link"`        // the network in both directions, with sending and receiving
+	Queue      time.Duration `json:"agent_queue"` // waiting for the session's turn and for a validator process
+	Validators time.Duration `json:"validators"`  // judging by the slowest group of validators
+	Fault      time.Duration `json:"fault"`       // delay by fault injection
+	Agent      time.Duration `json:"agent"`       // the rest of the agent's time: reading, deciding and writing
 }
 
 func (p *Part) add(q Part) {
@@ -35,27 +35,27 @@ func (p *Part) add(q Part) {
 type View struct {
 	Part
 	// Known says that the agent's record has the step.
-	Known bool
+	Known bool `json:"-"`
 	// Whole says that the client received the reply. Otherwise Waited and Link are 0.
-	Whole bool
+	Whole bool `json:"whole"`
 	// ErrorCode and Reason are the agent's verdict, which may not have reached the client.
-	ErrorCode int
-	Reason    string
-	FaultKind string // the injected fault; empty for none
-	Arrivals  int    // how often the request came; repetitions are answered from the replay cache
+	ErrorCode int    `json:"error_code"`
+	Reason    string `json:"reason,omitempty"`
+	FaultKind string `json:"fault_kind,omitempty"` // the injected fault; empty for none
+	Arrivals  int    `json:"arrivals"`             // how often the request came; repetitions are answered from the replay cache
 	// Generation is that of the validators.
-	Generation uint64
+	Generation uint64 `json:"generation,omitempty"`
 }
 
 // A Split says where the time of a run went, from the records of client and agent.
 type Split struct {
-	Steps     []View // one for each step of the run, in order
-	Total     Part   // the sum over the steps whose view is whole
-	Counted   int    // the number of those steps
-	Intervals time.Duration
-	Between   time.Duration // other time between steps: the client's own work
-	Versions  []string      // of the agents that wrote the record
-	Dropped   uint64        // events that the agent's record lacks
+	Steps     []View        `json:"-"`       // one for each step of the run, in order
+	Total     Part          `json:",inline"` // the sum over the steps whose view is whole
+	Counted   int           `json:"counted"` // the number of those steps
+	Intervals time.Duration `json:"intervals"`
+	Between   time.Duration `json:"between"`  // other time between steps: the client's own work
+	Dropped   uint64        `json:"dropped"`  // events that the agent's record lacks
+	Versions  []string      `json:"versions"` // of the agents that wrote the record
 }
 
 // Join matches the steps of a run with the agent's record of its session, by the req of each

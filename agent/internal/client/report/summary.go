@@ -1,9 +1,12 @@
 package report
 
 import (
-	"encoding/json"
 	"io"
 	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	jsonv1 "github.com/go-json-experiment/json/v1"
 
 	"github.com/stepagent/stepagent/agent/internal/client/record"
 )
@@ -20,44 +23,14 @@ type summary struct {
 	Address   string           `json:"address"`
 	Session   string           `json:"session,omitempty"`
 	Started   time.Time        `json:"started"`
-	Duration  float64          `json:"duration"`
+	Duration  time.Duration    `json:"duration"`
 	Counts    record.Counts    `json:"counts"`
 	// Strays counts all messages that answer no request, Dropped those that were not kept.
 	Strays  int           `json:"strays"`
 	Dropped int           `json:"dropped,omitempty"`
 	Steps   []stepSummary `json:"steps"`
-	// Where is present if the agent's record was joined.
-	Where *whereSummary `json:"where,omitempty"`
-}
-
-// A whereSummary says where the time of all answered steps went.
-type whereSummary struct {
-	partSummary
-	Counted   int      `json:"counted"`
-	Intervals float64  `json:"intervals"`
-	Between   float64  `json:"between"`
-	Dropped   uint64   `json:"dropped"`
-	Versions  []string `json:"versions"`
-}
-
-type partSummary struct {
-	Waited     float64 `json:"waited"`
-	Link       float64 `json:"link"`
-	Queue      float64 `json:"agent_queue"`
-	Validators float64 `json:"validators"`
-	Fault      float64 `json:"fault"`
-	Agent      float64 `json:"agent"`
-}
-
-// An agentSummary is a step as the agent recorded it.
-type agentSummary struct {
-	partSummary
-	Whole      bool   `json:"whole"`
-	ErrorCode  int    `json:"error_code"`
-	Reason     string `json:"reason,omitempty"`
-	Fault      string `json:"fault_kind,omitempty"`
-	Arrivals   int    `json:"arrivals"`
-	Generation uint64 `json:"generation,omitempty"`
+	// Where says where the time of all answered steps went, if the agent's record was joined.
+	Where *Split `json:"where,omitempty"`
 }
 
 type procedureSummary struct {
@@ -71,16 +44,23 @@ type stepSummary struct {
 	Outcome  record.Outcome `json:"outcome"`
 	Reason   string         `json:"reason,omitempty"`
 	Detail   string         `json:"detail,omitempty"`
-	Timeout  float64        `json:"timeout"`
-	Interval float64        `json:"interval"`
+	Timeout  time.Duration  `json:"timeout"`
+	Interval time.Duration  `json:"interval"`
 	// Response is absent if the step has no reply, Kept if no wait followed the step, and Late
 	// if no reply came after the timeout.
-	Response *float64 `json:"response,omitempty"`
-	Kept     *float64 `json:"kept,omitempty"`
-	Late     *float64 `json:"late,omitempty"`
+	Response *time.Duration `json:"response,omitempty"`
+	Kept     *time.Duration `json:"kept,omitempty"`
+	Late     *time.Duration `json:"late,omitempty"`
 	// Agent is present if the agent's record was joined and has the step.
-	Agent *agentSummary `json:"agent,omitempty"`
+	Agent *View `json:"agent,omitempty"`
 }
+
+// summaryFormat is the format of encoding/json, which earlier versions used, with durations in
+// seconds.
+var summaryFormat = json.JoinOptions(jsonv1.DefaultOptionsV1(), jsontext.EscapeForHTML(false), jsontext.WithIndent("  "),
+	json.WithMarshalers(json.MarshalToFunc(func(out *jsontext.Encoder, d time.Duration) error {
+		return out.WriteToken(jsontext.Float(d.Seconds()))
+	})))
 
 // Summary writes the run as one indented JSON object and a newline: the verdict, the text of
 // Sentence, the result of each expected step and, if split is not nil, where the time went.
@@ -89,51 +69,35 @@ func Summary(w io.Writer, run record.Run, split *Split) error {
 		Verdict: run.Verdict, Sentence: Sentence(run), Cause: run.Cause,
 		Procedure: procedureSummary{Name: run.Start.Procedure.Name, SHA256: run.Start.Procedure.SHA256},
 		Client:    run.Start.Client, Agents: run.Agents, Host: run.Start.Host, Address: run.Start.Address,
-		Session: run.Start.Session, Started: run.Start.Time, Duration: run.Duration.Seconds(),
-		Counts: run.Counts, Strays: run.Unasked(), Dropped: run.Dropped, Steps: []stepSummary{},
+		Session: run.Start.Session, Started: run.Start.Time, Duration: run.Duration,
+		Counts: run.Counts, Strays: run.Unasked(), Dropped: run.Dropped, Steps: []stepSummary{}, Where: split,
 	}
 	for i, step := range run.Steps {
 		s.Steps = append(s.Steps, summarize(step))
 		if split != nil && split.Steps[i].Known {
-			v := split.Steps[i]
-			s.Steps[i].Agent = &agentSummary{partSummary: partOf(v.Part), Whole: v.Whole, ErrorCode: v.ErrorCode, Reason: v.Reason,
-				Fault: v.FaultKind, Arrivals: v.Arrivals, Generation: v.Generation}
+			s.Steps[i].Agent = &split.Steps[i]
 		}
 	}
-	if split != nil {
-		s.Where = &whereSummary{partSummary: partOf(split.Total), Counted: split.Counted, Intervals: split.Intervals.Seconds(),
-			Between: split.Between.Seconds(), Dropped: split.Dropped, Versions: split.Versions}
+	text, err := json.Marshal(s, summaryFormat)
+	if err == nil {
+		_, err = w.Write(append(text, '\n'))
 	}
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	return enc.Encode(s)
+	return err
 }
 
 func summarize(step record.StepResult) stepSummary {
 	s := stepSummary{
 		Index: step.Index, StepID: step.StepID, Outcome: step.Outcome,
-		Reason: string(step.Reason), Detail: step.Detail,
-		Timeout: step.Timeout.Seconds(), Interval: step.Interval.Seconds(),
+		Reason: string(step.Reason), Detail: step.Detail, Timeout: step.Timeout, Interval: step.Interval,
 	}
 	if Replied(step.Outcome) {
-		s.Response = seconds(step.Took)
+		s.Response = &step.Took
 	}
 	if step.Kept.Declared {
-		s.Kept = seconds(step.Kept.Duration)
+		s.Kept = &step.Kept.Duration
 	}
 	if step.Late != nil {
-		s.Late = seconds(step.Late.Took)
+		s.Late = &step.Late.Took
 	}
 	return s
-}
-
-func partOf(p Part) partSummary {
-	return partSummary{Waited: p.Waited.Seconds(), Link: p.Link.Seconds(), Queue: p.Queue.Seconds(),
-		Validators: p.Validators.Seconds(), Fault: p.Fault.Seconds(), Agent: p.Agent.Seconds()}
-}
-
-func seconds(d time.Duration) *float64 {
-	s := d.Seconds()
-	return &s
 }

@@ -19,7 +19,7 @@ func english() *words {
 		Unreached:   "The test could not start: no agent could be reached at %s, and nothing was sent.",
 		Nothing:     "No step was run, so there is no verdict.",
 
-		MarkPass: "PASS", MarkFail: "FAIL", MarkUndecided: "NO VERDICT",
+		Marks: map[record.Verdict]string{record.Pass: "PASS", record.Fail: "FAIL", record.Undecided: "NO VERDICT"},
 		Title: "Test report", Subtitle: "%s against %s", When: "Started %s, took %s.",
 		Skip: "Skip to the steps",
 

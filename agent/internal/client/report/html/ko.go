@@ -19,7 +19,7 @@ func korean() *words {
 		Unreached:   "시험을 시작하지 못했습니다. 에이전트(%s)에 연결할 수 없어 아무것도 전송하지 않았습니다.",
 		Nothing:     "실행된 단계가 없어 판정을 보류합니다.",
 
-		MarkPass: "합격", MarkFail: "불합격", MarkUndecided: "판정 보류",
+		Marks: map[record.Verdict]string{record.Pass: "합격", record.Fail: "불합격", record.Undecided: "판정 보류"},
 		Title: "시험 보고서", Subtitle: "절차 %s, 에이전트 %s", When: "%s 시작, 소요 시간 %s",
 		Skip: "단계별 결과로 바로 가기",
 

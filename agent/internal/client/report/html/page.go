@@ -59,7 +59,7 @@ func newPage(run record.Run, split *report.Split, language Language) (*page, err
 		// The browser must load and run nothing, even if a text escaped its quoting.
 		Policy: "default-src 'none'; img-src data:; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
 			"'; base-uri 'none'; form-action 'none'",
-		Mark: w.mark(run.Verdict), Sentence: w.sentence(run),
+		Mark: w.Marks[run.Verdict], Sentence: w.sentence(run),
 		Started: run.Start.Time.Format("2006-01-02 15:04:05 (UTC-07:00)"), Agents: run.Agents,
 		Problems: problems(w, run.Steps), Extras: extras(w, run),
 		Overview: c.overview(w), Legend: legend(w), Scale: fmt.Sprintf(w.Scale, w.Time(c.end)),
@@ -152,17 +152,6 @@ func look(outcome record.Outcome) (class, symbol string) {
 		return "n", "–"
 	default:
 		return "b", "!"
-	}
-}
-
-func (w *words) mark(verdict record.Verdict) string {
-	switch verdict {
-	case record.Pass:
-		return w.MarkPass
-	case record.Fail:
-		return w.MarkFail
-	default:
-		return w.MarkUndecided
 	}
 }
 

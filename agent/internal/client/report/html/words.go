@@ -35,7 +35,7 @@ type words struct {
 	// passed, total, not passed. Unreached: address.
 	Pass, PassOne, Fail, FailStopped, FailCut, Stopped, Cut, Unreached, Nothing string
 	// The mark of the verdict.
-	MarkPass, MarkFail, MarkUndecided string
+	Marks map[record.Verdict]string
 	// Subtitle: procedure, address. When: time, duration.
 	Title, Subtitle, When string
 	Skip                  string
