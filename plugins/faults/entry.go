@@ -51,9 +51,32 @@ func readEntry(path string, settings []byte) (event, validator.Fault, error) {
 	if err := p.Err(); err != nil {
 		return event{}, validator.Fault{}, err
 	}
-	at := event{*e.StepID, e.Occurrence}
-	fault := validator.Fault{Kind: kind, Delay: e.delay(p, kind), StepID: e.wrongStepID(p, kind), Code: e.code(p, kind)}
-	return at, fault, p.Err()
+	return event{*e.StepID, e.Occurrence}, e.fault(p, kind), p.Err()
+}
+
+// fault returns the fault, and refuses values that its kind does not use.
+func (e *entry) fault(p *validator.Problems, kind validator.FaultKind) validator.Fault {
+	f, used := validator.Fault{Kind: kind}, ""
+	switch kind {
+	case validator.FaultDelay, validator.FaultLate, validator.FaultSplit:
+		f.Delay, used = e.delay(p, kind), "delay"
+	case validator.FaultWrongID:
+		f.StepID, used = e.wrongStepID(p), "wrong_step_id"
+	case validator.FaultWrongCode:
+		f.Code, used = defaultCode, "code"
+		if e.Code != nil {
+			f.Code = int(*e.Code)
+		}
+	}
+	for _, value := range []struct {
+		key   string
+		given bool
+	}{{"delay", e.Delay != nil}, {"wrong_step_id", e.WrongStepID != nil}, {"code", e.Code != nil}} {
+		if value.given && value.key != used {
+			p.Add(value.key, "fault %s does not use it; remove it", kind)
+		}
+	}
+	return f
 }
 
 func (e *entry) kind(p *validator.Problems) validator.FaultKind {
@@ -75,23 +98,13 @@ func kindNames() string {
 }
 
 func (e *entry) delay(p *validator.Problems, kind validator.FaultKind) time.Duration {
-	var seconds float64
-	switch kind {
-	case validator.FaultDelay:
-		if e.Delay == nil {
-			p.Add("delay", "required for fault delay: the delay of the reply in seconds")
-			return 0
-		}
-	case validator.FaultLate:
-		seconds = defaultLateSeconds
-	case validator.FaultSplit:
-		seconds = defaultSplitSeconds
-	default:
-		refuseUnused(p, "delay", e.Delay, kind)
-		return 0
-	}
-	if e.Delay != nil {
+	seconds := map[validator.FaultKind]float64{validator.FaultLate: defaultLateSeconds, validator.FaultSplit: defaultSplitSeconds}[kind]
+	switch {
+	case e.Delay != nil:
 		seconds = *e.Delay
+	case kind == validator.FaultDelay:
+		p.Add("delay", "required for fault delay: the delay of the reply in seconds")
+		return 0
 	}
 	within := min(max(seconds, 0), maxDelaySeconds) // prevents an overflow of the conversion
 	delay := time.Duration(math.Round(within * float64(time.Second)))
@@ -101,37 +114,14 @@ func (e *entry) delay(p *validator.Problems, kind validator.FaultKind) time.Dura
 	return delay
 }
 
-func (e *entry) wrongStepID(p *validator.Problems, kind validator.FaultKind) int64 {
-	if kind != validator.FaultWrongID {
-		refuseUnused(p, "wrong_step_id", e.WrongStepID, kind)
-		return 0
-	}
-	if e.WrongStepID == nil {
-		if *e.StepID == math.MaxInt64 {
-			return *e.StepID - 1
-		}
+func (e *entry) wrongStepID(p *validator.Problems) int64 {
+	switch {
+	case e.WrongStepID == nil && *e.StepID == math.MaxInt64:
+		return *e.StepID - 1
+	case e.WrongStepID == nil:
 		return *e.StepID + 1
-	}
-	if *e.WrongStepID == *e.StepID {
+	case *e.WrongStepID == *e.StepID:
 		p.Add("wrong_step_id", "want another than step_id, which is %d", *e.StepID)
 	}
 	return *e.WrongStepID
-}
-
-func (e *entry) code(p *validator.Problems, kind validator.FaultKind) int {
-	if kind != validator.FaultWrongCode {
-		refuseUnused(p, "code", e.Code, kind)
-		return 0
-	}
-	if e.Code == nil {
-		return defaultCode
-	}
-	return int(*e.Code)
-}
-
-// refuseUnused refuses a value that the fault does not use.
-func refuseUnused[T any](p *validator.Problems, key string, value *T, kind validator.FaultKind) {
-	if value != nil {
-		p.Add(key, "fault %s does not use it; remove it", kind)
-	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 
 	"github.com/expr-lang/expr"
 )
@@ -92,7 +91,7 @@ func arithmetic(operator string, whole func(a, b int64) int64, real func(a, b fl
 	return func(args ...any) (any, error) {
 		a, wholeA := args[0].(int)
 		b, wholeB := args[1].(int)
-		if wholeA && wholeB && abs(a) <= maxWhole && abs(b) <= maxWhole {
+		if wholeA && wholeB && isSmall(a) && isSmall(b) {
 			return number(whole(int64(a), int64(b))), nil
 		}
 		x, okX := asFloat(args[0])
@@ -126,12 +125,7 @@ func sum(args ...any) (any, error) {
 	return total, nil
 }
 
-func abs(n int) int64 {
-	if n < 0 {
-		return -max(int64(n), -math.MaxInt64)
-	}
-	return int64(n)
-}
+func isSmall(n int) bool { return -maxWhole <= n && n <= maxWhole }
 
 func asFloat(value any) (float64, bool) {
 	switch v := value.(type) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -75,7 +76,7 @@ func (k *kit) unknownField(v validator.Validator, q question) {
 		return
 	}
 	was, is := q.want.verdict, got.verdict
-	if (got.err != nil) != (q.want.err != nil) || is.Outcome != was.Outcome || is.Reason != was.Reason || !sameFault(is.Fault, was.Fault) {
+	if (got.err != nil) != (q.want.err != nil) || is.Outcome != was.Outcome || is.Reason != was.Reason || !reflect.DeepEqual(is.Fault, was.Fault) {
 		k.report("unknown fields", more, "with a field in the data that it does not know it judges otherwise\n\tfirst: %v\n\tthen:  %v", q.want, got)
 	}
 }
@@ -222,12 +223,5 @@ func alike(a, b answer) bool {
 	}
 	v, w := a.verdict, b.verdict
 	return v.Outcome == w.Outcome && v.Reason == w.Reason && v.Detail == w.Detail &&
-		bytes.Equal(v.State, w.State) && sameFault(v.Fault, w.Fault)
-}
-
-func sameFault(f, g *validator.Fault) bool {
-	if f == nil || g == nil {
-		return f == g
-	}
-	return *f == *g
+		bytes.Equal(v.State, w.State) && reflect.DeepEqual(v.Fault, w.Fault)
 }

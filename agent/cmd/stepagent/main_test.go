@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 // The scripts in testdata/script run stepagent, which is this test binary, and have these
 // commands besides those of testscript:
 //
-//	freeport         sets $PORT to a port on which nobody listens
+//	freeport         sets $PORT to a port that no socket listens on
 //	await            waits until an agent accepts connections on $PORT
 //	taken            listens on $PORT until the script ends
 //	send FILE        sends the file to $PORT on one connection; the replies are stdout
@@ -39,6 +39,7 @@ func TestMain(m *testing.M) {
 //
 // $PLUGIN is a program with the validators stuck and sequence; the condition [root] holds for root.
 func TestScripts(t *testing.T) {
+	t.Parallel() // beside TestDemo, which mostly waits
 	files, err := filepath.Glob("../../../testdata/script/stepagent_*.txtar")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("found no scripts (%v)", err)

@@ -107,22 +107,17 @@ func reloads(ctx context.Context, agent *daemon.Agent, hangUps <-chan os.Signal,
 
 var errSecondSignal = errors.New("a second signal came")
 
-// supervise waits for a signal, or a failure, until the agent has stopped.
+// supervise returns when the agent has stopped: after a signal, or after a failure. A second signal
+// stops it at once.
 func supervise(ctx context.Context, agent *daemon.Agent, signals <-chan os.Signal, log *slog.Logger) error {
 	failed := make(chan error, 1)
 	go func() { failed <- agent.Wait() }()
 	select {
 	case err := <-failed:
-		stopErr := agent.Stop(ctx)
-		return errors.Join(err, stopErr)
+		return errors.Join(err, agent.Stop(ctx))
 	case got := <-signals:
 		log.Info("signal received", slog.String("signal", got.String()))
-		return stop(ctx, agent, signals)
 	}
-}
-
-// stop stops the agent; a further signal forces it.
-func stop(ctx context.Context, agent *daemon.Agent, signals <-chan os.Signal) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go func() {

@@ -84,21 +84,20 @@ func add(modules map[string]*module, p listedPackage) {
 	}
 }
 
-// named returns the files whose names match, in the folders of the linked packages and in their
-// parents up to the root of the module.
-func (m *module) named(pattern *regexp.Regexp) ([]string, error) {
-	var found []string
+// read reads the files whose names match, in the folders of the linked packages and in their parents
+// up to the root of the module.
+func (m *module) read(pattern *regexp.Regexp) (files, texts []string, err error) {
 	seen := map[string]bool{}
 	for _, file := range m.files {
 		for dir := filepath.Dir(file); !seen[dir]; dir = filepath.Dir(dir) {
 			seen[dir] = true
 			entries, err := os.ReadDir(dir)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			for _, entry := range entries {
 				if entry.Type().IsRegular() && pattern.MatchString(entry.Name()) {
-					found = append(found, filepath.Join(dir, entry.Name()))
+					files = append(files, filepath.Join(dir, entry.Name()))
 				}
 			}
 			if dir == m.Dir {
@@ -106,6 +105,13 @@ func (m *module) named(pattern *regexp.Regexp) ([]string, error) {
 			}
 		}
 	}
-	slices.Sort(found)
-	return found, nil
+	slices.Sort(files)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, nil, err
+		}
+		texts = append(texts, string(text))
+	}
+	return files, texts, nil
 }

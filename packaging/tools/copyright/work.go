@@ -34,34 +34,22 @@ var (
 // work reads the licences, notices and copyright holders of the module.
 func (m *module) work() (work, error) {
 	w := work{module: m}
-	files, err := m.named(licenceName)
+	files, texts, err := m.read(licenceName)
 	if err != nil {
 		return work{}, err
 	}
 	if len(files) == 0 {
 		return work{}, fmt.Errorf("%s has no licence file in %s", m.Path, m.Dir)
 	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
+	for i, text := range texts {
+		name, err := recognise([]byte(text))
 		if err != nil {
-			return work{}, err
+			return work{}, fmt.Errorf("%s: %w", files[i], err)
 		}
-		name, err := recognise(text)
-		if err != nil {
-			return work{}, fmt.Errorf("%s: %w", file, err)
-		}
-		w.licences = append(w.licences, licence{name, string(text)})
+		w.licences = append(w.licences, licence{name, text})
 	}
-	notices, err := m.named(noticeName)
-	if err != nil {
+	if _, w.notices, err = m.read(noticeName); err != nil {
 		return work{}, err
-	}
-	for _, file := range notices {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return work{}, err
-		}
-		w.notices = append(w.notices, string(text))
 	}
 	w.holders, err = holders(append(files, m.files...))
 	if err == nil && len(w.holders) == 0 {

@@ -40,12 +40,12 @@ func write(stepctl, captures, out string) error {
 	if err != nil {
 		return err
 	}
-	for _, l := range languages() {
-		page, err := l.render(evidence)
+	for page, template := range pages {
+		text, err := render(template, evidence)
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(out, l.page), page, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(out, page), text, 0o644); err != nil {
 			return err
 		}
 	}

@@ -11,27 +11,17 @@ import (
 //go:embed *.tmpl
 var templates embed.FS
 
-// A language is one of the pages.
-type language struct {
-	page     string // its file
-	template string
-}
+// pages are the templates of the pages, by their file names.
+var pages = map[string]string{"test-report.md": "report.en.md.tmpl", "test-report.ko.md": "report.ko.md.tmpl"}
 
-func languages() []language {
-	return []language{
-		{"test-report.md", "report.en.md.tmpl"},
-		{"test-report.ko.md", "report.ko.md.tmpl"},
-	}
-}
-
-func (l language) render(e Evidence) ([]byte, error) {
-	parsed, err := template.New(l.template).Funcs(template.FuncMap{
+func render(name string, e Evidence) ([]byte, error) {
+	parsed, err := template.New(name).Funcs(template.FuncMap{
 		"seconds": seconds,
 		"day":     func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
 		"verdict": func(v string) string {
 			return map[string]string{"pass": "합격", "fail": "불합격", "inconclusive": "판정 불가"}[v]
 		},
-	}).ParseFS(templates, l.template)
+	}).ParseFS(templates, name)
 	if err != nil {
 		return nil, err
 	}

@@ -38,17 +38,17 @@ func TestPages(t *testing.T) {
 	if code := run([]string{"-stepctl", stepctl, "-pcap", captures, "-out", out}, &errs); code != 0 {
 		t.Fatalf("exit code %d: %s", code, &errs)
 	}
-	for _, l := range languages() {
-		made, err := os.ReadFile(filepath.Join(out, l.page))
+	for page := range pages {
+		made, err := os.ReadFile(filepath.Join(out, page))
 		if err != nil {
 			t.Fatal(err)
 		}
-		kept, err := os.ReadFile(filepath.Join(root, "docs", l.page))
+		kept, err := os.ReadFile(filepath.Join(root, "docs", page))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(made, kept) {
-			t.Errorf("docs/%s is not what the captures say; go run ./packaging/tools/testreport", l.page)
+			t.Errorf("docs/%s is not what the captures say; go run ./packaging/tools/testreport", page)
 		}
 	}
 

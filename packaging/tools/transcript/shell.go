@@ -88,20 +88,12 @@ const exitTimeout = 2 * time.Second
 // close ends the shell and kills the processes that it left.
 func (s *shell) close() {
 	_ = s.in.Close()
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = s.cmd.Wait() // its status is not that of a command
-	}()
 	go func() {
 		for range s.lines { // discard output until it exits
 		}
 	}()
-	group := -s.cmd.Process.Pid
-	select {
-	case <-ended:
-	case <-time.After(exitTimeout):
-	}
-	_ = syscall.Kill(group, syscall.SIGKILL) // fails if no process is left
-	<-ended
+	kill := func() { _ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL) } // fails if no process is left
+	defer kill()
+	defer time.AfterFunc(exitTimeout, kill).Stop()
+	_ = s.cmd.Wait() // its status is not that of a command
 }

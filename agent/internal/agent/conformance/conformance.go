@@ -69,15 +69,15 @@ func Run(ctx context.Context, host *pluginhost.Host, subject Subject, to Listene
 	}
 	r.line("it starts and describes itself", fmt.Sprintf("%s %s, after %v", about.Name, about.Version,
 		about.Ready.Round(time.Millisecond)), nil)
-	offered := false
+	var names []string
 	for _, v := range about.Validators {
+		names = append(names, v.Name)
 		if subject.Validator == "" || subject.Validator == v.Name {
 			r.validator(ctx, v)
-			offered = true
 		}
 	}
-	if !offered {
-		r.line("it has the validator "+subject.Validator, "", fmt.Errorf("it has %s", names(about)))
+	if subject.Validator != "" && !slices.Contains(names, subject.Validator) {
+		r.line("it has the validator "+subject.Validator, "", fmt.Errorf("it has %s", strings.Join(names, ", ")))
 	}
 	return r.sound
 }
@@ -243,12 +243,4 @@ func (r *run) results(failures []validatortest.Failure, asked uint64, declared b
 			r.line(check, "", nil)
 		}
 	}
-}
-
-func names(about pluginhost.About) string {
-	var all []string
-	for _, v := range about.Validators {
-		all = append(all, v.Name)
-	}
-	return strings.Join(all, ", ")
 }

@@ -160,8 +160,7 @@ func listenUnix(path string, p adminOptions) (*net.UnixListener, error) {
 	if err := os.MkdirAll(filepath.Dir(path), folder); err != nil {
 		return nil, fmt.Errorf("admin socket: %w; %s", err, another)
 	}
-	if conn, err := net.Dial("unix", path); err == nil {
-		_ = conn.Close()
+	if answers(path) == nil {
 		return nil, fmt.Errorf("admin socket %s belongs to another agent that is running; give this one its own with --admin-socket", path)
 	}
 	if err := removeSocket(path); err != nil {
@@ -173,8 +172,7 @@ func listenUnix(path string, p adminOptions) (*net.UnixListener, error) {
 	}
 	listener.SetUnlinkOnClose(false)             // the path may be another agent's by then
 	if p.group >= 0 && p.group != os.Getegid() { // which it has already; the unit forbids chown(2)
-		err = os.Chown(path, -1, p.group)
-		if err != nil {
+		if err = os.Chown(path, -1, p.group); err != nil {
 			err = fmt.Errorf("admin.group: %w; the agent's user must be in that group, and a service needs a drop-in with "+
 				"SupplementaryGroups=, PrivateUsers=no and SystemCallFilter=@chown; or leave the key out and add people to the agent's own group", err)
 		}
@@ -197,28 +195,18 @@ func removeSocket(path string) error {
 		return nil
 	case err != nil:
 		return err
-	case info.Mode().Type() == os.ModeSymlink && isStale(path): // to the socket of an agent that was killed
+	case info.Mode().Type() == os.ModeSocket,
+		info.Mode().Type() == os.ModeSymlink && isStale(path): // to the socket of an agent that was killed
 		return os.Remove(path)
-	case info.Mode().Type() != os.ModeSocket:
-		return fmt.Errorf("%s is there and is no socket", path)
 	default:
-		return os.Remove(path)
+		return fmt.Errorf("%s is there and is no socket", path)
 	}
 }
 
 // watch restores the socket when it was removed: with its folder, as at the end of a user's last
 // login, or by hand. It returns when the context ends.
 func (ad *admin) watch(ctx context.Context) {
-	tick := time.NewTicker(adminInterval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			ad.restore()
-		case <-ctx.Done():
-			return
-		}
-	}
+	every(ctx, adminInterval, ad.restore)
 }
 
 func (ad *admin) restore() {

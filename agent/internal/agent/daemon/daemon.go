@@ -128,7 +128,7 @@ func (a *Agent) start(ctx context.Context) error {
 	if a.loops, err = eventloop.New(eventloop.DefaultCount()); err != nil {
 		return err
 	}
-	if a.host, err = newHost(a.options); err != nil {
+	if a.host, err = newHost(a.options, a.dirs); err != nil {
 		return err
 	}
 	if a.set, err = startValidators(ctx, a.host, c, nil); err != nil {
@@ -263,8 +263,7 @@ func (a *Agent) current() *config.Loaded {
 	return a.config
 }
 
-func newHost(o Options) (*pluginhost.Host, error) {
-	dirs := runtimeDirs(o)
+func newHost(o Options, dirs []string) (*pluginhost.Host, error) {
 	if _, err := usable(dirs); err != nil {
 		return nil, err
 	}

@@ -172,16 +172,7 @@ func (l *listener) watch(ctx context.Context) {
 	if _, err := netip.ParseAddr(l.config.Host); err != nil && !isLocalhost(l.config.Host) {
 		interval = nameInterval
 	}
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			l.check(ctx)
-		case <-ctx.Done():
-			return
-		}
-	}
+	every(ctx, interval, func() { l.check(ctx) })
 }
 
 // check finds out whether the machine has the address. A socket whose address is gone accepts

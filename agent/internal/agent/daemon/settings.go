@@ -153,10 +153,11 @@ func flatten(err error) []error {
 
 // Check starts the config's validators once to verify that they serve, and stops them.
 func Check(ctx context.Context, c *config.Loaded, options Options) error {
-	if _, err := newAdminOptions(c, runtimeDirs(options), nil); err != nil {
+	dirs := runtimeDirs(options)
+	if _, err := newAdminOptions(c, dirs, nil); err != nil {
 		return err
 	}
-	host, err := newHost(options)
+	host, err := newHost(options, dirs)
 	if err != nil {
 		return err
 	}

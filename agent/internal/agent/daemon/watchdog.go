@@ -23,22 +23,28 @@ func feedWatchdog(ctx context.Context, service *systemd.Service, check func(cont
 	if within <= 0 {
 		return
 	}
-	tick := time.NewTicker(within / checksPerWatchdog)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	every(ctx, within/checksPerWatchdog, func() {
 		bounded, cancel := context.WithTimeout(ctx, within/watchdogsPerCheck)
-		err := check(bounded)
-		cancel()
-		if err == nil {
+		defer cancel()
+		if err := check(bounded); err == nil {
 			service.Alive(summary()) // which needs every lock on a step's way
 		} else if ctx.Err() == nil {
 			log.Error("the agent does not do its work; unless it recovers, systemd will restart it",
 				slog.Any("error", err))
+		}
+	})
+}
+
+// every calls a function at each interval until the context ends.
+func every(ctx context.Context, interval time.Duration, call func()) {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			call()
+		case <-ctx.Done():
+			return
 		}
 	}
 }

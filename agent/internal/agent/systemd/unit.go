@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -85,30 +86,26 @@ func parseUnit(text []byte) *Unit {
 		deny("PrivateTmp", value, "/tmp", "/var/tmp")
 	}
 	for _, setting := range []string{"InaccessiblePaths", "TemporaryFileSystem", "NoExecPaths"} {
-		for _, word := range splitWords(values[setting]) {
-			path, _, _ := strings.Cut(strings.TrimLeft(word, "-+"), ":")
+		for _, entry := range splitWords(values[setting]) {
+			path, _, _ := strings.Cut(strings.TrimLeft(entry, "-+"), ":")
 			deny(setting, path, path)
 		}
 	}
 	for _, setting := range []string{"ExecPaths", "BindPaths", "BindReadOnlyPaths"} {
-		for _, word := range splitWords(values[setting]) {
-			parts := strings.Split(strings.TrimLeft(word, "-+"), ":") // source:destination:options
+		for _, entry := range splitWords(values[setting]) {
+			parts := strings.Split(strings.TrimLeft(entry, "-+"), ":") // source:destination:options
 			u.rules = append(u.rules, pathRule{path: parts[min(1, len(parts)-1)]})
 		}
 	}
 	return u
 }
 
-// splitWords splits a list of systemctl: by spaces, with double quotes around a word with spaces.
+// word matches a word of a list of systemctl: double quotes are around one with spaces.
+var word = regexp.MustCompile(`"[^"]*"|\S+`)
+
 func splitWords(list string) (all []string) {
-	for list = strings.TrimSpace(list); list != ""; list = strings.TrimSpace(list) {
-		if rest, quoted := strings.CutPrefix(list, `"`); quoted {
-			word, after, _ := strings.Cut(rest, `"`)
-			all, list = append(all, word), after
-			continue
-		}
-		word, after, _ := strings.Cut(list, " ")
-		all, list = append(all, word), after
+	for _, found := range word.FindAllString(list, -1) {
+		all = append(all, strings.Trim(found, `"`))
 	}
 	return all
 }
