@@ -15,7 +15,7 @@ import (
 )
 
 // speakers matches the functions whose string literals are errors or log lines, as they are called.
-var speakers = regexp.MustCompile(`^(errors\.New|fmt\.Errorf|.*\bUsagef|.*\.(fail|warn)|.*[a-z]rrorf|.*\b[pP]roblem|` +
+var speakers = regexp.MustCompile(`^(errors\.New|fmt\.Errorf|.*\bUsagef|.*\.(fail|warn)|.*[a-z]rrorf|.*\b[pP]roblem|cannot|(p|problems)\.Add|` +
 	`(.*\.)?([lL]og|[lL]ogger)\.(Debug|Info|Warn|Error)(Context)?)$`)
 
 // TestVoice: errors and log lines in the source of the module keep to the voice that package cli
