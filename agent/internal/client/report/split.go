@@ -50,7 +50,7 @@ type View struct {
 // A Split says where the time of a run went, from the records of client and agent.
 type Split struct {
 	Steps     []View        `json:"-"`       // one for each step of the run, in order
-	Total     Part          `json:",inline"` // the sum over the steps whose view is whole
+	Total     Part          `json:",embed"`  // the sum over the steps whose view is whole
 	Counted   int           `json:"counted"` // the number of those steps
 	Intervals time.Duration `json:"intervals"`
 	Between   time.Duration `json:"between"`  // other time between steps: the client's own work

@@ -1,6 +1,7 @@
 package report_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -106,5 +107,34 @@ func TestJoinThatCannotBe(t *testing.T) {
 	run.Start.Session = ""
 	if _, err := report.Join(run, auditlog.SessionEvents{}); err == nil || !strings.Contains(err.Error(), "without --plain") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// The summary has the parts of the time in "where", and those of each step in "agent".
+func TestSummaryOfASplit(t *testing.T) {
+	part := report.Part{Waited: 20 * time.Millisecond, Link: 300 * time.Nanosecond}
+	run := record.Run{Steps: []record.StepResult{{Index: 1, Outcome: record.Passed}}}
+	var out strings.Builder
+	split := &report.Split{Steps: []report.View{{Part: part, Known: true, Arrivals: 1}}, Total: part, Counted: 1}
+	if err := report.Summary(&out, run, split); err != nil {
+		t.Fatal(err)
+	}
+	type parts struct {
+		Waited, Link float64
+		Counted      int
+		Arrivals     int
+	}
+	var got struct {
+		Where parts
+		Steps []struct{ Agent parts }
+	}
+	if err := json.Unmarshal([]byte(out.String()), &got); err != nil {
+		t.Fatal(err)
+	}
+	if want := (parts{Waited: 0.02, Link: 3e-7, Counted: 1}); got.Where != want {
+		t.Errorf("where is %+v, want %+v", got.Where, want)
+	}
+	if want := (parts{Waited: 0.02, Link: 3e-7, Arrivals: 1}); got.Steps[0].Agent != want {
+		t.Errorf("agent is %+v, want %+v", got.Steps[0].Agent, want)
 	}
 }
