@@ -69,7 +69,7 @@ Exit codes:
   stepctl load --clients 200 --duration 30s --allow-lost --json`,
 		Args: loadArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			settings, _, err := loadSettings(cmd)
+			settings, err := loadSettings(cmd)
 			if err != nil {
 				return err
 			}

@@ -48,7 +48,7 @@ Exit codes:
   stepctl report run.jsonl --agent-record /var/lib/stepagent/record`,
 		Args: oneFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			settings, _, err := loadSettings(cmd)
+			settings, err := loadSettings(cmd)
 			if err != nil {
 				return err
 			}

@@ -68,7 +68,7 @@ Exit codes:
   stepctl run steps.json --json | jq -c 'select(.event == "reply")'`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			settings, _, err := loadSettings(cmd)
+			settings, err := loadSettings(cmd)
 			if err != nil {
 				return err
 			}

@@ -28,21 +28,21 @@ func addSettings(cmd *cobra.Command, names ...string) {
 	cmd.Flags().String("config", "", "read settings from `FILE`; an empty name for no file (default: config.toml or .yaml in $XDG_CONFIG_HOME/stepctl)")
 }
 
-// loadSettings reads the settings of a command, and returns the path of the settings file.
-func loadSettings(cmd *cobra.Command) (settings *config.LoadedClient, file string, err error) {
-	file = os.Getenv(config.ClientFileVariable)
+// loadSettings reads the settings of a command.
+func loadSettings(cmd *cobra.Command) (settings *config.LoadedClient, err error) {
+	file := os.Getenv(config.ClientFileVariable)
 	if flag := cmd.Flags().Lookup("config"); flag.Changed {
 		file = flag.Value.String()
 	} else if file == "" {
 		if file, err = config.ClientFile(); err != nil {
-			return nil, "", &exitError{exitUsage, err}
+			return nil, &exitError{exitUsage, err}
 		}
 	}
 	settings, err = config.LoadClient(config.Sources{File: file, Environ: os.Environ(), Set: config.ClientFlags().Set(cmd.Flags())})
 	if problems, ok := errors.AsType[config.Problems](err); ok && !problems.FromFlags() {
 		err = &exitError{exitUsage, err}
 	}
-	return settings, file, err
+	return settings, err
 }
 
 func newSettings() *cobra.Command {
@@ -79,15 +79,14 @@ Kubernetes and Docker set for a service called stepctl are ignored.`,
   stepctl settings --json | jq -r '.settings[] | select(.key == "host") | .value'`,
 		Args: cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			settings, file, err := loadSettings(cmd)
+			settings, err := loadSettings(cmd)
 			if err != nil {
 				return err
 			}
-			write := writeSettings
 			if asJSON {
-				write = writeSettingsJSON
+				return written(json.NewEncoder(cmd.OutOrStdout()).Encode(settings))
 			}
-			return written(write(cmd.OutOrStdout(), settings, file))
+			return written(writeSettings(cmd.OutOrStdout(), settings))
 		},
 	}
 	cmd.Flags().SortFlags = false
@@ -96,16 +95,8 @@ Kubernetes and Docker set for a service called stepctl are ignored.`,
 	return cmd
 }
 
-// from returns where a setting comes from.
-func from(s config.ClientSetting) string {
-	if s.Place == (config.Place{}) {
-		return "default"
-	}
-	return s.Place.String()
-}
-
 // writeSettings writes the settings as a table.
-func writeSettings(w io.Writer, client *config.LoadedClient, file string) error {
+func writeSettings(w io.Writer, client *config.LoadedClient) error {
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	row := func(cells ...string) {
 		// A tabwriter keeps its first error for Flush.
@@ -113,33 +104,11 @@ func writeSettings(w io.Writer, client *config.LoadedClient, file string) error 
 	}
 	row("setting", "value", "from")
 	for _, s := range client.Settings {
-		row(s.Key, cmp.Or(logging.Clean(s.Text), "-"), from(s))
+		row(s.Key, cmp.Or(logging.Clean(s.Value), "-"), s.From)
 	}
-	row("file", cmp.Or(logging.Clean(file), "-"))
+	row("file", cmp.Or(logging.Clean(client.File), "-"))
 	for _, variable := range client.Ignored {
 		row("ignored", logging.Clean(variable), "set by Kubernetes or Docker for a service")
 	}
 	return out.Flush()
-}
-
-// A settingsReport is the settings as JSON.
-type settingsReport struct {
-	Settings []settingReport `json:"settings"`
-	File     string          `json:"file,omitempty"`
-	Ignored  []string        `json:"ignored,omitempty"`
-}
-
-type settingReport struct {
-	Key   string `json:"key"`
-	Value string `json:"value"`
-	From  string `json:"from"`
-}
-
-// writeSettingsJSON writes the settings as JSON.
-func writeSettingsJSON(w io.Writer, client *config.LoadedClient, file string) error {
-	report := settingsReport{File: file, Ignored: client.Ignored}
-	for _, s := range client.Settings {
-		report.Settings = append(report.Settings, settingReport{s.Key, s.Text, from(s)})
-	}
-	return json.NewEncoder(w).Encode(report)
 }

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -52,8 +51,11 @@ func ReadSession(path, session string) (SessionEvents, error) {
 	}
 	files := []string{path}
 	if info.IsDir() {
-		if files, err = filepath.Glob(filepath.Join(escapePattern(path), "*"+Suffix)); err != nil {
+		if files, err = fs.Glob(os.DirFS(path), "*"+Suffix); err != nil {
 			return SessionEvents{}, err
+		}
+		for i, name := range files {
+			files[i] = filepath.Join(path, name)
 		}
 		if len(files) == 0 {
 			return SessionEvents{}, fmt.Errorf("cannot read the agent's record: %s holds no file that ends with %s", path, Suffix)
@@ -71,11 +73,6 @@ func ReadSession(path, session string) (SessionEvents, error) {
 		}
 	}
 	return events, nil
-}
-
-// escapePattern escapes the special characters of filepath.Match.
-func escapePattern(path string) string {
-	return strings.NewReplacer(`*`, `\*`, `?`, `\?`, `[`, `\[`, `\`, `\\`).Replace(path)
 }
 
 func (s *SessionEvents) readFile(name, session string) error {
@@ -129,18 +126,15 @@ func Read(r io.Reader, name string, each func(Event) error) (torn bool, err erro
 
 // decode reads one line. Events of unknown kinds are returned too.
 func decode(line []byte, first bool) (Event, error) {
-	var head struct {
-		Kind Kind `json:"event"`
-	}
-	if err := json.Unmarshal(line, &head); err != nil {
-		return Event{}, fmt.Errorf("no event of an agent's record: %w", jsonl.PlainError(err))
-	}
-	if first && head.Kind != KindOpen {
-		return Event{}, errors.New("an agent's record begins with an open event; is this the record of a run?")
-	}
 	var e Event
-	if err := json.Unmarshal(line, &e); err != nil {
-		return Event{}, fmt.Errorf("no %s event of an agent's record: %w", head.Kind, jsonl.PlainError(err))
+	err := json.Unmarshal(line, &e) // with an error too it has the kind, the first member
+	switch {
+	case err != nil && e.Kind == "":
+		return Event{}, fmt.Errorf("no event of an agent's record: %w", jsonl.PlainError(err))
+	case first && e.Kind != KindOpen:
+		return Event{}, errors.New("an agent's record begins with an open event; is this the record of a run?")
+	case err != nil:
+		return Event{}, fmt.Errorf("no %s event of an agent's record: %w", e.Kind, jsonl.PlainError(err))
 	}
 	empty := e.Kind == KindOpen && e.Open == nil || e.Kind == KindStep && e.Step == nil ||
 		e.Kind == KindSession && e.Session == nil || e.Kind == KindDropped && e.Dropped == nil

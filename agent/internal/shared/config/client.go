@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -53,26 +54,29 @@ func (c Client) BareHost() string { return unbracketed(c.Host) }
 
 // A ClientSetting is a setting in force.
 type ClientSetting struct {
-	Key, Text string
-	// Place is the place of its value; zero for a default.
-	Place Place
+	Key   string `json:"key"`
+	Value string `json:"value"`
+	// From is the place of the value, or "default".
+	From string `json:"from"`
 }
 
-// A LoadedClient is a Client with the places of its keys.
+// A LoadedClient is a Client with the places of its keys. Its JSON is the output of stepctl settings.
 type LoadedClient struct {
-	Client
+	Client `json:"-"`
 	// Settings has one for each key.
-	Settings []ClientSetting
+	Settings []ClientSetting `json:"settings"`
+	// File is the file that was read; empty for none.
+	File string `json:"file,omitempty"`
 	// Ignored are the variables with the prefix of stepctl that Kubernetes or Docker sets, see
 	// injected.
-	Ignored []string
+	Ignored []string `json:"ignored,omitempty"`
 }
 
 // LoadClient reads the sources as Load does. Of their fields it uses File, Environ and Set; a file may
 // be empty, and has no snippets.
 func LoadClient(s Sources) (*LoadedClient, error) {
 	schema := clientSchema()
-	l := &LoadedClient{}
+	l := &LoadedClient{File: s.File}
 	schema.setDefaults(&l.Client)
 	file, problems := schema.fromFile(s.File)
 	environ, flags := schema.fromEnviron(s.Environ), schema.fromFlags(s.Set)
@@ -91,7 +95,7 @@ func LoadClient(s Sources) (*LoadedClient, error) {
 				place = Place{Source: source}
 			}
 		}
-		l.Settings = append(l.Settings, ClientSetting{k.name, fmt.Sprint(field), place})
+		l.Settings = append(l.Settings, ClientSetting{k.name, fmt.Sprint(field), cmp.Or(place.String(), "default")})
 	})
 	return l, nil
 }

@@ -52,11 +52,7 @@ func TestClientPrecedence(t *testing.T) {
 			}
 			var got []string
 			for _, s := range client.Settings[:3] { // host, port, timeout
-				from := s.Place.String()
-				if s.Place == (Place{}) {
-					from = "default"
-				}
-				got = append(got, s.Text+" of "+strings.TrimPrefix(from, folder))
+				got = append(got, s.Value+" of "+strings.TrimPrefix(s.From, folder))
 			}
 			if diff := cmp.Diff(tt.want, strings.Join(got, ", ")); diff != "" {
 				t.Error(diff)
@@ -123,7 +119,7 @@ func TestClientIgnoresVariablesOfServices(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(names, client.Ignored); diff != "" || client.Settings[1].Text != "1" {
+	if diff := cmp.Diff(names, client.Ignored); diff != "" || client.Settings[1].Value != "1" {
 		t.Errorf("%s; settings %+v", diff, client.Settings)
 	}
 	for _, wrong := range []string{"STEPCTL_PORT=http://10.0.0.1", "STEPCTL_SERVICE=x", "STEPCTL_HOSTS=tcp://10.0.0.1:7", "STEPCTL_NAME=x"} {

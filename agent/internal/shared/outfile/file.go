@@ -50,11 +50,11 @@ func Create(path string) (*File, error) {
 func open(path, at string, foreign bool) (*os.File, error) {
 	const flags = os.O_WRONLY | os.O_APPEND
 	if !foreign {
-		return wait(path, at, flags|os.O_CREATE)
+		return waitFor(pipeWait, path, at, flags|os.O_CREATE)
 	}
 	file, err := os.OpenFile(at, flags|os.O_CREATE|os.O_EXCL, newMode)
 	if errors.Is(err, fs.ErrExist) {
-		return wait(path, at, flags|noFollow)
+		return waitFor(pipeWait, path, at, flags|noFollow)
 	}
 	return file, named(err, path)
 }
@@ -71,14 +71,10 @@ func named(err error, path string) error {
 // newMode is the mode of a new file, before the umask.
 const newMode = 0o644
 
-// PipeWait is how long opening a named pipe waits for its reader.
-const PipeWait = 5 * time.Second
+// pipeWait is how long opening a named pipe waits for its reader.
+const pipeWait = 5 * time.Second
 
-// wait opens a file. It waits for the reader of a named pipe.
-func wait(path, at string, flags int) (*os.File, error) {
-	return waitFor(PipeWait, path, at, flags)
-}
-
+// waitFor opens a file. It waits for the reader of a named pipe, at most the given time.
 func waitFor(most time.Duration, path, at string, flags int) (*os.File, error) {
 	const again = 20 * time.Millisecond
 	for end := time.Now().Add(most); ; time.Sleep(again) {

@@ -51,7 +51,7 @@ func Replace(path string, write func(io.Writer) error) error {
 	}
 	old, err := os.Stat(at)
 	if err == nil && !old.Mode().IsRegular() {
-		file, err := wait(path, at, os.O_WRONLY)
+		file, err := waitFor(pipeWait, path, at, os.O_WRONLY)
 		if err != nil {
 			return err
 		}
