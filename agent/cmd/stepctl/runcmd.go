@@ -110,15 +110,23 @@ func (f *runFlags) procedure(args []string) (stepfile.Procedure, error) {
 	switch {
 	case f.settings.Data != "" && len(args) > 0:
 		return stepfile.Procedure{}, errors.New("name a step file or give --data, not both")
-	case f.settings.Data != "":
-		return stepfile.Builtin(f.settings.Data)
-	case len(args) == 0:
+	case f.settings.Data == "" && len(args) == 0:
 		return stepfile.Procedure{}, errors.New("name a step file, or give --data " + strings.Join(stepfile.BuiltinNames(), ", "))
 	case len(args) > 1:
 		return stepfile.Procedure{}, fmt.Errorf("name one step file, got %d", len(args))
 	}
-	f.file = args[0]
-	procedure, err := stepfile.Load(f.file)
+	if len(args) == 1 {
+		f.file = args[0]
+	}
+	return loadProcedure(f.settings.Data, f.file)
+}
+
+// loadProcedure loads the named built-in procedure or, if the name is empty, the step file.
+func loadProcedure(builtin, file string) (stepfile.Procedure, error) {
+	if builtin != "" {
+		return stepfile.Builtin(builtin)
+	}
+	procedure, err := stepfile.Load(file)
 	if err != nil {
 		err = &exitError{exitUsage, err}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stepagent/stepagent/agent/client"
 	"github.com/stepagent/stepagent/agent/internal/client/load"
 	"github.com/stepagent/stepagent/agent/internal/client/report/html"
 	"github.com/stepagent/stepagent/agent/internal/client/runner"
@@ -34,7 +35,7 @@ func TestSettingsFollowThePackages(t *testing.T) {
 	if got := len(defaults.Settings); got != len(config.ClientFlags()) {
 		t.Errorf("%d settings have %d flags", got, len(config.ClientFlags()))
 	}
-	if defaults.Timeout.Duration() != runner.DefaultDialTimeout || defaults.Wait.Duration() != load.DefaultWait ||
+	if defaults.Timeout.Duration() != client.DefaultDialTimeout || defaults.Wait.Duration() != load.DefaultWait ||
 		defaults.MaxStrays != runner.DefaultMaxStrays || defaults.Lang != string(html.English) {
 		t.Errorf("the defaults are %+v", defaults.Client)
 	}

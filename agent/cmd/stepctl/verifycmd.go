@@ -235,21 +235,14 @@ func (f *verifyFlags) options(ctx context.Context, paths []string) (opts verify.
 }
 
 func (f *verifyFlags) procedure() (*stepfile.Procedure, error) {
-	var p stepfile.Procedure
-	var err error
 	switch {
 	case f.steps != "" && f.data != "":
 		return nil, errors.New("give --steps or --data, not both")
-	case f.data != "":
-		p, err = stepfile.Builtin(f.data)
-		return &p, err
-	case f.steps == "":
+	case f.steps == "" && f.data == "":
 		return nil, nil //nolint:nilnil // no procedure is claimed
 	}
-	if p, err = stepfile.Load(f.steps); err != nil {
-		return nil, &exitError{exitUsage, err}
-	}
-	return &p, nil
+	p, err := loadProcedure(f.data, f.steps)
+	return &p, err
 }
 
 // claims returns what a capture must show.

@@ -12,17 +12,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/stepagent/stepagent/agent/client"
 	"github.com/stepagent/stepagent/agent/internal/client/record"
 	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
-// Defaults of Options.
-const (
-	DefaultDialTimeout = client.DefaultDialTimeout
-	DefaultMaxStrays   = 256
-)
+// DefaultMaxStrays is the default of Options.MaxStrays.
+const DefaultMaxStrays = 256
 
 // Options configure a run.
 type Options struct {
@@ -34,7 +30,7 @@ type Options struct {
 	// Plain behaves like a client that does not know sessions: it sends no session, no req and
 	// no newlines, and opens a connection for each step. Session must be empty.
 	Plain bool
-	// DialTimeout limits how long connecting takes; 0 means DefaultDialTimeout. It is not part
+	// DialTimeout limits how long connecting takes; 0 means client.DefaultDialTimeout. It is not part
 	// of a step's timeout, which counts from the sending.
 	DialTimeout time.Duration
 	// MaxReplyBytes is the length of the longest accepted reply, in bytes; 0 means
