@@ -134,8 +134,7 @@ func problems(err error) []*validatorv1.Problem {
 		}
 		return all
 	}
-	var setting *validator.SettingError
-	if errors.As(err, &setting) {
+	if setting, ok := errors.AsType[*validator.SettingError](err); ok {
 		return []*validatorv1.Problem{{Key: bound(setting.Key), Problem: bound(setting.Problem)}}
 	}
 	return []*validatorv1.Problem{{Problem: errorText(err)}}

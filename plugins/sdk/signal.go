@@ -14,21 +14,15 @@ func obeyAgentOnly() (stop func()) {
 	agent := os.Getppid()
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM)
-	done := make(chan struct{})
 	go func() {
-		for {
-			select {
-			case <-signals:
-				if os.Getppid() != agent {
-					os.Exit(0)
-				}
-			case <-done:
-				return
+		for range signals {
+			if os.Getppid() != agent {
+				os.Exit(0)
 			}
 		}
 	}()
 	return func() {
 		signal.Stop(signals)
-		close(done)
+		close(signals)
 	}
 }

@@ -29,22 +29,25 @@ func (s *server) Judge(stream validatorv1.ValidatorService_JudgeServer) error {
 	ctx, cancel := context.WithCancel(stream.Context())
 	defer cancel()
 
-	out := newOutbox()
+	answers := make(chan *validatorv1.StepVerdicts, MaxBatchCalls)
 	sent := make(chan error, 1)
 	go func() {
-		sent <- out.run(stream.Send)
+		sent <- sendAnswers(answers, stream.Send)
 		cancel()
+		for range answers { // no worker may block
+		}
 	}()
-	err := receive(ctx, stream, *instances, out)
-	out.close()
+	err := receive(ctx, stream, *instances, answers)
+	close(answers)
 	return errors.Join(err, <-sent)
 }
 
 // receive gives incoming steps to workers until the agent closes the stream, and returns when all are
 // judged.
-func receive(ctx context.Context, stream validatorv1.ValidatorService_JudgeServer, instances []instance, out *outbox) error {
+func receive(ctx context.Context, stream validatorv1.ValidatorService_JudgeServer, instances []instance,
+	answers chan<- *validatorv1.StepVerdicts) error {
 	w := &workers{ctx: ctx, calls: make(chan *validatorv1.StepCall), slots: make(chan struct{}, maxConcurrent),
-		judge: func(ctx context.Context, call *validatorv1.StepCall) { out.add(judgeAll(ctx, instances, call)) }}
+		judge: func(ctx context.Context, call *validatorv1.StepCall) { answers <- judgeAll(ctx, instances, call) }}
 	defer w.wait()
 	for {
 		batch, err := stream.Recv()
@@ -106,71 +109,19 @@ func (w *workers) wait() {
 	w.running.Wait()
 }
 
-// An outbox collects answers while a message is sent.
-type outbox struct {
-	mu      sync.Mutex
-	answers []*validatorv1.StepVerdicts
-	closed  bool
-	ready   chan struct{} // holds a token if there are answers or the outbox is closed
-}
-
-func newOutbox() *outbox { return &outbox{ready: make(chan struct{}, 1)} }
-
-func (o *outbox) add(a *validatorv1.StepVerdicts) {
-	o.mu.Lock()
-	o.answers = append(o.answers, a)
-	o.mu.Unlock()
-	o.wake()
-}
-
-// close makes run return after all answers are sent.
-func (o *outbox) close() {
-	o.mu.Lock()
-	o.closed = true
-	o.mu.Unlock()
-	o.wake()
-}
-
-func (o *outbox) wake() {
-	select {
-	case o.ready <- struct{}{}:
-	default:
-	}
-}
-
-func (o *outbox) drain() (answers []*validatorv1.StepVerdicts, closed bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	answers, o.answers = o.answers, nil
-	return answers, o.closed
-}
-
-// run sends the answers in batches until the outbox is closed or send fails.
-func (o *outbox) run(send func(*validatorv1.JudgeResponse) error) error {
-	for range o.ready {
+// sendAnswers sends the answers in batches until the channel is closed or send fails. It is the only
+// receiver of the channel.
+func sendAnswers(answers <-chan *validatorv1.StepVerdicts, send func(*validatorv1.JudgeResponse) error) error {
+	for first := range answers {
 		runtime.Gosched() // workers that are almost done add their answers
-		answers, closed := o.drain()
-		for len(answers) > 0 {
-			n := batchLen(answers)
-			if err := send(&validatorv1.JudgeResponse{Answers: answers[:n]}); err != nil {
-				return err
-			}
-			answers = answers[n:]
+		batch, size := []*validatorv1.StepVerdicts{first}, answerBytes(first)
+		for len(answers) > 0 && len(batch) < MaxBatchCalls && size <= MaxBatchBytes {
+			next := <-answers
+			batch, size = append(batch, next), size+answerBytes(next)
 		}
-		if closed {
-			return nil
+		if err := send(&validatorv1.JudgeResponse{Answers: batch}); err != nil {
+			return err
 		}
 	}
 	return nil
-}
-
-// batchLen returns the number of answers that fit into one message.
-func batchLen(answers []*validatorv1.StepVerdicts) int {
-	size := 0
-	for i, a := range answers[:min(len(answers), MaxBatchCalls)] {
-		if size += answerBytes(a); size > MaxBatchBytes {
-			return i + 1
-		}
-	}
-	return min(len(answers), MaxBatchCalls)
 }

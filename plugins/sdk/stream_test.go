@@ -250,19 +250,19 @@ func TestTheStreamEndsWhenAllIsAnswered(t *testing.T) {
 	}
 }
 
-// Answers of any sizes leave whole, in order, in messages within the limit.
-func TestOutboxBatches(t *testing.T) {
+// TestAnswersAreSentInBatches: answers of any size are sent whole, in order, in messages within the limit.
+func TestAnswersAreSentInBatches(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		sizes := rapid.SliceOfN(rapid.IntRange(0, MaxBatchBytes/3), 0, 50).Draw(t, "sizes")
 		many := rapid.SampledFrom([]int{0, MaxBatchCalls, 3 * MaxBatchCalls}).Draw(t, "many")
 		sizes = append(sizes, make([]int, many)...)
-		out := newOutbox()
+		answers := make(chan *validatorv1.StepVerdicts, len(sizes))
 		for i, n := range sizes {
-			out.add(&validatorv1.StepVerdicts{Call: uint64(i), Verdicts: []*validatorv1.Verdict{{State: make([]byte, n)}}})
+			answers <- &validatorv1.StepVerdicts{Call: uint64(i), Verdicts: []*validatorv1.Verdict{{State: make([]byte, n)}}}
 		}
-		out.close()
+		close(answers)
 		next := uint64(0)
-		err := out.run(func(r *validatorv1.JudgeResponse) error {
+		err := sendAnswers(answers, func(r *validatorv1.JudgeResponse) error {
 			if n := len(r.GetAnswers()); n == 0 || n > MaxBatchCalls {
 				t.Fatalf("a batch of %d answers", n)
 			}
@@ -283,11 +283,11 @@ func TestOutboxBatches(t *testing.T) {
 	})
 }
 
-func TestOutboxStopsWithTheStream(t *testing.T) {
-	out := newOutbox()
-	out.add(&validatorv1.StepVerdicts{})
+func TestSendingEndsWithTheStream(t *testing.T) {
+	answers := make(chan *validatorv1.StepVerdicts, 1)
+	answers <- &validatorv1.StepVerdicts{}
 	gone := errors.New("gone")
-	if err := out.run(func(*validatorv1.JudgeResponse) error { return gone }); !errors.Is(err, gone) {
+	if err := sendAnswers(answers, func(*validatorv1.JudgeResponse) error { return gone }); !errors.Is(err, gone) {
 		t.Errorf("error = %v", err)
 	}
 }
