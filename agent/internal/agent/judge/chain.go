@@ -83,9 +83,6 @@ func NewChain(options Options, groups ...Group) *Chain {
 // Generation returns the chain's number.
 func (c *Chain) Generation() uint64 { return c.options.Generation }
 
-// Groups returns the groups in order.
-func (c *Chain) Groups() []Group { return c.groups }
-
 // First returns the step that must begin a session.
 func (c *Chain) First() Expectation { return c.first }
 
@@ -104,16 +101,14 @@ func first(groups []Group) Expectation {
 // Drained is closed when the chain has been swapped out and its last step is judged.
 func (c *Chain) Drained() <-chan struct{} { return c.drained }
 
+// acquire counts a user; false when the chain has drained.
 func (c *Chain) acquire() bool {
-	for {
-		n := c.users.Load()
-		if n == 0 {
-			return false
-		}
+	for n := c.users.Load(); n > 0; n = c.users.Load() {
 		if c.users.CompareAndSwap(n, n+1) {
 			return true
 		}
 	}
+	return false
 }
 
 func (c *Chain) release() {
@@ -136,7 +131,7 @@ func (c *Chain) judge(ctx context.Context, session Session, step Step) Judgement
 	askGroup := func(i int) {
 		began, g := time.Now(), c.groups[i]
 		call := newCall(session, step)
-		call.States = session.Memory.states(g.Names())
+		call.States = session.Memory.appendStates(make([][]byte, 0, len(g.Names())), g.Names())
 		answers[i] = ask(ctx, g, call)
 		if times != nil {
 			times[i] = groupTime(g, time.Since(began), answers[i])
@@ -178,16 +173,16 @@ func (c *Chain) try(session Session, step Step) (j Judgement, ok bool) {
 		}
 		s.answers = append(s.answers, a)
 	}
+	j = c.merge(session.Memory, s.answers)
+	if c.options.Timed {
+		j.Groups = make([]GroupTime, len(c.groups))
+	}
 	to := 0
 	for i, g := range c.groups {
 		from := to
 		to += len(g.Names())
 		g.Tried(s.callFor(from, to), s.answers[i])
-	}
-	j = c.merge(session.Memory, s.answers)
-	if c.options.Timed {
-		j.Groups = make([]GroupTime, len(c.groups))
-		for i, g := range c.groups {
+		if j.Groups != nil {
 			j.Groups[i] = groupTime(g, 0, s.answers[i])
 		}
 	}

@@ -52,8 +52,6 @@ type Judgement struct {
 	Expects Expectation
 	// Generation is that of the chain that judged.
 	Generation uint64
-	// Kept says that every answer is from the cache.
-	Kept bool
 	// Groups say how long each group took, in the chain's order; nil unless Options.Timed.
 	Groups []GroupTime
 }
@@ -119,29 +117,30 @@ func (j *Judge) Swap(chain *Chain) *Chain {
 // Chain returns the chain in force.
 func (j *Judge) Chain() *Chain { return j.chain.Load() }
 
-// Judge judges one step. It returns within the chain's limits. When the context ends first the step is
-// undecided.
-func (j *Judge) Judge(ctx context.Context, session Session, step Step) Judgement {
+// acquire returns the chain in force, which the caller must release.
+func (j *Judge) acquire() *Chain {
 	for {
-		chain := j.chain.Load()
-		if chain.acquire() {
-			defer chain.release()
-			return chain.judge(ctx, session, step)
+		if chain := j.chain.Load(); chain.acquire() {
+			return chain
 		}
 		// Swapped out between the load and here; the next load finds its successor.
 	}
 }
 
+// Judge judges one step. It returns within the chain's limits. When the context ends first the step is
+// undecided.
+func (j *Judge) Judge(ctx context.Context, session Session, step Step) Judgement {
+	chain := j.acquire()
+	defer chain.release()
+	return chain.judge(ctx, session, step)
+}
+
 // Try is Judge from the cache alone, without waiting. False means that nothing was done, and Judge must
 // be called.
 func (j *Judge) Try(session Session, step Step) (Judgement, bool) {
-	for {
-		chain := j.chain.Load()
-		if chain.acquire() {
-			defer chain.release()
-			return chain.try(session, step)
-		}
-	}
+	chain := j.acquire()
+	defer chain.release()
+	return chain.try(session, step)
 }
 
 // First returns the step that must begin a session by the chain in force.

@@ -9,15 +9,6 @@ type remembered struct {
 	state []byte
 }
 
-// Bytes returns the size of the states.
-func (m Memory) Bytes() int {
-	n := 0
-	for _, r := range m {
-		n += len(r.state)
-	}
-	return n
-}
-
 func (m Memory) state(name string) []byte {
 	for _, r := range m {
 		if r.name == name {
@@ -27,10 +18,7 @@ func (m Memory) state(name string) []byte {
 	return nil
 }
 
-func (m Memory) states(names []string) [][]byte {
-	return m.appendStates(make([][]byte, 0, len(names)), names)
-}
-
+// appendStates appends the states of the validators to dst.
 func (m Memory) appendStates(dst [][]byte, names []string) [][]byte {
 	for _, name := range names {
 		dst = append(dst, m.state(name))

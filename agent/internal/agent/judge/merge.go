@@ -9,12 +9,11 @@ import (
 // merge returns one judgement of all answers: fail beats undecided beats pass, and among equals the
 // first in the config's order gives the reason.
 func (c *Chain) merge(memory Memory, answers [][]Answer) Judgement {
-	j := Judgement{Outcome: validator.Pass, Generation: c.options.Generation, Kept: true}
+	j := Judgement{Outcome: validator.Pass, Generation: c.options.Generation}
 	next := make(Memory, 0, len(memory))
 	for i, g := range c.groups {
 		for k, name := range g.Names() {
 			a := check(answers[i], k)
-			j.Kept = j.Kept && a.Kept
 			if a.Verdict.Outcome == validator.Undecided {
 				if j.Outcome == validator.Pass {
 					j.Outcome, j.By, j.Detail = validator.Undecided, name, undecided(name, a.Err)

@@ -14,7 +14,7 @@ type stub struct {
 	names   []string
 	first   []judge.Expectation
 	answers func(ctx context.Context, call judge.Call) []judge.Answer
-	// try is Try, tried is Tried; with nil there never is an answer at hand.
+	// try is Try, tried is Tried; with a nil try no answer is cached.
 	try   func(call judge.Call) ([]judge.Answer, bool)
 	tried func(call judge.Call, answers []judge.Answer)
 }
@@ -43,8 +43,8 @@ func saying(names []string, answers ...judge.Answer) *stub {
 	return &stub{names: names, answers: func(context.Context, judge.Call) []judge.Answer { return answers }}
 }
 
-// atHand is saying with the answers at hand.
-func atHand(names []string, answers ...judge.Answer) *stub {
+// cached is saying with cached answers.
+func cached(names []string, answers ...judge.Answer) *stub {
 	s := saying(names, answers...)
 	s.try = func(judge.Call) ([]judge.Answer, bool) { return answers, true }
 	return s

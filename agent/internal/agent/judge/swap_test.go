@@ -74,7 +74,7 @@ func TestSwap(t *testing.T) {
 // The next one is judged by its successor.
 func TestSwapWithinTry(t *testing.T) {
 	t.Parallel()
-	second := judge.NewChain(judge.Options{Generation: 2}, atHand([]string{"a"}, pass("")))
+	second := judge.NewChain(judge.Options{Generation: 2}, cached([]string{"a"}, pass("")))
 	var j *judge.Judge
 	var first *judge.Chain
 	held := func(when string) {
@@ -82,7 +82,7 @@ func TestSwapWithinTry(t *testing.T) {
 			t.Errorf("drained %s", when)
 		}
 	}
-	swaps, notes := atHand([]string{"a"}, pass("")), atHand([]string{"b"}, pass(""))
+	swaps, notes := cached([]string{"a"}, pass("")), cached([]string{"b"}, pass(""))
 	swaps.try = func(judge.Call) ([]judge.Answer, bool) {
 		j.Swap(second)
 		held("while a group is tried")

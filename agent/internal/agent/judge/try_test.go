@@ -17,8 +17,8 @@ import (
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
-// TestTryIsJudge compares Try with Judge, whatever the validators say: where every group has its
-// answers at hand the judgements are equal, and where one has not, nothing has been done.
+// TestTryIsJudge compares Try with Judge for any verdicts: where every group has cached its answers
+// the judgements are equal, and where one has not, nothing has been done.
 func TestTryIsJudge(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -29,8 +29,8 @@ func TestTryIsJudge(t *testing.T) {
 				session := judge.Session{ID: "s", Position: position, Steps: 10, Memory: memory}
 				want := c.judgement(t, session)
 				got, ok := c.tryOn(t, session)
-				if ok != c.allAtHand() {
-					t.Fatalf("Try says %t, at hand %t", ok, c.allAtHand())
+				if ok != c.allCached() {
+					t.Fatalf("Try says %t, cached %t", ok, c.allCached())
 				}
 				if ok && !reflect.DeepEqual(got, want) {
 					t.Fatalf("Judge: %+v\nTry:   %+v", want, got)
@@ -54,7 +54,7 @@ type tryCase struct {
 // A tried group keeps what it is asked.
 type tried struct {
 	stub
-	atHand bool
+	cached bool
 	events *[]string
 	asked  judge.Call     // by Try
 	given  []judge.Answer // by Try
@@ -86,7 +86,7 @@ func drawGroup(t *rapid.T, names []string) *tried {
 	if rapid.IntRange(0, 9).Draw(t, "an answer too few") == 9 {
 		answers = answers[:len(names)-1]
 	}
-	g := &tried{atHand: rapid.IntRange(0, 3).Draw(t, "at hand") < 3}
+	g := &tried{cached: rapid.IntRange(0, 3).Draw(t, "cached") < 3}
 	g.names = names
 	g.answers = func(_ context.Context, call judge.Call) []judge.Answer {
 		all := slices.Clone(answers)
@@ -115,7 +115,7 @@ func drawAnswer(t *rapid.T) judge.Answer {
 
 func (g *tried) Try(call *judge.Call) ([]judge.Answer, bool) {
 	*g.events = append(*g.events, "try "+g.names[0])
-	if !g.atHand {
+	if !g.cached {
 		return nil, false
 	}
 	g.asked = *call
@@ -138,8 +138,8 @@ func sameSlice(a, b []judge.Answer) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
-func (c *tryCase) allAtHand() bool {
-	return !slices.ContainsFunc(c.groups, func(g *tried) bool { return !g.atHand })
+func (c *tryCase) allCached() bool {
+	return !slices.ContainsFunc(c.groups, func(g *tried) bool { return !g.cached })
 }
 
 func (c *tryCase) chain() *judge.Chain {
@@ -184,7 +184,7 @@ func (c *tryCase) wantEvents() []string {
 	var events []string
 	for _, g := range c.groups {
 		events = append(events, "try "+g.names[0])
-		if !g.atHand {
+		if !g.cached {
 			return events
 		}
 	}
@@ -200,7 +200,7 @@ func TestTryWhereAGroupMustBeAsked(t *testing.T) {
 	for at := range 3 {
 		var groups []judge.Group
 		for i := range 3 {
-			g := atHand([]string{string(rune('a' + i))}, pass(""))
+			g := cached([]string{string(rune('a' + i))}, pass(""))
 			if i == at {
 				g.try = nil
 			}
@@ -215,11 +215,11 @@ func TestTryWhereAGroupMustBeAsked(t *testing.T) {
 		j := judge.New(chain)
 		got, ok := j.Try(judge.Session{}, judge.Step{Arrived: time.Now()})
 		if ok || !reflect.DeepEqual(got, judge.Judgement{}) {
-			t.Errorf("group %d has nothing at hand: got %+v, %t", at, got, ok)
+			t.Errorf("group %d has cached nothing: got %+v, %t", at, got, ok)
 		}
 		j.Swap(judge.NewChain(judge.Options{}))
 		if !isDrained(chain) {
-			t.Errorf("group %d has nothing at hand: the chain is held", at)
+			t.Errorf("group %d has cached nothing: the chain is held", at)
 		}
 	}
 }
@@ -242,16 +242,16 @@ func (fragile) Names() []string { panic("cannot") }
 // afterwards gets the answers that are its own.
 func TestPanicWithinTry(t *testing.T) {
 	t.Parallel()
-	tries := atHand([]string{"b"}, pass(""))
+	tries := cached([]string{"b"}, pass(""))
 	tries.try = func(judge.Call) ([]judge.Answer, bool) { panic("cannot") }
-	notes := atHand([]string{"b"}, pass(""))
+	notes := cached([]string{"b"}, pass(""))
 	notes.tried = func(judge.Call, []judge.Answer) { panic("cannot") }
 	for name, broken := range map[string]judge.Group{
-		"in Try": tries, "in Tried": notes, "in Names": fragile{atHand([]string{"b"}, pass(""))},
+		"in Try": tries, "in Tried": notes, "in Names": fragile{cached([]string{"b"}, pass(""))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			shy := atHand([]string{"a"}, fail(validator.RuleBroken, "first", "s"))
+			shy := cached([]string{"a"}, fail(validator.RuleBroken, "first", "s"))
 			chain := judge.NewChain(judge.Options{Limits: limits}, shy, broken)
 			j := judge.New(chain)
 			for range 3 {
@@ -273,7 +273,7 @@ func TestPanicWithinTry(t *testing.T) {
 func TestTryAfterAPanic(t *testing.T) {
 	t.Parallel()
 	broken := true
-	first, second := atHand([]string{"a"}, pass("a1")), atHand([]string{"b"}, pass("b1"))
+	first, second := cached([]string{"a"}, pass("a1")), cached([]string{"b"}, pass("b1"))
 	second.try = func(judge.Call) ([]judge.Answer, bool) {
 		if broken {
 			panic("cannot")
@@ -294,7 +294,7 @@ func TestTryAfterAPanic(t *testing.T) {
 // TestPanicInAMerge of answers that were waited for does not hold the chain either.
 func TestPanicInAMerge(t *testing.T) {
 	t.Parallel()
-	g := &fading{stub: atHand([]string{"a"}, pass(""))}
+	g := &fading{stub: cached([]string{"a"}, pass(""))}
 	chain := judge.NewChain(judge.Options{Limits: limits}, g)
 	j := judge.New(chain)
 	step := judge.Step{Arrived: time.Now()}
@@ -342,9 +342,9 @@ func TestTriedTimes(t *testing.T) {
 		return a
 	}
 	groups := []judge.Group{
-		atHand([]string{"a", "b"}, kept(pass("")), kept(pass(""))),
-		atHand([]string{"c"}, pass("")),
-		atHand([]string{"d"}, kept(fail(validator.RuleBroken, "", ""))),
+		cached([]string{"a", "b"}, kept(pass("")), kept(pass(""))),
+		cached([]string{"c"}, pass("")),
+		cached([]string{"d"}, kept(fail(validator.RuleBroken, "", ""))),
 	}
 	want := []judge.GroupTime{
 		{Names: []string{"a", "b"}, Kept: true},

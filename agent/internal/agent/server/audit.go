@@ -9,13 +9,10 @@ import (
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
-// A Recorder records events. It must not block.
-type Recorder interface{ Record(auditlog.Event) }
-
 // An auditEntry is the record of one request, written once it is known whether the reply was sent.
 // A nil entry records nothing.
 type auditEntry struct {
-	to      Recorder
+	to      session.Recorder
 	arrived time.Time
 	step    *auditlog.Step
 }

@@ -2,12 +2,14 @@ package server
 
 import (
 	"log/slog"
+	"math"
 	"net/netip"
 	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/stepagent/stepagent/agent/internal/agent/session"
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
@@ -36,7 +38,7 @@ type Options struct {
 	// Agent is the agent's name and version, for clients that ask; empty for none.
 	Agent string
 	// Recorder records the outcome of each request; nil for none.
-	Recorder Recorder
+	Recorder session.Recorder
 }
 
 // allows reports whether connections from the address are served.
@@ -66,29 +68,22 @@ const (
 	refusalShare = 4
 )
 
-// openFileLimit returns how many files the process may open; 0 when that is unknown. The runtime has
-// raised the soft limit, getrlimit(2), to the hard one.
+// openFileLimit returns how many files the process may open. The runtime has raised the soft limit,
+// getrlimit(2), to the hard one.
 func openFileLimit() uint64 {
-	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		return 0
-	}
+	limit := unix.Rlimit{Cur: math.MaxInt32} // where it cannot be read
+	_ = unix.Getrlimit(unix.RLIMIT_NOFILE, &limit)
 	return limit.Cur
 }
 
 // reservedFiles returns how many of the files are reserved.
-func reservedFiles(limit uint64) int {
-	if limit == 0 {
-		return maxReservedFiles
-	}
-	return int(min(limit/2, maxReservedFiles))
-}
+func reservedFiles(limit uint64) int { return int(min(limit/2, maxReservedFiles)) }
 
 // capConnections lowers the limits of connections to what the limit of open files allows, and logs
 // it.
 func (s *Server) capConnections(o *Options) {
 	files := openFileLimit()
-	if files == 0 || uint64(o.Connections) <= files-uint64(reservedFiles(files)) {
+	if uint64(o.Connections) <= files-uint64(reservedFiles(files)) {
 		return
 	}
 	room := int(files) - reservedFiles(files)

@@ -30,8 +30,12 @@ const (
 // readBytes is how much a loop reads from one connection at once; longer messages are rare.
 const readBytes = 4 << 10
 
-// errIdle is returned by worker.Read when the client has been idle for parkAfter.
-var errIdle = errors.New("the client is idle")
+var (
+	// errIdle is returned by worker.Read when the client has been idle for parkAfter.
+	errIdle = errors.New("the client is idle")
+	// errParked is returned by worker.awaitMessage when the connection is parked.
+	errParked = errors.New("the connection is parked")
+)
 
 // parkedState is the state of a parked connection.
 type parkedState struct {
@@ -146,18 +150,22 @@ func (c *conn) Ready(round *eventloop.Round, ended bool) {
 		c.startJudging(req, arrived)
 		return
 	}
-	entry := c.finish(&answer, &req, arrived)
-	if answer.Fault != nil {
-		c.unparkToInject(answer, req, arrived, entry)
-		return
+	if out, ok := c.encode(round.Out(), &answer, &req, arrived); ok {
+		round.Send(c.state.fd, out, c)
 	}
-	c.state.sending(&req, arrived, entry)
-	round.Send(c.state.fd, protocol.AppendReply(round.Out(), answer.Reply), c)
 }
 
-// sending notes what Sent needs.
-func (s *parkedState) sending(req *protocol.Request, arrived time.Time, entry *auditEntry) {
+// encode appends the reply to out and notes what Sent needs. It returns false when a worker has been
+// given the reply, because of a fault.
+func (c *conn) encode(out []byte, answer *session.Answer, req *protocol.Request, arrived time.Time) ([]byte, bool) {
+	entry := c.finish(answer, req, arrived)
+	if answer.Fault != nil {
+		c.unparkToInject(*answer, *req, arrived, entry)
+		return nil, false
+	}
+	s := &c.state
 	s.next, s.arrived, s.entry = min(req.Interval.Duration, session.MaxQuiet), arrived, entry
+	return protocol.AppendReply(out, answer.Reply), true
 }
 
 // startJudging hands a request that has to wait to a goroutine. Like unparkToInject it is a function
@@ -174,15 +182,10 @@ func (c *conn) startJudging(req protocol.Request, arrived time.Time) {
 func (c *conn) judgeParked(req protocol.Request, arrived time.Time) {
 	defer c.recoverInLoop()
 	answer := c.sessions.Do(c.steps, req, arrived)
-	entry := c.finish(&answer, &req, arrived)
-	if answer.Fault != nil {
-		c.unparkToInject(answer, req, arrived, entry)
-		return
+	if out, ok := c.encode(nil, &answer, &req, arrived); ok {
+		n, _ := eventloop.Write(c.state.fd, out)
+		c.Sent(out, n)
 	}
-	c.state.sending(&req, arrived, entry)
-	out := protocol.AppendReply(nil, answer.Reply)
-	n, _ := eventloop.Write(c.state.fd, out)
-	c.Sent(out, n)
 }
 
 // unparkToInject hands a reply that is subject to a fault to a worker.
@@ -226,7 +229,9 @@ func (c *conn) Sent(reply []byte, n int) {
 	if n < len(reply) {
 		rest := bytes.Clone(reply[n:])
 		c.unpark(nil, func() bool {
-			sent := c.sendBytes(rest)
+			c.writing.Lock()
+			defer c.writing.Unlock()
+			sent := c.write(rest)
 			entry.commit(sent)
 			return sent
 		})

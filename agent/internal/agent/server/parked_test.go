@@ -33,8 +33,8 @@ func (h *harness) park(t *testing.T, n int) {
 	waitFor(t, "the connections to be parked", func() bool { return h.Parked() == n })
 }
 
-// TestParked: whatever a client sends when its connection is parked, and in whatever pieces, gets
-// the reply that it gets otherwise; and the connection is parked again.
+// TestParked: any bytes that a client sends when its connection is parked, in pieces of any size, get
+// the reply that they get otherwise; and the connection is parked again.
 func TestParked(t *testing.T) {
 	pad := func(n int) string { // a message of n bytes
 		m := `{"step_id":2,"x":""}`
@@ -147,7 +147,7 @@ func TestParkedFlood(t *testing.T) {
 	h.park(t, 1)
 }
 
-// TestParkedClientLeaves: the reply to what a client sent before it closed comes all the same.
+// TestParkedClientLeaves: a client that closes after its request still gets the reply.
 func TestParkedClientLeaves(t *testing.T) {
 	h := start(t, defaults())
 	p := h.parked(t)
@@ -280,7 +280,7 @@ func (s startling) Try(in judge.Session, step judge.Step) (judge.Judgement, bool
 // TestPanicEndsOneParkedConnection, on a loop and beside it, and leaves its session to be taken up.
 func TestPanicEndsOneParkedConnection(t *testing.T) {
 	for name, by := range map[string]session.Judge{
-		"waiting": defective{judge.New(chain(t))}, "at hand": startling{defective{judge.New(chain(t))}},
+		"waiting": defective{judge.New(chain(t))}, "cached": startling{defective{judge.New(chain(t))}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := startJudged(t, defaults(), io.Discard, by)

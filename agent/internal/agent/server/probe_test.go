@@ -49,8 +49,8 @@ func TestProbe(t *testing.T) {
 	}
 }
 
-// TestProbeGoesToTheValidators, whose answer to its step 1 is at hand, each time in a session of its
-// own, and takes no faults.
+// TestProbeGoesToTheValidators, although the answer to its step 1 is cached, each time in a session of
+// its own, and takes no faults.
 func TestProbeGoesToTheValidators(t *testing.T) {
 	var seen []validator.Session
 	watcher := judge.Member{Name: "watcher", Validator: validate(

@@ -20,13 +20,6 @@ func (c *conn) send(reply protocol.Reply) bool {
 	return c.write(c.out)
 }
 
-// sendBytes is send for bytes.
-func (c *conn) sendBytes(b []byte) bool {
-	c.writing.Lock()
-	defer c.writing.Unlock()
-	return c.write(b)
-}
-
 // sendAudited is send with the audit entry of the request.
 func (c *conn) sendAudited(reply protocol.Reply, entry *auditEntry) bool {
 	sent := c.send(reply)
@@ -59,7 +52,7 @@ func (c *conn) write(b []byte) bool {
 // injectFault does to a reply what a validator asked for; false ends the connection. The verdict is
 // committed already, and a repeated request gets its true reply.
 func (c *conn) injectFault(answer session.Answer, req protocol.Request, arrived time.Time, entry *auditEntry) bool {
-	reply, fault := answer.Reply, *answer.Fault
+	reply, fault, sent := answer.Reply, *answer.Fault, false
 	switch fault.Kind {
 	case validator.FaultDelay:
 		c.delay(fault.Delay, reply, entry)
@@ -78,27 +71,20 @@ func (c *conn) injectFault(answer session.Answer, req protocol.Request, arrived 
 			_ = tcp.SetLinger(0) // so that closing sends RST, tcp(7)
 		}
 		return false
-	default:
-		sent := c.sendFaulty(reply, fault)
-		entry.commit(sent)
-		return sent
-	}
-}
-
-// sendFaulty sends a reply at once, with the fault.
-func (c *conn) sendFaulty(reply protocol.Reply, fault validator.Fault) bool {
-	switch fault.Kind {
-	case validator.FaultDuplicate:
-		sent := c.send(reply)
-		return sent && c.send(reply)
 	case validator.FaultSplit:
-		return c.sendSplit(reply, fault.Delay)
+		sent = c.sendSplit(reply, fault.Delay)
+	case validator.FaultDuplicate:
+		first := c.send(reply)
+		sent = first && c.send(reply)
 	case validator.FaultWrongID:
 		reply.StepID = &fault.StepID
+		sent = c.send(reply)
 	case validator.FaultWrongCode:
 		reply.ErrorCode = fault.Code
+		sent = c.send(reply)
 	}
-	return c.send(reply)
+	entry.commit(sent)
+	return sent
 }
 
 // delay sends the reply after d, unless the connection has closed by then. Later replies do not

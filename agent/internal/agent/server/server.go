@@ -107,10 +107,14 @@ const (
 // means that the listener has failed for good.
 func (s *Server) Serve(listener net.Listener) error {
 	l := &probeListener{Listener: listener, probes: make(chan probeConn, 1)}
-	if !s.addListener(l) {
+	s.mu.Lock()
+	if s.draining.Load() {
+		s.mu.Unlock()
 		_ = listener.Close() // mostly closed already
 		return nil
 	}
+	s.listeners[l] = struct{}{}
+	s.mu.Unlock()
 	pause := firstAcceptPause
 	for {
 		nc, err := l.Accept()
@@ -130,20 +134,10 @@ func (s *Server) Serve(listener net.Listener) error {
 	}
 }
 
-func (s *Server) addListener(l *probeListener) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.draining.Load() {
-		return false
-	}
-	s.listeners[l] = struct{}{}
-	return true
-}
-
 // isTemporary reports whether accept(2) may succeed later.
 func isTemporary(err error) bool {
-	var errno syscall.Errno
-	return errors.As(err, &errno) && slices.Contains([]syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS,
+	errno, ok := errors.AsType[syscall.Errno](err)
+	return ok && slices.Contains([]syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS,
 		syscall.ENOMEM, syscall.ECONNABORTED, syscall.EPROTO, syscall.EINTR}, errno)
 }
 

@@ -57,7 +57,7 @@ func chain(t *testing.T, more ...judge.Member) *judge.Chain {
 	}, odd{judge.Local(members...)})
 }
 
-// odd is a group that has its answers at hand for steps with an odd id, so that the loop answers
+// odd is a group that has cached its answers for steps with an odd id, so that the loop answers
 // these and a goroutine of the connection the others.
 type odd struct{ judge.Group }
 

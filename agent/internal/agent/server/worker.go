@@ -41,15 +41,11 @@ func (w *worker) loop(first func() bool) {
 		return
 	}
 	for {
-		switch w.awaitMessage() {
-		case arriving:
-			if !w.handleMessage() {
-				return
-			}
-		case ending:
+		if err := w.awaitMessage(); err != nil {
+			ended = !errors.Is(err, errParked)
 			return
-		case leaving:
-			ended = false
+		}
+		if !w.handleMessage() {
 			return
 		}
 	}
@@ -62,42 +58,34 @@ func (w *worker) fail(p any, stack []byte) {
 	w.conn.sendLast(protocol.Internal, "the agent failed on this message")
 }
 
-// awaited is the result of awaitMessage.
-type awaited uint8
-
-const (
-	arriving awaited = iota // a message has begun
-	ending                  // none will come
-	leaving                 // the connection is parked
-)
-
-// awaitMessage waits for the first byte of a message.
-func (w *worker) awaitMessage() awaited {
+// awaitMessage waits for the first byte of a message. It returns errParked when the connection is
+// parked and the worker must end, and io.EOF when no message will come.
+func (w *worker) awaitMessage() error {
 	c := w.conn
 	switch {
 	case c.server.draining.Load():
 		w.refuseRest()
-		return ending
+		return io.EOF
 	case w.reader.Buffered():
 		// A client that sends ahead is served one message at a time, among the others.
 		runtime.Gosched()
-		return arriving
+		return nil
 	case (!w.recentlyUnparked || w.steps >= parkAfterSteps) && c.park():
-		return leaving
+		return errParked
 	case !c.setPhase(idle, c.server.options.Load().IdleTimeout+c.interval, 0):
 		w.refuseRest()
-		return ending
+		return io.EOF
 	}
 	for {
 		err := w.reader.Wait()
 		switch {
 		case err == nil:
-			return arriving
+			return nil
 		case !errors.Is(err, errIdle):
 			w.refuseUnread(err)
-			return ending
+			return io.EOF
 		case c.park():
-			return leaving
+			return errParked
 		}
 	}
 }
@@ -140,11 +128,7 @@ func (w *worker) handleMessage() bool {
 		return w.judge(req, arrived)
 	}
 	c.warn(c.server.logLimits.ahead, "too many replies outstanding", slog.Int("limit", o.PipelinedMessages))
-	id := req.StepID
-	refused := session.Answer{Trace: session.Trace{Session: req.Session}, Reply: protocol.Reply{
-		StepID: &id, ErrorCode: o.Codes.Of(protocol.Busy), Req: req.Req, Session: req.Session, Reason: protocol.Busy,
-		Detail: "too many replies of this connection are outstanding; wait for them",
-	}}
+	refused := c.sessions.Refuse(&req, protocol.Busy, "too many replies of this connection are outstanding; wait for them")
 	entry := c.newAuditEntry(o, &req, &refused, arrived)
 	c.countRefused()
 	return c.sendAudited(refused.Reply, entry)
@@ -167,13 +151,13 @@ func (w *worker) judge(req protocol.Request, arrived time.Time) bool {
 func (w *worker) refuseUnread(err error) bool {
 	c := w.conn
 	s, o := c.server, c.server.options.Load()
-	var bad *protocol.Error
+	bad, isBad := errors.AsType[*protocol.Error](err)
 	switch {
-	case errors.As(err, &bad) && bad.Reason == protocol.BadRequest:
+	case isBad && bad.Reason == protocol.BadRequest:
 		c.warn(s.logLimits.bad, "bad request", slog.String("detail", bad.Detail))
 		c.countRefused()
 		return c.send(bad.Reply(o.Codes.Of(bad.Reason)))
-	case errors.As(err, &bad):
+	case isBad:
 		c.warn(s.logLimits.bad, "bad message", slog.String("detail", bad.Detail))
 		c.countRefused()
 		c.sendLast(bad.Reason, bad.Detail)

@@ -38,15 +38,15 @@ type agent struct {
 	first atomic.Pointer[func()] // runs once when a session is about to begin
 }
 
-// newAgent returns an agent whose validator sequence has the mode, and which has some answers at
-// hand.
+// newAgent returns an agent whose validator sequence has the mode, and which has some answers
+// cached.
 func newAgent(t rapid.TB, mode string, o session.Options) *agent {
 	t.Helper()
 	return newAgentWith(t, mode, o, something)
 }
 
-// newAgentWith is newAgent with other answers at hand.
-func newAgentWith(t rapid.TB, mode string, o session.Options, at hand) *agent {
+// newAgentWith is newAgent with other cached answers.
+func newAgentWith(t rapid.TB, mode string, o session.Options, at cached) *agent {
 	t.Helper()
 	a := &agent{TB: t, judge: judge.New(chain(t, mode, 1, at)), log: &lines{}}
 	a.Manager = session.NewManager(meddling{a}, o, slog.New(a.log))

@@ -105,7 +105,7 @@ func heap() uint64 {
 }
 
 // BenchmarkStep is one step of a session whose connection is open, by one goroutine and by
-// many, each with a session of its own: by Try, as where the answers are at hand, and by Do.
+// many, each with a session of its own: by Try, as where the answers are cached, and by Do.
 func BenchmarkStep(b *testing.B) {
 	for way, send := range map[string]way{"Try": do, "Do": doWaiting} {
 		for _, kind := range []string{"named", "nameless"} {

@@ -46,8 +46,6 @@ type Trace struct {
 	// this one included.
 	Session  string
 	Position int
-	// Kept says that no validator was asked: Try would have given the answer too.
-	Kept bool
 	// Turn is how long the request waited for the turn of its slot.
 	Turn time.Duration
 	// Generation and Groups are those of the judgement; zero when there was none.
@@ -75,7 +73,7 @@ func (c *Conn) Do(ctx context.Context, req protocol.Request, arrived time.Time) 
 		s := c.slot(ctx, &req, arrived, c.mayResume(req.StepID))
 		if !s.turn.lock(ctx) {
 			s.doneInFlight()
-			return c.refuse(&req, protocol.ShuttingDown, "the agent stops")
+			return c.Refuse(&req, protocol.ShuttingDown, "the agent stops")
 		}
 		turn := c.manager.clock.Now().Sub(arrived)
 		answer, ok := c.judge(ctx, s, &req, arrived)
@@ -89,7 +87,7 @@ func (c *Conn) Do(ctx context.Context, req protocol.Request, arrived time.Time) 
 // Try is Do for a request that need not wait: neither for its turn, nor for an earlier connection
 // to close, nor for a validator. False says that nothing has been done, and Do must be called.
 func (c *Conn) Try(req protocol.Request, arrived time.Time) (answer Answer, ok bool) {
-	if req.Session == "" && c.mayResume(req.StepID) { // which may have to wait
+	if c.manager.fresh || req.Session == "" && c.mayResume(req.StepID) { // either may have to wait
 		return Answer{}, false
 	}
 	ctx := context.Background() // nothing here waits for it
@@ -151,7 +149,9 @@ func (c *Conn) judge(ctx context.Context, s *slot, req *protocol.Request, arrive
 	if next != mustJudge {
 		return answer, next == answered
 	}
-	j := c.manager.judge.Judge(ctx, s.session.state(), s.session.step(req, arrived))
+	step := s.session.step(req, arrived)
+	step.Fresh = c.manager.fresh
+	j := c.manager.judge.Judge(ctx, s.session.state(), step)
 	return c.complete(ctx, s, req, arrived, c.manager.clock.Now(), &j), true
 }
 
@@ -175,19 +175,18 @@ func (c *Conn) prepare(ctx context.Context, s *slot, req *protocol.Request, arri
 				// A client that asks again is done with its last step only now.
 				s.session.gap = gapClock{from: m.clock.Now()}
 			}
-			return Answer{Reply: reply, Replayed: true, Trace: Trace{Session: s.name, Kept: true}}, answered
+			return Answer{Reply: reply, Replayed: true, Trace: Trace{Session: s.name}}, answered
 		}
 	}
 	if s.session.open {
 		return Answer{}, mustJudge
 	}
-	switch o := m.options.Load(); m.begin(s, c.peer.Addr, arrived) {
-	case slotRemoved:
+	reached, removed := m.begin(s, c.peer.Addr, arrived)
+	switch {
+	case removed:
 		return Answer{}, needsSlot
-	case tooMany:
-		return c.refuseSession(ctx, req, "", o.MaxOpen), answered
-	case tooManyAddress:
-		return c.refuseSession(ctx, req, " from this address", o.MaxOpenPerAddress), answered
+	case reached != nil:
+		return c.refuseSession(ctx, req, reached), answered
 	default:
 		return Answer{}, mustJudge
 	}
@@ -211,13 +210,12 @@ func (c *Conn) complete(ctx context.Context, s *slot, req *protocol.Request, arr
 		now.tally.undecided++
 		m.count(func(n *Stats) { n.Undecided++ })
 		if ctx.Err() != nil {
-			return c.refuse(req, protocol.ShuttingDown, "the agent stops")
+			return c.Refuse(req, protocol.ShuttingDown, "the agent stops")
 		}
 		c.logStep(trace.Session, trace.Position+1, req, j, protocol.ValidatorUnavailable)
 		return Answer{Reply: c.reply(req, protocol.ValidatorUnavailable, j.Detail), Trace: trace}
 	}
 	trace.Position++
-	trace.Kept = j.Kept
 	reply := c.reply(req, protocol.Reason(j.Reason), j.Detail)
 	reply.End = trace.Position >= now.steps
 	ended := m.commit(s, j, req, arrived, judged, &reply)
@@ -226,17 +224,17 @@ func (c *Conn) complete(ctx context.Context, s *slot, req *protocol.Request, arr
 	return Answer{Reply: reply, Fault: j.Fault, Trace: trace}
 }
 
-// refuseSession refuses the first step of a session past a limit; scope names its kind.
-func (c *Conn) refuseSession(ctx context.Context, req *protocol.Request, scope string, limit int) Answer {
+// refuseSession refuses the first step of a session past a limit.
+func (c *Conn) refuseSession(ctx context.Context, req *protocol.Request, limit *sessionLimit) Answer {
 	m := c.manager
-	m.refusals.Log(ctx, m.log, slog.LevelWarn, "too many sessions"+scope,
-		slog.String("client", c.peer.Addr.String()), slog.Int("limit", limit))
-	return c.refuse(req, protocol.Busy, fmt.Sprintf(
-		"the agent has %d sessions open%s, which is its limit; try again later", limit, scope))
+	m.refusals.Log(ctx, m.log, slog.LevelWarn, "too many sessions"+limit.scope,
+		slog.String("client", c.peer.Addr.String()), slog.Int("limit", limit.most))
+	return c.Refuse(req, protocol.Busy, fmt.Sprintf(
+		"the agent has %d sessions open%s, which is its limit; try again later", limit.most, limit.scope))
 }
 
-// refuse answers without a verdict: the step has not been judged.
-func (c *Conn) refuse(req *protocol.Request, reason protocol.Reason, detail string) Answer {
+// Refuse returns an answer without a verdict: the step has not been judged.
+func (c *Conn) Refuse(req *protocol.Request, reason protocol.Reason, detail string) Answer {
 	return Answer{Reply: c.reply(req, reason, detail), Trace: Trace{Session: req.Session}}
 }
 

@@ -77,7 +77,7 @@ func (e *exclusive) Validate(
 	return validator.FailWith(validator.RuleBroken, fmt.Sprint(s.Position), nil), nil
 }
 
-// quick has the answers at hand to the steps that exclusive takes no time for.
+// quick has cached the answers to the steps that exclusive takes no time for.
 func quick(step validator.Step, _ int) bool { return step.ID%2 == 0 }
 
 // TestStepsOfOneSessionAreJudgedOneByOne, whichever connections they come over, and those of
@@ -94,7 +94,7 @@ func TestStepsOfOneSessionAreJudgedOneByOne(t *testing.T) {
 		a := &agent{TB: t, Manager: session.NewManager(j, o, slog.New(&lines{}))}
 
 		var mu sync.Mutex
-		places := map[string]int{} // "session position" to how often
+		positions := map[string]int{} // "session position" to how often
 		var running sync.WaitGroup
 		began := time.Now()
 		for range connections {
@@ -107,7 +107,7 @@ func TestStepsOfOneSessionAreJudgedOneByOne(t *testing.T) {
 						req.Data = fmt.Append(nil, s)
 						answer := do(c, req)
 						mu.Lock()
-						places[fmt.Sprint(s, " ", answer.Reply.Detail)]++
+						positions[fmt.Sprint(s, " ", answer.Reply.Detail)]++
 						mu.Unlock()
 					}
 				})
@@ -120,8 +120,8 @@ func TestStepsOfOneSessionAreJudgedOneByOne(t *testing.T) {
 		if worst := e.worst.Load(); worst != 1 {
 			t.Errorf("%d steps of one session were judged at once", worst)
 		}
-		if len(places) != sessions*o.Steps {
-			t.Errorf("%d positions were judged, want %d", len(places), sessions*o.Steps)
+		if len(positions) != sessions*o.Steps {
+			t.Errorf("%d positions were judged, want %d", len(positions), sessions*o.Steps)
 		}
 		if got := a.Stats(); got.Completed != sessions {
 			t.Errorf("got %+v", got)

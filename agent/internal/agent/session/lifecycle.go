@@ -18,35 +18,31 @@ const (
 	causeStopping = "the agent stops"
 )
 
-// beginning is the result of begin.
-type beginning uint8
+// A sessionLimit is a limit of open sessions: how many, and in words of which kind.
+type sessionLimit struct {
+	most  int
+	scope string
+}
 
-const (
-	begun          beginning = iota
-	tooMany                  // the limit of open sessions is reached
-	tooManyAddress           // the limit of sessions that one address began is reached
-	slotRemoved              // the request needs another slot
-)
-
-// begin begins a session in a slot whose turn the caller holds.
-func (m *Manager) begin(s *slot, client netip.AddrPort, now time.Time) beginning {
+// begin begins a session in a slot whose turn the caller holds. Otherwise it returns the limit that is
+// reached, or says that the slot is removed and the request needs another one.
+func (m *Manager) begin(s *slot, client netip.AddrPort, now time.Time) (reached *sessionLimit, removed bool) {
 	o, first := m.options.Load(), m.judge.First()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	refused := begun
 	switch {
 	case s.removed.Load():
-		return slotRemoved
+		return nil, true
 	case m.stats.Open >= o.MaxOpen:
-		refused = tooMany
+		reached = &sessionLimit{o.MaxOpen, ""}
 	case m.begun[client.Addr()] >= o.MaxOpenPerAddress:
-		refused = tooManyAddress
+		reached = &sessionLimit{o.MaxOpenPerAddress, " from this address"}
 	}
-	if refused != begun {
+	if reached != nil {
 		if !s.used {
 			m.remove(s)
 		}
-		return refused
+		return reached, false
 	}
 	m.stats.Open++
 	m.begun[client.Addr()]++
@@ -57,7 +53,7 @@ func (m *Manager) begin(s *slot, client netip.AddrPort, now time.Time) beginning
 	}
 	s.session = session{id: id, client: client, steps: o.Steps, began: now, replied: now, expects: first, open: true}
 	m.reschedule(s)
-	return begun
+	return nil, false
 }
 
 // newID returns the id of a session: its name, or else the client's address and a number, since

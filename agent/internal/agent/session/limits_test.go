@@ -45,7 +45,7 @@ func TestSessionLimitPerAddress(t *testing.T) {
 	})
 }
 
-// wordy fails every step with a detail of so many bytes.
+// wordy fails every step with a detail of the given number of bytes.
 type wordy int
 
 func (wordy) First() judge.Expectation { return judge.Expectation{} }

@@ -2,7 +2,6 @@ package session
 
 import (
 	"container/list"
-	"context"
 	"log/slog"
 	"maps"
 	"net/netip"
@@ -11,16 +10,12 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/stepagent/stepagent/agent/internal/agent/judge"
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
 )
 
-// Log lines a second about steps that did not pass, and about sessions that ended; further ones
-// are counted.
-const (
-	maxBadStepLines = 500
-	maxEndLines     = 500
-)
+// maxLines limits the log lines a second about steps that did not pass, and those about sessions that
+// ended; further ones are counted.
+const maxLines = 500
 
 // A Manager holds all sessions of an agent. It is safe for concurrent use.
 //
@@ -30,6 +25,7 @@ const (
 // either is enough to read it.
 type Manager struct {
 	judge Judge
+	fresh bool // bypasses the verdict cache
 	clock Clock
 	log   *slog.Logger
 	// Limits of the log lines that clients can cause.
@@ -92,8 +88,8 @@ func NewManager(judge Judge, options Options, log *slog.Logger) *Manager {
 func NewManagerAt(clock Clock, judge Judge, options Options, log *slog.Logger) *Manager {
 	m := &Manager{
 		judge: judge, clock: clock, log: log,
-		badSteps: logging.NewBurstLimiter(time.Second, maxBadStepLines),
-		ends:     logging.NewBurstLimiter(time.Second, maxEndLines),
+		badSteps: logging.NewBurstLimiter(time.Second, maxLines),
+		ends:     logging.NewBurstLimiter(time.Second, maxLines),
 		refusals: logging.NewLimiter(time.Second),
 		slots:    map[*slot]struct{}{},
 		named:    namedSlots{byName: map[string]*slot{}, shares: map[netip.Addr]*share{}},
@@ -109,24 +105,12 @@ func NewManagerAt(clock Clock, judge Judge, options Options, log *slog.Logger) *
 // counted, logged nor limited.
 func (m *Manager) ForProbes() *Manager {
 	const unlimited = 1 << 30
-	return NewManagerAt(m.clock, uncached{m.judge}, Options{
+	probes := NewManagerAt(m.clock, m.judge, Options{
 		Steps: 1, MaxOpen: unlimited, MaxOpenPerAddress: unlimited, RememberedReplies: 1, IdleTimeout: time.Minute, ResumeWindow: time.Minute,
 	}, slog.New(slog.DiscardHandler))
+	probes.fresh = true
+	return probes
 }
-
-// uncached is a Judge that bypasses the verdict cache.
-type uncached struct{ judge Judge }
-
-func (u uncached) Judge(ctx context.Context, session judge.Session, step judge.Step) judge.Judgement {
-	step.Fresh = true
-	return u.judge.Judge(ctx, session, step)
-}
-
-func (uncached) Try(judge.Session, judge.Step) (judge.Judgement, bool) {
-	return judge.Judgement{}, false
-}
-
-func (u uncached) First() judge.Expectation { return u.judge.First() }
 
 // SetOptions replaces the options, for open sessions too.
 func (m *Manager) SetOptions(options Options) {

@@ -19,8 +19,8 @@ type model struct {
 	changed    time.Time // when the rules were
 	generation uint64
 	conns      map[int]conn
-	places     map[string]place // a nameless one by the connection that it began with, such as "#7"
-	count      int              // of sessions that have ended
+	slots      map[string]slot // a nameless one by the connection that it began with, such as "#7"
+	count      int             // of sessions that have ended
 	stats      session.Stats
 	ended      []string
 	free       map[string]time.Time // when the last step of a name or connection had been judged
@@ -29,11 +29,11 @@ type model struct {
 // A conn is an open connection.
 type conn struct {
 	addr string
-	own  string // the place for steps that name no session; empty when it has none
+	own  string // the slot for steps that name no session; empty when it has none
 }
 
-// A place is where sessions happen one after another: a name, or what a nameless client has.
-type place struct {
+// A slot is where sessions happen one after another: a name, or what a nameless client has.
+type slot struct {
 	name    string
 	addr    string // that used it first
 	run     run
@@ -62,18 +62,18 @@ type cachedReply struct {
 
 func (m *model) clone() *model {
 	c := *m
-	c.conns, c.places, c.ended, c.free = maps.Clone(m.conns), maps.Clone(m.places), slices.Clone(m.ended), maps.Clone(m.free)
-	for id, p := range c.places {
+	c.conns, c.slots, c.ended, c.free = maps.Clone(m.conns), maps.Clone(m.slots), slices.Clone(m.ended), maps.Clone(m.free)
+	for id, p := range c.slots {
 		p.replies, p.users = slices.Clone(p.replies), slices.Clone(p.users)
-		c.places[id] = p
+		c.slots[id] = p
 	}
 	return &c
 }
 
-func (p place) open() bool { return p.run.position > 0 }
+func (p slot) open() bool { return p.run.position > 0 }
 
-// deadline is when the place's session, or the memory of its replies, is to end.
-func (m *model) deadline(p place) time.Time {
+// deadline is when the slot's session, or the memory of its replies, is to end.
+func (m *model) deadline(p slot) time.Time {
 	if !p.open() {
 		return p.ended.Add(m.rules.IdleTimeout)
 	}
@@ -96,11 +96,11 @@ func (m *model) advance(now time.Time) {
 			return
 		}
 		id := slices.MinFunc(ending, func(a, b string) int {
-			return m.deadline(m.places[a]).Compare(m.deadline(m.places[b]))
+			return m.deadline(m.slots[a]).Compare(m.deadline(m.slots[b]))
 		})
-		p := m.places[id]
+		p := m.slots[id]
 		if !p.open() {
-			delete(m.places, id)
+			delete(m.slots, id)
 			continue
 		}
 		at := m.deadline(p)
@@ -112,10 +112,10 @@ func (m *model) advance(now time.Time) {
 	}
 }
 
-// ending returns the places of which something is to end by then.
+// ending returns the slots of which something is to end by then.
 func (m *model) ending(then time.Time) []string {
 	var ending []string
-	for id, p := range m.places {
+	for id, p := range m.slots {
 		if (p.name != "" || p.open()) && !then.Before(m.deadline(p)) {
 			ending = append(ending, id)
 		}
@@ -123,17 +123,17 @@ func (m *model) ending(then time.Time) []string {
 	return ending
 }
 
-// keep stores a place, unless there is nothing left in it: of a nameless one that is no
+// keep stores a slot, unless there is nothing left in it: of a nameless one that is no
 // longer used.
-func (m *model) keep(id string, p place) {
+func (m *model) keep(id string, p slot) {
 	if !p.open() && (p.name == "" && len(p.users) == 0 || p.name != "" && p.rest == 0) {
-		delete(m.places, id)
+		delete(m.slots, id)
 		return
 	}
-	m.places[id] = p
+	m.slots[id] = p
 }
 
-func (m *model) end(p *place, at time.Time, verdict string) {
+func (m *model) end(p *slot, at time.Time, verdict string) {
 	if verdict == "" {
 		m.stats.Completed++
 		verdict = "pass"
@@ -152,45 +152,45 @@ func (m *model) end(p *place, at time.Time, verdict string) {
 	p.rest, p.ended = m.count, at
 }
 
-// place returns where the connection's step is to be judged, and makes the place if need be.
-func (m *model) place(c int, name string) string {
+// slotFor returns where the connection's step is to be judged, and makes the slot if need be.
+func (m *model) slotFor(c int, name string) string {
 	if name == "" {
 		own := m.conns[c].own
 		if own == "" {
 			own = fmt.Sprint("#", c)
-			m.places[own] = place{addr: m.conns[c].addr}
+			m.slots[own] = slot{addr: m.conns[c].addr}
 			m.take(c, own)
 		}
 		return own
 	}
-	p, found := m.places[name]
+	p, found := m.slots[name]
 	if !found {
 		addr := m.conns[c].addr
 		for m.names(addr) >= m.rules.MaxOpenPerAddress && m.restsLongest(addr) != "" {
-			delete(m.places, m.restsLongest(addr))
+			delete(m.slots, m.restsLongest(addr))
 		}
 		for m.names("") >= m.rules.MaxOpen && m.restsLongest("") != "" {
-			delete(m.places, m.restsLongest(""))
+			delete(m.slots, m.restsLongest(""))
 		}
 		p.name, p.addr = name, addr
 	}
 	p.users = []int{c}
-	m.places[name] = p
+	m.slots[name] = p
 	return name
 }
 
-// take makes the connection the user of a nameless place.
+// take makes the connection the user of a nameless slot.
 func (m *model) take(c int, id string) {
 	m.conns[c] = conn{addr: m.conns[c].addr, own: id}
-	p := m.places[id]
+	p := m.slots[id]
 	p.users = []int{c}
-	m.places[id] = p
+	m.slots[id] = p
 }
 
 // names is how many names there are that the address was first to use, or any.
 func (m *model) names(addr string) int {
 	n := 0
-	for _, p := range m.places {
+	for _, p := range m.slots {
 		if p.name != "" && (addr == "" || p.addr == addr) {
 			n++
 		}
@@ -201,7 +201,7 @@ func (m *model) names(addr string) int {
 // openFrom is how many sessions the address has begun that are open.
 func (m *model) openFrom(addr string) int {
 	n := 0
-	for _, p := range m.places {
+	for _, p := range m.slots {
 		if p.open() && p.run.from == addr {
 			n++
 		}
@@ -210,8 +210,8 @@ func (m *model) openFrom(addr string) int {
 }
 
 func (m *model) restsLongest(addr string) (oldest string) {
-	for id, p := range m.places {
-		if p.name != "" && (addr == "" || p.addr == addr) && !p.open() && p.rest > 0 && (oldest == "" || p.rest < m.places[oldest].rest) {
+	for id, p := range m.slots {
+		if p.name != "" && (addr == "" || p.addr == addr) && !p.open() && p.rest > 0 && (oldest == "" || p.rest < m.slots[oldest].rest) {
 			oldest = id
 		}
 	}
@@ -221,7 +221,7 @@ func (m *model) restsLongest(addr string) (oldest string) {
 // leave closes a connection.
 func (m *model) leave(c int, now time.Time) {
 	delete(m.conns, c)
-	for id, p := range m.places {
+	for id, p := range m.slots {
 		if i := slices.Index(p.users, c); i >= 0 {
 			p.users = slices.Delete(p.users, i, i+1)
 			if len(p.users) == 0 {

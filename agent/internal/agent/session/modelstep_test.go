@@ -21,8 +21,8 @@ type call struct {
 
 // do is what the design says of a step. Details are for people and left out.
 func (m *model) do(c call) session.Answer {
-	id := m.place(c.conn, c.req.Session)
-	p := m.places[id]
+	id := m.slotFor(c.conn, c.req.Session)
+	p := m.slots[id]
 	defer func() { m.keep(id, p) }()
 	for _, cached := range p.replies {
 		if !c.req.Req.IsZero() && cached.req == c.req.Req {

@@ -35,8 +35,8 @@ func (f *frank) ask(how string, step judge.Step) {
 	f.asked = append(f.asked, how)
 }
 
-// TestProbesAskTheValidatorsThemselves: a verdict that is kept does not say whether a validator
-// works. Clients' steps take what is at hand all the same.
+// TestProbesAskTheValidatorsThemselves: a cached verdict does not show that a validator works. Clients'
+// steps are still answered from the cache.
 func TestProbesAskTheValidatorsThemselves(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -57,7 +57,7 @@ func newWorld(t *rapid.T, mode string) *world {
 	rules := w.rules()
 	w.agent = newAgent(t, mode, rules)
 	w.models = []*model{{
-		mode: mode, rules: rules, generation: 1, conns: map[int]conn{}, places: map[string]place{},
+		mode: mode, rules: rules, generation: 1, conns: map[int]conn{}, slots: map[string]slot{},
 		free: map[string]time.Time{},
 	}}
 	return w

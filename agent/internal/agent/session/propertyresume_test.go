@@ -14,8 +14,8 @@ import (
 // left returns the sessions that nameless clients of the address have left.
 func (w *world) left(m *model, addr string) []string {
 	var left []string
-	for _, id := range slices.Sorted(maps.Keys(m.places)) {
-		if p := m.places[id]; p.name == "" && p.addr == addr && p.open() && len(p.users) == 0 {
+	for _, id := range slices.Sorted(maps.Keys(m.slots)) {
+		if p := m.slots[id]; p.name == "" && p.addr == addr && p.open() && len(p.users) == 0 {
 			left = append(left, id)
 		}
 	}
@@ -23,7 +23,7 @@ func (w *world) left(m *model, addr string) []string {
 }
 
 // expects reports whether the step is in order now.
-func (p place) expects(stepID int64) bool { return p.run.wants == stepID && inList(stepID) }
+func (p slot) expects(stepID int64) bool { return p.run.wants == stepID && inList(stepID) }
 
 // calmForAll is longer than a step may take.
 var calmForAll = options.TakeoverWait + 50*time.Millisecond
@@ -34,8 +34,8 @@ func (w *world) resume() {
 	w.calm(calmForAll)
 	m := w.first()
 	var may []string
-	for _, id := range slices.Sorted(maps.Keys(m.places)) {
-		if p := m.places[id]; p.name == "" && p.open() {
+	for _, id := range slices.Sorted(maps.Keys(m.slots)) {
+		if p := m.slots[id]; p.name == "" && p.open() {
 			may = append(may, id)
 		}
 	}
@@ -50,9 +50,9 @@ func (w *world) resume() {
 func (w *world) fieldClient() {
 	c := w.connectFrom(rapid.SampledFrom(addresses).Draw(w.T, "address"))
 	w.steps(c, "", 1)
-	place := w.first().conns[c].own
+	slot := w.first().conns[c].own
 	for range rapid.IntRange(1, 11).Draw(w.T, "steps") {
-		p, found := w.first().places[place]
+		p, found := w.first().slots[slot]
 		if !found || !p.open() {
 			return
 		}
@@ -62,16 +62,16 @@ func (w *world) fieldClient() {
 		w.pass(max(time.Until(p.run.due), 0) +
 			rapid.SampledFrom([]time.Duration{0, time.Millisecond, time.Second, -100 * time.Millisecond}).Draw(w.T, "late by"))
 		w.calm(calmForAll)
-		if w.first().places[place].open() {
-			w.resumeIn(place)
+		if w.first().slots[slot].open() {
+			w.resumeIn(slot)
 		}
 	}
 }
 
-// resumeIn has the client of the place go on.
+// resumeIn has the client of the slot go on.
 func (w *world) resumeIn(id string) {
 	m := w.first()
-	p := m.places[id]
+	p := m.slots[id]
 	req, o := w.request("", p.run.wants)
 	if req.StepID == 1 || !w.isPromised(m, id, req.StepID) {
 		return
@@ -118,7 +118,7 @@ func (w *world) resumeIn(id string) {
 // recently, it is the only one that expects the step, or all are early and it left last.
 func (w *world) isPromised(m *model, id string, stepID int64) bool {
 	const clearly = 10 * time.Millisecond
-	now, p := time.Now(), m.places[id]
+	now, p := time.Now(), m.slots[id]
 	if len(p.users) > 0 {
 		p.left = now
 	}
@@ -127,7 +127,7 @@ func (w *world) isPromised(m *model, id string, stepID int64) bool {
 		return false
 	}
 	for _, other := range w.left(m, p.addr) {
-		o := m.places[other]
+		o := m.slots[other]
 		if other == id || p.expects(stepID) && !o.expects(stepID) {
 			continue
 		}

@@ -10,7 +10,7 @@ import (
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
-// request draws a step for a place in which wants must come.
+// request draws a step for a slot in which wants must come.
 func (w *world) request(name string, wants int64) (protocol.Request, order) {
 	req := protocol.Request{Session: name, StepID: wants}
 	if rapid.IntRange(0, 3).Draw(w.T, "wrong id") == 3 {
@@ -42,7 +42,7 @@ func (w *world) request(name string, wants int64) (protocol.Request, order) {
 // wants returns the step that must come for the connection.
 func (w *world) wants(c int, name string) int64 {
 	m := w.first()
-	if p := m.places[cmp.Or(name, m.conns[c].own)]; p.open() {
+	if p := m.slots[cmp.Or(name, m.conns[c].own)]; p.open() {
 		return p.run.wants
 	}
 	return 1

@@ -94,8 +94,8 @@ func orders(n int) [][]int {
 func (w *world) wait() {
 	w.pass(rapid.Custom(func(t *rapid.T) time.Duration {
 		var to []time.Duration
-		for _, id := range slices.Sorted(maps.Keys(w.first().places)) {
-			p := w.first().places[id]
+		for _, id := range slices.Sorted(maps.Keys(w.first().slots)) {
+			p := w.first().slots[id]
 			to = append(to, time.Until(w.first().deadline(p)))
 			if p.open() {
 				to = append(to, time.Until(p.run.due))

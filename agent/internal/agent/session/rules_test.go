@@ -16,12 +16,11 @@ const (
 )
 
 // inBubble runs the test on virtual time, with an agent whose validator sequence advances: once
-// where the validators must be asked about every step, and then with some and with all answers at
-// hand.
-// When it ends, the agent's tables must be sound and, once all has expired, empty.
+// where the validators must be asked about every step, and then with some and with all answers
+// cached. When it ends, the agent's tables must be sound and, once all has expired, empty.
 func inBubble(t *testing.T, test func(a *agent)) {
 	t.Helper()
-	for _, at := range []hand{nothing, something, everything} {
+	for _, at := range []cached{nothing, something, everything} {
 		synctest.Test(t, func(t *testing.T) {
 			a := newAgentWith(t, "advance", options, at)
 			test(a)

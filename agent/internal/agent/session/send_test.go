@@ -11,21 +11,21 @@ import (
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
-// hand says which of a group's answers are at hand: for a step in that group of the chain. Those to
+// cached says which of a group's answers are cached: for a step in that group of the chain. Those to
 // a step that takes time never are.
-type hand func(step validator.Step, group int) bool
+type cached func(step validator.Step, group int) bool
 
-// nothing is at hand, everything, or something: of the first group all but every second step, of
+// nothing is cached, everything, or something: of the first group all but every second step, of
 // the second all but every third.
 func nothing(validator.Step, int) bool          { return false }
 func everything(validator.Step, int) bool       { return true }
 func something(step validator.Step, g int) bool { return step.ID%int64(g+2) != 0 }
 
-// tried is a Group that may have its answers at hand.
+// tried is a Group that may have cached its answers.
 type tried struct {
 	judge.Group
 	index int
-	at    hand
+	at    cached
 }
 
 func (g tried) Try(call *judge.Call) ([]judge.Answer, bool) {

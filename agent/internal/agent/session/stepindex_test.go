@@ -144,7 +144,7 @@ func TestMoveAll(t *testing.T) {
 	})
 }
 
-// sameIndex fails unless the slots of each pair have the same place in both.
+// sameIndex fails unless the slots of each pair have the same position in both.
 func sameIndex(t *rapid.T, one, many stepIndex, pairs [][2]*slot) {
 	if len(one) != len(many) {
 		t.Fatalf("%d lists, want %d", len(many), len(one))
@@ -183,7 +183,7 @@ func TestStepIndexStaysSorted(t *testing.T) {
 			n += len(same)
 			for i, s := range same {
 				if s.session.expects != expects || !slices.Contains(in, s) || i > 0 && s.session.due().Before(same[i-1].session.due()) {
-					t.Fatalf("place %d of the list of %v is wrong", i, expects)
+					t.Fatalf("position %d of the list of %v is wrong", i, expects)
 				}
 			}
 			if len(same) == 0 {

@@ -57,7 +57,7 @@ func (obedient) Validate(ctx context.Context, _ validator.Session, step validato
 }
 
 // chain makes the validators of the tests: sequence, min_timeout and obedient, in two groups.
-func chain(t rapid.TB, mode string, generation uint64, at hand) *judge.Chain {
+func chain(t rapid.TB, mode string, generation uint64, at cached) *judge.Chain {
 	t.Helper()
 	order, err := sequence.New(fmt.Appendf(nil, `{"after_bad_step":%q}`, mode))
 	if err != nil {

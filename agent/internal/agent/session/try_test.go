@@ -55,7 +55,7 @@ func TestTryIsDo(t *testing.T) {
 		inData(4, order{Takes: time.Second}), {StepID: 5, Session: "a", Data: []byte("{")},
 		inData(5, order{Undecided: true}), inData(5, order{}), request("a", 7, 7), request("a", 7, 7),
 	}
-	send := func(at hand, send way) (answers []session.Answer, stats session.Stats, logged []string) {
+	send := func(at cached, send way) (answers []session.Answer, stats session.Stats, logged []string) {
 		synctest.Test(t, func(t *testing.T) {
 			o := options
 			o.MaxOpenPerAddress = 2
@@ -75,7 +75,7 @@ func TestTryIsDo(t *testing.T) {
 		return answers, stats, logged
 	}
 	answers, stats, logged := send(nothing, doWaiting)
-	for _, at := range []hand{nothing, something, everything} {
+	for _, at := range []cached{nothing, something, everything} {
 		tried, triedStats, triedLogged := send(at, do)
 		diff := cmp.Diff(answers, tried, cmp.AllowUnexported(protocol.ReqID{})) +
 			cmp.Diff(stats, triedStats) + cmp.Diff(logged, triedLogged)
@@ -90,7 +90,7 @@ func TestTryIsDo(t *testing.T) {
 func TestTryHasNoEffect(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		at     hand
+		at     cached
 		before []protocol.Request
 		hold   bool // the turn
 		req    protocol.Request
@@ -249,7 +249,7 @@ func TestTryWithoutCachedVerdict(t *testing.T) {
 	})
 }
 
-// TestTryWithoutJudging is what need not be judged, though no answer is at hand.
+// TestTryWithoutJudging is what need not be judged, though no answer is cached.
 func TestTryWithoutJudging(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
