@@ -139,7 +139,7 @@ func (r *run) startLoops() (err error) {
 		return nil
 	}
 	r.loops, err = eventloop.New(loopCount())
-	if errors.Is(err, eventloop.ErrUnsupported) {
+	if errors.Is(err, errors.ErrUnsupported) {
 		return nil
 	}
 	return err

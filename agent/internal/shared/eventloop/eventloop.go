@@ -7,7 +7,6 @@
 package eventloop
 
 import (
-	"errors"
 	"os"
 	"runtime"
 )
@@ -23,9 +22,6 @@ func LimitProcessors() {
 
 // DefaultCount returns how many loops the agent runs: one for each two processors that it uses.
 func DefaultCount() int { return (runtime.GOMAXPROCS(0) + 1) / 2 }
-
-// ErrUnsupported is returned by New where there is no epoll.
-var ErrUnsupported = errors.New("event loops need Linux")
 
 // A Handler handles one socket. It must recover from its own panics; the loop does not.
 type Handler interface {

@@ -18,9 +18,10 @@ func TestEventOfEarlierSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.close()
+	loops := &Loops{all: []*loop{l}}
 	first, second := &namedHandler{"first"}, &namedHandler{"second"}
 	number := closedPeer(t)
-	if err := l.add(number, first); err != nil {
+	if err := loops.Add(number, first); err != nil {
 		t.Fatal(err)
 	}
 	n, err := l.wait()
@@ -32,12 +33,12 @@ func TestEventOfEarlierSocket(t *testing.T) {
 	}
 	l.due[0] = nil
 
-	l.remove(number)
+	loops.Remove(number)
 	next := closedPeer(t)
 	if err := unix.Dup3(next, number, unix.O_CLOEXEC); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.add(number, second); err != nil {
+	if err := loops.Add(number, second); err != nil {
 		t.Fatal(err)
 	}
 	if !l.dispatch(n) || l.due[0] != nil {

@@ -50,15 +50,6 @@ func (l *Loops) Close() {
 
 func (l *Loops) of(fd int) *loop { return l.all[fd%len(l.all)] }
 
-// Add makes a loop call the handler when the socket, which must be non-blocking, is readable.
-func (l *Loops) Add(fd int, h Handler) error { return l.of(fd).add(fd, h) }
-
-// Rearm makes a loop call the handler again if the socket is still readable.
-func (l *Loops) Rearm(fd int) { l.of(fd).rearm(fd) }
-
-// Remove removes the socket, which must still be open. One more call of its handler may run or follow.
-func (l *Loops) Remove(fd int) { l.of(fd).remove(fd) }
-
 // interest is what a loop waits for: each change once (EPOLLET), and the end of the stream and urgent
 // data separately from the bytes before them.
 const interest = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLPRI | unix.EPOLLET
@@ -152,35 +143,40 @@ func (l *loop) dispatch(n int) bool {
 	return !l.closed
 }
 
-func (l *loop) add(fd int, h Handler) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for fd >= len(l.entries) {
-		l.entries = append(l.entries, entry{})
+// Add makes a loop call the handler when the socket, which must be non-blocking, is readable.
+func (l *Loops) Add(fd int, h Handler) error {
+	one := l.of(fd)
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	for fd >= len(one.entries) {
+		one.entries = append(one.entries, entry{})
 	}
-	next := entry{handler: h, generation: l.entries[fd].generation + 1}
-	err := l.control(unix.EPOLL_CTL_ADD, fd, next.generation)
+	next := entry{handler: h, generation: one.entries[fd].generation + 1}
+	err := one.control(unix.EPOLL_CTL_ADD, fd, next.generation)
 	if err == nil {
-		l.entries[fd] = next
+		one.entries[fd] = next
 	}
 	return err
 }
 
-func (l *loop) remove(fd int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if fd < len(l.entries) {
-		l.entries[fd].handler = nil
-		_ = l.control(unix.EPOLL_CTL_DEL, fd, 0) // fails if it is removed already
+// Remove removes the socket, which must still be open. One more call of its handler may run or follow.
+func (l *Loops) Remove(fd int) {
+	one := l.of(fd)
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	if fd < len(one.entries) {
+		one.entries[fd].handler = nil
+		_ = one.control(unix.EPOLL_CTL_DEL, fd, 0) // fails if it is removed already
 	}
 }
 
-// rearm has the socket's handler called again if the socket is readable.
-func (l *loop) rearm(fd int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if fd < len(l.entries) && l.entries[fd].handler != nil {
-		_ = l.control(unix.EPOLL_CTL_MOD, fd, l.entries[fd].generation) // fails only after close
+// Rearm makes a loop call the handler again if the socket is still readable.
+func (l *Loops) Rearm(fd int) {
+	one := l.of(fd)
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	if fd < len(one.entries) && one.entries[fd].handler != nil {
+		_ = one.control(unix.EPOLL_CTL_MOD, fd, one.entries[fd].generation) // fails only after close
 	}
 }
 
@@ -207,18 +203,14 @@ func Read(fd int, b []byte) (int, syscall.Errno) { return call(unix.SYS_RECVFROM
 // Write is a non-blocking send(2), as Read is.
 func Write(fd int, b []byte) (int, syscall.Errno) { return call(unix.SYS_SENDTO, fd, b) }
 
+// call makes a system call on a socket, which with MSG_DONTWAIT no signal interrupts.
 func call(number uintptr, fd int, b []byte) (int, syscall.Errno) {
-	for {
-		n, _, err := syscall.RawSyscall6(number, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)),
-			unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
-		switch err {
-		case 0:
-			return int(n), 0
-		case syscall.EINTR:
-		default:
-			return 0, err
-		}
+	n, _, err := syscall.RawSyscall6(number, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)),
+		unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+	if err != 0 {
+		return 0, err
 	}
+	return int(n), 0
 }
 
 // Take closes the connection and returns its socket, which the caller then owns, for a loop. With an

@@ -3,6 +3,7 @@
 package eventloop
 
 import (
+	"errors"
 	"io"
 	"syscall"
 )
@@ -10,14 +11,14 @@ import (
 // Loops are not supported.
 type Loops struct{}
 
-// New returns ErrUnsupported.
-func New(int) (*Loops, error) { return nil, ErrUnsupported }
+// New returns errors.ErrUnsupported: event loops need epoll(7).
+func New(int) (*Loops, error) { return nil, errors.ErrUnsupported }
 
 // Close does nothing.
 func (*Loops) Close() {}
 
-// Add returns ErrUnsupported.
-func (*Loops) Add(int, Handler) error { return ErrUnsupported }
+// Add returns errors.ErrUnsupported.
+func (*Loops) Add(int, Handler) error { return errors.ErrUnsupported }
 
 // Remove does nothing.
 func (*Loops) Remove(int) {}
@@ -28,5 +29,5 @@ func Read(int, []byte) (int, syscall.Errno) { return 0, syscall.ENOSYS }
 // Write returns ENOSYS.
 func Write(int, []byte) (int, syscall.Errno) { return 0, syscall.ENOSYS }
 
-// Take returns ErrUnsupported.
-func Take(io.Closer) (int, error) { return -1, ErrUnsupported }
+// Take returns errors.ErrUnsupported.
+func Take(io.Closer) (int, error) { return -1, errors.ErrUnsupported }
