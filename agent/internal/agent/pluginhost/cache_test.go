@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/judge"
+	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost/stream"
 	"github.com/stepagent/stepagent/agent/internal/agent/verdictcache"
 	"github.com/stepagent/stepagent/plugins/sdk"
 	validatorv1 "github.com/stepagent/stepagent/plugins/sdk/proto/stepagent/validator/v1"
@@ -403,7 +404,7 @@ func TestAnInputThatIsNotKnownIsNoDeclaration(t *testing.T) {
 	l := &instance{}
 	for number, want := range map[validatorv1.Input]bool{validatorv1.Input_INPUT_DATA: true, 99: false} {
 		l.reads, l.declared = sdk.DecodeReads(&validatorv1.Inputs{Inputs: []validatorv1.Input{number}})
-		if keeps := l.key() != nil; keeps != want || l.declared != want {
+		if keeps := stream.Key(l.reads) != nil; keeps != want || l.declared != want {
 			t.Errorf("input %d: keeps %v, declared %v", number, keeps, l.declared)
 		}
 	}

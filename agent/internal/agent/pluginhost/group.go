@@ -101,8 +101,8 @@ func (g *group) judgeWithRetry(ctx context.Context, call judge.Call) ([]judge.An
 			return nil, err
 		}
 		answers, err := p.stream.Judge(ctx, call)
-		var lost *stream.LostError
-		if !errors.As(err, &lost) {
+		lost, isLost := errors.AsType[*stream.LostError](err)
+		if !isLost {
 			return answers, err
 		}
 		if retry {

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -112,12 +113,7 @@ func (h *Host) Start(ctx context.Context, specs []Spec) (*Set, error) {
 		starting.Go(func() { started[i], problems[i] = supervise(ctx, h, members, members[0].Cache.Bytes/len(all)) })
 	}
 	starting.Wait()
-	set := &Set{}
-	for _, s := range started {
-		if s != nil {
-			set.supervisors = append(set.supervisors, s)
-		}
-	}
+	set := &Set{slices.DeleteFunc(started, func(s *supervisor) bool { return s == nil })}
 	if err := errors.Join(problems...); err != nil {
 		set.Close(context.Background()) // even when the caller's context has ended
 		return nil, err

@@ -11,7 +11,6 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost/process"
 	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost/program"
 	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost/stream"
-	"github.com/stepagent/stepagent/agent/internal/agent/verdictcache"
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
@@ -29,14 +28,6 @@ type instance struct {
 	declared      bool             // each of them has declared what it reads
 }
 
-// key is how the verdicts of the process are cached; nil when they cannot be.
-func (in *instance) key() verdictcache.Key {
-	if !in.declared {
-		return nil
-	}
-	return stream.Key(in.reads)
-}
-
 // sameVerdicts reports whether the process gives the verdicts of another one: it executes the same
 // bytes with the same settings, and says the same of itself.
 func (in *instance) sameVerdicts(other *instance) bool {
@@ -51,7 +42,7 @@ func (in *instance) stop(grace time.Duration) {
 		in.stream.Lose(stream.ErrStopped)
 	}
 	if grace > 0 && in.conn != nil {
-		in.shutDown(grace)
+		_ = in.shutDown(grace) // it is killed in any case
 	}
 	in.process.Close()
 	if in.conn != nil {
@@ -63,16 +54,19 @@ func (in *instance) stop(grace time.Duration) {
 	in.image.Close()
 }
 
-// shutDown asks the process to end and waits until it has, at most for grace.
-func (in *instance) shutDown(grace time.Duration) {
-	ctx, cancel := context.WithTimeout(context.Background(), grace)
+// shutDown asks the process to end and waits until it has. It returns an error when the process still
+// runs after that time, or cannot be asked.
+func (in *instance) shutDown(within time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
-	if in.conn.Shutdown(ctx) != nil {
-		return
+	if err := in.conn.Shutdown(ctx); err != nil {
+		return err
 	}
 	select {
 	case <-in.process.Exited():
+		return nil
 	case <-ctx.Done():
+		return fmt.Errorf("it still ran %v after it had been told to end", within)
 	}
 }
 

@@ -1,6 +1,7 @@
 package pluginhost
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -130,14 +131,14 @@ func (in *instance) configure(ctx context.Context, members []member) error {
 		return err
 	}
 	in.name, in.version = about.Name, about.Version
-	var request []stream.Instance
+	var request []*stream.Instance
 	var wrong []error
 	for _, m := range members {
 		if !slices.ContainsFunc(about.Validators, func(o stream.Offer) bool { return o.Name == m.Validator }) {
 			wrong = append(wrong, m.wrong("validator", "plugin %s has no validator %q; it has %s",
 				in.name, m.Validator, names(about)))
 		}
-		request = append(request, stream.Instance{Name: m.Name, Validator: m.Validator, Settings: m.Settings})
+		request = append(request, &stream.Instance{Name: m.Name, Validator: m.Validator, SettingsJson: m.Settings})
 	}
 	if len(wrong) > 0 {
 		return errors.Join(wrong...)
@@ -166,16 +167,14 @@ const maxListedNames = 50
 
 func names(about stream.About) string {
 	var all []string
-	for _, v := range about.Validators[:min(len(about.Validators), maxListedNames)] {
+	for _, v := range about.Validators {
+		if len(all) == maxListedNames {
+			all = append(all, "...")
+			break
+		}
 		all = append(all, stream.Shorten(v.Name, stream.MaxNameBytes))
 	}
-	if len(about.Validators) > maxListedNames {
-		all = append(all, "...")
-	}
-	if len(all) == 0 {
-		return "none"
-	}
-	return strings.Join(all, ", ")
+	return cmp.Or(strings.Join(all, ", "), "none")
 }
 
 // openStream opens the stream for steps.

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost/stream"
 	"github.com/stepagent/stepagent/agent/internal/agent/verdictcache"
 )
 
@@ -130,7 +131,7 @@ func (s *supervisor) backOff(b *backoff, delay time.Duration, cause error) {
 // serve puts a process that is ready in force.
 func (s *supervisor) serve(in *instance) {
 	if s.instance == nil || !in.sameVerdicts(s.instance) {
-		s.cache.Reset(in.key())
+		s.cache.Reset(stream.Key(in.reads))
 	}
 	s.mu.Lock()
 	if s.instance != nil {

@@ -115,7 +115,9 @@ type runner struct{ p *Process }
 var _ goplugrunner.Runner = runner{}
 
 func (r runner) Start(context.Context) error {
-	err := r.p.start()
+	started := make(chan error)
+	go r.p.run(started)
+	err := <-started
 	if err != nil {
 		_ = r.p.stdout.reader.Close() // there will be no line
 	}

@@ -34,7 +34,7 @@ func TestLeftoversComeFromPluginsThatHaveEnded(t *testing.T) {
 		if r.agent == f.agent && r != f {
 			p.origin.run = 77 // of a plugin that is none of the reaper's
 		}
-		if err := p.start(); err != nil {
+		if err := (runner{p}).Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		all = append(all, p)

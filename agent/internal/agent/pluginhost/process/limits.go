@@ -1,7 +1,6 @@
 package process
 
 import (
-	"bufio"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -82,17 +81,12 @@ func tasksOf(uid int) (tasks uint64) {
 
 // readStatus returns the fields of a file such as /proc/self/status.
 func readStatus(path string) (map[string]string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }() // read only
+	b, err := os.ReadFile(path)
 	fields := map[string]string{}
-	lines := bufio.NewScanner(f)
-	for lines.Scan() {
-		if key, value, ok := strings.Cut(lines.Text(), ":"); ok {
+	for line := range strings.Lines(string(b)) {
+		if key, value, ok := strings.Cut(line, ":"); ok {
 			fields[key] = strings.TrimSpace(value)
 		}
 	}
-	return fields, lines.Err()
+	return fields, err
 }

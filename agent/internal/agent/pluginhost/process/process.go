@@ -91,13 +91,8 @@ func New(c Config) *Process {
 // wait blocks its thread until the program ends, kills what it left behind and reaps it.
 func (p *Process) wait(o *outputs) {
 	pid, reaper := p.cmd.Process.Pid, p.config.Reaper
-	for {
-		// Without reaping, so that the kernel gives the id to no other process or group yet.
-		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
-		if !errors.Is(err, unix.EINTR) {
-			break
-		}
-	}
+	// Without reaping, so that the kernel gives the id to no other process or group yet.
+	_ = uninterrupted(func() error { return unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil) })
 	p.mu.Lock()
 	_ = unix.Kill(-pid, unix.SIGKILL) // the group is mostly empty by now
 	reaper.starting.RLock()

@@ -1,13 +1,10 @@
 package process
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // A procStat is what /proc/PID/stat says of a process, see proc_pid_stat(5).
@@ -59,19 +56,10 @@ func procPath(pid int, file string) string {
 
 // kill kills the process, but no other one that has got its id since. It reports whether it did.
 func (s procStat) kill() bool {
-	same := func() bool {
-		now, ok := readProcStat(s.pid)
-		return ok && now.started == s.started
-	}
-	fd, err := unix.PidfdOpen(s.pid, 0)
-	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) { // before Linux 5.3, or a filter
-		return same() && unix.Kill(s.pid, unix.SIGKILL) == nil
-	}
-	if err != nil {
-		return false // it is gone
-	}
-	defer func() { _ = unix.Close(fd) }() // nothing was written
-	return same() && unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) == nil
+	p, _ := os.FindProcess(s.pid)      // never fails on Unix; holds a pidfd since Linux 5.4
+	defer func() { _ = p.Release() }() // nothing was written
+	now, running := readProcStat(s.pid)
+	return running && now.started == s.started && p.Kill() == nil
 }
 
 // socketDirVariable names the directory for a plugin's sockets, see validator.proto.

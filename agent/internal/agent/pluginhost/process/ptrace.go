@@ -18,22 +18,26 @@ func canTrace() bool {
 // first instruction, calls do and lets the process run. It must be called on the thread that started
 // the process. A process that has died by then is left as it is.
 func whileStopped(pid int, do func() error) error {
-	for {
-		// WNOWAIT leaves the status of a process that has died to Process.wait.
-		var info unix.Siginfo
-		err := unix.Waitid(unix.P_PID, pid, &info, unix.WSTOPPED|unix.WEXITED|unix.WNOWAIT, nil)
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		break
+	// WNOWAIT leaves the status of a process that has died to Process.wait.
+	err := uninterrupted(func() error {
+		return unix.Waitid(unix.P_PID, pid, nil, unix.WSTOPPED|unix.WEXITED|unix.WNOWAIT, nil)
+	})
+	if err != nil {
+		return err
 	}
 	doErr := do()
-	err := unix.PtraceDetach(pid)
+	err = unix.PtraceDetach(pid)
 	if errors.Is(err, unix.ESRCH) { // killed meanwhile
 		err = nil
 	}
 	return errors.Join(doErr, err)
+}
+
+// uninterrupted calls a system call again while a signal interrupts it.
+func uninterrupted(call func() error) error {
+	for {
+		if err := call(); !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
 }

@@ -74,7 +74,7 @@ func TestStrangersAreReapedAndNotKilled(t *testing.T) {
 	strangers = append(strangers, adopted()...)
 	for range 2 {
 		p := newTestProcess(sleeper(os.Getpid()), r)
-		if err := p.start(); err != nil {
+		if err := (runner{p}).Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		p.Kill()

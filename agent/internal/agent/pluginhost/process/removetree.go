@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -41,7 +42,7 @@ func removeTree(path string, within time.Duration) error {
 type removal struct {
 	top      string
 	deadline time.Time
-	moved    int // directories so far; the next one gets the number as its name
+	moved    int // directories so far
 }
 
 // remove removes a directory: the top or one in it. It returns the first error.
@@ -84,14 +85,9 @@ func (r *removal) removeEntry(dir string, e fs.DirEntry) error {
 	if err := os.Chmod(path, 0o700); err != nil { // a move writes to it, as its parent changes
 		return err
 	}
-	for {
-		r.moved++
-		err := os.Rename(path, filepath.Join(r.top, strconv.Itoa(r.moved)))
-		taken := errors.Is(err, fs.ErrExist) || errors.Is(err, unix.ENOTDIR) // ErrExist covers ENOTEMPTY
-		if !taken || time.Now().After(r.deadline) {
-			return err
-		}
-	}
+	r.moved++
+	// A random name, as a plugin may have taken any that it can predict.
+	return os.Rename(path, filepath.Join(r.top, strconv.FormatUint(rand.Uint64(), 10)))
 }
 
 // ignoreMissing drops the error of a removal that found nothing to remove.

@@ -48,19 +48,19 @@ func OpenSocketDir(candidates []string, log *slog.Logger) (*SocketDir, error) {
 			d.candidates = candidates
 			return d, nil
 		}
-		first = cmp.Or(first, err)
+		first = cmp.Or(first, fmt.Errorf("plugin sockets: %w", err))
 	}
 	return nil, first
 }
 
 func openSocketDir(shared string, log *slog.Logger) (*SocketDir, error) {
-	unlock, err := lockShared(shared)
+	sharedLock, err := lockShared(shared)
 	if err != nil {
 		return nil, err
 	}
-	defer unlock()
+	defer func() { _ = sharedLock.Close() }() // nothing was written
 	if err := removeDeadAgents(shared, log); err != nil {
-		return nil, fmt.Errorf("plugin sockets: %w", err)
+		return nil, err
 	}
 	for {
 		// A number that no other agent has, with which plugins can be marked: see origin.
@@ -71,22 +71,18 @@ func openSocketDir(shared string, log *slog.Logger) (*SocketDir, error) {
 			return &SocketDir{shared: shared, path: path, lock: lock}, nil
 		}
 		if !errors.Is(err, fs.ErrExist) {
-			return nil, fmt.Errorf("plugin sockets: %w", err)
+			return nil, err
 		}
 	}
 }
 
 // lockShared checks the shared directory and locks it, so that no agent takes the new directory of
 // another for an abandoned one before it is locked.
-func lockShared(shared string) (unlock func(), err error) {
+func lockShared(shared string) (*os.File, error) {
 	if err := checkSharedDir(shared); err != nil {
 		return nil, err
 	}
-	lock, err := lockDir(shared, unix.LOCK_EX)
-	if err != nil {
-		return nil, fmt.Errorf("plugin sockets: %w", err)
-	}
-	return func() { _ = lock.Close() }, nil // nothing was written
+	return lockDir(shared, unix.LOCK_EX)
 }
 
 // makeLocked makes a directory and locks it.
@@ -140,11 +136,11 @@ func (d *SocketDir) repairIn(shared string) error {
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	unlock, err := lockShared(shared)
+	sharedLock, err := lockShared(shared)
 	if err != nil {
 		return err
 	}
-	defer unlock()
+	defer func() { _ = sharedLock.Close() }() // nothing was written
 	lock, err := makeLocked(path)
 	if err != nil {
 		return err
@@ -164,24 +160,24 @@ func (d *SocketDir) Close() error {
 // checkSharedDir makes the shared directory, or checks the one that is there.
 func checkSharedDir(path string) error {
 	if !filepath.IsAbs(path) {
-		return fmt.Errorf("plugin sockets: %q is not an absolute path", path)
+		return fmt.Errorf("%q is not an absolute path", path)
 	}
 	if over := len(path) + addedBytes - maxSocketPath; over > 0 {
-		return fmt.Errorf("plugin sockets: the path %s is too long by %d bytes; "+
+		return fmt.Errorf("the path %s is too long by %d bytes; "+
 			"choose a shorter one, a socket's path holds %d bytes", path, over, maxSocketPath)
 	}
 	if err := os.MkdirAll(path, 0o700); err != nil {
-		return fmt.Errorf("plugin sockets: %w", err)
+		return err
 	}
 	var st unix.Stat_t
 	if err := unix.Lstat(path, &st); err != nil {
-		return fmt.Errorf("plugin sockets: %s: %w", path, err)
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
-		return fmt.Errorf("plugin sockets: %s is not a directory", path)
+		return fmt.Errorf("%s is not a directory", path)
 	}
 	if int(st.Uid) != os.Geteuid() || st.Mode&0o077 != 0 {
-		return fmt.Errorf("plugin sockets: others have access to %s; it must belong to the agent's user with mode 0700", path)
+		return fmt.Errorf("others have access to %s; it must belong to the agent's user with mode 0700", path)
 	}
 	return nil
 }
@@ -220,13 +216,8 @@ func lockDir(path string, how int) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	for {
-		err = unix.Flock(int(f.Fd()), how)
-		if err == nil {
-			return f, nil
-		}
-		if !errors.Is(err, unix.EINTR) {
-			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
-		}
+	if err = uninterrupted(func() error { return unix.Flock(int(f.Fd()), how) }); err != nil {
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
 	}
+	return f, nil
 }

@@ -83,13 +83,6 @@ func environment() []string {
 	return env
 }
 
-// start executes the program.
-func (p *Process) start() error {
-	started := make(chan error)
-	go p.run(started)
-	return <-started
-}
-
 // run is the life of the program, on a thread of its own. To the kernel the parent of a process is a
 // thread: Pdeathsig is sent when the thread that started it ends, which the runtime lets idle threads
 // do (golang/go#27505). So this thread does nothing else while the process lives. It is confined with

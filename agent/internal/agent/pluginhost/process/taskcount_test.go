@@ -22,7 +22,7 @@ const bombProcesses = 64
 func TestP09ForkBombOfRoot(t *testing.T) {
 	p := newTestProcess(exec.Command("/bin/sh", "-c", "while :; do /bin/sleep "+nap(os.Getpid())+" & done"),
 		newTestReaper())
-	if err := p.start(); err != nil {
+	if err := (runner{p}).Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	go p.watchTaskCount(bombProcesses)
@@ -46,7 +46,7 @@ func TestP09ForkBombOfRootThatScatters(t *testing.T) {
 			bomb.Env = []string{socketDirVariable + "=" + dir}
 			p := newTestProcess(bomb, newTestReaper())
 			p.dir = dir
-			if err := p.start(); err != nil {
+			if err := (runner{p}).Start(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() {
@@ -92,7 +92,7 @@ func TestP09ForkBombOfRootWhileOthersEnd(t *testing.T) {
 	word := filepath.Join(t.TempDir(), "go")
 	p := newTestProcess(exec.Command("/bin/sh", "-c", fmt.Sprintf("while ! [ -e %s ]; do /bin/sleep 0.05; done; for i in $(seq %d); do /bin/sleep %s & done; wait",
 		word, many, nap(os.Getpid()))), newTestReaper())
-	if err := p.start(); err != nil {
+	if err := (runner{p}).Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	go p.watchTaskCount(bombProcesses)

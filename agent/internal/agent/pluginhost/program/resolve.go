@@ -17,13 +17,13 @@ import (
 // see package trustedpath.
 func Resolve(path string) (string, error) {
 	real, err := trustedpath.Resolve(path, os.Geteuid())
-	var untrusted *trustedpath.UntrustedError
-	var missing *fs.PathError
+	_, untrusted := errors.AsType[*trustedpath.UntrustedError](err)
 	switch {
-	case errors.As(err, &untrusted):
+	case untrusted:
 		return "", err
 	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR):
-		if info, lstatErr := os.Lstat(path); errors.As(err, &missing) && lstatErr == nil && info.Mode()&fs.ModeSymlink != 0 {
+		missing, named := errors.AsType[*fs.PathError](err)
+		if info, lstatErr := os.Lstat(path); named && lstatErr == nil && info.Mode()&fs.ModeSymlink != 0 {
 			return "", fmt.Errorf("%s is a symbolic link, and there is no file %s; correct the link or install the plugin",
 				path, missing.Path)
 		}

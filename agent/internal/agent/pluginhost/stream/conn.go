@@ -103,10 +103,7 @@ func (c *Conn) Describe(ctx context.Context) (About, error) {
 }
 
 // An Instance asks for one validator of a plugin, under a name of its own and with settings.
-type Instance struct {
-	Name, Validator string
-	Settings        []byte // one JSON object, or empty
-}
+type Instance = validatorv1.Instance
 
 // A Configured is what the plugin answered for one Instance.
 type Configured struct {
@@ -120,13 +117,8 @@ type Configured struct {
 type Problem struct{ Key, Text string }
 
 // Configure gives the validators their settings and returns one answer for each.
-func (c *Conn) Configure(ctx context.Context, instances []Instance) ([]Configured, error) {
-	request := &validatorv1.ConfigureRequest{}
-	for _, in := range instances {
-		request.Instances = append(request.Instances, &validatorv1.Instance{
-			Name: in.Name, Validator: in.Validator, SettingsJson: in.Settings})
-	}
-	response, err := c.client.Configure(ctx, request)
+func (c *Conn) Configure(ctx context.Context, instances []*Instance) ([]Configured, error) {
+	response, err := c.client.Configure(ctx, &validatorv1.ConfigureRequest{Instances: instances})
 	if err != nil {
 		return nil, callError("Configure", err)
 	}

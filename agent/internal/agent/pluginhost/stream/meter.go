@@ -66,17 +66,13 @@ func (m *meter) read(bytes int) time.Duration {
 // A meteredConn is the agent's end of a connection. It reads a flood no faster than the meter allows.
 type meteredConn struct {
 	net.Conn
-	meter  *meter
-	closed chan struct{}
-	close  func() error
+	meter   *meter
+	closed  chan struct{}
+	closing sync.Once // closes closed
 }
 
 func (m *meter) conn(c net.Conn) net.Conn {
-	closed := make(chan struct{})
-	return &meteredConn{Conn: c, meter: m, closed: closed, close: sync.OnceValue(func() error {
-		close(closed)
-		return c.Close()
-	})}
+	return &meteredConn{Conn: c, meter: m, closed: make(chan struct{})}
 }
 
 func (c *meteredConn) Read(b []byte) (int, error) {
@@ -90,4 +86,7 @@ func (c *meteredConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-func (c *meteredConn) Close() error { return c.close() }
+func (c *meteredConn) Close() error {
+	c.closing.Do(func() { close(c.closed) })
+	return c.Conn.Close()
+}
