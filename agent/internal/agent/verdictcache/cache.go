@@ -43,7 +43,7 @@ type Key func(dst []byte, call *judge.Call) []byte
 // A Cache is a judge.Group that answers from kept verdicts, and asks the group below it for the others.
 // It is safe for concurrent use.
 type Cache struct {
-	group   Group
+	Group
 	options Options
 	lookups sync.Pool // of *lookup
 
@@ -69,7 +69,7 @@ type generation struct {
 
 // New returns a Cache of a group. It keeps nothing until Reset.
 func New(group Group, options Options) *Cache {
-	c := &Cache{group: group, options: options, rechecking: make(chan struct{}, maxRechecks)}
+	c := &Cache{Group: group, options: options, rechecking: make(chan struct{}, maxRechecks)}
 	c.lookups.New = func() any { return new(lookup) }
 	c.generation.Store(&generation{})
 	return c
@@ -93,12 +93,6 @@ func (c *Cache) Close() {
 		c.rechecking <- struct{}{}
 	}
 }
-
-// Names implements judge.Group.
-func (c *Cache) Names() []string { return c.group.Names() }
-
-// First implements judge.Group.
-func (c *Cache) First() []judge.Expectation { return c.group.First() }
 
 // Try implements judge.Group.
 func (c *Cache) Try(call *judge.Call) ([]judge.Answer, bool) {
@@ -147,7 +141,7 @@ func (c *Cache) Judge(ctx context.Context, call judge.Call) []judge.Answer {
 
 // ask asks the validators, and has every n-th step judged again, n being ShadowEvery.
 func (c *Cache) ask(ctx context.Context, g *generation, call judge.Call) []judge.Answer {
-	answers := c.group.Judge(ctx, call)
+	answers := c.Group.Judge(ctx, call)
 	n := c.asked.Add(1)
 	if every := uint64(c.options.ShadowEvery); every > 0 && n%every == 0 {
 		c.recheck(g, call, answers)

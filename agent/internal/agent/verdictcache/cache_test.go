@@ -64,7 +64,7 @@ func newCache(g *group, o verdictcache.Options) *verdictcache.Cache {
 	return c
 }
 
-// judged puts a step in the way of a chain: what is at hand first.
+// judged judges a step as a chain does: from the cache, if that has the answer.
 func judged(t testing.TB, c *verdictcache.Cache, call judge.Call) []judge.Answer {
 	t.Helper()
 	if answers, ok := c.Try(&call); ok {
@@ -105,7 +105,7 @@ func TestTryCountsNothing(t *testing.T) {
 	c.Judge(t.Context(), step(1))
 	for range 5 {
 		if _, ok := c.Try(new(step(1))); !ok {
-			t.Fatal("the verdict is not at hand")
+			t.Fatal("the verdict is not cached")
 		}
 	}
 	c.Close()

@@ -32,7 +32,7 @@ func (c *Cache) recheck(g *generation, call judge.Call, first []judge.Answer) {
 		defer func() { <-c.rechecking }()
 		ctx, cancel := context.WithTimeout(context.Background(), recheckTimeout)
 		defer cancel()
-		second, err := c.group.Again(ctx, call)
+		second, err := c.Again(ctx, call)
 		if err != nil {
 			return
 		}
