@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
-"""Looks at reports in a real browser, as their readers do.
+"""Checks reports in a real browser.
 
     pages.py CHROMIUM FOLDER PAGE.html=SUMMARY.json...
 
-Each page is opened from its file: in light and in dark, as wide as a desk's screen and as
-narrow as a phone's, and on paper. FOLDER gets the pictures and the PDFs. The numbers in the
-page must be those of the summary, which stepctl report --json wrote. What else must hold is
-in the checks below; the first that does not ends the program with 1.
+Each page is opened from its file: in light and dark, in the widths of a desktop and of a phone, and
+in print. FOLDER gets the screenshots and PDFs. The numbers in the page must equal those of the
+summary, which stepctl report --json wrote. The first check that fails ends the program with 1.
 """
 
 import base64
@@ -28,8 +27,8 @@ VIEWS = {
     "tablet": (820, 1100, "light", True),
 }
 CONTRAST = 4.5  # WCAG 2.2, success criterion 1.4.3, for text that is not large
-TALLEST = 6000  # of a picture, in pixels
-MOST_ROWS = 1000  # of steps, in a page; a longer procedure is shown in ranges
+TALLEST = 6000  # screenshot, in pixels
+MOST_ROWS = 1000  # of steps in a page; a longer procedure is shown in ranges
 LARGEST = 2 << 20  # of a page, in bytes
 SLOWEST = 10.0  # until a page is loaded, in seconds; a browser on an idle machine needs 0.2
 
@@ -44,7 +43,7 @@ RANGES = """Array.from(document.querySelectorAll('.ranges tbody tr'), row => ({
   passed: Number(row.cells[1].textContent), values: Array.from(row.querySelectorAll('data'), d => Number(d.value)),
 }))"""
 
-# Every text that is seen, with the contrast that it has on what is behind it.
+# Visible texts whose contrast with their background is too low.
 CONTRASTS = """(() => {
   const rgb = text => text.match(/[\\d.]+/g).map(Number);
   const part = c => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
@@ -68,7 +67,7 @@ CONTRASTS = """(() => {
   return poor;
 })()""" % CONTRAST
 
-# What sticks out of the page on either side.
+# Elements that overflow the page on either side.
 WIDE = """(() => {
   const wide = document.documentElement.clientWidth;
   const out = Array.from(document.querySelectorAll('body *')).filter(e => {
@@ -78,14 +77,14 @@ WIDE = """(() => {
   return {scroll: document.documentElement.scrollWidth, wide, out: out.slice(0, 5).map(e => e.outerHTML.slice(0, 120))};
 })()"""
 
-# What stands before each cell of a card, and the heads of the columns.
+# The label before each cell of a card, and the heads of the columns.
 LABELS = """(() => {
   const heads = Array.from(document.querySelectorAll('.steps thead')[0].querySelectorAll('th'), h => h.textContent);
   const cells = document.querySelector('.steps tbody tr').children;
   return [0, 1, 4, 5, 6].map(i => [heads[i], getComputedStyle(cells[i], '::before').content]);
 })()"""
 
-# Structure for who reads with ears or fingers.
+# Structure for screen readers and Braille displays.
 STRUCTURE = """({
   lang: document.documentElement.lang, title: document.title,
   headings: Array.from(document.querySelectorAll('h1,h2,h3'), h => Number(h.tagName[1])),
@@ -101,13 +100,13 @@ STRUCTURE = """({
 
 
 class Browser:
-    """A Chromium that is spoken to over two pipes (--remote-debugging-pipe)."""
+    """A Chromium controlled over two pipes (--remote-debugging-pipe)."""
 
     def __init__(self, program):
         commands, self.commands = os.pipe()
         self.answers, answers = os.pipe()
 
-        def lay():  # Chromium reads descriptor 3 and writes 4
+        def place_descriptors():  # Chromium reads descriptor 3 and writes 4
             high = [os.dup(commands), os.dup(answers)]
             os.dup2(high[0], 3)
             os.dup2(high[1], 4)
@@ -115,7 +114,7 @@ class Browser:
         self.process = subprocess.Popen(
             [program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
              "--disable-extensions", "--disable-background-networking", "--remote-debugging-pipe"],
-            preexec_fn=lay, close_fds=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            preexec_fn=place_descriptors, close_fds=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         os.close(commands)
         os.close(answers)
         self.reader = os.fdopen(self.answers, "rb")
@@ -134,7 +133,7 @@ class Browser:
             text += self.reader.read(end if end >= 0 else len(rest))
         return json.loads(text)
 
-    def ask(self, method, **params):
+    def call(self, method, **params):
         number = next(self.numbers)
         message = {"id": number, "method": method, "params": params}
         if self.session:
@@ -153,29 +152,29 @@ class Browser:
             self.events.append(self.receive())
 
     def evaluate(self, script):
-        result = self.ask("Runtime.evaluate", expression=script, returnByValue=True)
+        result = self.call("Runtime.evaluate", expression=script, returnByValue=True)
         if "exceptionDetails" in result:
             fail(result["exceptionDetails"])
         return result["result"].get("value")
 
     def open(self, url):
         self.session = None
-        target = self.ask("Target.createTarget", url="about:blank")["targetId"]
-        self.session = self.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Network", "Log", "Runtime"):
-            self.ask(domain + ".enable")
+            self.call(domain + ".enable")
         self.events = []
-        self.ask("Page.navigate", url=url)
+        self.call("Page.navigate", url=url)
         self.wait("Page.loadEventFired")
 
     def close(self):
         self.session = None
-        self.ask("Browser.close")
+        self.call("Browser.close")
         self.process.wait(timeout=20)
 
 
 def fail(message):
-    print(f"look: {message}", file=sys.stderr)
+    print(f"pages: {message}", file=sys.stderr)
     sys.exit(1)
 
 
@@ -196,7 +195,7 @@ def numbers(browser, page, summary):
         check(row["index"] == step["index"] and row["outcome"] == step["outcome"] and row["values"] == want,
               f"{page}: row {row}, want {step}")
         shown = row["texts"][3]
-        if "response" in step:  # what is seen is what a program reads, rounded
+        if "response" in step:  # the visible text is the machine-readable value, rounded
             seconds = step["response"]
             want = f"{seconds * 1000:.2f}" if seconds < 0.009995 else f"{seconds * 1000:.1f}" if seconds < 0.99995 else f"{seconds:.3f}"
             close = abs(float(re.match(r"[\d.]+", shown)[0]) - float(want)) <= 0.1
@@ -239,8 +238,8 @@ def look(browser, page, summary, folder):
     numbers(browser, page, summary)
     structure(browser, page, summary)
     for view, (width, height, colours, phone) in VIEWS.items():
-        browser.ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": colours}])
-        browser.ask("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone)
+        browser.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": colours}])
+        browser.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone)
         wide = browser.evaluate(WIDE)
         check(wide["scroll"] <= width and not wide["out"], f"{page}, {view}: {wide}")
         poor = browser.evaluate(CONTRASTS)
@@ -249,11 +248,11 @@ def look(browser, page, summary, folder):
             want = f'"{head}: "', f'"{head} "'
             check(label in want if width < 832 else label == "none", f"{page}, {view}: {head} is labelled {label}")
         tall = min(browser.evaluate("document.documentElement.scrollHeight"), TALLEST)
-        picture = browser.ask("Page.captureScreenshot", captureBeyondViewport=True,
+        picture = browser.call("Page.captureScreenshot", captureBeyondViewport=True,
                               clip={"x": 0, "y": 0, "width": width, "height": tall, "scale": 1})
         (folder / f"{name}-{view}.png").write_bytes(base64.b64decode(picture["data"]))
-    browser.ask("Emulation.clearDeviceMetricsOverride")
-    paper = base64.b64decode(browser.ask("Page.printToPDF", printBackground=True, preferCSSPageSize=True)["data"])
+    browser.call("Emulation.clearDeviceMetricsOverride")
+    paper = base64.b64decode(browser.call("Page.printToPDF", printBackground=True, preferCSSPageSize=True)["data"])
     (folder / f"{name}.pdf").write_bytes(paper)
     pages = len(re.findall(rb"/Type\s*/Page\b", paper))
     # Steps that are folded on the screen are printed all the same: no page holds sixty rows.

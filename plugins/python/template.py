@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""A validator to begin with: copy it, give it a name, and judge."""
+"""A validator to start from: copy it, rename it and write its rule."""
 
 from typing import Any, Iterable, Mapping
 
@@ -16,7 +16,7 @@ class Mine:
         self.limit = limit
 
     def reads(self) -> Iterable[Input]:
-        """Declare what validate looks at: it is given nothing else."""
+        """Declare the inputs of validate; it gets no others."""
         return [Input.STEP_ID]
 
     def validate(self, session: Session, step: Step) -> Verdict:

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""An example: the torque that a client measures is right and stays so.
+"""An example: the measured torque is correct and stable.
 
-Each step must carry a torque in its data, within a tolerance of what the
-settings want, and all torques of a session must lie close together.
+The data of each step must have a torque within a tolerance of the target
+in the settings, and all torques of a session must be close together.
 """
 
 import struct
@@ -16,8 +16,8 @@ from stepagent_validator import (
 VERSION = "1.0.0"
 MAX_TORQUE = 1e6  # newton metres
 
-# The state begins with its version: another release of this file may find
-# it in a session that goes on.
+# The state begins with its version: another release of this file may get
+# it in an open session.
 FORM = struct.Struct(">Bdd")
 
 

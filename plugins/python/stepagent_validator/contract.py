@@ -14,7 +14,7 @@ MAX_DETAIL_BYTES = 512
 
 
 class Reason(str, enum.Enum):
-    """The machine-readable word for a step that fails: a closed list."""
+    """The machine-readable reason of a failed step; the list is closed."""
 
     OUT_OF_ORDER = "out_of_order"
     TIMEOUT_TOO_SHORT = "timeout_too_short"
@@ -23,7 +23,7 @@ class Reason(str, enum.Enum):
 
 
 class FaultKind(enum.IntEnum):
-    """What a fault does to the reply of a step."""
+    """The kinds of faults in the reply to a step."""
 
     DELAY = 1
     WITHHOLD = 2
@@ -36,7 +36,7 @@ class FaultKind(enum.IntEnum):
 
 
 class Input(enum.IntEnum):
-    """What a validator can declare to read, beside its state."""
+    """An input that a validator can declare; the state is always given."""
 
     POSITION = 1
     """Session.position."""
@@ -49,15 +49,15 @@ class Input(enum.IntEnum):
     INTERVAL = 5
     """Step.interval."""
     AT = 6
-    """Step.at. No two steps have the same: every step is asked."""
+    """Step.at. It differs at every step, so verdicts are not reused."""
     GAP = 7
-    """Step.gap. Every step is asked, as with AT."""
+    """Step.gap. Verdicts are not reused, as with AT."""
     DATA = 8
     """Step.data."""
 
 
 class Fault(NamedTuple):
-    """Misbehaviour asked of the agent, where its config allows faults."""
+    """Deliberate misbehaviour of the agent, if its config allows faults."""
 
     kind: FaultKind
     delay: float = 0.0
@@ -69,59 +69,58 @@ class Fault(NamedTuple):
 
 
 class Undecided(Exception):
-    """Raised by a validator that cannot judge; its text says why.
+    """Raised by a validator that cannot judge; the text gives the reason.
 
-    The step then takes no position and may be sent again. A step that
-    breaks the rule, however strange its values, is a verdict and never
-    this.
+    The step takes no position and may be sent again. A step that breaks
+    the rule is a fail instead, even if its values are invalid.
     """
 
 
 class BadData(Exception):
-    """The data of a step is no JSON object.
+    """The data of a step is not a JSON object.
 
-    Where a validator lets it pass, the step fails with RULE_BROKEN.
+    If the validator does not catch it, the step fails with RULE_BROKEN.
     """
 
 
 class Malformed(Exception):
-    """A verdict has not the form that the agent takes."""
+    """A verdict is malformed: the agent would refuse it."""
 
 
 class Session(NamedTuple):
-    """What the agent knows of a run before the step at hand."""
+    """The session of a step, as it was before the step."""
 
     id: str
-    """Always empty: the agent sends the name of a session to no plugin."""
+    """Always empty: the agent does not send session names to plugins."""
     position: int
     """How many steps of the session have been judged; 0 at the first."""
     steps: int
-    """After how many steps the session ends."""
+    """The number of steps after which the session ends."""
     state: bytes = b""
-    """What this validator returned in its last verdict for the session."""
+    """The state of this validator's last verdict for the session."""
 
 
 class Step(NamedTuple):
-    """One request of a client. Times are seconds, None where absent."""
+    """One request of a client. Times are in seconds, None if absent."""
 
     id: int
     """The step_id, any integer of 64 bits."""
     timeout: float | None = None
-    """How long the client says it waits for the reply."""
+    """How long the client waits for the reply, as it declares."""
     interval: float | None = None
-    """How long the client says it will wait before its next step."""
+    """How long the client will wait before its next step, as it declares."""
     at: float = 0.0
-    """When the step arrived, from the session's first step on."""
+    """The time since the arrival of the session's first step."""
     gap: float | None = None
-    """How long the client let pass before this step, as measured by the
-    agent; None at the first step."""
+    """The time between the last step and this one, measured by the agent;
+    None at the first step."""
     data: bytes = b""
-    """The JSON object that the client sent along, as it was sent."""
+    """The JSON object in the request's field data, as sent."""
 
     def fields(self) -> dict[str, Any]:
-        """Return the data as a dict, an empty one when there is none.
+        """Return the data as a dict, which is empty if there is none.
 
-        Raises BadData where it is no JSON object.
+        Raises BadData if the data is not a JSON object.
         """
         if not self.data:
             return {}
@@ -139,18 +138,18 @@ def _no_constant(name: str) -> Any:
 
 
 class Verdict(NamedTuple):
-    """What a validator says of one step. Make one with passed or failed."""
+    """The result for one step. Make one with passed or failed."""
 
     reason: Reason | None = None
-    """Why the step fails; None for one that passes."""
+    """The reason of a failed step; None for a pass."""
     detail: str = ""
     """One sentence for a person: lower case, no full stop."""
     state: bytes = b""
-    """Handed back at the session's next step; replaces the old one."""
+    """Passed back at the session's next step; replaces the last one."""
     fault: Fault | None = None
 
     def check(self) -> None:
-        """Raise Malformed where the agent could not take the verdict."""
+        """Raise Malformed if the agent would refuse the verdict."""
         if self.reason is None and self.detail:
             raise Malformed("detail: only a fail has one")
         if self.reason is not None and not isinstance(self.reason, Reason):
@@ -172,24 +171,24 @@ class Verdict(NamedTuple):
 
 
 def passed(state: bytes = b"", fault: Fault | None = None) -> Verdict:
-    """Return the verdict of a step that keeps the rule."""
+    """Return a pass; the state is passed back at the next step."""
     return Verdict(state=state, fault=fault)
 
 
 def failed(reason: Reason, detail: str, state: bytes = b"",
            fault: Fault | None = None) -> Verdict:
-    """Return the verdict of a step that breaks the rule."""
+    """Return a fail; the state is passed back at the next step."""
     return Verdict(reason, detail, state, fault)
 
 
 ALL_INPUTS = frozenset(Input)
-"""What a validator is sent that does not declare what it reads."""
+"""The inputs of a validator that has no method reads."""
 
 
 def declared(validator: Any) -> frozenset[Input] | None:
-    """Return what a validator declares to read; None for no declaration.
+    """Return the declared inputs of a validator; None if it has no reads.
 
-    Raises TypeError where it returns something else than inputs.
+    Raises TypeError if reads returns anything but inputs.
     """
     reads = getattr(validator, "reads", None)
     if reads is None:
@@ -213,22 +212,21 @@ class Validator(Protocol):
     """Judges steps.
 
     validate is a pure function of its arguments: it reads no clock, opens
-    no connection and remembers nothing between calls; what it wants to
-    know at the next step of the session it returns as the verdict's state.
-    The agent may stop the process at any moment and ask again in another,
-    or ask twice and compare. It is called by many threads at once.
+    no connection and keeps nothing between calls. What it needs at the
+    next step of the session it returns as the verdict's state. The agent
+    may stop the process at any time and call another one again, or call
+    twice and compare. Many threads call validate at once.
 
     A validator may also have a method expects(session) that returns the
     step id that must come next, or None. The agent uses it to find the
     session of a client that opens a connection for each step.
 
-    And it may have a method reads() that returns the inputs that validate
-    and expects look at, such as [Input.STEP_ID, Input.DATA]. It is asked
-    once, when the validator has been made. The agent then sends no others,
-    and for the same inputs it may use a verdict again that it was given
-    before, so that most steps cost no call at all. An input that was not
-    declared is absent: 0, None or b"". Without reads, everything is sent
-    and every step is asked.
+    It may also have a method reads() that returns the inputs of validate
+    and expects, such as [Input.STEP_ID, Input.DATA]. It is called once,
+    after the validator is made. The agent then sends these inputs only,
+    and may reuse a verdict for equal inputs: most steps then need no call.
+    An input that is not declared is absent: 0, None or b"". Without reads,
+    the agent sends all inputs and calls validate at every step.
     """
 
     def validate(self, session: Session, step: Step) -> Verdict:

@@ -1,4 +1,4 @@
-"""Between the messages on the wire and the contract."""
+"""Conversion between gRPC messages and the contract."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .contract import (
 )
 
 MAX_ERROR_BYTES = 512
-"""The longest text that says why a verdict is undecided."""
+"""The longest reason of an undecided verdict, in bytes."""
 
 _NS = 1e9
 
@@ -44,9 +44,9 @@ def call_parts(call: Any, state: bytes) -> tuple[Session, Step]:
 
 def mask(reads: frozenset[Input], session: Session,
          step: Step) -> tuple[Session, Step]:
-    """Return what a validator is given that has declared to read so much.
+    """Return the declared inputs; the others are absent.
 
-    The agent sends what any validator of the process reads.
+    The agent sends the inputs of all validators of the process.
     """
     def given(one: Input, value: Any, absent: Any) -> Any:
         return value if one in reads else absent
@@ -64,7 +64,7 @@ def mask(reads: frozenset[Input], session: Session,
 
 def answer(name: str, validator: Validator, session: Session, step: Step,
            reads: frozenset[Input] = ALL_INPUTS) -> Any:
-    """Put one step to a validator; whatever it does stays in here."""
+    """Judge one step. No exception of the validator leaves this function."""
     session, step = mask(reads, session, step)
     try:
         verdict = _judged(validator, session, step)
@@ -80,7 +80,7 @@ def answer(name: str, validator: Validator, session: Session, step: Step,
         return _undecided(str(why) or "undecided, with no reason given")
     except Malformed as wrong:
         return _undecided(f"malformed verdict: {wrong}")
-    except Exception as error:  # whatever an author's code does
+    except Exception as error:  # the author's code may raise any
         print(f"validator {name}:", file=sys.stderr)
         traceback.print_exc(file=sys.stderr)
         return _undecided(f"panic: {type(error).__name__}: {error}")
@@ -88,7 +88,7 @@ def answer(name: str, validator: Validator, session: Session, step: Step,
 
 def _after(reads: frozenset[Input], session: Session,
            verdict: Verdict) -> Session:
-    """Return the session as expects sees it once the step is judged."""
+    """Return the session that expects gets after the step."""
     judged = 1 if Input.POSITION in reads else 0
     return session._replace(position=session.position + judged,
                             state=verdict.state)

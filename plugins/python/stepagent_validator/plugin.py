@@ -1,4 +1,4 @@
-"""The life of a plugin process: from its start by an agent to its end."""
+"""A plugin process: handshake, signals, serving and its end."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ PROTOCOL_VERSION = "1"
 """The version of the contract: the v1 in stepagent.validator.v1."""
 
 COOKIE = ("STEPAGENT_PLUGIN", "8e1c0a5d-step-by-step")
-"""How a plugin knows that an agent started it. It is no secret."""
+"""The variable that an agent sets for its plugins. It is no secret."""
 
 _STACK_BYTES = 1 << 20  # of a thread; the agent bounds a plugin's memory
-_LAST_WORDS = 0.05  # seconds, for the answer to Shutdown to leave
+_DRAIN = 0.05  # seconds, in which the reply to Shutdown is sent
 
 
 class Kind(NamedTuple):
     """One kind of validator that a plugin can make."""
 
     name: str
-    """The name by which a config asks for it: a-z, 0-9 and _."""
+    """The name in configs: a-z, 0-9 and _."""
     version: str
     summary: str
-    """One line for people that says what it judges."""
+    """One line that describes the rule."""
     make: Callable[[Mapping[str, Any]], Validator]
-    """Makes one from its settings. Raises SettingError or SettingErrors."""
+    """Makes a validator from its settings; raises SettingError(s)."""
 
 
 class Plugin(NamedTuple):
-    """What a plugin program has to offer."""
+    """A plugin program and its kinds of validators."""
 
     name: str
     version: str
@@ -45,22 +45,22 @@ class Plugin(NamedTuple):
 
 
 def serve(plugin: Plugin) -> NoReturn:
-    """Run the plugin and end the process when the agent says so.
+    """Run the plugin until the agent ends it, then exit the process.
 
-    It is all that the main part of a plugin does. What the program prints
-    goes to stderr from here on, which the agent copies to its log.
+    Call it last in the program. From here on, output to stdout goes to
+    stderr, which the agent copies to its log.
     """
     handshake = _take_stdout()
     directory = _started_by_agent(plugin.name)
     _leave_signals_to_agent()
     threading.stack_size(_STACK_BYTES)
 
-    told = threading.Event()
+    shutdown = threading.Event()
     server = grpc.server(
         futures.ThreadPoolExecutor(max_workers=8, thread_name_prefix="rpc"),
         options=[("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
                  ("grpc.max_send_message_length", MAX_MESSAGE_BYTES)])
-    Service(plugin, told.set).register(server)
+    Service(plugin, shutdown.set).register(server)
     path = os.path.join(directory, f"python-{os.getpid()}.sock")
     if not server.add_insecure_port(f"unix:{path}"):
         _end(f"cannot listen on {path}")
@@ -69,18 +69,17 @@ def serve(plugin: Plugin) -> NoReturn:
     while line:
         line = line[os.write(handshake, line):]
 
-    told.wait()
-    server.stop(_LAST_WORDS).wait(2 * _LAST_WORDS)
-    # Not by way of the interpreter: it would wait for a validator that
-    # hangs in one of the threads.
+    shutdown.wait()
+    server.stop(_DRAIN).wait(2 * _DRAIN)
+    # sys.exit would wait for a validator that hangs in a thread.
     sys.stderr.flush()
     os._exit(0)
 
 
 def _take_stdout() -> int:
-    """Return what was stdout, and let whatever is printed go to stderr.
+    """Return a copy of stdout, and redirect stdout to stderr.
 
-    Anything before the handshake would be taken for the handshake.
+    The agent would take any output before the handshake for it.
     """
     sys.stdout.flush()
     handshake = os.dup(1)
@@ -91,7 +90,7 @@ def _take_stdout() -> int:
 
 
 def _started_by_agent(name: str) -> str:
-    """Return the folder for the socket, where an agent wants this plugin."""
+    """Return the folder for the socket; exit if no agent started us."""
     key, value = COOKIE
     if os.environ.get(key) != value:
         _end(f"{name} is a plugin of stepagent and is started by an agent; "
@@ -113,9 +112,9 @@ def _end(why: str) -> NoReturn:
 
 
 def _leave_signals_to_agent() -> None:
-    """Keep signals to a whole group from taking the validators away.
+    """Ignore SIGINT and SIGTERM, which may go to the whole process group.
 
-    The agent may still have steps to judge. An orphan obeys SIGTERM.
+    The agent may still have steps to judge. An orphan ends at SIGTERM.
     """
     agent = os.getppid()
 

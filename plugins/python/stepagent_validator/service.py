@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from .plugin import Plugin
 
 MAX_MESSAGE_BYTES = 4 << 20
-"""The longest message of gRPC, both ways."""
+"""The largest gRPC message in either direction."""
 
 MAX_BATCH = 256
 """The largest number of answers in one message."""
 
 WORKERS = 16
-"""How many steps are judged at once: so many slow ones delay nobody."""
+"""The number of steps judged at once, so that slow ones delay no other."""
 
 _SERVING = b"\x08\x01"  # grpc.health.v1.HealthCheckResponse, SERVING
 _EMPTY = b""  # plugin.Empty
@@ -49,7 +49,7 @@ class Instance:
         self.reads: frozenset[Input] = ALL_INPUTS
 
     def judge(self, session: Any, step: Any) -> Any:
-        """Put one step to the validator."""
+        """Judge one step."""
         return answer(self.name, self.validator, session, step,
                       self.reads)
 
@@ -89,15 +89,15 @@ class Service:
                     "Check": unary(lambda request, context: _SERVING)}),
             grpc.method_handlers_generic_handler(
                 "plugin.GRPCController", {
-                    "Shutdown": unary(self._told_to_end)}),
+                    "Shutdown": unary(self._end)}),
         ))
 
-    def _told_to_end(self, request: bytes, context: Any) -> bytes:
+    def _end(self, request: bytes, context: Any) -> bytes:
         self._shutdown()
         return _EMPTY
 
     def describe(self, request: Any, context: Any) -> Any:
-        """Say what the plugin is."""
+        """Describe the plugin and its validators."""
         return pb.DescribeResponse(
             name=self._plugin.name, version=self._plugin.version,
             validators=[
@@ -106,7 +106,7 @@ class Service:
                 for k in self._plugin.kinds])
 
     def configure(self, request: Any, context: Any) -> Any:
-        """Make the validators that are wanted."""
+        """Make the validators that the agent asks for."""
         response = pb.ConfigureResponse()
         instances = []
         with self._configuring:
@@ -135,7 +135,7 @@ class Service:
                 problems.add(key=error.key, problem=error.problem)
         except SettingError as error:
             problems.add(key=error.key, problem=error.problem)
-        except Exception as error:  # whatever an author's code does
+        except Exception as error:  # the author's code may raise any
             traceback.print_exc(file=sys.stderr)
             problems.add(problem=f"{type(error).__name__}: {error}")
         return None
@@ -154,10 +154,10 @@ class Service:
                                f"validator {wanted.validator!r}")
 
     def _reads(self, instance: Instance, result: Any) -> None:
-        """Note and say what a validator declares to read."""
+        """Store and report the declared inputs of a validator."""
         try:
             reads = declared(instance.validator)
-        except Exception as error:  # whatever an author's code does
+        except Exception as error:  # the author's code may raise any
             result.problems.add(problem=f"reads: {error}")
             return
         if reads is None:
@@ -171,17 +171,17 @@ class Service:
         session, _ = mask(instance.reads, Session("", 0, 1), Step(0))
         try:
             first = expects(session)
-        except Exception as error:  # whatever an author's code does
+        except Exception as error:  # the author's code may raise any
             result.problems.add(problem=f"expects: {error}")
             return
         if first is not None:
             result.first = first
 
     def judge(self, requests: Iterator[Any], context: Any) -> Iterator[Any]:
-        """Judge steps until the agent has no more.
+        """Judge steps until the agent ends the stream.
 
         Each step is a task of its own, so that a slow one delays no other.
-        Answers leave as many in a message as have come together.
+        Answers that are ready at the same time share a message.
         """
         instances = self._instances
         if instances is None:
@@ -213,7 +213,7 @@ class Service:
 
     def _receive(self, requests: Iterator[Any],
                  out: queue.SimpleQueue[Any]) -> None:
-        """Hand out what comes in; None after the last."""
+        """Submit the received steps to the pool; put None after the last."""
         try:
             for request in requests:
                 out.put(len(request.calls))
@@ -225,7 +225,7 @@ class Service:
             out.put(None)
 
     def _answer(self, call: Any, out: queue.SimpleQueue[Any]) -> None:
-        """Put one step to every validator."""
+        """Judge one step with every validator."""
         verdicts = pb.StepVerdicts(call=call.call)
         for number, instance in enumerate(self._instances or ()):
             state = call.states[number] if number < len(call.states) else b""

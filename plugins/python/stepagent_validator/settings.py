@@ -27,7 +27,7 @@ class SettingErrors(Exception):
 
 
 class Settings:
-    """Reads values, remembers what is wrong, and says it all at once.
+    """Reads values and collects errors, which finish raises at once.
 
         s = Settings(settings)
         limit = s.number("limit", default=5, minimum=0, unit="newton metres")
@@ -79,16 +79,16 @@ class Settings:
         return value
 
     def value(self, key: str, default: Any = None) -> Any:
-        """Return whatever stands there, such as a list; for wrong to judge."""
+        """Return a value of any type, such as a list, without checking it."""
         self._known[key] = None
         return self._settings.get(key, default)
 
     def wrong(self, key: str, problem: str) -> None:
-        """Note that a key is wrong: what, and what to do."""
+        """Add an error: what is wrong with a key, and what to do."""
         self._errors.append(SettingError(key, problem))
 
     def finish(self) -> None:
-        """Raise what is wrong, keys that nobody has read among it."""
+        """Raise the collected errors, with one for each unknown key."""
         for key in self._settings:
             if key not in self._known:
                 self.wrong(key, "unknown key; " + self._keys())

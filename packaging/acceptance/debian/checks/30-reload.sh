@@ -9,7 +9,7 @@ check "the status has the new ones" says 'Status: .*validators: min_timeout \(ge
 printf 'host = "::"\nprot = 8080\n' | config
 check "systemctl reload fails with a config that is wrong" not inside systemctl reload stepagent
 check "the journal has an error with file, line and key" says 'level=ERROR.*stepagent.toml:2:1: prot: unknown key; did you mean port\?' journal -p err
-check "the service goes on" active
+check "the service keeps running" active
 check "with the config that it had" fails 1 'refused: timeout_too_short' quick --host "$agent4"
 check "the status says that the reload was refused" says 'the last reload was refused: .*prot' inside systemctl status stepagent
 
@@ -27,7 +27,7 @@ for folder in /root /tmp; do
 	inside rm "$folder/plugin" /tmp/hidden.toml
 done
 inside sh -c 'cp -p /etc/stepagent/stepagent.toml /root/kept.toml && chmod 646 /etc/stepagent/stepagent.toml'
-check "a config that anybody may write is refused at a reload" not inside systemctl reload stepagent
+check "a config that any user may write is refused at a reload" not inside systemctl reload stepagent
 check "and the journal says why" says 'is not taken, as the agent executes what it names' journal -p err
 inside cp -p /root/kept.toml /etc/stepagent/stepagent.toml
 inside cp /root/packaged.toml /etc/stepagent/stepagent.toml
@@ -35,8 +35,8 @@ check "a sound config is taken again" inside systemctl reload stepagent
 check "and judges as before" quick --host "$agent4"
 add_key 'allow = ["loopback"]'
 check "allow can change" inside systemctl reload stepagent
-check "who is not in it is not served" fails 1 '0 of 3 steps passed.*connection was lost' quick --host "$agent4"
+check "a client outside it is not served" fails 1 '0 of 3 steps passed.*connection was lost' quick --host "$agent4"
 inside cp /root/packaged.toml /etc/stepagent/stepagent.toml
 check "the packaged config again" inside systemctl reload stepagent
 check "serves the bench" quick --host "$agent4"
-check "all that by one process" same "$(main_pid)" "$before"
+check "all by the same process" same "$(main_pid)" "$before"

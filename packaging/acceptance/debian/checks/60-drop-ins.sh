@@ -62,7 +62,7 @@ check "with it, it may" may_make_code
 check "and the validator judges as before" client run /tmp/torque.json --host "$agent4"
 no_example
 
-# The agent asks for the time of stop.grace, 5 seconds, whatever the unit says.
+# The agent extends the timeout of the unit to stop.grace, 5 seconds.
 bench_validator slow
 drop_in stepagent.service example '[Service]' 'TimeoutStopSec=1s'
 inside systemctl restart stepagent

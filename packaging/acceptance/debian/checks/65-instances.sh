@@ -42,9 +42,9 @@ check "of which there are enough to compare" [ "$(hardening stepagent | wc -l)" 
 check "systemd finds nothing wrong with it" same "$(inside systemd-analyze verify --man=no stepagent@left.service 2>&1; echo $?)" 0
 
 check "one stops" inside systemctl stop stepagent@right
-check "and the other goes on" quick --host "$agent4" --port 8081
+check "and the other keeps running" quick --host "$agent4" --port 8081
 inside systemctl stop stepagent
-check "and goes on without the service" quick --host "$agent4" --port 8081
+check "and keeps running without the service" quick --host "$agent4" --port 8081
 check "status says who else is there" fails 1 'no agent answers on .*; other agents run here: --instance left$' inside stepagent status
 check "an instance that has no config says so" not inside systemctl start stepagent@none
 check "with the path" says '/etc/stepagent/none.toml: there is no such file' inside journalctl --no-pager -u stepagent@none

@@ -25,7 +25,7 @@ as_before() {
 
 other_default() { sed -i "1i log.level = \"$1\"" usr/share/stepagent/stepagent.toml; }
 
-# without_terminal COMMAND...: as a timer or a script does it, which nobody can answer.
+# without_terminal COMMAND...: without a terminal, as in a timer or a script.
 without_terminal() { inside setsid --wait "$@" </dev/null; }
 package() { cp "$work/$1"/stepagent_*_amd64.deb "$work/root/root/stepagent.deb"; }
 with_apt() { package "$1" && without_terminal apt-get -y --allow-downgrades install /root/stepagent.deb; }
@@ -72,7 +72,7 @@ for way in with_apt with_dpkg; do
 done
 check "a package with another conffile: dpkg stops" not with_apt 0.0.2
 check "and leaves the package half configured" says 'stepagent' inside dpkg --audit
-check "an upgrade goes on" with_apt 0.9.1
+check "an upgrade completes" with_apt 0.9.1
 check "is clean" clean
 check "with the edited config" in_force
 check "and nothing beside it" no_leftovers

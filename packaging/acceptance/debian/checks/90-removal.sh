@@ -11,7 +11,7 @@ check "and it serves" serves
 inside systemctl stop stepagent
 inside systemctl enable --quiet --now stepagent.socket
 check "with the socket: apt removes the package" remove
-check "nobody listens any more" not inside sh -c 'ss -Hltn "sport = :8080" | grep .'
+check "no process listens" not inside sh -c 'ss -Hltn "sport = :8080" | grep .'
 check "nor is started by a client" not inside pgrep -u stepagent
 check "reinstallation" install_deb "$new"
 
