@@ -178,7 +178,7 @@ func (o *checkOutput) Line(l conformance.Line) {
 	case l.Detail != "":
 		text += "\n             " + strings.ReplaceAll(l.Detail, "\n", "\n             ")
 	}
-	_, _ = fmt.Fprintln(o.w, text) // the last line tells of a broken pipe
+	_, _ = fmt.Fprintln(o.w, text) // the last line of the command returns the error
 }
 
 // Progress implements conformance.Listener.

@@ -76,14 +76,11 @@ func (ad *admin) path() string {
 	return ad.socket.path
 }
 
-// troubles returns why commands cannot find the agent; none when they can.
-func (ad *admin) troubles() []string {
+// lostSocket returns why commands cannot find the agent; empty when they can.
+func (ad *admin) lostSocket() string {
 	ad.mu.Lock()
 	defer ad.mu.Unlock()
-	if ad.lost == "" {
-		return nil
-	}
-	return []string{"the admin socket has gone: " + ad.lost}
+	return ad.lost
 }
 
 // close stops serving and removes the socket. A request in progress is answered first.

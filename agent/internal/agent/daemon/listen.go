@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -96,9 +97,9 @@ func isLocalhost(name string) bool {
 }
 
 // An absentError is the error for a host that is not an address of this machine yet.
-type absentError struct{ why string }
+type absentError string
 
-func (e absentError) Error() string { return e.why }
+func (e absentError) Error() string { return string(e) }
 
 // A socket is a listening socket and where it listens.
 type socket struct {
@@ -111,7 +112,7 @@ type socket struct {
 func open(ctx context.Context, c *config.Loaded) (*socket, error) {
 	addrs, err := resolve(ctx, c.Host)
 	if err != nil {
-		return nil, absentError{fmt.Sprintf("the name %s has no address now: %v", c.Host, err)}
+		return nil, absentError(fmt.Sprintf("the name %s has no address now: %v", c.Host, err))
 	}
 	var first error
 	for _, addr := range addrs {
@@ -122,9 +123,7 @@ func open(ctx context.Context, c *config.Loaded) (*socket, error) {
 		if !errors.As(err, new(absentError)) {
 			return nil, fmt.Errorf("cannot listen on %s: %w", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)), err)
 		}
-		if first == nil {
-			first = err
-		}
+		first = cmp.Or(first, err)
 	}
 	return nil, first
 }
@@ -148,11 +147,11 @@ func openOn(addr netip.Addr, port int) (*socket, error) {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, fmt.Errorf("port %d is taken; see who has it with: ss -ltnp 'sport = :%d'; or choose another with --port", port, port)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return nil, absentError{fmt.Sprintf("this machine does not have the address %v; see those that it has with: ip address", addr)}
+		return nil, absentError(fmt.Sprintf("this machine does not have the address %v; see those that it has with: ip address", addr))
 	case errors.Is(err, syscall.EACCES):
 		return nil, errors.New("ports below 1024 need a right of their own (CAP_NET_BIND_SERVICE); choose another with --port")
 	case errors.Is(err, syscall.EAFNOSUPPORT):
-		return nil, absentError{fmt.Sprintf("this machine has no IPv6 for %v", addr)}
+		return nil, absentError(fmt.Sprintf("this machine has no IPv6 for %v", addr))
 	default:
 		return nil, err
 	}
@@ -175,7 +174,7 @@ func zoneOf(addr netip.Addr) (int, error) {
 		found, err = net.InterfaceByIndex(index)
 	}
 	if err != nil {
-		return 0, absentError{fmt.Sprintf("this machine has no interface %s; see those that it has with: ip link", zone)}
+		return 0, absentError(fmt.Sprintf("this machine has no interface %s; see those that it has with: ip link", zone))
 	}
 	return found.Index, nil
 }

@@ -51,7 +51,7 @@ func newListener(ctx context.Context, c *config.Loaded, log *slog.Logger, change
 	var absent absentError
 	switch {
 	case errors.As(err, &absent):
-		l.absence = absent.why
+		l.absence = absent.Error()
 		l.logAbsence()
 	case err != nil:
 		stop()
@@ -193,7 +193,7 @@ func (l *listener) check(ctx context.Context) {
 		l.setState(next, "")
 	case ctx.Err() != nil: // which may have cut off the query
 	case errors.As(err, &absent):
-		l.setState(s, absent.why)
+		l.setState(s, absent.Error())
 	case s == nil:
 		_ = l.end(err)
 	default:

@@ -73,15 +73,15 @@ func SearchDirs() []string {
 
 // usable makes the first of the folders that can be made and is this user's alone, and returns it.
 func usable(dirs []string) (string, error) {
-	var first error
+	var failed error
 	for _, dir := range dirs {
 		err := makeRuntimeDir(dir)
 		if err == nil {
 			return dir, nil
 		}
-		first = errors.Join(first, err)
+		failed = errors.Join(failed, err)
 	}
-	return "", first
+	return "", failed
 }
 
 // makeRuntimeDir makes the folder if there is none. It refuses one that others than this user and

@@ -100,8 +100,10 @@ func (a *Agent) Status() Status {
 		status.Log = a.options.Lines.Stats()
 	}
 	status.Trouble = status.troubles()
-	if a.serving.Load() { // a command may ask before the start is over
-		status.Trouble = append(status.Trouble, a.admin.troubles()...)
+	if a.serving.Load() { // a request may come before the start is over
+		if lost := a.admin.lostSocket(); lost != "" {
+			status.Trouble = append(status.Trouble, "the admin socket has gone: "+lost)
+		}
 	}
 	return status
 }
