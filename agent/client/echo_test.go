@@ -117,7 +117,7 @@ func TestRetryUnderTheSameReq(t *testing.T) {
 	})
 }
 
-// A connection remembers so many requests, and no more.
+// A connection remembers at most maxPast requests.
 func TestWhatALongConnectionRemembers(t *testing.T) {
 	const remembered = 128
 	synctest.Test(t, func(t *testing.T) {

@@ -90,7 +90,7 @@ func serve(conn net.Conn, plan []quirk) {
 	}
 }
 
-// Whatever an agent does, short of a forgery: a pass is the answer to the request that was
+// For all behaviour of an agent but a forgery: a pass is the answer to the request that was
 // asked, and came in time.
 func TestPassIsOnlyEverTheReplyToTheRequest(t *testing.T) {
 	const timeout = 2 * time.Second

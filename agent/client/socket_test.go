@@ -43,7 +43,7 @@ func reset(p *peer) {
 	if err := p.conn.(*net.TCPConn).SetLinger(0); err != nil {
 		panic(err)
 	}
-	_ = p.conn.Close() // it closes, whatever it returns
+	_ = p.conn.Close() // it closes even with an error
 }
 
 // generous is a timeout that no test waits for.
@@ -76,7 +76,7 @@ func TestRefusedConnection(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = l.Close() // now nobody listens there
+	_ = l.Close() // now no agent listens there
 	_, err = client.Dial(t.Context(), l.Addr().String(), client.Options{})
 	if !errors.Is(err, client.ErrUnreachable) || !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("error %v", err)

@@ -63,7 +63,7 @@ type Reply struct {
 	Agent string
 }
 
-// OK reports whether the step passed. A reply with a reason never says so, whatever its code.
+// OK reports whether the step passed. A reply with a reason never says so, even with code 0.
 func (r Reply) OK() bool { return r.ErrorCode == 0 && r.StepID != nil && r.Reason == "" }
 
 // A Wait is a duration that may be absent. The zero value is absent.

@@ -44,7 +44,7 @@ func TestNotPlainRequests(t *testing.T) {
 	}
 }
 
-// Whatever is read the short way means the same the long way.
+// What readPlain accepts, decodeRequest decodes to the same request.
 func FuzzReadPlain(f *testing.F) {
 	f.Add([]byte(`{"step_id": 3, "timeout": 5.25, "interval": 0, "session": "a b", "req": -1}`))
 	f.Add([]byte(`{"step_id":-0,"req":"x","timeout":99999999999999999999.9}`))

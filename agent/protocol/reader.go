@@ -147,7 +147,7 @@ func (r *Reader) scan() (ended bool, problem string) {
 		r.seen++
 		switch {
 		case r.inString && c < 0x20:
-			// Invalid whatever follows. So a missing quote is reported at the end of its line.
+			// Invalid in any case. So a missing quote is reported at the end of its line.
 			return false, fmt.Sprintf("control character 0x%02x in a string at byte %d, write it as an escape", c, r.seen-1)
 		case r.escaped:
 			r.escaped = false

@@ -140,17 +140,17 @@ func TestEvidenceTampered(t *testing.T) {
 		capture string
 		edit    func(t *testing.T, file []byte) []byte
 	}{
-		"a code of a pass":                  {"success.pcapng", swap(`"step_id":4,"error_code":0`, `"step_id":4,"error_code":1`)},
-		"a code of a refusal":               {"failure.pcapng", swap(`"step_id":100,"error_code":1`, `"step_id":100,"error_code":0`)},
-		"a reason":                          {"failure.pcapng", swap(`"timeout_too_short"`, `"out_of_order",     `[:19])},
-		"a step id":                         {"success.pcapng", swap(`{"step_id":7,"error`, `{"step_id":8,"error`)},
-		"a declared timeout":                {"failure.pcapng", swap(`"timeout":0.01`, `"timeout":9.01`)},
-		"a reply removed":                   {"success.pcapng", withoutPacket(`"step_id":5,"error_code"`)},
-		"a request removed":                 {"success.pcapng", withoutPacket(`"step_id":5,"timeout"`)},
-		"a reply in the place of a timeout": {"timeout.pcapng", swap(`"step_id":4,"timeout":5,`, `"step_id":5,"timeout":5,`)},
-		"a reply moved behind its timeout":  {"success.pcapng", later(`"step_id":10,"error_code"`, 60)},
-		"a late reply moved to be in time":  {"timeout.pcapng", later(`"step_id":6,"error_code"`, -2)},
-		"a request moved, an interval cut":  {"success.pcapng", later(`"step_id":3,"timeout"`, -0.4)},
+		"a code of a pass":                 {"success.pcapng", swap(`"step_id":4,"error_code":0`, `"step_id":4,"error_code":1`)},
+		"a code of a refusal":              {"failure.pcapng", swap(`"step_id":100,"error_code":1`, `"step_id":100,"error_code":0`)},
+		"a reason":                         {"failure.pcapng", swap(`"timeout_too_short"`, `"out_of_order",     `[:19])},
+		"a step id":                        {"success.pcapng", swap(`{"step_id":7,"error`, `{"step_id":8,"error`)},
+		"a declared timeout":               {"failure.pcapng", swap(`"timeout":0.01`, `"timeout":9.01`)},
+		"a reply removed":                  {"success.pcapng", withoutPacket(`"step_id":5,"error_code"`)},
+		"a request removed":                {"success.pcapng", withoutPacket(`"step_id":5,"timeout"`)},
+		"a reply instead of a timeout":     {"timeout.pcapng", swap(`"step_id":4,"timeout":5,`, `"step_id":5,"timeout":5,`)},
+		"a reply moved behind its timeout": {"success.pcapng", later(`"step_id":10,"error_code"`, 60)},
+		"a late reply moved to be in time": {"timeout.pcapng", later(`"step_id":6,"error_code"`, -2)},
+		"a request moved, an interval cut": {"success.pcapng", later(`"step_id":3,"timeout"`, -0.4)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			file, err := os.ReadFile(evidence + change.capture)
@@ -169,13 +169,13 @@ func TestEvidenceTampered(t *testing.T) {
 	}
 }
 
-// swap returns an edit that puts other bytes of the same length in the place of the first
+// swap returns an edit that puts other bytes of the same length for the first
 // occurrence.
 func swap(old, with string) func(*testing.T, []byte) []byte {
 	return func(t *testing.T, file []byte) []byte {
 		t.Helper()
 		if len(old) != len(with) || !bytes.Contains(file, []byte(old)) {
-			t.Fatalf("cannot put %q in the place of %q", with, old)
+			t.Fatalf("cannot put %q for %q", with, old)
 		}
 		return bytes.Replace(file, []byte(old), []byte(with), 1)
 	}

@@ -136,7 +136,7 @@ func written(t *testing.T, events []Event) string {
 	return out.String()
 }
 
-// A client that is killed leaves a record that ends anywhere. Whatever is left of it is
+// A client that is killed leaves a record that ends anywhere. The rest is
 // read, and is no pass.
 func TestRecordCutAtEachByte(t *testing.T) {
 	whole := written(t, soundRun())
@@ -235,7 +235,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// Whatever the bytes: Read does not panic, what it accepts is written back as the same
+// For all bytes: Read does not panic, what it accepts is written back as the same
 // events, and Fold never passes what the plain check does not.
 func FuzzRead(f *testing.F) {
 	w := &writes{}

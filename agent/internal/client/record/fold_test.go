@@ -178,7 +178,7 @@ func TestFoldTellsWhyTheAgentRefused(t *testing.T) {
 	}
 }
 
-// A record that somebody changed, or that a defect wrote, comes to nothing.
+// A record that was changed, or that a defect wrote, has no verdict.
 func TestEventsThatMakeNoSense(t *testing.T) {
 	passed := Counts{Passed: 2}
 	tests := []struct {

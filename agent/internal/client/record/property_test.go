@@ -140,7 +140,7 @@ func TestFoldOfSoundRecords(t *testing.T) {
 	}
 }
 
-// Whatever is done to the events of a run: it is a pass only if it plainly passed.
+// For all changes to the events of a run: it is a pass only if it plainly passed.
 func TestFoldNeverPassesWhatDidNotPass(t *testing.T) {
 	passes := 0
 	rapid.Check(t, func(t *rapid.T) {

@@ -80,7 +80,7 @@ func says(message string, after time.Duration) func(*peer) {
 var (
 	good   = says(echoed, 0)
 	silent = func(*peer) {}
-	hangUp = func(p *peer) { _ = p.conn.Close() } // it closes, whatever it returns
+	hangUp = func(p *peer) { _ = p.conn.Close() } // it closes even with an error
 )
 
 // dialer connects to one script after the other. A nil script is an agent that cannot be

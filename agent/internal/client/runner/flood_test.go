@@ -11,7 +11,7 @@ import (
 )
 
 // unasked is a reply to nothing that was asked.
-const unasked = `{"step_id":1,"error_code":0,"req":"nobody"}`
+const unasked = `{"step_id":1,"error_code":0,"req":"unknown"}`
 
 // What an agent sends besides the replies does not make the record grow: past the limit it is
 // counted, and every step has the outcome that it would have without it.

@@ -12,7 +12,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/client/runner"
 )
 
-// Whatever an agent says and when: the events are a record that can be read again, the run
+// For all messages of an agent, at any time: the events are a record that can be read again, the run
 // comes to an end, and a step passes only by a reply that was made for it and came in time.
 // The agent writes into each reply which request it was made for.
 func TestAnyAgent(t *testing.T) {

@@ -59,12 +59,12 @@ func reset(p *peer) {
 	hangUp(p)
 }
 
-func TestNobodyListens(t *testing.T) {
+func TestNoAgentListens(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = l.Close() // now nobody listens there
+	_ = l.Close() // now no agent listens there
 	run, err := runner.Run(t.Context(), procedure(1, 2), runner.Options{Address: l.Addr().String()})
 	if err != nil || !run.Unreached() || outcomes(run) != "unreachable not_run" || run.Verdict == record.Pass {
 		t.Errorf("%+v, error %v", run, err)

@@ -86,7 +86,7 @@ func TestReplyAtTheDeadline(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			for range 20 { // whoever is first at the deadline
+			for range 20 { // whichever goroutine is first at the deadline
 				synctest.Test(t, func(t *testing.T) {
 					p := procedure(1, 2, 3)
 					p.Steps[0].Timeout = 6 * time.Second

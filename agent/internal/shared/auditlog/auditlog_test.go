@@ -47,7 +47,7 @@ func TestLines(t *testing.T) {
 const opened = `{"event":"open","time":"2026-11-22T10:00:00Z","open":{"format":1,"agent":"1","host":"h","address":"a","started":"2026-11-22T10:00:00Z"}}` + "\n"
 
 func TestReadSession(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "a[b]*") // what stands for other names elsewhere
+	dir := filepath.Join(t.TempDir(), "a[b]*") // a pattern of other names
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func TestDamagedFiles(t *testing.T) {
 	}
 }
 
-// Whatever the bytes are: an error or events, which are written as they were read.
+// For all bytes: an error or events, which are written as they were read.
 func FuzzRead(f *testing.F) {
 	f.Add([]byte(opened))
 	f.Add([]byte(opened + `{"event":"step","time":"2026-11-22T10:00:00Z","step":{"session":"s","client":"c","req":7,"step_id":1,"position":1,"error_code":0,"turn":0.1,"groups":[{"validators":["a"],"queue":0,"took":1}],"judged":1,"replied":2}}` + "\n{"))

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Files are in the order in which they were begun, whatever the clock said, and those that
+// Files are in the order in which they were begun, for any time of the clock, and those that
 // have no number come first.
 func TestFileOrder(t *testing.T) {
 	ahead, now := time.Date(2036, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 11, 22, 10, 0, 0, 5, time.UTC)

@@ -163,7 +163,7 @@ type Admin struct {
 	// Socket is the path of the unix socket; empty to have it chosen from the port.
 	Socket string `config:"socket" check:"socket" restart:"needed" flag:"<PATH> of the unix socket for reload, status and validators (default: chosen from the port)"`
 	// Mode is the mode of the socket in octal: "0600" lets the agent's user and root use it,
-	// "0660" its group too, "0666" everybody on the machine.
+	// "0660" its group too, "0666" all users of the machine.
 	Mode string `config:"mode" default:"0600" oneof:"0600,0660,0666" restart:"needed"`
 	// Group is the name or the id of the group of the socket; empty for that of the agent's user.
 	Group string `config:"group" check:"group" restart:"needed"`

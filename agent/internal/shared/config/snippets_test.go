@@ -33,7 +33,7 @@ func tree(t *testing.T, files map[string]string) string {
 	return dir
 }
 
-// TestSnippetsAreLaidOverTheFile in the order of their names, whatever their formats.
+// TestSnippetsAreLaidOverTheFile in the order of their names, in any format.
 func TestSnippetsAreLaidOverTheFile(t *testing.T) {
 	t.Parallel()
 	dir := tree(t, map[string]string{

@@ -128,7 +128,7 @@ func TestNothingIsLost(t *testing.T) {
 	}
 }
 
-// TestPlainIsLeftAlone: what harms nobody is written as tint and slog write it.
+// TestPlainIsLeftAlone: harmless text is written as tint and slog write it.
 func TestPlainIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -86,7 +86,7 @@ func TestLimiterTogether(t *testing.T) {
 	})
 }
 
-// TestBurstLimiter: so many lines in each period, and the rest is counted.
+// TestBurstLimiter: a number of lines in each period is written, and the rest is counted.
 func TestBurstLimiter(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

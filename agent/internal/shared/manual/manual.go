@@ -1,6 +1,6 @@
 // Package manual writes what a package installs beside a command: its man pages and its
-// completions, all taken from the command itself. It is linked into no command that anybody
-// installs; the build tag "manual" makes a generator of each (packaging/generate.sh).
+// completions, all taken from the command itself. No installed command links it; the build tag
+// "manual" makes a generator of each (packaging/generate.sh).
 package manual
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra/doc"
 )
 
-// An Edition is what stands in the head and foot of every page.
+// An Edition is the text in the head and foot of every page.
 type Edition struct {
 	Version string    // of the package, such as 1.2.3
 	Date    time.Time // of the commit, so that a page is the same whenever it is written

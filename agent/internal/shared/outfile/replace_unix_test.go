@@ -24,7 +24,7 @@ func alone(t *testing.T, path string) {
 	}
 }
 
-// A report takes the place of an older one and keeps its mode, its owner and its group.
+// A report replaces an older one and keeps its mode, its owner and its group.
 func TestReplace(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "r.xml")
 	must(t, Probe(path))
