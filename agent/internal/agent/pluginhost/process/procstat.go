@@ -56,8 +56,8 @@ func procPath(pid int, file string) string {
 
 // kill kills the process, but no other one that has got its id since. It reports whether it did.
 func (s procStat) kill() bool {
-	p, _ := os.FindProcess(s.pid)      // never fails on Unix; holds a pidfd since Linux 5.4
-	defer func() { _ = p.Release() }() // nothing was written
+	p, _ := os.FindProcess(s.pid) // never fails on Unix; holds a pidfd since Linux 5.4
+	defer func() { _ = p.Release() }()
 	now, running := readProcStat(s.pid)
 	return running && now.started == s.started && p.Kill() == nil
 }
