@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"slices"
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/judge"
@@ -54,12 +55,9 @@ const promptly = 5 * time.Millisecond
 // timesKnown reports whether the times of the packets are those at which the agent received the
 // steps and sent the replies, for validators that judge by times.
 func (s *session) timesKnown() bool {
-	for _, step := range s.steps {
-		if !step.exchange.CertainTimes() || step.exchange.Conn.RoundTrip() > promptly {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(s.steps, func(step *step) bool {
+		return !step.exchange.CertainTimes() || step.exchange.Conn.RoundTrip() > promptly
+	})
 }
 
 // hasAllSteps reports whether no step before the last can be missing: the connections are

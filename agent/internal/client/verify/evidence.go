@@ -37,6 +37,12 @@ type hostPair struct {
 	host  netip.Addr
 }
 
+// An agentKey is the id of a session at an agent, or the slot of several.
+type agentKey struct {
+	agent netip.AddrPort
+	id    string
+}
+
 // A chain is the sessions of one client in order: those of a name, or of a connection.
 type chain struct {
 	sessions []*session
@@ -56,11 +62,7 @@ func (e *evidence) group(replayed *replay.Result) {
 	}
 	slices.SortStableFunc(replayed.Steps, func(a, b *replay.Step) int { return a.Sent().Compare(b.Sent()) })
 	steps := make([]*step, len(replayed.Steps))
-	type key struct {
-		agent netip.AddrPort
-		id    string
-	}
-	known := map[key]*session{}
+	known := map[agentKey]*session{}
 	for i, x := range replayed.Steps {
 		steps[i] = newStep(x)
 		if x.Session == "" {
@@ -68,7 +70,7 @@ func (e *evidence) group(replayed *replay.Result) {
 			e.report.Outside = append(e.report.Outside, steps[i].Step)
 			continue
 		}
-		k := key{x.Conn.Agent, x.Session}
+		k := agentKey{x.Conn.Agent, x.Session}
 		s := known[k]
 		if s == nil || s.Complete && !x.Replayed {
 			s = newSession(x)
@@ -89,14 +91,10 @@ func (e *evidence) group(replayed *replay.Result) {
 // chain links the sessions of each client, and gives their steps what the procedure has and the
 // requests do not declare.
 func (e *evidence) chain() {
-	type key struct {
-		agent netip.AddrPort
-		slot  string
-	}
-	known := map[key]*chain{}
+	known := map[agentKey]*chain{}
 	for _, s := range e.sessions {
 		s.markRepeats()
-		k := key{s.Agent, s.slot}
+		k := agentKey{s.Agent, s.slot}
 		c := known[k]
 		if c == nil {
 			c = &chain{}

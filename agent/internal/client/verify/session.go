@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -141,10 +142,5 @@ func (s *session) markRepeats() {
 
 // oneConn reports whether all steps came over one connection.
 func (s *session) oneConn() bool {
-	for _, step := range s.steps {
-		if step.exchange.Conn != s.steps[0].exchange.Conn {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(s.steps, func(step *step) bool { return step.exchange.Conn != s.steps[0].exchange.Conn })
 }

@@ -15,25 +15,22 @@ import (
 
 // readAll writes the packets of the source until it is stopped.
 func (l *Recorder) readAll() {
-	for {
-		p, err := l.source.read()
-		if err != nil {
-			l.readFailed(err)
-			return
+	var err error
+	for err == nil {
+		var p received
+		if p, err = l.source.read(); err == nil {
+			l.record(&p)
 		}
-		l.record(&p)
 	}
-}
-
-func (l *Recorder) readFailed(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.closing && l.failed == nil {
-		if errors.Is(err, io.EOF) {
-			err = errors.New("the system gives no more packets")
-		}
-		l.failed = fmt.Errorf("cannot capture: %w", err)
+	if l.closing || l.failed != nil {
+		return
 	}
+	if errors.Is(err, io.EOF) {
+		err = errors.New("the system gives no more packets")
+	}
+	l.failed = fmt.Errorf("cannot capture: %w", err)
 }
 
 // record writes a packet if it is of a connection that was made with Dial.

@@ -81,27 +81,21 @@ func (p *ipPacket) decode6(data []byte, cut int) bool {
 // skipExtensions skips the headers between IPv6 and TCP (RFC 8200 section 4), up to that of a
 // fragment. IPv4 has only AH.
 func (p *ipPacket) skipExtensions() bool {
+	const shortest = 8 // bytes of an extension header
 	p.fragment = false
-	for {
-		head := p.payload
-		var length int
+	for p.proto == layers.IPProtocolIPv6Fragment || p.proto != layers.IPProtocolTCP && p.mayBeTCP() {
+		head, length := p.payload, shortest
+		if len(head) < shortest {
+			return false
+		}
 		switch p.proto {
-		case layers.IPProtocolIPv6HopByHop, layers.IPProtocolIPv6Routing, layers.IPProtocolIPv6Destination:
-			length = 8
-			if len(head) >= 2 {
-				length *= int(head[1]) + 1
-			}
 		case layers.IPProtocolIPv6Fragment:
-			length = 8
 			// An atomic fragment has offset 0 and none to follow, RFC 6946.
-			p.fragment = len(head) >= length && binary.BigEndian.Uint16(head[2:4])&^0x6 != 0
+			p.fragment = binary.BigEndian.Uint16(head[2:4])&^0x6 != 0
 		case layers.IPProtocolAH:
-			length = 8
-			if len(head) >= 2 {
-				length = (int(head[1]) + 2) * 4
-			}
+			length = (int(head[1]) + 2) * 4
 		default:
-			return true
+			length *= int(head[1]) + 1
 		}
 		if len(head) < length {
 			return false
@@ -109,9 +103,10 @@ func (p *ipPacket) skipExtensions() bool {
 		p.proto, p.payload, p.length = layers.IPProtocol(head[0]), head[length:], p.length-length
 		if p.fragment {
 			p.readFragment(head)
-			return true
+			break
 		}
 	}
+	return true
 }
 
 // readFragment describes a fragment with this header (RFC 8200 section 4.5) as one of IPv4, so

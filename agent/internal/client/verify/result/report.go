@@ -3,12 +3,14 @@
 package result
 
 import (
+	"cmp"
 	"net/netip"
 	"path/filepath"
 	"strconv"
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/client/capture"
+	"github.com/stepagent/stepagent/agent/internal/client/phrase"
 )
 
 // Format is the version of the JSON form of a Report.
@@ -87,10 +89,15 @@ type Step struct {
 
 // Name names the step in sentences.
 func (s *Step) Name() string {
-	if s.StepID == nil {
-		return "a message without a step id"
+	return cmp.Or(phrase.After("step ", number(s.StepID)), "a message without a step id")
+}
+
+// number returns a step id as text; empty for none.
+func number(id *int64) string {
+	if id == nil {
+		return ""
 	}
-	return "step " + strconv.FormatInt(*s.StepID, 10)
+	return strconv.FormatInt(*id, 10)
 }
 
 // A Message is one message on the wire.

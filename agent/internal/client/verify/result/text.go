@@ -1,6 +1,7 @@
 package result
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strconv"
@@ -8,7 +9,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/stepagent/stepagent/agent/internal/client/capture"
 	"github.com/stepagent/stepagent/agent/internal/client/phrase"
 )
 
@@ -17,8 +17,7 @@ import (
 func (r *Report) Text(w io.Writer, clean func(string) string) error {
 	t := &writer{clean: clean}
 	t.line("%s: %s", r.File.Name, r.Verdict)
-	t.line("  %s, %s%s, %s over %s, %s with an agent%s", format(r.File), strings.Join(r.File.Links, " and "), drops(r.File),
-		phrase.Count(r.File.Packets, "packet"), phrase.Span(r.File.Last.Sub(r.File.First)), phrase.Count(r.Connections, "connection"), foreign(r))
+	t.line("  %s", file(r))
 	for _, comment := range r.File.Comments {
 		t.line("  comment: %s", comment)
 	}
@@ -40,7 +39,7 @@ func (r *Report) Text(w io.Writer, clean func(string) string) error {
 	for _, sentence := range r.Summary {
 		t.line("  %s", sentence)
 	}
-	t.line("  %s: %s", r.Verdict, meaning(r.Verdict))
+	t.line("  %s: %s", r.Verdict, meanings[r.Verdict])
 	_, err := io.WriteString(w, t.b.String())
 	return err
 }
@@ -86,7 +85,7 @@ func (t *writer) steps(all []*Step) {
 	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "    packets\tstep\ton the wire\tresponse\ttimeout\tinterval\tgap\tvalidators now\tsupported")
 	for _, s := range all {
-		_, _ = fmt.Fprintf(table, "    %s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", packets(s), id(s), t.clean(wire(s)), orDash(s.Response, phrase.Span),
+		_, _ = fmt.Fprintf(table, "    %s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", packets(s), cmp.Or(number(s.StepID), "-"), t.clean(wire(s)), orDash(s.Response, phrase.Span),
 			orDash(s.Timeout, phrase.Declared), orDash(s.Interval, phrase.Declared), orDash(s.Gap, phrase.Span), t.clean(now(s)), s.Verdict)
 	}
 	_ = table.Flush() // to memory
@@ -108,16 +107,9 @@ func (t *writer) record(m *RecordMatch) {
 			agree++
 			continue
 		}
-		t.line("    line %d, %s%s: %s: %s", e.Line, e.Event, ofStep(e), e.Verdict, e.Text)
+		t.line("    line %d, %s%s: %s: %s", e.Line, e.Event, phrase.After(" of step ", number(e.StepID)), e.Verdict, e.Text)
 	}
 	t.line("    %d of %s agree", agree, phrase.Count(len(m.Events), "event"))
-}
-
-func ofStep(e EventMatch) string {
-	if e.StepID == nil {
-		return ""
-	}
-	return " of step " + strconv.FormatInt(*e.StepID, 10)
 }
 
 func packets(s *Step) string {
@@ -125,13 +117,6 @@ func packets(s *Step) string {
 		return strconv.Itoa(s.Request.Packet)
 	}
 	return fmt.Sprintf("%d %d", s.Request.Packet, s.Reply.Packet)
-}
-
-func id(s *Step) string {
-	if s.StepID == nil {
-		return "-"
-	}
-	return strconv.FormatInt(*s.StepID, 10)
 }
 
 func wire(s *Step) string {
@@ -156,43 +141,33 @@ func orDash(seconds *float64, write func(time.Duration) string) string {
 	return write(duration(*seconds))
 }
 
-func format(f capture.File) string {
+// file describes the file and its connections.
+func file(r *Report) string {
+	f := r.File
+	text := f.Format
 	if f.Gzip {
-		return f.Format + " (gzip)"
+		text += " (gzip)"
 	}
-	return f.Format
-}
-
-func drops(f capture.File) string {
-	if f.Dropped == nil {
-		return ""
+	text += ", " + strings.Join(f.Links, " and ")
+	if f.Dropped != nil {
+		text += fmt.Sprintf(", %d dropped", *f.Dropped)
 	}
-	return fmt.Sprintf(", %d dropped", *f.Dropped)
-}
-
-func foreign(r *Report) string {
+	text += fmt.Sprintf(", %s over %s, %s with an agent",
+		phrase.Count(f.Packets, "packet"), phrase.Span(f.Last.Sub(f.First)), phrase.Count(r.Connections, "connection"))
 	var agents []string
 	for _, a := range r.Agents {
 		agents = append(agents, a.String())
 	}
-	text := ""
-	if len(agents) > 0 {
-		text = " at " + phrase.List(agents)
-	}
+	text += phrase.After(" at ", phrase.List(agents))
 	if r.Foreign > 0 {
 		text += fmt.Sprintf(", %d others", r.Foreign)
 	}
 	return text
 }
 
-// meaning explains the verdict.
-func meaning(v Verdict) string {
-	switch v {
-	case Pass:
-		return "the capture supports every claim"
-	case Fail:
-		return `the capture contradicts a claim; see the lines marked "fail"`
-	default:
-		return `the capture is not sufficient to decide; see the lines marked "inconclusive"`
-	}
+// meanings explain the verdicts.
+var meanings = map[Verdict]string{
+	Pass:         "the capture supports every claim",
+	Fail:         `the capture contradicts a claim; see the lines marked "fail"`,
+	Inconclusive: `the capture is not sufficient to decide; see the lines marked "inconclusive"`,
 }

@@ -23,14 +23,10 @@ func (v Verdict) MarshalText() ([]byte, error) { return []byte(v.String()), nil 
 
 // And returns the worse of two verdicts: Fail, then Inconclusive, then Pass.
 func (v Verdict) And(other Verdict) Verdict {
-	switch {
-	case v == Fail || other == Fail:
-		return Fail
-	case v == Inconclusive || other == Inconclusive:
-		return Inconclusive
-	default:
-		return Pass
+	if v == Pass || other == Fail {
+		return other
 	}
+	return v
 }
 
 // A Finding is one result of a check. Its verdict is Pass for a note.
