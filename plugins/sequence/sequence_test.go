@@ -138,7 +138,7 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// TestReads: the position says which step must come, whatever comes after a bad one.
+// TestReads: the position determines the expected step for every after_bad_step.
 func TestReads(t *testing.T) {
 	t.Parallel()
 	for _, mode := range modes {

@@ -166,7 +166,7 @@ func failures(fresh func() validator.Validator) []string {
 
 func TestCheckFindsAHang(t *testing.T) {
 	t.Parallel()
-	// In the bubble, patience ends as soon as nobody has anything else to do.
+	// In the bubble, patience ends as soon as all goroutines are blocked.
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		defer close(release)

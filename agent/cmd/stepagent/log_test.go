@@ -22,7 +22,7 @@ func TestLogThatNobodyTakes(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := bufio.NewReader(conn)
-	a.stderr.mu.Lock() // so that nobody reads what comes through the pipe
+	a.stderr.mu.Lock() // so that the reader of the pipe is blocked
 	const steps = 1000 // a line for half of them is more than a pipe holds
 	for n := range steps {
 		_, _ = fmt.Fprint(conn, `{"step_id":99}`)

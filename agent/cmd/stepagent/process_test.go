@@ -270,7 +270,7 @@ func TestHangUpReloads(t *testing.T) {
 	}
 }
 
-// A command that tries a plugin leaves nothing of it behind, whatever it starts.
+// A command that tries a plugin leaves no process behind that the plugin started.
 func TestTryingAPluginLeavesNothing(t *testing.T) {
 	plugin, list := testPlugin(t), filepath.Join(t.TempDir(), "daemons")
 	a := newAgent(t, fmt.Sprintf("[[validators]]\nname = \"sequence\"\npath = %q\nargs = [%q]\n", plugin, list))

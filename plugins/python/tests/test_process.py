@@ -110,7 +110,7 @@ class TestProcess(unittest.TestCase):
                 more.set()
             if len(answers) == 4:
                 break
-        # The one that hangs has delayed nobody.
+        # The one that hangs has not delayed the others.
         self.assertEqual(sorted(answers), [1, 2, 3, 50])
         self.assertEqual([v.state for v in answers[2]], [b"\2", b"\2"])
         self.assertEqual(answers[50][0].error,

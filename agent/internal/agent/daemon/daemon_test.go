@@ -82,7 +82,7 @@ func start(t *testing.T, o daemon.Options) *daemon.Agent {
 	return a
 }
 
-// TestFailedStartLeavesNothing: whatever a start had got hold of is given back.
+// TestFailedStartLeavesNothing: a failed start releases everything that it has acquired.
 func TestFailedStartLeavesNothing(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -141,8 +141,8 @@ func TestAdminSocketOfAnother(t *testing.T) {
 	}
 }
 
-// TestAdminConnectionsEnd: whoever asks again and again over one connection, and never closes it, gets
-// one answer, and keeps nothing of the agent's.
+// TestAdminConnectionsEnd: a client that sends several requests over one connection, and never closes
+// it, gets one reply, and the agent closes the connection.
 func TestAdminConnectionsEnd(t *testing.T) {
 	o, _ := options(t, "port = 0\n[admin]\nsocket = \""+filepath.Join(t.TempDir(), "admin.sock")+"\"\n")
 	start(t, o)

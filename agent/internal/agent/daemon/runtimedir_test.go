@@ -94,7 +94,7 @@ func TestFolders(t *testing.T) {
 	}
 }
 
-// TestForeignOwner: root's are as good as ours, and nobody else's.
+// TestForeignOwner: folders of root are accepted like our own, those of other users are not.
 func TestForeignOwner(t *testing.T) {
 	dir := t.TempDir()
 	const nobody = 65534
