@@ -218,8 +218,8 @@ func TestClientPort(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"", "0", "65536", "-1", "+1", "http", "8080 ", "0x50"} {
-		if _, err := LoadClient(Sources{Set: map[string]string{"port": text}}); err == nil {
-			t.Errorf("%q is accepted, want an error", text)
+		if _, err := LoadClient(Sources{Set: map[string]string{"port": text}}); err == nil || !strings.Contains(err.Error(), text) {
+			t.Errorf("%q: %v, want an error that shows it", text, err)
 		}
 	}
 }

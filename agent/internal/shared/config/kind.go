@@ -49,11 +49,12 @@ func (k integer) fromFile(value any) (any, error) {
 
 func (k integer) fromText(text string) (any, error) {
 	n, err := strconv.ParseInt(text, 10, 64)
+	digits := text
 	if k.zeros {
-		text = cmp.Or(strings.TrimLeft(text, "0"), "0")
+		digits = cmp.Or(strings.TrimLeft(text, "0"), "0")
 	}
 	// The second test refuses what a file refuses: "+5" and "05".
-	if err != nil || strconv.FormatInt(n, 10) != text {
+	if err != nil || strconv.FormatInt(n, 10) != digits {
 		return nil, fmt.Errorf("want a whole number from %d to %d, got %s",
 			k.min, k.max, show(text))
 	}
