@@ -23,7 +23,7 @@ const (
 	linesPerSecond = 20
 	lineBurst      = 200
 	// quietTime is how long nothing is logged after a line over the limit, so that a flood leaves
-	// readable stretches and not single lines.
+	// runs of readable lines and not single ones.
 	quietTime = 5 * time.Second
 	// outputPerSecond and outputBurst bound the bytes: a flood may have no lines.
 	outputPerSecond = linesPerSecond * maxLineBytes
