@@ -142,7 +142,7 @@ func TestPassIsOnlyEverTheReplyToTheRequest(t *testing.T) {
 			time.Sleep(time.Minute) // until everything that was delayed is over
 		})
 	})
-	if passes == 0 {
+	if passes == 0 && !testing.Short() { // the few rounds of a short test may hold none
 		t.Error("nothing ever passed")
 	}
 }

@@ -135,7 +135,7 @@ func TestFoldOfSoundRecords(t *testing.T) {
 			passes++
 		}
 	})
-	if passes == 0 {
+	if passes == 0 && !testing.Short() { // the few rounds of a short test may hold none
 		t.Error("no run passed")
 	}
 }
@@ -185,7 +185,7 @@ func TestFoldNeverPassesWhatDidNotPass(t *testing.T) {
 			}
 		}
 	})
-	if passes == 0 {
+	if passes == 0 && !testing.Short() { // the few rounds of a short test may hold none
 		t.Error("nothing was left of any run")
 	}
 }

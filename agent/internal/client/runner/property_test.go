@@ -89,7 +89,7 @@ func TestAnyAgent(t *testing.T) {
 			time.Sleep(time.Minute) // until the agent has said all
 		})
 	})
-	if passes == 0 {
+	if passes == 0 && !testing.Short() { // the few rounds of a short test may hold none
 		t.Error("no run passed")
 	}
 }

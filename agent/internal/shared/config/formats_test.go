@@ -116,7 +116,7 @@ func TestFormatsAgree(t *testing.T) {
 			t.Fatalf("config (-toml +yaml):\n%s", diff)
 		}
 	})
-	if sound == 0 {
+	if sound == 0 && !testing.Short() { // the few rounds of a short test may hold none
 		t.Error("no document was sound, so that nothing was compared")
 	}
 }

@@ -243,7 +243,7 @@ func TestSnippetsAreOneDocument(t *testing.T) {
 			}
 		}
 	})
-	if same == 0 {
+	if same == 0 && !testing.Short() { // the few rounds of a short test may hold none
 		t.Error("no two files were sound, so that nothing was compared")
 	}
 }
