@@ -3,10 +3,8 @@
 //	go run ./packaging/tools/pictures
 //
 // It writes architecture.svg and session.svg, which a test compares with the files in the tree.
-// It is run in the root folder of the repository. The third picture is a screenshot:
-//
-//	chromium --headless --disable-gpu --hide-scrollbars --force-device-scale-factor=1.5 \
-//		--window-size=960,1180 --screenshot=docs/pictures/report.png "file://$PWD/pcap/failure.html"
+// It is run in the root folder of the repository. docs/pictures/draw.sh runs it and takes the screenshot
+// of a report.
 package main
 
 import (

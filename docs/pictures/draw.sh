@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# draw.sh: makes the pictures of the documents. It needs Go and chromium.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+go run ./packaging/tools/pictures
+profile=$(mktemp -d)
+trap 'rm -rf "$profile"' EXIT
+chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$profile" \
+	--force-device-scale-factor=1.5 --window-size=960,1180 \
+	--screenshot="$PWD/docs/pictures/report.png" "file://$PWD/pcap/failure.html"
