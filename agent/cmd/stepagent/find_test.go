@@ -13,6 +13,7 @@ import (
 
 // TestAgentIsFound by what it says of itself, when its config says something else by now.
 func TestAgentIsFound(t *testing.T) {
+	t.Parallel()
 	port, err := freeport.Free()
 	if err != nil {
 		t.Fatal(err)
@@ -73,6 +74,7 @@ func (a *agentProcess) reloadOf(dir string) string {
 
 // TestOwnSocketIsFound: a socket with a path of its own, after the config has named another.
 func TestOwnSocketIsFound(t *testing.T) {
+	t.Parallel()
 	a := newAgent(t, "")
 	own := filepath.Join(a.dir, "own.sock")
 	a.configure(fmt.Sprintf("[admin]\nsocket = %q\n", own))

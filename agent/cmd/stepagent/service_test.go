@@ -119,6 +119,7 @@ func (m *serviceManager) answered(conn net.Conn) {
 
 // TestService: what systemd is told, from the start to the stop.
 func TestService(t *testing.T) {
+	t.Parallel()
 	m := newServiceManager(t, "127.0.0.1:0")
 	a := m.start(m.config())
 	if got := m.expect("READY=1"); !strings.Contains(got, "STATUS=serving 127.0.0.1:"+a.port) ||
@@ -157,6 +158,7 @@ func TestService(t *testing.T) {
 // TestRestartRefusesNobody: connections wait in the socket while one agent goes and another
 // comes.
 func TestRestartRefusesNobody(t *testing.T) {
+	t.Parallel()
 	m := newServiceManager(t, "127.0.0.1:0")
 	a := m.start(m.config())
 	m.expect("READY=1")
@@ -229,6 +231,7 @@ func sockets(t *testing.T, pid int) map[string]bool {
 
 // TestSocketAndConfigDisagree: neither wins in silence.
 func TestSocketAndConfigDisagree(t *testing.T) {
+	t.Parallel()
 	m := newServiceManager(t, "127.0.0.1:0")
 	port := m.port.Addr().(*net.TCPAddr).Port
 	for config, want := range map[string]string{
