@@ -4,8 +4,8 @@
 # - the packages of every board hold the same files as those of amd64;
 # - from the unpacked packages, agent and client run the demonstration, and a procedure against a
 #   user's own validator in a process of its own, which a reload removes;
-# - the unit tests pass for 32-bit ARM, where an unaligned 64-bit atomic panics; arm.skip lists
-#   what cannot run in an emulator, with the reason.
+# - the unit tests pass for 32-bit ARM, where an unaligned 64-bit atomic panics and an int is half as
+#   long; arm.skip lists what cannot run in an emulator, with the reason.
 #
 # Needs root, for binfmt_misc, and the packages that packaging/build.sh leaves in dist/.
 . "$(dirname "$0")/lib.sh"
@@ -118,8 +118,11 @@ unit_tests() {
 	skip=$(sed '/^#/d; /^$/d; / /d; s:^:github.com/stepagent/stepagent/:' "$acceptance/arm.skip")
 	packages=$(go list ./... | grep -Fxv "$skip")
 	tests=$(sed -n '/^#/d; s/^[^ ]* \(.*\)/^\1$/p' "$acceptance/arm.skip" | paste -sd '|')
+	# -short has fewer rounds of the property tests, which take long in an emulator. -p, as GOMAXPROCS
+	# would have one test after the other.
 	# shellcheck disable=SC2086 # one word for each package
-	env GOARCH=arm GOARM=6 CGO_ENABLED=0 go test -trimpath -tags grpcnotrace -timeout 5m -skip "$tests" $packages >"$work/unit.log" 2>&1 ||
+	env GOARCH=arm GOARM=6 CGO_ENABLED=0 go test -short -p 2 -trimpath -tags grpcnotrace -timeout 5m -skip "$tests" $packages \
+		>"$work/unit.log" 2>&1 ||
 		{ grep -v '^ok\|no test files' "$work/unit.log" >&2; die "unit tests failed for 32-bit ARM"; }
 	ok "unit tests for 32-bit ARM: $(grep -c ^ok "$work/unit.log") packages"
 }
