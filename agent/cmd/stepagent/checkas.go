@@ -47,20 +47,18 @@ func newChecker(ctx context.Context, userName, unitName string) (*checker, error
 		return k, nil
 	}
 	unit, err := systemd.Lookup(ctx, unitName)
-	if unit == nil && err == nil {
-		k := &checker{}
-		if os.Geteuid() == 0 {
-			k.note = fmt.Sprintf("checked as root, as there is no service %s here; where the agent runs as another user, add --user NAME", unitName)
-		}
-		return k, nil
+	switch {
+	case err != nil:
+		return unknownUser(unitName, err), nil
+	case unit == nil && os.Geteuid() == 0:
+		return &checker{note: fmt.Sprintf("checked as root, as there is no service %s here; where the agent runs as another user, add --user NAME",
+			unitName)}, nil
+	case unit == nil:
+		return &checker{}, nil
 	}
-	k := &checker{}
-	if err == nil {
-		unitName = unit.Name
-		k, err = asUser(unit.User, unit.Group, unit.Groups)
-	}
+	k, err := asUser(unit.User, unit.Group, unit.Groups)
 	if err != nil {
-		return &checker{note: fmt.Sprintf("not checked: whether the user of %s can read and execute all of it: %v", unitName, err)}, nil
+		return unknownUser(unit.Name, err), nil
 	}
 	k.unit = unit
 	if euid := os.Geteuid(); euid != 0 && euid != k.uid {
@@ -70,6 +68,11 @@ func newChecker(ctx context.Context, userName, unitName string) (*checker, error
 		k.note = fmt.Sprintf("not checked: what %s has in its own root, %s", unit.Name, unit.Root)
 	}
 	return k, nil
+}
+
+// unknownUser returns the checker of a service whose user cannot be found.
+func unknownUser(unit string, err error) *checker {
+	return &checker{note: fmt.Sprintf("not checked: whether the user of %s can read and execute all of it: %v", unit, err)}
 }
 
 // asUser looks up a user, by name or id, with the groups that a service of it has.
@@ -86,14 +89,19 @@ func asUser(name, group string, further []string) (*checker, error) {
 		return nil, fmt.Errorf("the groups of %s: %w", name, err)
 	}
 	k := &checker{name: u.Username, home: u.HomeDir}
-	for _, id := range append([]string{u.Uid, u.Gid}, ids...) {
+	if k.uid, err = strconv.Atoi(u.Uid); err != nil {
+		return nil, err
+	}
+	if k.gid, err = strconv.Atoi(u.Gid); err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
 		n, err := strconv.Atoi(id)
 		if err != nil {
 			return nil, err
 		}
 		k.groups = append(k.groups, n)
 	}
-	k.uid, k.gid, k.groups = k.groups[0], k.groups[1], k.groups[2:]
 	if group != "" {
 		if k.gid, err = daemon.LookupGroup(group); err != nil {
 			return nil, err
