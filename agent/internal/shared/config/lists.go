@@ -62,10 +62,15 @@ func (d *decoder) validator(n *node, path string, v *Validator) {
 	for key, n := range t.entries() {
 		name := join(path, key)
 		switch key {
-		case "name", "as", "path", "checksum":
-			into := map[string]*string{"name": &v.Name, "as": &v.As, "path": &v.Path, "checksum": &v.Checksum}[key]
-			*into, _ = want[string](d, n, name, "a string")
-			if key == "path" && v.Path != "" && !filepath.IsAbs(v.Path) {
+		case "name":
+			v.Name, _ = want[string](d, n, name, "a string")
+		case "as":
+			v.As, _ = want[string](d, n, name, "a string")
+		case "checksum":
+			v.Checksum, _ = want[string](d, n, name, "a string")
+		case "path":
+			v.Path, _ = want[string](d, n, name, "a string")
+			if v.Path != "" && !filepath.IsAbs(v.Path) {
 				v.Path = filepath.Join(n.from.folder, v.Path)
 			}
 		case "args":
