@@ -32,6 +32,7 @@ var floors = [][]string{
 		"agent/internal/shared/trustedpath",
 		"agent/internal/shared/version",
 		"agent/internal/testkit/freeport",
+		"agent/internal/testkit/soaktest",
 		"agent/internal/testkit/voicetest",
 		"agent/protocol",
 		"packaging/tools/pictures",

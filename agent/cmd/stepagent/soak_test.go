@@ -14,13 +14,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
-)
 
-// soakVariable says how many hundredths of the disturbances TestSoak carries out. In full
-// they are 300 kills and 100 stops of a plugin's process, 300 reloads that swap two chains
-// and 100 with a config that is wrong, and the figures must be good as well, which takes a
-// machine with nothing else to do; not set it is 1.
-const soakVariable = "SOAK_PERCENT"
+	"github.com/stepagent/stepagent/agent/internal/testkit/soaktest"
+)
 
 const (
 	soakSessions = 200 // at a time
@@ -28,16 +24,12 @@ const (
 )
 
 // TestSoak disturbs an agent in every way while clients run, and compares every verdict to a
-// model: none is lost, none differs, none is given twice. Afterwards nothing is left.
+// model: none is lost, none differs, none is given twice. Afterwards nothing is left. In full the
+// disturbances are 300 kills and 100 stops of a plugin's process, 300 reloads that swap two chains and
+// 100 with a config that is wrong, and the figures must be good as well, which takes a machine with
+// nothing else to do.
 func TestSoak(t *testing.T) {
-	percent := 1
-	if text := os.Getenv(soakVariable); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 {
-			t.Fatalf("%s=%s: want a number of hundredths from 1", soakVariable, text)
-		}
-		percent = n
-	}
+	percent := max(1, soaktest.Percent(t))
 	measured := percent >= 100
 	s := newSoak(t)
 	before := s.warm()

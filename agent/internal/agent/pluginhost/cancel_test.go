@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/judge"
+	"github.com/stepagent/stepagent/agent/internal/testkit/soaktest"
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
@@ -18,7 +19,7 @@ func TestGivingUpLeavesNothingBehind(t *testing.T) {
 	h, _ := newTestHost(t, nil)
 	g := startSet(t, h, Spec{Name: "a", Validator: "echo"}).Groups()[0]
 	const callers = 8
-	each := repetitions(t, maxInFlight, 2*maxInFlight/callers) // twice the room there is
+	each := soaktest.Repetitions(t, maxInFlight, 2*maxInFlight/callers) // twice the room there is
 	var calling sync.WaitGroup
 	for range callers {
 		calling.Go(func() {

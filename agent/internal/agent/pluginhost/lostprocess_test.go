@@ -15,6 +15,7 @@ import (
 
 	"github.com/stepagent/stepagent/agent/internal/agent/judge"
 	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost/stream"
+	"github.com/stepagent/stepagent/agent/internal/testkit/soaktest"
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
@@ -289,7 +290,7 @@ func TestP03TheQueueOfASlowPluginIsBounded(t *testing.T) {
 func TestP15NoZombies(t *testing.T) {
 	h, _ := newTestHost(t, atOnce)
 	set := startSet(t, h, Spec{Name: "a", Validator: "crash", Settings: []byte(`{"step":3}`)})
-	crashes := repetitions(t, 50, 10) // two processes each
+	crashes := soaktest.Repetitions(t, 50, 10) // two processes each
 	for range crashes {
 		within(t, patience, set.Groups()[0], 3)
 		passes(t, set.Groups()[0], 1)

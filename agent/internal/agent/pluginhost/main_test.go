@@ -98,25 +98,6 @@ func isBesideOthers(t testing.TB) bool {
 	return ok
 }
 
-// soakVariable is the percentage of the full number of repetitions that soak tests make; without it
-// they make enough to show the fault.
-const soakVariable = "SOAK_PERCENT"
-
-// repetitions returns the number of repetitions of a soak test: the percentage of the full number, and
-// the usual number at least.
-func repetitions(t testing.TB, full, usual int) int {
-	t.Helper()
-	text := os.Getenv(soakVariable)
-	if text == "" {
-		return usual
-	}
-	percent, err := strconv.Atoi(text)
-	if err != nil || percent < 1 {
-		t.Fatalf("%s=%s: want a percentage from 1", soakVariable, text)
-	}
-	return max(usual, full*percent/100)
-}
-
 // self returns the path of the test program.
 func self(t testing.TB) string {
 	t.Helper()
