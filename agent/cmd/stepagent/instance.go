@@ -23,7 +23,9 @@ const (
 )
 
 // instanceName matches the names of instances that need no escapes, systemd.unit(5).
-var instanceName = regexp.MustCompile(`^[A-Za-z0-9:_][A-Za-z0-9:_.-]{0,63}$`)
+var instanceName = regexp.MustCompile(`^[A-Za-z0-9:_][A-Za-z0-9:_.-]*$`)
+
+const maxInstanceName = 64 // bytes
 
 // addInstance adds the flag --instance, which sets the environment of the service stepagent@NAME, so
 // that the command finds the same files as the service.
@@ -37,7 +39,7 @@ func addInstance(cmd *cobra.Command) {
 		if err != nil {
 			return err
 		}
-		if !instanceName.MatchString(name) {
+		if len(name) > maxInstanceName || !instanceName.MatchString(name) {
 			return cli.Usagef("%q is no name of an instance; write what follows stepagent@ in the name of its service", name)
 		}
 		for variable, value := range map[string]string{

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
@@ -24,9 +25,18 @@ func checks() map[string]kind {
 	}
 }
 
+// A syntax is that of a word. Its pattern has no bounded repetition, which would make each start of a
+// program pay for its compilation.
+type syntax struct {
+	pattern *regexp.Regexp
+	max     int // bytes
+}
+
+func (s syntax) matches(word string) bool { return len(word) <= s.max && s.pattern.MatchString(word) }
+
 // hostName is the preferred syntax of RFC 1123, section 2.1, with the underscore that
 // container networks put into names.
-var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?$`)
+var hostName = syntax{regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?$`), 253}
 
 func checkHost(host string) string {
 	if _, err := netip.ParseAddr(host); err == nil {
@@ -41,7 +51,7 @@ func checkHost(host string) string {
 	if strings.HasPrefix(host, "[") {
 		return show(host) + " has brackets; write the address without them"
 	}
-	if !hostName.MatchString(host) {
+	if !hostName.matches(host) {
 		return show(host) + ` is no address and no host name; write one such as "192.0.2.7" or "board-3.lan"`
 	}
 	return ""
@@ -103,11 +113,14 @@ func checkFolder(path string) string {
 	return ""
 }
 
-// groupName matches a name that groupadd(8) accepts, or the id of a group.
-var groupName = regexp.MustCompile(`^([a-z_][a-z0-9_-]{0,31}|[0-9]{1,10})$`)
+// groupName is that of a name that groupadd(8) accepts.
+var groupName = syntax{regexp.MustCompile(`^[a-z_][a-z0-9_-]*$`), 32}
 
 func checkGroup(name string) string {
-	if name == "" || groupName.MatchString(name) {
+	if name == "" || groupName.matches(name) {
+		return ""
+	}
+	if _, err := strconv.ParseUint(name, 10, 32); err == nil { // the id of a group
 		return ""
 	}
 	return show(name) + ` is no name and no id of a group; write one such as "stepagent"`

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"maps"
 	"math"
@@ -115,13 +116,13 @@ func wrongCode(code int64) string {
 	return ""
 }
 
-// checksum matches the only form of a checksum.
-var checksum = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+// checksum is the only form of a checksum, whose longest word is its only one.
+var checksum = syntax{regexp.MustCompile(`^sha256:[0-9a-f]+$`), len("sha256:") + 2*sha256.Size}
 
 // The names of validators: in their programs, and in the agent's logs.
 var (
-	validatorName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
-	validatorAs   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
+	validatorName = syntax{regexp.MustCompile(`^[a-z][a-z0-9_]*$`), 64}
+	validatorAs   = syntax{regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`), 64}
 )
 
 func (c Config) validatorFindings() (found []finding) {
@@ -139,10 +140,10 @@ func (c Config) validatorFindings() (found []finding) {
 		switch {
 		case v.Name == "":
 			add(join(path, "name"), `the validator has no name; add one, such as name = "sequence"`)
-		case !validatorName.MatchString(v.Name):
+		case !validatorName.matches(v.Name):
 			add(join(path, "name"), "%s is no name of a validator; write up to 64 of a-z, 0-9 and _, "+
 				"a letter first", show(v.Name))
-		case !validatorAs.MatchString(v.As):
+		case !validatorAs.matches(v.As):
 			add(join(path, "as"), "%s cannot stand in logs; write up to 64 of A-Z, a-z, 0-9, _, . and -, "+
 				"a letter or a digit first", show(v.As))
 		default:
@@ -167,7 +168,7 @@ func (c Config) validatorFindings() (found []finding) {
 		case v.Path == "":
 			add(join(path, "checksum"), "a validator without a path is part of stepagent and has no checksum of its own; "+
 				"take it out, or add the path of its program")
-		case !checksum.MatchString(v.Checksum):
+		case !checksum.matches(v.Checksum) || len(v.Checksum) < checksum.max:
 			add(join(path, "checksum"), "%s is no checksum; write sha256: and the 64 hexadecimal digits that "+
 				"sha256sum prints, in lower case", show(v.Checksum))
 		}
