@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/stepagent/stepagent/agent/client"
+	"github.com/stepagent/stepagent/agent/internal/testkit/soaktest"
 	"github.com/stepagent/stepagent/agent/protocol"
 	"github.com/stepagent/stepagent/plugins/sdk"
 	"github.com/stepagent/stepagent/plugins/sequence"
@@ -186,7 +187,7 @@ func TestPluginKilledUnderLoad(t *testing.T) {
 	t.Parallel()
 	a := startAgent(t, "port = 1\n")
 	l := startLoad(t, a, 20)
-	const kills = 4
+	const kills = 2
 	for n := range kills {
 		l.progress(500)
 		pid := a.status().Validators[0].PID
@@ -219,6 +220,7 @@ func TestPluginKilledUnderLoad(t *testing.T) {
 // TestSwapUnderLoad: a validator in another executable takes the place of the bundled one
 // and gives it back, again and again, while clients run.
 func TestSwapUnderLoad(t *testing.T) {
+	soaktest.Only(t)
 	const bundled = "port = 1\n"
 	own := fmt.Sprintf("[[validators]]\nname = \"sequence\"\npath = %q\n", testPlugin(t))
 	a := startAgent(t, bundled)

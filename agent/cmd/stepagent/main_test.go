@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
 	"github.com/stepagent/stepagent/agent/internal/shared/version"
 	"github.com/stepagent/stepagent/agent/internal/testkit/freeport"
+	"github.com/stepagent/stepagent/agent/internal/testkit/soaktest"
 	"github.com/stepagent/stepagent/configs"
 	"github.com/stepagent/stepagent/plugins/bundled"
 	"github.com/stepagent/stepagent/plugins/faults"
@@ -35,11 +37,13 @@ func TestMain(m *testing.M) {
 //	await            waits until an agent accepts connections on $PORT
 //	taken            listens on $PORT until the script ends
 //	send FILE        sends the file to $PORT on one connection; the replies are stdout
+//	status PATTERN   waits until the status of the agent on $PORT has a line that matches, with ! until
+//	                 it has none, and sets $GENERATION to the generation of its validators
 //	exits CODE CMD   like exec, for a command that must exit with CODE
 //
 // $PLUGIN is a program with the validators stuck and sequence; the condition [root] holds for root.
 func TestScripts(t *testing.T) {
-	t.Parallel() // beside TestDemo, which mostly waits
+	t.Parallel() // beside tests that mostly wait
 	files, err := filepath.Glob("../../../testdata/script/stepagent_*.txtar")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("found no scripts (%v)", err)
@@ -67,6 +71,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"freeport": cmdFreePort, "await": cmdAwait, "taken": cmdTaken, "send": cmdSend, "exits": cmdExits,
+			"status": cmdStatus,
 		},
 	})
 }
@@ -116,6 +121,29 @@ func cmdSend(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 }
 
+func cmdStatus(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: status PATTERN")
+	}
+	pattern, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	socket := filepath.Join(ts.Getenv("RUNTIME_DIRECTORY"), "admin-"+ts.Getenv("PORT")+".sock")
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		var shown strings.Builder
+		status, err := daemon.Query(context.Background(), socket, daemon.StatusRequest)
+		if err == nil {
+			err = printStatus(&shown, status)
+		}
+		if err == nil && pattern.MatchString(shown.String()) != neg {
+			ts.Setenv("GENERATION", strconv.FormatUint(status.Generation, 10))
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s was to match a line of the status: %t\n%s%v", pattern, !neg, shown.String(), err)
+		}
+	}
+}
+
 func cmdExits(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) < 2 {
 		ts.Fatalf("usage: exits CODE COMMAND...")
@@ -131,6 +159,7 @@ func cmdExits(ts *testscript.TestScript, _ bool, args []string) {
 
 // TestDemo runs the demonstration as the README has it.
 func TestDemo(t *testing.T) {
+	soaktest.Only(t)
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "demo")
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
