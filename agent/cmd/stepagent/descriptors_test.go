@@ -12,6 +12,7 @@ import (
 // TestClientsDoNotTakeTheLastDescriptors: with as many connections as the limit of open files allows,
 // and clients that want more, the agent serves those that it has and does what else it is there for.
 func TestClientsDoNotTakeTheLastDescriptors(t *testing.T) {
+	t.Parallel()
 	const files, connections = 160, 80
 	m := newServiceManager(t, "127.0.0.1:0")
 	a := newAgent(t, m.config())

@@ -9,13 +9,17 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/testkit/soaktest"
 )
 
 // TestClientsThatSendAheadTakeTurns: while many clients have thousands of steps on their way, one
 // that sends its next step with the last reply is answered again and again. Steps are counted and
 // not time: it may do a few for each that its share would be.
 func TestClientsThatSendAheadTakeTurns(t *testing.T) {
-	const clients, ahead, least = 40, 3000, 100
+	const clients = 40
+	ahead := soaktest.Repetitions(t, 300_000, 1000)
+	least := ahead / 30
 	a := newAgent(t, "host = \"127.0.0.1\"\n")
 	cmd := a.command("serve", "--config", a.configFile(), "--port", "0", "--log-format", "json")
 	cmd.Env = append(cmd.Env, "GOMAXPROCS=1")

@@ -12,6 +12,7 @@ import (
 
 // TestLogThatNobodyTakes: steps are judged while a pipe full of the log's lines is not read.
 func TestLogThatNobodyTakes(t *testing.T) {
+	t.Parallel()
 	a := startAgent(t, "port = 1\n")
 	conn, err := net.Dial("tcp", a.address())
 	if err != nil {

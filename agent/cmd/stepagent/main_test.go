@@ -27,7 +27,15 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"stepagent": main, testPluginName: serveTestPlugin, namespacedName: namespaced})
+	testscript.Main(tests{m}, map[string]func(){"stepagent": main, testPluginName: serveTestPlugin, namespacedName: namespaced})
+}
+
+// tests are those of this program when it is no command.
+type tests struct{ *testing.M }
+
+func (t tests) Run() int {
+	soaktest.Parallel(4)
+	return t.M.Run()
 }
 
 // The scripts in testdata/script run stepagent, which is this test binary, and have these

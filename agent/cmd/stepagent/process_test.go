@@ -202,6 +202,7 @@ func (l *lockedBuffer) String() string {
 // TestAgentKilledTakesPluginAlong: the plugin's process does not outlive the agent, however
 // the agent ends.
 func TestAgentKilledTakesPluginAlong(t *testing.T) {
+	t.Parallel()
 	for _, s := range []os.Signal{syscall.SIGKILL, syscall.SIGABRT, syscall.SIGTERM} {
 		t.Run(s.String(), func(t *testing.T) {
 			a := startAgent(t, "port = 1\n")
@@ -222,6 +223,7 @@ func TestAgentKilledTakesPluginAlong(t *testing.T) {
 
 // TestSecondSignalEndsAtOnce: a validator that does not answer keeps a step in flight.
 func TestSecondSignalEndsAtOnce(t *testing.T) {
+	t.Parallel()
 	a := startAgent(t, fmt.Sprintf(`
 [stop]
 grace = "1h"
@@ -255,6 +257,7 @@ path = %q
 
 // TestHangUpReloads: SIGHUP is a reload.
 func TestHangUpReloads(t *testing.T) {
+	t.Parallel()
 	a := startAgent(t, "port = 1\n")
 	a.signal(syscall.SIGHUP)
 	waitFor(t, "the second generation", func() bool { return a.status().Generation == 2 })
@@ -272,13 +275,15 @@ func TestHangUpReloads(t *testing.T) {
 
 // A command that tries a plugin leaves no process behind that the plugin started.
 func TestTryingAPluginLeavesNothing(t *testing.T) {
+	t.Parallel()
 	plugin, list := testPlugin(t), filepath.Join(t.TempDir(), "daemons")
 	a := newAgent(t, fmt.Sprintf("[[validators]]\nname = \"sequence\"\npath = %q\nargs = [%q]\n", plugin, list))
 	for _, args := range [][]string{
 		{"check-config", a.configFile()},
-		{"validators", "check", plugin, "--name", "sequence", "--arg", list},
+		{"validators", "check", plugin, "--name", "torque", "--arg", list}, // which it does not have
 	} {
-		if out, err := a.command(args...).CombinedOutput(); err != nil {
+		out, err := a.command(args...).CombinedOutput()
+		if wanted := args[0] == "check-config"; wanted != (err == nil) {
 			t.Fatalf("%v: %v: %s", args, err, out)
 		}
 		daemons, err := os.ReadFile(list)

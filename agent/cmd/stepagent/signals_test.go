@@ -29,6 +29,7 @@ func started(starts string) int {
 
 // TestStopDoesNotWaitForReloads: neither for the one that hangs nor for those behind it.
 func TestStopDoesNotWaitForReloads(t *testing.T) {
+	t.Parallel()
 	a := startAgent(t, "port = 1\n")
 	config, starts := hanging(t)
 	a.configure(config)
@@ -97,6 +98,7 @@ func TestSignalEndsAStart(t *testing.T) {
 // TestHangUpAtOnce: a SIGHUP that comes while the program is still being initialized is a reload, for
 // when the agent has started.
 func TestHangUpAtOnce(t *testing.T) {
+	t.Parallel()
 	a := newAgent(t, "port = 1\n")
 	cmd := a.command("serve", "--config", a.configFile(), "--port", "0", "--log-format", "json")
 	cmd.Env = append(cmd.Env, "GODEBUG=inittrace=1") // a line for each package; see package runtime
@@ -114,6 +116,7 @@ func TestHangUpAtOnce(t *testing.T) {
 
 // TestSignalsThatMeanNothing leave the agent as it is.
 func TestSignalsThatMeanNothing(t *testing.T) {
+	t.Parallel()
 	a := startAgent(t, "port = 1\n")
 	for _, s := range []syscall.Signal{syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGPIPE, syscall.SIGALRM, syscall.SIGVTALRM,
 		syscall.SIGIO, syscall.SIGPWR, syscall.SIGXCPU, syscall.SIGXFSZ, syscall.SIGURG, syscall.SIGWINCH, syscall.SIGCHLD, syscall.Signal(64)} {

@@ -77,6 +77,7 @@ func (a *agentProcess) ends() {
 // TestStderrIsLost: whatever becomes of stderr, the agent serves, counts the lines, says why they are
 // not written, and writes again when it can.
 func TestStderrIsLost(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "log")
 	read, write, err := os.Pipe()
 	if err != nil {

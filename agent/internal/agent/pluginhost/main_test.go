@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -18,8 +17,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost/program"
 	"go.uber.org/goleak"
+
+	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost/program"
+	"github.com/stepagent/stepagent/agent/internal/testkit/soaktest"
 )
 
 // patience is how long something may take that normally takes moments.
@@ -43,21 +44,13 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// atATime is how many tests run in parallel. They mostly wait, so it does not depend on the number of
-// processors.
+// atATime is how many tests run in parallel.
 const atATime = 6
 
 // runTests runs the tests. Open files, goroutines and child processes cannot be attributed to one of
 // several parallel tests, so it looks for leaks once more after all of them.
 func runTests(m *testing.M) int {
-	flag.Parse()
-	given := false
-	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
-	if !given {
-		if err := flag.Set("test.parallel", strconv.Itoa(atATime)); err != nil {
-			panic(err)
-		}
-	}
+	soaktest.Parallel(atATime)
 	if r, w, err := os.Pipe(); err == nil { // what the runtime opens for the first of its kind stays
 		_, _ = r.Close(), w.Close()
 	}

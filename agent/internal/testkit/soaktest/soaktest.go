@@ -4,6 +4,7 @@
 package soaktest
 
 import (
+	"flag"
 	"os"
 	"strconv"
 	"testing"
@@ -30,6 +31,20 @@ func Percent(t testing.TB) int {
 func Repetitions(t testing.TB, full, usual int) int {
 	t.Helper()
 	return max(usual, full*Percent(t)/100)
+}
+
+// Parallel lets n tests run in parallel, unless the flag -test.parallel was given: tests that mostly wait
+// do not need a processor each. It is for TestMain.
+func Parallel(n int) {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if given {
+		return
+	}
+	if err := flag.Set("test.parallel", strconv.Itoa(n)); err != nil {
+		panic(err)
+	}
 }
 
 // Only skips a test whose faults shorter tests show too, where no repetitions are asked for.
