@@ -58,6 +58,7 @@ func TestFaultDelay(t *testing.T) {
 }
 
 func TestFaultLate(t *testing.T) {
+	t.Parallel()
 	began := time.Now()
 	p := start(t, defaults(), faulty(validator.Fault{Kind: validator.FaultLate, Delay: 100 * time.Millisecond})).dial(t)
 	p.send(`{"step_id":1}{"step_id":2,"timeout":0.2}`)

@@ -219,9 +219,10 @@ func TestRefusedMessagesAreCounted(t *testing.T) {
 // TestSlowClients: a thousand clients that send a byte now and then do not hurt ten honest
 // ones, and are gone once their message has taken too long.
 func TestSlowClients(t *testing.T) {
+	t.Parallel()
 	const slow, honest = 1000, 10
 	o := defaults()
-	o.MessageTime = 2 * time.Second
+	o.MessageTime = time.Second
 	h := start(t, o)
 	ctx, cancel := context.WithCancel(context.Background())
 	var clients sync.WaitGroup
@@ -232,7 +233,7 @@ func TestSlowClients(t *testing.T) {
 		}
 		clients.Go(func() {
 			defer func() { _ = conn.Close() }()
-			tick := time.NewTicker(time.Second)
+			tick := time.NewTicker(o.MessageTime / 2)
 			defer tick.Stop()
 			for _, b := range []byte(`{"step_id":1,"timeout":5,"interval":1,"data":{}`) {
 				if _, err := conn.Write([]byte{b}); err != nil {

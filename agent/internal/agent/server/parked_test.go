@@ -180,6 +180,7 @@ func (s small) Accept() (net.Conn, error) {
 // effect on others; one that reads them late gets them all. The sockets are no TCP sockets,
 // so that no bytes are on their way for long where a buffer is full.
 func TestParkedReplyNotTaken(t *testing.T) {
+	t.Parallel()
 	listener, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
 	if err != nil {
 		t.Fatal(err)
@@ -232,6 +233,7 @@ func TestParkedReplyNotTaken(t *testing.T) {
 // TestShutdownOfParked: a parked connection closes at once, one with a step under way when that
 // has its reply.
 func TestShutdownOfParked(t *testing.T) {
+	t.Parallel()
 	member, there, let := gate()
 	h := start(t, defaults(), member)
 	idle, busy := h.parked(t), h.dial(t)
@@ -253,6 +255,7 @@ func TestShutdownOfParked(t *testing.T) {
 
 // TestShutdownOfParkedByForce: the step in flight is not reported as the client's fault.
 func TestShutdownOfParkedByForce(t *testing.T) {
+	t.Parallel()
 	member, there, _ := gate()
 	h := start(t, defaults(), member)
 	p := h.parked(t)

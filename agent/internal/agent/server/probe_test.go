@@ -73,6 +73,7 @@ func TestProbeGoesToTheValidators(t *testing.T) {
 
 // TestProbeDespiteFailures: failures of others than the agent do not fail a probe.
 func TestProbeDespiteFailures(t *testing.T) {
+	t.Parallel()
 	for name, v := range map[string]validate{
 		"hangs": func(ctx context.Context, _ validator.Session, _ validator.Step) (validator.Verdict, error) {
 			<-ctx.Done()

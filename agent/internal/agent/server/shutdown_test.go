@@ -49,6 +49,7 @@ func (h *harness) dialRefused(t *testing.T) {
 // TestShutdownAnswersStepsInFlight: what is being judged gets its reply, what was sent ahead
 // is told that it is not judged, idle connections just close, and no new ones are accepted.
 func TestShutdownAnswersStepsInFlight(t *testing.T) {
+	t.Parallel()
 	member, there, let := gate()
 	h := start(t, defaults(), member)
 	idle, busy := h.dial(t), h.dial(t)
@@ -74,6 +75,7 @@ func TestShutdownAnswersStepsInFlight(t *testing.T) {
 // TestShutdownLosesNoReply to a client that sends ahead more than the agent ever reads: to
 // close on unread bytes would reset the connection and throw away what is not sent yet.
 func TestShutdownLosesNoReply(t *testing.T) {
+	t.Parallel()
 	const ahead = 3000
 	member, there, let := gate()
 	h := start(t, defaults(), member)
@@ -101,6 +103,7 @@ func TestShutdownLosesNoReply(t *testing.T) {
 // TestShutdownByForce: past the grace time the rest is closed, and the step in flight is
 // not reported as the client's fault.
 func TestShutdownByForce(t *testing.T) {
+	t.Parallel()
 	member, there, _ := gate()
 	h := start(t, defaults(), member)
 	p := h.dial(t)
@@ -181,6 +184,7 @@ func TestPanicEndsOneConnection(t *testing.T) {
 // TestShutdownBoundsPartialMessage: a client that has begun a message and does not go
 // on does not hold up a stop.
 func TestShutdownBoundsPartialMessage(t *testing.T) {
+	t.Parallel()
 	h := start(t, defaults())
 	half := h.dial(t)
 	half.send(`{"step_id":1}{"step`)
@@ -197,6 +201,7 @@ func TestShutdownBoundsPartialMessage(t *testing.T) {
 
 // TestShutdownDoesNotWaitForASplit: the second half of a reply comes at once.
 func TestShutdownDoesNotWaitForASplit(t *testing.T) {
+	t.Parallel()
 	h := start(t, defaults(), faulty(validator.Fault{Kind: validator.FaultSplit, Delay: time.Hour}))
 	p := begin(h.dial(t))
 	half := make([]byte, 1)

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/testkit/soaktest"
 	"github.com/stepagent/stepagent/agent/internal/testkit/testvectors"
 )
 
@@ -23,8 +24,8 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-// TestVectorsSplit sends the short vectors in two segments, cut at every byte, and byte by
-// byte.
+// TestVectorsSplit sends the short vectors byte by byte, and in two segments that are cut at places
+// all over the vector; at every byte in the full soak test.
 func TestVectorsSplit(t *testing.T) {
 	const long = 400
 	for _, v := range load(t) {
@@ -37,9 +38,9 @@ func TestVectorsSplit(t *testing.T) {
 			for i := range v.Bytes {
 				bytewise = append(bytewise, string(v.Bytes[i:i+1]))
 			}
-			play(t, start(t, defaults()), v, bytewise)
 			h := start(t, defaults())
-			for i := 1; i < len(v.Bytes); i += 1 + len(v.Bytes)/40 {
+			play(t, h, v, bytewise)
+			for i := 1; i < len(v.Bytes); i += 1 + len(v.Bytes)/soaktest.Repetitions(t, len(v.Bytes), 8) {
 				if strings.Contains(string(v.Bytes), `"session"`) {
 					h = start(t, defaults()) // a session that is named twice goes on
 				}
