@@ -54,7 +54,8 @@ func openShell(command string) (*shell, error) {
 
 var errExited = errors.New("the host's shell exited")
 
-// run returns what the command prints to stdout and stderr, and its exit status.
+// run returns what the command prints to stdout and stderr, and its exit status. If the context ends
+// first, it kills the shell.
 func (s *shell) run(ctx context.Context, command string) (output []string, status int, err error) {
 	end := "end-" + rand.Text()
 	// The marker is on a line of its own; the newline before it is removed if it made an empty line.
@@ -77,6 +78,7 @@ func (s *shell) run(ctx context.Context, command string) (output []string, statu
 			}
 			output = append(output, line)
 		case <-ctx.Done():
+			s.kill()
 			return output, 0, context.Cause(ctx)
 		}
 	}
@@ -92,8 +94,10 @@ func (s *shell) close() {
 		for range s.lines { // discard output until it exits
 		}
 	}()
-	kill := func() { _ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL) } // fails if no process is left
-	defer kill()
-	defer time.AfterFunc(exitTimeout, kill).Stop()
+	defer s.kill()
+	defer time.AfterFunc(exitTimeout, s.kill).Stop()
 	_ = s.cmd.Wait() // its status is not that of a command
 }
+
+// kill kills the shell and the processes that it started. It does nothing if no process is left.
+func (s *shell) kill() { _ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL) }
