@@ -164,7 +164,7 @@ func TestForeign(t *testing.T) {
 	empty.Open(0)
 	packets := capturetest.Merge(asking, empty)
 	for n := range 30 {
-		packets = append(packets, bulk(netip.AddrPortFrom(client4.Addr(), uint16(1000+n)), 1000)...)
+		packets = append(packets, bulk(netip.AddrPortFrom(client4.Addr(), uint16(1000+n)), 300)...)
 	}
 	file := capturetest.File{Pcap: true}.Write(packets)
 	var before, after runtime.MemStats
@@ -193,6 +193,7 @@ func TestManyConnections(t *testing.T) {
 	syn := file[header : header+record+int(file[header+8])]
 	ports := record + 20 // behind the header of the record and that of IP
 	var scan bytes.Buffer
+	scan.Grow((capture.MaxConns + 2000) * len(syn))
 	scan.Write(file[:header])
 	for n := range capture.MaxConns + 1000 {
 		one := bytes.Clone(syn)
@@ -216,7 +217,7 @@ func TestManyConnections(t *testing.T) {
 // TestInterrupt: reading ends when its context does, also while a pipe gives nothing.
 func TestInterrupt(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	endless := io.MultiReader(bytes.NewReader(capturetest.File{Pcap: true}.Write(bulk(client4, 20000))), readerFunc(func([]byte) (int, error) {
+	endless := io.MultiReader(bytes.NewReader(capturetest.File{Pcap: true}.Write(bulk(client4, 9000))), readerFunc(func([]byte) (int, error) {
 		t.Error("it reads on")
 		return 0, io.EOF
 	}))

@@ -102,6 +102,7 @@ func TestTroubles(t *testing.T) {
 		"turned away":         {`{"step_id":null,"error_code":1,"reason":"busy"}` + "\n", Refused, "connection_refused", false},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // some wait long
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			agent := newFakeAgent(t, func(place int, r request) string {

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/testkit/soaktest"
 )
 
 // goroutines returns how many clients have a goroutine.
@@ -59,7 +61,8 @@ func TestParked(t *testing.T) {
 // With many clients and all kinds of failures, each request is counted once, as what
 // became of it.
 func TestMixed(t *testing.T) {
-	const clients, requests = 40, 8000
+	const clients = 40
+	requests := soaktest.Repetitions(t, 100_000, 3000)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var mu sync.Mutex
@@ -108,7 +111,10 @@ func TestMixed(t *testing.T) {
 
 // Sessions in progress at the end are completed, and no new ones begun.
 func TestFinishing(t *testing.T) {
-	agent := newFakeAgent(t, func(_ int, r request) string { return r.right() })
+	agent := newFakeAgent(t, func(_ int, r request) string {
+		time.Sleep(5 * time.Millisecond) // so that some sessions are in progress at the end
+		return r.right()
+	})
 	o := options(t, agent.address, 20)
 	o.Duration = 500 * time.Millisecond // in which the first step is sent on any machine
 	result, err := Run(t.Context(), o)

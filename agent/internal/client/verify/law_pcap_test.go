@@ -14,6 +14,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/client/verify"
 	"github.com/stepagent/stepagent/agent/internal/client/verify/result"
 	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
+	"github.com/stepagent/stepagent/agent/internal/testkit/soaktest"
 )
 
 // evidence is the folder of the captures that were taken with the packaged commands.
@@ -68,7 +69,7 @@ func (f *file) with(packets [][]byte) []byte {
 // TestLawOnEvidence: the law holds of captures that were taken, too, with all that is said of
 // them. STEPAGENT_LAW_CAPTURES is a pattern of other captures.
 func TestLawOnEvidence(t *testing.T) {
-	variants, seed := setting(t, "STEPAGENT_LAW_VARIANTS", lawVariants/4), setting(t, "STEPAGENT_LAW_SEED", 1)
+	variants, seed := soaktest.Repetitions(t, 2500, 25), lawSeed(t)
 	paths, err := filepath.Glob(cmp.Or(os.Getenv("STEPAGENT_LAW_CAPTURES"), evidence+"*.pcap*"))
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("%v, %v", paths, err)
@@ -91,7 +92,7 @@ func TestLawOnEvidence(t *testing.T) {
 		}
 		truth := shownBy(whole)
 		for i := range variants {
-			r := rand.New(rand.NewPCG(uint64(seed), uint64(i)))
+			r := rand.New(rand.NewPCG(seed, uint64(i)))
 			packets := f.packets
 			for range 1 + r.IntN(3) {
 				packets = loseAny(r, packets)

@@ -1,6 +1,7 @@
 package verify_test
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -13,17 +14,14 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/client/verify"
 	"github.com/stepagent/stepagent/agent/internal/client/verify/result"
 	"github.com/stepagent/stepagent/agent/internal/testkit/capturetest"
+	"github.com/stepagent/stepagent/agent/internal/testkit/soaktest"
 )
-
-// lawVariants is how many captures TestLaw makes, unless STEPAGENT_LAW_VARIANTS says another
-// number; STEPAGENT_LAW_SEED begins elsewhere.
-const lawVariants = 400
 
 // TestLaw: whatever packets a sound capture lost, wherever it was cut and split, however its
 // packets were swapped or merged with those of another, it never fails, it passes only of what
-// is still shown, and what it calls a timeout was one.
+// is still shown, and what it calls a timeout was one. STEPAGENT_LAW_SEED chooses other captures.
 func TestLaw(t *testing.T) {
-	variants, seed := setting(t, "STEPAGENT_LAW_VARIANTS", lawVariants), setting(t, "STEPAGENT_LAW_SEED", 1)
+	variants, seed := soaktest.Repetitions(t, 10000, 100), lawSeed(t)
 	path := filepath.Join(t.TempDir(), "stepagent.toml")
 	if err := os.WriteFile(path, []byte(paced), 0o600); err != nil {
 		t.Fatal(err)
@@ -31,7 +29,7 @@ func TestLaw(t *testing.T) {
 	opts, byTime := rules(t), rulesOf(t, path)
 	passed := 0
 	for i := range variants {
-		r := rand.New(rand.NewPCG(uint64(seed), uint64(i)))
+		r := rand.New(rand.NewPCG(seed, uint64(i)))
 		if lawHolds(t, r, opts, byTime) == result.Pass {
 			passed++
 		}
@@ -55,17 +53,14 @@ name = "min_timeout"
 name = "pacing"
 `
 
-func setting(t *testing.T, name string, otherwise int) int {
+func lawSeed(t *testing.T) uint64 {
 	t.Helper()
-	text := os.Getenv(name)
-	if text == "" {
-		return otherwise
-	}
-	n, err := strconv.Atoi(text)
+	const name = "STEPAGENT_LAW_SEED"
+	seed, err := strconv.ParseUint(cmp.Or(os.Getenv(name), "1"), 10, 64)
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
-	return n
+	return seed
 }
 
 // lawHolds makes one variant and checks it.

@@ -56,7 +56,8 @@ func everything(t *testing.T) record.Run {
 
 // long returns a run of n steps; those at the given indexes failed.
 func long(n int, failed ...int) record.Run {
-	run := record.Run{Cause: record.Finished, Counts: record.Counts{}, Verdict: record.Pass, Duration: time.Duration(n) * time.Second}
+	run := record.Run{Cause: record.Finished, Counts: record.Counts{}, Verdict: record.Pass, Duration: time.Duration(n) * time.Second,
+		Steps: make([]record.StepResult, 0, n)}
 	for i := range n {
 		s := record.StepResult{Index: i + 1, Step: record.Step{StepID: int64(i + 1), Timeout: 5 * time.Second, Interval: time.Second},
 			Outcome: record.Passed, Took: 1234567, SentAt: time.Duration(i) * time.Second, Kept: protocol.Seconds(998 * time.Millisecond)}

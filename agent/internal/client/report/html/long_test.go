@@ -124,20 +124,21 @@ func TestPagesOfManySteps(t *testing.T) {
 
 // With hostile text from an agent, the page of a long run stays small and its links work.
 func TestHostileLongRun(t *testing.T) {
-	run := failing(40000, func(i int) bool { return i > 20000 })
+	run := failing(10000, func(i int) bool { return i > 5000 })
 	run.Counts = record.Counts{}
+	lesses, others := strings.Repeat("<", 4000), strings.Repeat(`"&`, 2000)+"\x1b"
 	for i := range run.Steps {
 		s := &run.Steps[i]
 		if s.Outcome == record.Failed {
 			s.Outcome = record.Outcomes()[2+i%5]
-			s.Reason, s.Detail = protocol.Reason(strings.Repeat("<", 4000)), strings.Repeat(`"&`, 2000)+"\x1b"
+			s.Reason, s.Detail = protocol.Reason(lesses), others
 			s.Late = &record.LateReply{Took: 5*time.Second + time.Duration(i)*time.Millisecond}
 		}
 		run.Counts[s.Outcome]++
 	}
 	run.Strays = make([]record.Event, 5000)
 	for i := range run.Strays {
-		run.Strays[i] = record.Event{Kind: record.KindStray, Stray: record.StrayDuplicate, Index: i + 1, Detail: strings.Repeat("<", 4000)}
+		run.Strays[i] = record.Event{Kind: record.KindStray, Stray: record.StrayDuplicate, Index: i + 1, Detail: lesses}
 	}
 	for _, language := range []Language{English, Korean} {
 		text := render(t, run, language)
