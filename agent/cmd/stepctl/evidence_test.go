@@ -34,21 +34,7 @@ type judged struct {
 // verifyJSON runs stepctl verify and returns what it says, its exit code, and its complaints.
 func verifyJSON(t *testing.T, args ...string) (judged, int, string) {
 	t.Helper()
-	var files [2]*os.File
-	for i := range files {
-		file, err := os.CreateTemp(t.TempDir(), "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = file.Close() }()
-		files[i] = file
-	}
-	code := run(append([]string{"verify", "--json"}, args...), files[0], files[1])
-	out, err := os.ReadFile(files[0].Name())
-	if err != nil {
-		t.Fatal(err)
-	}
-	complaints, err := os.ReadFile(files[1].Name())
+	code, out, complaints, err := runs(append([]string{"verify", "--json"}, args...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
