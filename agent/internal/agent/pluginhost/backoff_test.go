@@ -1,21 +1,25 @@
 package pluginhost
 
 import (
+	"math/rand/v2"
 	"testing"
 	"time"
-
-	"pgregory.net/rapid"
 )
 
 func TestBackoff(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	random := rand.New(rand.NewPCG(5, 6))
+	for range draws {
 		const least, most, lasting = 100 * time.Millisecond, 30 * time.Second, 2 * time.Second
 		b := newBackoff(Options{BackoffMin: least, BackoffMax: most, Lasting: lasting})
 		failures, now, useful := 0, time.Now(), 0
+		short := random.IntN(4) // how seldom a life lasts or is of use
 		for range 100 {
-			last := life{rapid.SampledFrom([]time.Duration{0, lasting - 1, lasting}).Draw(t, "served"),
-				rapid.Uint64Range(0, 2*usefulVerdicts).Draw(t, "verdicts")}
-			wait := b.next(now, last, rapid.Float64Range(0, 0.999).Draw(t, "random"))
+			last := life{}
+			if random.IntN(1<<(2*short)) == 0 {
+				last.served = []time.Duration{0, lasting - 1, lasting}[random.IntN(3)]
+				last.verdicts = random.Uint64N(2*usefulVerdicts + 1)
+			}
+			wait := b.next(now, last, 0.999*random.Float64())
 			if last.served >= lasting {
 				failures = 0
 			} else if last.verdicts >= usefulVerdicts && useful < usefulBurst { // time stands still
@@ -30,5 +34,5 @@ func TestBackoff(t *testing.T) {
 				t.Fatalf("wait %v after %d failures, want %v and up to half more", wait, failures, base)
 			}
 		}
-	})
+	}
 }

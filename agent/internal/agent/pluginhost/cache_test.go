@@ -19,6 +19,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/agent/judge"
 	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost/stream"
 	"github.com/stepagent/stepagent/agent/internal/agent/verdictcache"
+	"github.com/stepagent/stepagent/agent/internal/testkit/soaktest"
 	"github.com/stepagent/stepagent/plugins/sdk"
 	validatorv1 "github.com/stepagent/stepagent/plugins/sdk/proto/stepagent/validator/v1"
 	"github.com/stepagent/stepagent/plugins/validator"
@@ -369,8 +370,16 @@ func TestOnlyDeclaredInputsAreSent(t *testing.T) {
 	h, _ := newTestHost(t, nil)
 	all := validator.AllInputs.Names()
 	sets := map[string][]string{"nothing": {}, "everything": all, "undeclared": nil}
-	for _, name := range all {
-		sets[name] = []string{name}
+	// Of any two inputs, one set has the first alone and one has the second alone.
+	for bit := 1; bit < len(all); bit <<= 1 {
+		for _, has := range []int{0, bit} {
+			name := fmt.Sprintf("those with %d at %d", has, bit)
+			for n, input := range all {
+				if n&bit == has {
+					sets[name] = append(sets[name], input)
+				}
+			}
+		}
 	}
 	for name, reads := range sets {
 		t.Run(name, func(t *testing.T) {
@@ -555,16 +564,18 @@ func TestKeptVerdictsUnderKills(t *testing.T) {
 		Cache: verdictcache.Options{Bytes: 16 << 10, RecheckEvery: 100, ShadowEvery: 10}})
 	// Sessions of more steps than there is room for, so that verdicts are evicted all the time.
 	c := newCrowd(t, set.Groups()[0], 16, func(c *crowd) { c.steps = 200 })
-	const kills = 5
+	const steps = 3000
+	kills := soaktest.Repetitions(t, 500, 2)
+	each := int64(steps / (kills + 1))
 	for range kills {
-		c.advance(t, 500)
+		c.advance(t, each)
 		killed(t, set)
 	}
-	c.advance(t, 500)
+	c.advance(t, each)
 	c.end()
 	st := set.Status()[0]
 	if k := st.Kept; k.Hits == 0 || k.Misses < 1000 || k.Differing != 0 || st.Errors != 0 ||
-		st.Restarts != kills || int64(st.Steps) != c.judged.Load() {
+		st.Restarts != uint64(kills) || int64(st.Steps) != c.judged.Load() {
 		t.Errorf("status = %+v, after %d steps", st, c.judged.Load())
 	}
 }

@@ -19,7 +19,7 @@ func TestGivingUpLeavesNothingBehind(t *testing.T) {
 	h, _ := newTestHost(t, nil)
 	g := startSet(t, h, Spec{Name: "a", Validator: "echo"}).Groups()[0]
 	const callers = 8
-	each := soaktest.Repetitions(t, maxInFlight, 2*maxInFlight/callers) // twice the room there is
+	each := soaktest.Repetitions(t, maxInFlight, maxInFlight/callers*5/4) // more than the room there is
 	var calling sync.WaitGroup
 	for range callers {
 		calling.Go(func() {
@@ -43,6 +43,7 @@ func TestAStepEndsWithItsContext(t *testing.T) {
 	h, _ := newTestHost(t, nil)
 	late, gone := errors.New("too late"), errors.New("gone")
 	const limit = 20 * time.Millisecond
+	g := startSet(t, h, Spec{Name: "a", Validator: "hang", Settings: []byte(`{"step":3}`)}).Groups()[0]
 	for name, test := range map[string]struct {
 		context func(t *testing.T) (context.Context, context.CancelFunc)
 		want    error
@@ -63,7 +64,6 @@ func TestAStepEndsWithItsContext(t *testing.T) {
 		}, gone, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := startSet(t, h, Spec{Name: "a", Validator: "hang", Settings: []byte(`{"step":3}`)}).Groups()[0]
 			began := time.Now()
 			ctx, cancel := test.context(t)
 			defer cancel()

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost/program"
+	"github.com/stepagent/stepagent/agent/internal/testkit/soaktest"
 )
 
 // sumOf returns the checksum of a file as a config has it.
@@ -35,11 +36,19 @@ func copyOf(t testing.TB, behind string) string {
 	return path
 }
 
+// scriptFile returns a file with a script that is the plugin.
+func scriptFile(t testing.TB, word string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "plugin")
+	script(t, path, word)
+	return path
+}
+
 func TestP07AnotherChecksumIsRefused(t *testing.T) {
 	besideOthers(t)
 	h, _ := newTestHost(t, nil)
-	path := copyOf(t, "")
-	spec := Spec{Name: "a", Validator: "echo", Path: path, Args: []string{"plugin", "good"}, Checksum: sumOf(t, path)}
+	path := scriptFile(t, "one")
+	spec := Spec{Name: "a", Validator: "echo", Path: path, Checksum: sumOf(t, path)}
 	set := startSet(t, h, spec)
 	passes(t, set.Groups()[0], 1)
 	if got := set.Status()[0]; got.Checksum != spec.Checksum || got.Path != path {
@@ -83,8 +92,8 @@ func TestP07SwappedBetweenCheckAndExec(t *testing.T) {
 			}
 		}
 	})
-	started, refused := 0, 0
-	for started < 10 || refused < 10 {
+	started, refused, each := 0, 0, soaktest.Repetitions(t, 1000, 4)
+	for started < each || refused < each {
 		set, err := h.Start(t.Context(), []Spec{{Name: "a", Validator: "echo", Path: path, Checksum: sum}})
 		if err != nil {
 			refused++
@@ -129,9 +138,8 @@ func TestP07TheChecksumIsShown(t *testing.T) {
 	besideOthers(t)
 	h, _ := newTestHost(t, nil)
 	h.checksums = &program.Checksums{}
-	path := copyOf(t, "")
-	set := startSet(t, h, Spec{Name: "a", Validator: "echo"},
-		Spec{Name: "b", Validator: "echo", Path: path, Args: []string{"plugin", "good"}})
+	path := scriptFile(t, "one")
+	set := startSet(t, h, Spec{Name: "a", Validator: "echo"}, Spec{Name: "b", Validator: "echo", Path: path})
 	for i, path := range []string{self(t), path} {
 		eventually(t, "the checksum is known", func() bool { return set.Status()[i].Checksum != "" })
 		if got, want := set.Status()[i].Checksum, sumOf(t, path); got != want {

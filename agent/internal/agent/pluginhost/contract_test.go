@@ -12,7 +12,9 @@ import (
 
 func TestP04WhatBreaksTheContractIsReplaced(t *testing.T) {
 	besideOthers(t)
-	h, _ := newTestHost(t, atOnce)
+	h, _ := newTestHost(t, func(o *Options) { // one restart at once, no second
+		o.BackoffMin, o.BackoffMax, o.Lasting = time.Hour, time.Hour, time.Hour
+	})
 	for kind, want := range map[string]string{
 		"too-many-verdicts": "it gave 2 verdicts for 1 validators",
 		"no-verdicts":       "it gave 0 verdicts for 1 validators",

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/judge"
+	"github.com/stepagent/stepagent/agent/internal/testkit/soaktest"
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
@@ -123,9 +124,8 @@ func runBombedAgent(socketDir string) error {
 
 // napping counts the processes that plugins of the given agent have started to sleep.
 func napping(agent int) (n int) {
-	all, _ := filepath.Glob("/proc/[0-9]*/cmdline") // the pattern is sound
-	for _, path := range all {
-		if b, err := os.ReadFile(path); err == nil && string(b) == "/bin/sleep\x00"+nap(agent)+"\x00" {
+	for _, command := range ofProcesses("cmdline") {
+		if command == "/bin/sleep\x00"+nap(agent)+"\x00" {
 			n++
 		}
 	}
@@ -140,7 +140,7 @@ func TestP09LimitsAreThereFromTheStart(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "plugin")
 	script := fmt.Sprintf("#!/bin/sh\necho open files: $(ulimit -n) >&2\nexec %s plugin good\n", self(t))
 	writeProgram(t, path, []byte(script))
-	const starts = 5
+	starts := soaktest.Repetitions(t, 500, 2)
 	for range starts {
 		set := startSet(t, h, Spec{Name: "a", Validator: "echo", Path: path, Limits: Limits{OpenFiles: 333}})
 		pid := set.Status()[0].PID

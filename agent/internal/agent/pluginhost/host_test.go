@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -69,11 +70,10 @@ func TestNeighboursOfOnePluginShareAProcess(t *testing.T) {
 		specs []Spec
 		want  [][]string
 	}{
-		"bundled":         {[]Spec{inside("a"), inside("b")}, [][]string{{"a", "b"}}},
-		"one path":        {[]Spec{file("a", "good"), file("b", "good")}, [][]string{{"a", "b"}}},
-		"other arguments": {[]Spec{file("a", "good"), file("b", "good", "x")}, [][]string{{"a"}, {"b"}}},
-		"a, b, a":         {[]Spec{inside("a"), file("b", "good"), inside("c")}, [][]string{{"a"}, {"b"}, {"c"}}},
-		"none":            {nil, nil},
+		"bundled, one path, other arguments, bundled again": {
+			[]Spec{inside("a"), inside("b"), file("c", "good"), file("d", "good"), file("e", "good", "x"), inside("f")},
+			[][]string{{"a", "b"}, {"c", "d"}, {"e"}, {"f"}}},
+		"none": {nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			set := startSet(t, h, test.specs...)
@@ -100,20 +100,22 @@ func TestNeighboursOfOnePluginShareAProcess(t *testing.T) {
 
 func TestStartReportsEverythingThatIsWrong(t *testing.T) {
 	h, _ := newTestHost(t, nil)
+	exits := filepath.Join(t.TempDir(), "exits")
+	writeProgram(t, exits, []byte("#!/bin/sh\necho no licence found >&2\nexit 7\n"))
 	_, err := h.Start(t.Context(), []Spec{
 		{Name: "a", Validator: "echo"},
 		{Name: "b", Validator: "crash", Settings: []byte(`{"stp":1}`)},
 		{Name: "c", Validator: "echo", Path: "/no/such/file"},
 		{Name: "d", Validator: "typo"},
-		{Name: "e", Validator: "echo", Path: self(t), Args: []string{"plugin", "exits"}},
+		{Name: "e", Validator: "echo", Path: exits},
 		{Name: "f", Validator: "crash", Settings: []byte(`{"stap":1}`)},
 	})
 	want := []SpecError{
 		{Index: 1, Key: "settings.stp", Problem: "unknown key; the keys here are step"},
 		{Index: 2, Key: "path", Problem: "there is no file /no/such/file; correct the path or install the plugin"},
 		{Index: 3, Key: "validator", Problem: `plugin bundled has no validator "typo"; it has echo, tells, mirror, counter-declared, counter, crash, crash-loudly, bomb, ` +
-			`hang, slow, panic, print, flood, orphans, gush, meddle, flaky, flaky-declared, second-hangs, second-dawdles, dawdles, writes-1, writes-2, environment`},
-		{Index: 4, Key: "path", Problem: self(t) + " ended before it was ready (exit status 7); " +
+			`hang, slow, panic, print, flood, orphans, gush, meddle, flaky, flaky-declared, second-hangs, second-dawdles, dawdles, hog, writes-1, writes-2, environment`},
+		{Index: 4, Key: "path", Problem: exits + " ended before it was ready (exit status 7); " +
 			"it said: no licence found; is it a stepagent plugin?"},
 		{Index: 5, Key: "settings.stap", Problem: "unknown key; the keys here are step"},
 	}

@@ -65,7 +65,7 @@ func TestP17PluginMeddlesWithOthers(t *testing.T) {
 func TestP17ConfinedPluginsAreEnded(t *testing.T) {
 	h, _ := newTestHost(t, func(o *Options) { o.Adopt = true })
 	var sets []*Set
-	for range 3 {
+	for range 2 {
 		sets = append(sets, startSet(t, h, Spec{Name: "a", Validator: "echo", Path: self(t), Args: []string{"plugin", "daemon"}}))
 	}
 	eventually(t, "the daemons run", func() bool { return grandchildren() == len(sets) })

@@ -1,19 +1,28 @@
 package pluginhost
 
 import (
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
-
-	"pgregory.net/rapid"
 )
 
 // latencyParts is the inverse of the relative error.
 const latencyParts = 8
 
+// draws is how many random cases a test of pure logic has. Package rapid is not used here: its
+// initialization is a tenth of what each plugin process of these tests costs.
+const draws = 200
+
 func TestLatencyBounds(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		d := time.Duration(rapid.Int64Range(0, int64(2*time.Hour)).Draw(t, "d"))
+	random := rand.New(rand.NewPCG(1, 2))
+	bounds := []time.Duration{0, 1, latencyUnit - 1, latencyUnit, latencyUnit + 1, 2*time.Hour - 1, 2 * time.Hour}
+	for n := range draws {
+		// Of all magnitudes alike.
+		d := time.Duration(random.Int64N(int64(2*time.Hour))) >> random.IntN(40)
+		if n < len(bounds) {
+			d = bounds[n]
+		}
 		l := newLatencies()
 		l.add(d)
 		l.add(2 * time.Hour)
@@ -24,7 +33,7 @@ func TestLatencyBounds(t *testing.T) {
 		if most := d + d/latencyParts + latencyUnit; got > most {
 			t.Fatalf("%v is shown as %v", d, got)
 		}
-	})
+	}
 	for _, d := range []time.Duration{-1, 0, 1 << 62} {
 		l := newLatencies()
 		l.add(d)
@@ -38,22 +47,24 @@ func TestLatencySummary(t *testing.T) {
 	if got := newLatencies().summary(); got != (Latency{}) {
 		t.Errorf("of nothing: %+v", got)
 	}
-	rapid.Check(t, func(t *rapid.T) {
-		all := rapid.SliceOfN(rapid.Int64Range(1, int64(time.Minute)), 1, 300).Draw(t, "latencies")
+	random := rand.New(rand.NewPCG(3, 4))
+	for n := range draws {
+		all := make([]int64, 1+n*3/2)
 		l := newLatencies()
-		for _, d := range all {
-			l.add(time.Duration(d))
+		for i := range all {
+			all[i] = 1 + random.Int64N(int64(time.Minute))>>random.IntN(36)
+			l.add(time.Duration(all[i]))
 		}
 		slices.Sort(all)
 		got := l.summary()
 		rank := func(hundredths int) time.Duration { return time.Duration(all[(len(all)*hundredths+99)/100-1]) }
 		for _, q := range []struct{ got, want time.Duration }{{got.P50, rank(50)}, {got.P99, rank(99)}} {
 			if q.got < q.want || q.got > q.want+q.want/latencyParts+latencyUnit {
-				t.Fatalf("got %v, want %v and an eighth more at most", q.got, q.want)
+				t.Fatalf("of %v: got %v, want %v and an eighth more at most", all, q.got, q.want)
 			}
 		}
 		if got.Max != rank(100) {
-			t.Fatalf("max %v, want %v", got.Max, rank(100))
+			t.Fatalf("of %v: max %v, want %v", all, got.Max, rank(100))
 		}
-	})
+	}
 }

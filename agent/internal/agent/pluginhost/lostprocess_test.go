@@ -86,7 +86,7 @@ func TestP01KilledUnderLoadIsNotSeen(t *testing.T) {
 	h, _ := newTestHost(t, atOnce)
 	set := startSet(t, h, Spec{Name: "a", Validator: "counter"})
 	c := newCrowd(t, set.Groups()[0], 32)
-	const kills = 10
+	kills := soaktest.Repetitions(t, 1000, 3)
 	for range kills {
 		c.advance(t, 500)
 		st := set.Status()[0]
@@ -101,7 +101,7 @@ func TestP01KilledUnderLoadIsNotSeen(t *testing.T) {
 	c.advance(t, 500)
 	c.end()
 	st := set.Status()[0]
-	if st.Restarts != kills || st.Errors != 0 || int64(st.Steps) < c.judged.Load() ||
+	if st.Restarts != uint64(kills) || st.Errors != 0 || int64(st.Steps) < c.judged.Load() ||
 		st.LastError != "the plugin process ended: signal: killed" {
 		t.Errorf("status = %+v", st)
 	}
@@ -232,7 +232,7 @@ func TestP03OtherPluginsAreNotTouched(t *testing.T) {
 		Spec{Name: "a", Validator: "crash", Settings: []byte(`{"step":3}`)},
 		Spec{Name: "b", Validator: "counter", Path: self(t), Args: []string{"plugin", "good"}})
 	c := newCrowd(t, set.Groups()[1], 8, pausing(time.Millisecond))
-	for range 5 {
+	for range soaktest.Repetitions(t, 500, 2) { // two processes each
 		within(t, patience, set.Groups()[0], 3)
 	}
 	c.advance(t, 100)
@@ -247,7 +247,7 @@ func TestP01KilledWhileIdle(t *testing.T) {
 	besideOthers(t)
 	h, _ := newTestHost(t, atOnce)
 	set := startSet(t, h, Spec{Name: "a", Validator: "counter"})
-	for kills := range 10 {
+	for kills := range soaktest.Repetitions(t, 1000, 3) {
 		if err := syscall.Kill(set.Status()[0].PID, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
@@ -290,7 +290,7 @@ func TestP03TheQueueOfASlowPluginIsBounded(t *testing.T) {
 func TestP15NoZombies(t *testing.T) {
 	h, _ := newTestHost(t, atOnce)
 	set := startSet(t, h, Spec{Name: "a", Validator: "crash", Settings: []byte(`{"step":3}`)})
-	crashes := soaktest.Repetitions(t, 50, 10) // two processes each
+	crashes := soaktest.Repetitions(t, 1000, 3) // two processes each
 	for range crashes {
 		within(t, patience, set.Groups()[0], 3)
 		passes(t, set.Groups()[0], 1)

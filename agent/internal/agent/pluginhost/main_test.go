@@ -216,17 +216,12 @@ func openFiles() (int, error) {
 // children returns the processes whose parent is the test, dead ones that are not reaped
 // among them.
 func children() []string {
-	stats, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is sound
 	var all []string
-	for _, path := range stats {
-		b, err := os.ReadFile(path)
-		if err != nil {
-			continue // it has just ended
-		}
+	for _, stat := range ofProcesses("stat") {
 		// pid (name) state ppid; the name may hold anything
-		_, rest, _ := strings.Cut(string(b), ") ")
+		_, rest, _ := strings.Cut(stat, ") ")
 		if f := strings.Fields(rest); len(f) > 1 && f[1] == strconv.Itoa(os.Getpid()) {
-			all = append(all, string(b))
+			all = append(all, stat)
 		}
 	}
 	return all
@@ -235,12 +230,28 @@ func children() []string {
 // processesOf returns the living processes that have the directory of the host's sockets in their
 // environment: its plugins and what these have started.
 func processesOf(h *Host) []string {
-	paths, _ := filepath.Glob("/proc/[0-9]*/environ") // the pattern is sound
 	var all []string
-	for _, path := range paths {
-		b, err := os.ReadFile(path)
-		if err == nil && bytes.Contains(b, []byte(socketDirVariable+"="+h.sockets.Path())) {
-			all = append(all, path)
+	for pid, environ := range ofProcesses("environ") {
+		if strings.Contains(environ, socketDirVariable+"="+h.sockets.Path()) {
+			all = append(all, pid)
+		}
+	}
+	return all
+}
+
+// ofProcesses returns a file in /proc of every process, by process id.
+func ofProcesses(file string) map[string]string {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		panic(err)
+	}
+	all := map[string]string{}
+	for _, e := range entries {
+		if name := e.Name(); name[0] < '0' || name[0] > '9' {
+			continue
+		}
+		if b, err := os.ReadFile(filepath.Join("/proc", e.Name(), file)); err == nil { // else it has just ended
+			all[e.Name()] = string(b)
 		}
 	}
 	return all

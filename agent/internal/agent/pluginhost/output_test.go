@@ -58,7 +58,7 @@ func TestP12LoudCrashes(t *testing.T) {
 	h, log := newTestHost(t, atOnce)
 	set := startSet(t, h, Spec{Name: "a", Validator: "crash-loudly", Settings: []byte(`{"step":3}`)})
 	began := time.Now()
-	for range 4 { // two processes each
+	for range 2 { // two processes each
 		within(t, patience, set.Groups()[0], 3)
 	}
 	passes(t, set.Groups()[0], 1)

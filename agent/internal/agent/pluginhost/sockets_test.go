@@ -18,24 +18,24 @@ func TestTheLongestSocketDirHoldsASocket(t *testing.T) {
 
 // Plugins start although the directory of the agent was removed, replaced or locked away.
 func TestTheSocketDirectoryIsRepaired(t *testing.T) {
-	for name, harm := range map[string]func(h *Host) error{
-		"removed":     func(h *Host) error { return os.RemoveAll(h.sockets.Path()) },
-		"all removed": func(h *Host) error { return os.RemoveAll(filepath.Dir(h.sockets.Path())) },
-		"locked":      func(h *Host) error { return os.Chmod(h.sockets.Path(), 0) },
-		"a file": func(h *Host) error {
+	h, _ := newTestHost(t, nil)
+	set := startSet(t, h, Spec{Name: "a", Validator: "echo"})
+	for name, harm := range map[string]func() error{
+		"removed":     func() error { return os.RemoveAll(h.sockets.Path()) },
+		"all removed": func() error { return os.RemoveAll(filepath.Dir(h.sockets.Path())) },
+		"locked":      func() error { return os.Chmod(h.sockets.Path(), 0) },
+		"a file": func() error {
 			return errors.Join(os.RemoveAll(h.sockets.Path()), os.WriteFile(h.sockets.Path(), nil, 0o600))
 		},
-		"a link": func(h *Host) error {
+		"a link": func() error {
 			return errors.Join(os.RemoveAll(h.sockets.Path()), os.Symlink("/", h.sockets.Path()))
 		},
-		"another": func(h *Host) error {
+		"another": func() error {
 			return errors.Join(os.RemoveAll(h.sockets.Path()), os.MkdirAll(h.sockets.Path()+"/a/b", 0o755))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h, _ := newTestHost(t, nil)
-			set := startSet(t, h, Spec{Name: "a", Validator: "echo"})
-			if err := harm(h); err != nil {
+			if err := harm(); err != nil {
 				t.Fatal(err)
 			}
 			passes(t, set.Groups()[0], 1)

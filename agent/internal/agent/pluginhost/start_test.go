@@ -3,6 +3,7 @@ package pluginhost
 import (
 	"encoding/binary"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,6 +23,9 @@ func TestP06NoPluginIsDiagnosed(t *testing.T) {
 		writeProgram(t, path, []byte(content))
 		return path
 	}
+	shakes := func(name, handshake string) string { // and stays
+		return write(name, "#!/bin/sh\necho '"+handshake+"'\nexec /bin/sleep 60\n")
+	}
 	for name, test := range map[string]struct {
 		path string // empty for the test program
 		kind string
@@ -36,14 +40,14 @@ func TestP06NoPluginIsDiagnosed(t *testing.T) {
 		"empty":                {path: write("empty", ""), want: "is neither a program for"},
 		"a tool":               {path: "/bin/echo", want: `printed "plugin" where the handshake must stand`},
 		"prints first":         {kind: "prints-first", want: `printed "hello there" where the handshake must stand`},
-		"other version":        {kind: "version-2", want: "speaks version 2 of the plugin contract, this agent speaks version 1"},
-		"net/rpc":              {kind: "netrpc", want: `does not speak gRPC, but "netrpc"`},
-		"tcp":                  {kind: "tcp", want: "listens on tcp 127.0.0.1:1; it must listen on a unix socket"},
-		"certificate":          {kind: "certificate", want: "wants TLS, as its handshake has a certificate"},
-		"another's socket":     {kind: "another-socket", want: "it listens on /dev/log; its socket must be in the directory that"},
-		"no address":           {kind: "no-address", want: "its socket must be in the directory that"},
+		"other version":        {path: shakes("version", "1|2|unix|/nowhere|grpc"), want: "speaks version 2 of the plugin contract, this agent speaks version 1"},
+		"net/rpc":              {path: shakes("netrpc", "1|1|unix|/nowhere|netrpc"), want: `does not speak gRPC, but "netrpc"`},
+		"tcp":                  {path: shakes("tcp", "1|1|tcp|127.0.0.1:1|grpc"), want: "listens on tcp 127.0.0.1:1; it must listen on a unix socket"},
+		"certificate":          {path: shakes("certificate", "1|1|unix|/nowhere|grpc|"+certificate()), want: "wants TLS, as its handshake has a certificate"},
+		"another's socket":     {path: shakes("socket", "1|1|unix|/dev/log|grpc"), want: "it listens on /dev/log; its socket must be in the directory that"},
+		"no address":           {path: shakes("address", "1|1|unix||grpc"), want: "its socket must be in the directory that"},
 		"other cookie":         {kind: "other-cookie", want: "ended before it was ready (exit status 1); it said: "},
-		"exits":                {kind: "exits", want: "ended before it was ready (exit status 7); it said: no licence found"},
+		"exits":                {path: write("exits", "#!/bin/sh\necho no licence found >&2\nexit 7\n"), want: "ended before it was ready (exit status 7); it said: no licence found"},
 		"panics":               {kind: "panics", want: "it said: panic: no licence found"},
 		"no validators":        {kind: "no-validators", want: "Describe: the plugin has no validators"},
 		"no service":           {kind: "no-service", want: "it does not serve Describe of stepagent.validator.v1.ValidatorService"},
@@ -77,10 +81,7 @@ func TestP06NoPluginIsDiagnosed(t *testing.T) {
 // either, so that no emulator takes it.
 func otherMachine(t *testing.T) string {
 	t.Helper()
-	b, err := os.ReadFile(self(t))
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := []byte(withLoader(t, "/lib/ld.so"))
 	binary.LittleEndian.PutUint16(b[18:], 22) // e_machine = EM_S390, see elf(5)
 	return string(b)
 }
@@ -88,12 +89,16 @@ func otherMachine(t *testing.T) string {
 // withLoader returns a program for this machine that names a loader, and has nothing else.
 func withLoader(t *testing.T, loader string) string {
 	t.Helper()
-	b, err := os.ReadFile(self(t))
+	program, err := os.Open(self(t))
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() { _ = program.Close() }()
 	const header, entry = 64, 56 // bytes of an ELF64 header and of a program header, see elf(5)
-	b = append(b[:header:header], make([]byte, entry)...)
+	b := make([]byte, header+entry)
+	if _, err := io.ReadFull(program, b[:header]); err != nil {
+		t.Fatal(err)
+	}
 	put := func(at int, n uint64, bytes int) {
 		for i := range bytes {
 			b[at+i] = byte(n >> (8 * i))
@@ -134,7 +139,7 @@ func TestP06LinkedPlugin(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.Symlink(copyOf(t, "one"), alternative); err != nil {
+	if err := os.Symlink(scriptFile(t, "one"), alternative); err != nil {
 		t.Fatal(err)
 	}
 	lead(alternative)
@@ -142,8 +147,8 @@ func TestP06LinkedPlugin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	two := copyOf(t, "two")
-	spec := Spec{Name: "a", Validator: "crash", Settings: []byte(`{"step":3}`), Path: link, Args: []string{"plugin", "good"}}
+	two := scriptFile(t, "two")
+	spec := Spec{Name: "a", Validator: "crash", Settings: []byte(`{"step":3}`), Path: link}
 	set := startSet(t, h, spec)
 	if st := set.Status()[0]; st.Path != one || st.Checksum != sumOf(t, one) {
 		t.Errorf("status = %+v, want %s", st, one)

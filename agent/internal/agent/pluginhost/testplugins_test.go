@@ -115,6 +115,15 @@ func secondDawdles() rule {
 	}
 }
 
+// hog takes memory until it has no more, or has a gigabyte: no limit is in force. It does not write into
+// the memory, as what is mapped counts.
+func hog(context.Context) {
+	const block = 16 << 20
+	for all := [][]byte{}; len(all) < 1<<30/block; {
+		all = append(all, make([]byte, block))
+	}
+}
+
 // dawdles is slow at the second and the third step of a session, so that the trial of the old
 // validators takes longer than trialTime. The self-test is the first step.
 func dawdles(ctx context.Context, s validator.Session, step validator.Step) (validator.Verdict, error) {
@@ -208,6 +217,7 @@ func bundled() sdk.Plugin {
 		{Name: "second-hangs", New: always(secondHangs(forever))},
 		{Name: "second-dawdles", New: always(secondDawdles())},
 		{Name: "dawdles", New: always(rule(dawdles))},
+		{Name: "hog", New: at(hog)},
 		{Name: "writes-1", New: always(writes("1"))},
 		{Name: "writes-2", New: always(writes("2"))},
 		{Name: "environment", New: always(rule(func(context.Context, validator.Session, validator.Step) (validator.Verdict, error) {
@@ -227,30 +237,9 @@ func misbehave(kind string) {
 		select {}
 	case "panics":
 		panic("no licence found")
-	case "exits":
-		fmt.Fprintln(os.Stderr, "no licence found")
-		syscall.Exit(7) // os.Exit may print something about coverage
 	case "prints-first":
 		fmt.Println("hello there")
 		serveBundled()
-	case "version-2":
-		fmt.Println("1|2|unix|/nowhere|grpc")
-		select {}
-	case "netrpc":
-		fmt.Println("1|1|unix|/nowhere|netrpc")
-		select {}
-	case "tcp":
-		fmt.Println("1|1|tcp|127.0.0.1:1|grpc")
-		select {}
-	case "certificate":
-		fmt.Println("1|1|unix|/nowhere|grpc|" + certificate())
-		select {}
-	case "another-socket":
-		fmt.Println("1|1|unix|/dev/log|grpc")
-		select {}
-	case "no-address":
-		fmt.Println("1|1|unix||grpc")
-		select {}
 	case "other-cookie":
 		_ = os.Setenv("STEPAGENT_PLUGIN", "another product")
 		serveBundled()
