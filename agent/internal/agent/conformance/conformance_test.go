@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/conformance"
+	"github.com/stepagent/stepagent/agent/internal/testkit/soaktest"
 )
 
 // undeclared is what is said of a validator that does not declare what it reads.
@@ -16,10 +17,7 @@ const undeclared = "ok: what it reads: it declares nothing: it is sent everythin
 // TestSoundPlugins: all validators of a sound plugin are put to every law that shows from outside.
 func TestSoundPlugins(t *testing.T) {
 	t.Parallel()
-	sessions := allSessions
-	if testing.Short() {
-		sessions = 0
-	}
+	sessions := soaktest.Repetitions(t, 100*allSessions, fewSessions)
 	for kind, test := range map[string]struct {
 		subject    conformance.Subject
 		validators []string
@@ -63,7 +61,6 @@ func TestWhatItReads(t *testing.T) {
 		subject conformance.Subject
 		want    string
 	}{
-		"declares":          {a, "ok: what it reads: position, step_id; verdicts are kept\n"},
 		"declares none":     {a, "ok: what it reads: its state alone; verdicts are kept\n"},
 		"declares times":    {a, "ok: what it reads: at, gap, data; it is asked about every step, as no two have the same at and gap\n"},
 		"raw unknown input": {conformance.Subject{}, undeclared},
@@ -99,7 +96,6 @@ func TestBrokenPlugins(t *testing.T) {
 		subject    conformance.Subject
 		want       string // in one of the lines
 	}{
-		{"stays", "raw stays", conformance.Subject{}, "it still ran 1s after it had been told to end"},
 		{"hangs", "hangs", a, "the process was lost: the plugin hangs"},
 		{"gives up", "gives up", a, "FAILED: deadline"},
 		{"missing", "", conformance.Subject{Path: dir + "/none"}, "there is no file " + dir + "/none; correct the path"},
@@ -111,18 +107,9 @@ func TestBrokenPlugins(t *testing.T) {
 		{"no validators", "raw nothing", conformance.Subject{}, "FAILED: it starts and describes itself: "},
 		{"no such", "sound", conformance.Subject{Validator: "c"}, "FAILED: it has the validator c: it has a, b"},
 		{"settings", "sound", conformance.Subject{Validator: "a", Settings: []byte(`{"limit":"x"}`)}, "FAILED: validator a: it takes its settings: settings.limit: want a whole number, got a string"},
-		{"no health", "raw no health", conformance.Subject{}, "FAILED: it serves the health service: grpc.health.v1.Health/Check"},
-		{"not serving", "raw not serving", conformance.Subject{}, `the health of the service "plugin" is NOT_SERVING`},
-		{"no verdicts", "raw none", conformance.Subject{}, "FAILED: it answers a batch of steps, each once: it gave 0 verdicts for one validator"},
-		{"answers twice", "raw twice", conformance.Subject{}, "each once: it answered call 7, which is not open"},
-		{"one of a batch", "raw first alone", conformance.Subject{}, "with 2 of 3 steps unanswered"},
-		{"no shutdown", "raw no shutdown", conformance.Subject{}, "it does not serve plugin.GRPCController/Shutdown"},
-		{"fails at its end", "raw fails", conformance.Subject{}, "it ended with exit status 5 where it must end with exit status 0"},
-		{"panics", "panics", a, "FAILED: answer: no call panics or hangs, whatever the step, its data and the state: panic: overflow"},
-		{"not all asked", "panics", a, "not checked: concurrency: many at once get the verdicts that one gets: first mend the rest"},
 		{"exits", "exits", a, "the process was lost: the plugin process ended: exit status 3"},
 		{"remembers", "remembers", a, "FAILED: purity"},
-		{"grows", "grows", conformance.Subject{Validator: "a", Sessions: allSessions}, "FAILED: form: a verdict is as Verdict.Check wants it, with bounds on state and detail: malformed verdict: state: "},
+		{"grows", "grows", a, "FAILED: form: a verdict is as Verdict.Check wants it, with bounds on state and detail: malformed verdict: state: "},
 		{"strict", "strict", a, "FAILED: unknown fields"},
 		{"never", "never", a, "FAILED: use"},
 		{"reads more", "raw reads more", conformance.Subject{}, "FAILED: inputs: "},
@@ -145,6 +132,32 @@ func TestBrokenPlugins(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// TestEachFaultIsFound: of several things that are wrong, each is told of.
+func TestEachFaultIsFound(t *testing.T) {
+	t.Parallel()
+	for kind, wants := range map[string][]string{
+		"raw no health, none, no shutdown": {"FAILED: it serves the health service: grpc.health.v1.Health/Check",
+			"FAILED: it answers a batch of steps, each once: it gave 0 verdicts for one validator",
+			"it does not serve plugin.GRPCController/Shutdown"},
+		"raw not serving, twice, stays": {`the health of the service "plugin" is NOT_SERVING`,
+			"each once: it answered call 7, which is not open", "it still ran 1s after it had been told to end"},
+		"raw first alone, fails": {"with 2 of 3 steps unanswered",
+			"it ended with exit status 5 where it must end with exit status 0"},
+		"panics": {"FAILED: answer: no call panics or hangs, whatever the step, its data and the state: panic: overflow",
+			"not checked: concurrency: many at once get the verdicts that one gets: first mend the rest"},
+	} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			l, sound := checkUntil(t, kind, conformance.Subject{Validator: "a"}, wants[len(wants)-1])
+			for _, want := range wants {
+				if sound || !strings.Contains(l.String(), want) {
+					t.Errorf("sound %t, want %q in\n%s", sound, want, l)
+				}
+			}
+		})
+	}
 }
 
 // TestEachSettingIsNamed: what is wrong with several settings is told of each, and a process that

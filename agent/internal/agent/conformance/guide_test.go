@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/conformance"
+	"github.com/stepagent/stepagent/agent/internal/testkit/soaktest"
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
@@ -73,6 +74,7 @@ func TestGuideInputs(t *testing.T) {
 
 // TestGuideProgram: what the guide says of its program holds.
 func TestGuideProgram(t *testing.T) {
+	soaktest.Only(t) // the build takes longer than the check; the example's own test checks it in this process
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "voltage")
 	if out, err := exec.Command("go", "build", "-o", path, example).CombinedOutput(); err != nil {

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"google.golang.org/grpc"
@@ -17,10 +18,15 @@ import (
 )
 
 // A raw plugin speaks the contract without the sdk, as one in another language does, and gets
-// one thing wrong.
+// something wrong: its kind, or several things that its kind lists.
 type raw struct {
 	validatorv1.UnimplementedValidatorServiceServer
 	kind string
+}
+
+func (r raw) has(fault string) bool {
+	list, _ := strings.CutPrefix(r.kind, "raw ")
+	return slices.Contains(strings.Split(list, ", "), fault)
 }
 
 func (r raw) Describe(context.Context, *validatorv1.DescribeRequest) (*validatorv1.DescribeResponse, error) {
@@ -73,20 +79,20 @@ func (r raw) Judge(stream validatorv1.ValidatorService_JudgeServer) error {
 		for _, call := range in.GetCalls() {
 			answer := &validatorv1.StepVerdicts{Call: call.GetCall(),
 				Verdicts: []*validatorv1.Verdict{{Outcome: validatorv1.Outcome_OUTCOME_PASS}}}
-			switch r.kind {
-			case "raw reads more":
+			switch {
+			case r.kind == "raw reads more":
 				answer.Verdicts[0].State = fmt.Append(nil, call.GetStep().GetTimeoutNs())
-			case "raw none":
+			case r.has("none"):
 				answer.Verdicts = nil
-			case "raw twice":
+			case r.has("twice"):
 				out.Answers = append(out.Answers, answer)
 			}
 			out.Answers = append(out.Answers, answer)
-			if r.kind == "raw first alone" {
+			if r.has("first alone") {
 				break
 			}
 		}
-		if err := stream.Send(out); err != nil || r.kind == "raw first alone" {
+		if err := stream.Send(out); err != nil || r.has("first alone") {
 			return err
 		}
 	}
@@ -99,24 +105,24 @@ func serveRaw(kind string) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	server := grpc.NewServer()
-	validatorv1.RegisterValidatorServiceServer(server, raw{kind: kind})
-	if kind != "raw no health" {
+	server, r := grpc.NewServer(), raw{kind: kind}
+	validatorv1.RegisterValidatorServiceServer(server, r)
+	if !r.has("no health") {
 		h := health.NewServer()
-		if kind != "raw not serving" {
+		if !r.has("not serving") {
 			h.SetServingStatus("plugin", grpc_health_v1.HealthCheckResponse_SERVING)
 		} else {
 			h.SetServingStatus("plugin", grpc_health_v1.HealthCheckResponse_NOT_SERVING)
 		}
 		grpc_health_v1.RegisterHealthServer(server, h)
 	}
-	if kind != "raw no shutdown" {
+	if !r.has("no shutdown") {
 		server.RegisterService(&grpc.ServiceDesc{ServiceName: "plugin.GRPCController", HandlerType: (*any)(nil),
 			Methods: []grpc.MethodDesc{{MethodName: "Shutdown", Handler: func(_ any, _ context.Context, in func(any) error,
 				_ grpc.UnaryServerInterceptor) (any, error) {
-				switch kind {
-				case "raw stays":
-				case "raw fails":
+				switch {
+				case r.has("stays"):
+				case r.has("fails"):
 					os.Exit(5)
 				default:
 					go server.GracefulStop()
