@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"sync"
 	"syscall"
@@ -51,9 +50,12 @@ func sleeper(test int) *exec.Cmd { return exec.Command("/bin/sleep", nap(test)) 
 
 // napping counts the processes that sleep for this test.
 func napping() (n int) {
-	all, _ := filepath.Glob("/proc/[0-9]*/cmdline") // the pattern is valid
-	for _, path := range all {
-		if b, err := os.ReadFile(path); err == nil && string(b) == "/bin/sleep\x00"+nap(os.Getpid())+"\x00" {
+	for _, s := range procStats() {
+		if s.name != "sleep" {
+			continue
+		}
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", s.pid))
+		if err == nil && string(b) == "/bin/sleep\x00"+nap(os.Getpid())+"\x00" {
 			n++
 		}
 	}

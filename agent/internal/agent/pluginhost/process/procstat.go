@@ -20,9 +20,9 @@ type procStat struct {
 
 // procStats reads all processes.
 func procStats() (all []procStat) {
-	paths, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is valid
-	for _, path := range paths {
-		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil {
+	entries, _ := os.ReadDir("/proc") // without it, no process is known
+	for _, e := range entries {
+		if pid, err := strconv.Atoi(e.Name()); err == nil {
 			if s, ok := readProcStat(pid); ok {
 				all = append(all, s)
 			}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/stepagent/stepagent/agent/internal/testkit/soaktest"
 )
 
 func open(candidates ...string) (*SocketDir, error) {
@@ -17,7 +19,7 @@ func open(candidates ...string) (*SocketDir, error) {
 func TestAgentsShareTheSocketDir(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(shortDir(t), "made")
-	const rounds = 50 // starting at the same moment takes luck
+	rounds := soaktest.Repetitions(t, 5000, 20) // starting at the same moment takes luck
 	for range rounds {
 		var dirs [8]*SocketDir
 		var making sync.WaitGroup

@@ -15,7 +15,7 @@ import (
 )
 
 // bombProcesses is what the plugin with the bomb may add to its user's processes.
-const bombProcesses = 64
+const bombProcesses = 32
 
 // Root's fork bomb, which no limit of the kernel stops, is killed with all it has started.
 // For another user the kernel does, and watchTaskCount has nothing to do.
@@ -32,7 +32,7 @@ func TestP09ForkBombOfRoot(t *testing.T) {
 		t.Error("it is not stopped")
 		p.Kill()
 	}
-	if how := p.Ending(); !strings.Contains(how, "processes and threads, and 64 are allowed") {
+	if how := p.Ending(); !strings.Contains(how, "processes and threads, and 32 are allowed") {
 		t.Errorf("ended: %s", how)
 	}
 	eventually(t, "all it has started has ended", func() bool { return napping() == 0 })
@@ -59,7 +59,7 @@ func TestP09ForkBombOfRootThatScatters(t *testing.T) {
 			case <-time.After(patience):
 				t.Fatal("it is not stopped")
 			}
-			if how := p.Ending(); !strings.Contains(how, "processes and threads, and 64 are allowed") {
+			if how := p.Ending(); !strings.Contains(how, "processes and threads, and 32 are allowed") {
 				t.Errorf("ended: %s", how)
 			}
 			eventually(t, "all it has started has ended", func() bool { return napping() == 0 })
@@ -71,7 +71,7 @@ func TestP09ForkBombOfRootThatScatters(t *testing.T) {
 // as have ended elsewhere, and the machine as a whole has no more than before.
 func TestP09ForkBombOfRootWhileOthersEnd(t *testing.T) {
 	t.Parallel()
-	const many = 4 * bombProcesses
+	const many = 2 * bombProcesses
 	others := exec.Command("/bin/sh", "-c", fmt.Sprintf("trap : TERM; for i in $(seq %d); do sleep 3601 & done; echo there; wait; wait", many))
 	others.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	said, err := others.StdoutPipe()
@@ -107,7 +107,7 @@ func TestP09ForkBombOfRootWhileOthersEnd(t *testing.T) {
 		t.Error("it is not stopped")
 		p.Kill()
 	}
-	if how := p.Ending(); !strings.Contains(how, "processes and threads, and 64 are allowed") {
+	if how := p.Ending(); !strings.Contains(how, "processes and threads, and 32 are allowed") {
 		t.Errorf("ended: %s", how)
 	}
 	eventually(t, "all it has started has ended", func() bool { return napping() == 0 })
