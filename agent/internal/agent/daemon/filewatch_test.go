@@ -12,6 +12,7 @@ import (
 
 	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
 	"github.com/stepagent/stepagent/agent/internal/shared/config"
+	"github.com/stepagent/stepagent/agent/internal/testkit/soaktest"
 )
 
 // TestHalfAConfigIsNotTaken writes the config in place and in halves while the agent reloads by itself:
@@ -40,7 +41,7 @@ func TestHalfAConfigIsNotTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = a.Stop(t.Context()) }()
-	const writes = 15
+	writes := soaktest.Repetitions(t, 1500, 5) // each is a reload or two, with a plugin started
 	for n := range writes {
 		f, err := os.OpenFile(file, os.O_WRONLY|os.O_TRUNC, 0)
 		if err != nil {
