@@ -56,6 +56,9 @@ func counting(s validator.Session, _ validator.Step) (validator.Verdict, error) 
 	return v, nil
 }
 
+// fewSessions are two sessions of every length but the longest.
+const fewSessions = 12
+
 func TestCheckIsContent(t *testing.T) {
 	t.Parallel()
 	good := map[string]validator.Validator{
@@ -75,8 +78,8 @@ func TestCheckIsContent(t *testing.T) {
 	for name, v := range good {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for seed := range uint64(3) {
-				validatortest.Check(t, func() validator.Validator { return v }, validatortest.Options{Seed: seed})
+			for seed, sessions := range []int{0, fewSessions} { // 0 is the default
+				validatortest.Check(t, func() validator.Validator { return v }, validatortest.Options{Seed: uint64(seed), Sessions: sessions})
 			}
 		})
 	}
@@ -151,7 +154,7 @@ func (r *recorder) Fatalf(format string, args ...any) {
 }
 
 // failures returns what Check has against the validators.
-func failures(fresh func() validator.Validator) []string {
+func failures(fresh func() validator.Validator, opts validatortest.Options) []string {
 	r := &recorder{}
 	func() {
 		defer func() {
@@ -159,7 +162,7 @@ func failures(fresh func() validator.Validator) []string {
 				panic(p)
 			}
 		}()
-		validatortest.Check(r, fresh, validatortest.Options{})
+		validatortest.Check(r, fresh, opts)
 	}()
 	return r.failures
 }
@@ -176,7 +179,7 @@ func TestCheckFindsAHang(t *testing.T) {
 			}
 			return pass()
 		})
-		got := failures(func() validator.Validator { return v })
+		got := failures(func() validator.Validator { return v }, validatortest.Options{})
 		if len(got) != 1 || !strings.HasPrefix(got[0], "answer: no answer within 10s\n") {
 			t.Errorf("got %q, want one hang", got)
 		}

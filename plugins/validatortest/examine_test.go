@@ -36,7 +36,7 @@ func TestCheckFindsSlowness(t *testing.T) {
 			})
 			// Concurrent questions come only when all is well, and much later.
 			var got []string
-			for _, failure := range failures(func() validator.Validator { return once(v) }) {
+			for _, failure := range failures(func() validator.Validator { return once(v) }, validatortest.Options{}) {
 				got = append(got, strings.SplitN(failure, "\n", 2)[0])
 			}
 			if !slices.Equal(got, test.want) {
