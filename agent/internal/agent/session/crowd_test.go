@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/session"
+	"github.com/stepagent/stepagent/agent/internal/testkit/soaktest"
 )
 
 // A fieldClient runs a procedure as clients have done since before there were session names:
@@ -61,6 +62,7 @@ func (f *fieldClient) run(round int) {
 // in a phase of its own, and one with a connection that lasts. All are served.
 func TestCrowd(t *testing.T) {
 	t.Parallel()
+	rounds := soaktest.Repetitions(t, 200, 2)
 	for name, kind := range map[string]fieldClient{
 		"late":                 {late: 30 * time.Millisecond},
 		"late, end seen later": {late: 30 * time.Millisecond, unseen: 200 * time.Millisecond, connected: 150 * time.Millisecond},
@@ -77,7 +79,7 @@ func TestCrowd(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, %d of them die", name, dead), func(t *testing.T) {
 				t.Parallel()
 				inBubble(t, func(a *agent) {
-					const clients, rounds = 50, 3
+					const clients = 50
 					random := rand.New(rand.NewPCG(uint64(len(name)), uint64(dead)))
 					var running sync.WaitGroup
 					for n := range clients {

@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/session"
+	"github.com/stepagent/stepagent/agent/internal/testkit/soaktest"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
@@ -20,12 +21,10 @@ import (
 // every line about a session with the model.
 func TestAgainstModel(t *testing.T) {
 	t.Parallel()
-	for _, mode := range []string{"advance", "resync", "hold"} {
-		t.Run(mode, func(t *testing.T) {
-			t.Parallel()
-			rapid.Check(t, func(t *rapid.T) {
-				rapid.SyncTest(t, func(t *rapid.T) { newWorld(t, mode).run() })
-			})
+	for range soaktest.Repetitions(t, 300, 1) {
+		rapid.Check(t, func(t *rapid.T) {
+			mode := rapid.SampledFrom([]string{"advance", "resync", "hold"}).Draw(t, "mode")
+			rapid.SyncTest(t, func(t *rapid.T) { newWorld(t, mode).run() })
 		})
 	}
 }
