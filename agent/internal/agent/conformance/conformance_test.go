@@ -26,7 +26,6 @@ func TestSoundPlugins(t *testing.T) {
 	}{
 		"sound": {conformance.Subject{Settings: []byte(`{"limit":5}`)},
 			[]string{"ok: validator a: it takes its settings: a test", "ok: validator b: it takes its settings: a test"}, undeclared, 15},
-		"raw sound":    {conformance.Subject{}, []string{"ok: validator a: it takes its settings"}, undeclared, 15},
 		"raw declares": {conformance.Subject{Sessions: sessions}, []string{"ok: validator a: it takes its settings"}, "ok: what it reads: step_id, data; verdicts are kept", 16},
 	} {
 		t.Run(kind, func(t *testing.T) {

@@ -28,7 +28,24 @@ func TestMain(m *testing.M) {
 		// At once: a program with the race detector in it takes a second for its usual end.
 		_, _, _ = syscall.RawSyscall(syscall.SYS_EXIT_GROUP, 0, 0, 0)
 	}
-	os.Exit(m.Run())
+	os.Exit(runTests(m))
+}
+
+// sharedHost is the host of all tests, which computes the checksum of this program once.
+var sharedHost *pluginhost.Host
+
+func runTests(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "cf")
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	sharedHost, err = pluginhost.New(pluginhost.Options{SocketDir: dir + "/p", PingTimeout: patientPing})
+	if err != nil {
+		panic(err)
+	}
+	defer sharedHost.Close()
+	return m.Run()
 }
 
 type validate func(context.Context, validator.Session, validator.Step) (validator.Verdict, error)
@@ -187,17 +204,8 @@ func check(t *testing.T, kind string, subject conformance.Subject) (*log, bool) 
 // checkUntil is check, but ends soon after a line with the wanted text.
 func checkUntil(t *testing.T, kind string, subject conformance.Subject, want string) (*log, bool) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "cf")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	host, err := pluginhost.New(pluginhost.Options{SocketDir: dir + "/p", PingTimeout: patientPing})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(host.Close)
 	if subject.Path == "" {
+		var err error
 		if subject.Path, err = os.Executable(); err != nil {
 			t.Fatal(err)
 		}
@@ -207,7 +215,7 @@ func checkUntil(t *testing.T, kind string, subject conformance.Subject, want str
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	l := &log{until: want, end: cancel}
-	return l, conformance.Run(ctx, host, subject, l)
+	return l, conformance.Run(ctx, sharedHost, subject, l)
 }
 
 // patientPing is how long a process may take to answer a ping while many are checked at once.
