@@ -23,17 +23,17 @@ func sumOf(t testing.TB, path string) string {
 	return fmt.Sprintf("sha256:%x", sha256.Sum256(b))
 }
 
-// copyOf returns a copy of the test program with something behind its end, which does not
-// change what it does.
-func copyOf(t testing.TB, behind string) string {
+// shellCopy returns a copy of the shell, a program of few pages, and the arguments with which it becomes the
+// plugin.
+func shellCopy(t testing.TB) (path string, args []string) {
 	t.Helper()
-	b, err := os.ReadFile(self(t))
+	b, err := os.ReadFile("/bin/sh")
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(t.TempDir(), "plugin")
-	writeProgram(t, path, append(b, behind...))
-	return path
+	path = filepath.Join(t.TempDir(), "plugin")
+	writeProgram(t, path, b)
+	return path, []string{"-c", "exec " + self(t) + " plugin good"}
 }
 
 // scriptFile returns a file with a script that is the plugin.
@@ -120,9 +120,9 @@ func TestP07SwappedBetweenCheckAndExec(t *testing.T) {
 func TestP07RestartsRunTheCheckedProgram(t *testing.T) {
 	besideOthers(t)
 	h, _ := newTestHost(t, atOnce)
-	path := copyOf(t, "checked")
+	path, args := shellCopy(t)
 	set := startSet(t, h, Spec{Name: "a", Validator: "crash", Settings: []byte(`{"step":3}`), Path: path,
-		Args: []string{"plugin", "good"}, Checksum: sumOf(t, path)})
+		Args: args, Checksum: sumOf(t, path)})
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
