@@ -42,7 +42,7 @@ type Client struct {
 var clientSchema = sync.OnceValue(func() *schema { return schemaOf("stepctl", reflect.TypeFor[Client]()) })
 
 // ClientFlags returns the flags of stepctl's settings.
-func ClientFlags() Flags { return clientSchema().flags() }
+var ClientFlags = sync.OnceValue(func() Flags { return clientSchema().flags() })
 
 // Address joins host and port.
 func (c Client) Address() string {

@@ -202,11 +202,12 @@ type Flag struct {
 type Flags []Flag
 
 // AgentFlags returns the flags of the agent's config.
-func AgentFlags() Flags { return agentSchema().flags() }
+var AgentFlags = sync.OnceValue(func() Flags { return agentSchema().flags() })
 
 func (s *schema) flags() (flags Flags) {
+	quotes := strings.NewReplacer("<", "`", ">", "`")
 	for _, k := range s.keys {
-		usage := strings.NewReplacer("<", "`", ">", "`").Replace(k.tag.Get("flag"))
+		usage := quotes.Replace(k.tag.Get("flag"))
 		if usage == "" {
 			continue
 		}
