@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"errors"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -57,12 +59,21 @@ func named(t *testing.T) string {
 	return path
 }
 
-// hangUp makes the agent write a line, and waits for the reload.
-func (a *agentProcess) hangUp() {
+// complain makes the agent write two lines, of a step that fails and of a message that is none.
+func (a *agentProcess) complain() {
 	a.t.Helper()
-	before := a.status().Generation
-	a.signal(syscall.SIGHUP)
-	waitFor(a.t, "a reload", func() bool { return a.status().Generation > before })
+	conn, err := net.Dial("tcp", a.address())
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	_, err = io.WriteString(conn, "{\"step_id\":2}\n{\"step_id\":1}\n[]\n")
+	if err == nil {
+		_, err = io.ReadAll(conn)
+	}
+	if err != nil {
+		a.t.Fatal(err)
+	}
 }
 
 // ends stops the agent, which is to say that all was well.
@@ -103,8 +114,7 @@ func TestStderrIsLost(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			a.hangUp()
-			a.hangUp()
+			a.complain()
 			wanted := func(s daemon.Status) bool {
 				return (s.Log.Unwritten > 0) == test.lost && strings.Contains(strings.Join(s.Trouble, "; "), test.trouble) &&
 					(len(s.Trouble) > 0) == (test.trouble != "")
