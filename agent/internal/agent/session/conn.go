@@ -149,6 +149,9 @@ func (c *Conn) judge(ctx context.Context, s *slot, req *protocol.Request, arrive
 	if next != mustJudge {
 		return answer, next == answered
 	}
+	if c.manager.observed.Load() { // the wait may be long
+		c.manager.count(func(*Stats) { c.manager.change(s) })
+	}
 	step := s.session.step(req, arrived)
 	step.Fresh = c.manager.fresh
 	j := c.manager.judge.Judge(ctx, s.session.state(), step)
@@ -207,8 +210,11 @@ func (c *Conn) complete(ctx context.Context, s *slot, req *protocol.Request, arr
 	m, now := c.manager, &s.session
 	trace := Trace{Session: now.id, Position: now.position, Generation: j.Generation, Groups: j.Groups}
 	if j.Outcome == validator.Undecided {
-		now.tally.undecided++
-		m.count(func(n *Stats) { n.Undecided++ })
+		m.count(func(n *Stats) {
+			n.Undecided++
+			now.tally.undecided++
+			m.change(s)
+		})
 		if ctx.Err() != nil {
 			return c.Refuse(req, protocol.ShuttingDown, "the agent stops")
 		}
@@ -246,8 +252,8 @@ func (c *Conn) reply(req *protocol.Request, reason protocol.Reason, detail strin
 	}
 }
 
-// logStep logs a step that did not pass, and at debug level one that did. Position is the step's
-// place in the procedure, counted from 1, whether or not it was judged.
+// logStep logs a step that did not pass and keeps it for observers; one that did, it logs at debug
+// level. Position is the step's place in the procedure, counted from 1, whether or not it was judged.
 func (c *Conn) logStep(session string, position int, req *protocol.Request, j *judge.Judgement, reason protocol.Reason) {
 	level, message := slog.LevelWarn, "step failed"
 	switch j.Outcome {
@@ -255,6 +261,10 @@ func (c *Conn) logStep(session string, position int, req *protocol.Request, j *j
 		level, message = slog.LevelDebug, "step passed"
 	case validator.Undecided:
 		level, message = slog.LevelError, "step undecided"
+	}
+	if j.Outcome != validator.Pass {
+		c.manager.failures.add(Failure{Time: c.manager.clock.Now(), Session: session, Client: c.peer.Addr, StepID: req.StepID,
+			Position: position, Outcome: j.Outcome.String(), Reason: reason, Detail: j.Detail, Validator: j.By})
 	}
 	if !c.manager.log.Enabled(context.Background(), level) {
 		return

@@ -16,6 +16,8 @@ const (
 	causeIdle     = "no step for too long"
 	causeNotBack  = "the client did not come back"
 	causeStopping = "the agent stops"
+	causeOperator = "ended by an operator"
+	causeUnjudged = "its first step was not judged"
 )
 
 // A sessionLimit is a limit of open sessions: how many, and in words of which kind.
@@ -71,6 +73,9 @@ func (m *Manager) newID(s *slot) string {
 func (m *Manager) rollback(s *slot) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if s.seen {
+		m.changeEnded(s, causeUnjudged)
+	}
 	m.clear(s, s.session.id)
 }
 
@@ -90,9 +95,10 @@ func (m *Manager) commit(s *slot, j *judge.Judgement, req *protocol.Request, arr
 	}
 	if reply.End {
 		m.stats.Completed++
-		return m.end(s)
+		return m.end(s, "")
 	}
 	m.reschedule(s)
+	m.change(s)
 	return nil
 }
 
@@ -114,8 +120,10 @@ func (m *Manager) cacheReply(s *slot, reply *protocol.Reply) {
 	m.named.addBytes(s, s.replay.bytes-before)
 }
 
-// end closes the session and returns it. The caller holds the turn and mu, and calls logEnd.
-func (m *Manager) end(s *slot) *session {
+// end closes the session and returns it. Cause is why it ends before its last step. The caller holds
+// the turn and mu, and calls logEnd.
+func (m *Manager) end(s *slot, cause string) *session {
+	m.changeEnded(s, cause)
 	ended := s.session
 	s.used = true
 	m.clear(s, "")
@@ -189,7 +197,7 @@ func (m *Manager) expire(s *slot) {
 		m.arm(s) // the deadline was put off after the timer was set
 	case s.session.open:
 		m.stats.Incomplete++
-		ended = m.end(s)
+		ended = m.end(s, cause)
 	case s.isRetained():
 		m.remove(s)
 	}
@@ -197,19 +205,20 @@ func (m *Manager) expire(s *slot) {
 	m.logEnd(ended, cause)
 }
 
-// evict ends the session of a slot, if it has one, and removes the slot.
-func (m *Manager) evict(s *slot) {
+// evict ends the session of a slot and removes the slot. It returns whether there was a session.
+func (m *Manager) evict(s *slot, cause string) bool {
 	s.turn.lock(context.Background())
 	defer s.turn.unlock()
 	m.mu.Lock()
 	var ended *session
 	if s.session.open {
 		m.stats.Incomplete++
-		ended = m.end(s)
+		ended = m.end(s, cause)
 	}
 	m.remove(s)
 	m.mu.Unlock()
-	m.logEnd(ended, causeStopping)
+	m.logEnd(ended, cause)
+	return ended != nil
 }
 
 // logEnd logs and records the end of a session; nil is none. Cause is why it ended before its last

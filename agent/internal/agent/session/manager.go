@@ -31,7 +31,9 @@ type Manager struct {
 	// Limits of the log lines that clients can cause.
 	badSteps, ends, refusals *logging.Limiter
 
-	options atomic.Pointer[Options]
+	options  atomic.Pointer[Options]
+	observed atomic.Bool // changes are collected; written with mu held
+	failures failures
 
 	mu       sync.Mutex // guards the fields below
 	slots    map[*slot]struct{}
@@ -40,6 +42,7 @@ type Manager struct {
 	begun    map[netip.Addr]int // open sessions by the address that began them
 	unnamed  uint64             // sessions begun without a name, for their ids
 	stats    Stats
+	changes  changeLog
 }
 
 // Stats count sessions and steps since the agent started.
@@ -144,7 +147,7 @@ func (m *Manager) Close() {
 	slots := slices.Collect(maps.Keys(m.slots))
 	m.mu.Unlock()
 	for _, s := range slots {
-		m.evict(s)
+		m.evict(s, causeStopping)
 	}
 }
 

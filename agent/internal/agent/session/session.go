@@ -31,6 +31,7 @@ type session struct {
 	last        protocol.ReqID // of the last step
 	gap         gapClock       // since the last step
 	tally       tally
+	recent      uint64   // a bit for each of the last steps, set for one that failed, the latest lowest
 	generations []uint64 // of the chains that judged it
 	faulted     bool
 	open        bool
@@ -65,10 +66,12 @@ func (s *session) commit(j *judge.Judgement, req *protocol.Request, arrived, jud
 	s.memory, s.expects = j.Memory, j.Expects
 	s.replied, s.interval = judged, min(req.Interval.Duration, MaxQuiet)
 	s.last, s.gap = req.Req, startGap(req, arrived, judged, j.Fault)
+	s.recent <<= 1
 	if j.Outcome == validator.Pass {
 		s.tally.passed++
 	} else {
 		s.tally.failed++
+		s.recent |= 1
 	}
 	s.faulted = s.faulted || j.Fault != nil
 	if !slices.Contains(s.generations, j.Generation) {

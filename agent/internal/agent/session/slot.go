@@ -25,6 +25,10 @@ type slot struct {
 	owner *Conn     // the connection that used the slot last; nil once that has closed
 	left  time.Time // when the last connection closed; zero while there is one
 
+	// Guarded by Manager.mu.
+	changed bool // in Manager.changes
+	seen    bool // the open session was in a view
+
 	// Of a named slot, guarded by Manager.mu.
 	owned    *list.Element // in owner.named
 	retained *list.Element // in namedSlots.retained
