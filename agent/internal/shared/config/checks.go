@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"path/filepath"
 	"regexp"
@@ -11,17 +12,23 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
 )
 
+// maxHosts is the number of entries that http.hosts may have.
+const maxHosts = 64
+
 // checks returns the kinds of strings by the tag "check" of their fields.
 func checks() map[string]kind {
 	return map[string]kind{
 		"host":      text{checkHost},
 		"agent":     text{checkAgent},
 		"procedure": text{checkProcedure},
-		"folder":    text{checkFolder},
+		"folder":    text{func(path string) string { return checkPath(path, "/var/lib/stepagent/record") }},
+		"file":      text{func(path string) string { return checkPath(path, "/var/lib/stepagent/http-token") }},
+		"loopback":  text{checkLoopback},
 		"socket":    text{checkSocket},
 		"group":     text{checkGroup},
 		"networks": listing{MaxAllow, `write ["loopback"] to serve this machine alone`, `["loopback", "192.0.2.0/24"]`,
 			func(entry string) string { _, wrong := readNetwork(entry); return wrong }},
+		"hosts": listing{maxHosts, "", `["board-3.lan"]`, checkHost},
 	}
 }
 
@@ -103,14 +110,35 @@ func checkProcedure(name string) string {
 	return ""
 }
 
-func checkFolder(path string) string {
+func checkPath(path, example string) string {
 	switch {
 	case !filepath.IsAbs(path):
-		return show(path) + ` is not an absolute path; write one such as "/var/lib/stepagent/record"`
+		return fmt.Sprintf("%s is not an absolute path; write one such as %q", show(path), example)
 	case !printable(path):
 		return show(path) + " has unprintable characters; take them out"
 	}
 	return ""
+}
+
+// checkLoopback checks an address and a port that only this machine can reach.
+func checkLoopback(address string) string {
+	const example = `write one such as "127.0.0.1:8081"`
+	host, port, err := net.SplitHostPort(address)
+	if address == "" {
+		return ""
+	}
+	if _, portErr := strconv.ParseUint(port, 10, 16); err != nil || portErr != nil {
+		return show(address) + " is no address with a port; " + example
+	}
+	addr, err := netip.ParseAddr(host)
+	switch {
+	case host == "localhost", err == nil && addr.IsLoopback() && addr.Zone() == "" && !addr.Is4In6():
+		return ""
+	case host != "" && err != nil && !hostName.matches(host):
+		return show(address) + " is no address with a port; " + example
+	}
+	return show(address) + " can be reached from other machines, and this listener has no TLS yet; " + example +
+		", and reach it from elsewhere with ssh -L 8081:127.0.0.1:8081"
 }
 
 // groupName is that of a name that groupadd(8) accepts.

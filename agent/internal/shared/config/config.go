@@ -36,6 +36,7 @@ type Config struct {
 	Log     Log     `config:"log"`
 	Record  Record  `config:"record"`
 	Admin   Admin   `config:"admin"`
+	HTTP    HTTP    `config:"http"`
 
 	// Validators judge every step, in this order.
 	Validators []Validator `config:"validators"`
@@ -167,6 +168,31 @@ type Admin struct {
 	Mode string `config:"mode" default:"0600" oneof:"0600,0660,0666" restart:"needed"`
 	// Group is the name or the id of the group of the socket; empty for that of the agent's user.
 	Group string `config:"group" check:"group" restart:"needed"`
+}
+
+// HTTP is the listener for the page, the API and the metrics.
+type HTTP struct {
+	// Listen is the loopback address and the port to listen on, port 0 for any free one; empty for no
+	// listener.
+	Listen string `config:"listen" check:"loopback"`
+	// Hosts are the names, beside localhost and loopback addresses, under which browsers may reach
+	// the listener, such as that of a proxy.
+	Hosts []string `config:"hosts" check:"hosts"`
+	// ReadOnly refuses requests that change something.
+	ReadOnly bool `config:"read_only"`
+	// TokenFile holds the token for requests that change something. The agent makes it where it is
+	// missing; http-token in systemd's StateDirectory for a service that has one.
+	TokenFile string `config:"token_file" default:"/var/lib/stepagent/http-token" check:"file"`
+	// Viewers is the number of viewers of events, such as open pages.
+	Viewers int `config:"viewers" default:"32" limits:"1..4096"`
+	// Connections is the number of open connections; further ones wait.
+	Connections int `config:"connections" default:"128" limits:"2..65536"`
+	// HeaderBytes is the size of the longest request header, in bytes.
+	HeaderBytes int `config:"header_bytes" default:"16384" limits:"4096..1048576"`
+	// RequestTime is how long a request may take to arrive.
+	RequestTime time.Duration `config:"request_time" default:"5s" limits:"1ms..1h"`
+	// ReplyTime is how long a client may take to accept a reply or an event.
+	ReplyTime time.Duration `config:"reply_time" default:"10s" limits:"1ms..1h"`
 }
 
 // A Validator names one validator and what to give it.

@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// A listing is 1 to max strings; wrong returns what is wrong with one, or nothing. In the environment
+// A listing is up to max strings; wrong returns what is wrong with one, or nothing. In the environment
 // and in flags they are separated by commas.
 type listing struct {
 	max     int
-	none    string // what to do about an empty one
+	none    string // what to do about an empty one; empty where that is allowed
 	example string
 	wrong   func(string) string
 }
@@ -52,7 +52,7 @@ func (k listing) fromText(text string) (any, error) {
 
 func (k listing) check(value any) error {
 	switch texts := value.([]string); {
-	case len(texts) == 0:
+	case len(texts) == 0 && k.none != "":
 		return errors.New("the list is empty; " + k.none)
 	case len(texts) > k.max:
 		return fmt.Errorf("%d entries are too many; keep to %d", len(texts), k.max)

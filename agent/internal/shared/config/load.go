@@ -50,6 +50,7 @@ func load(s Sources, contents []*content, problems Problems) (*Loaded, error) {
 	l := &Loaded{Config: Default(), files: contents, sources: map[string]string{}}
 	if dir := stateDirectory(s.Environ); dir != "" {
 		l.Record.Dir = filepath.Join(dir, "record")
+		l.HTTP.TokenFile = filepath.Join(dir, "http-token")
 	}
 	var fromFile map[string]any
 	sound := len(problems) == 0 // the syntax

@@ -72,6 +72,9 @@ func (s *schema) add(of reflect.Type, section string, index []int) {
 			continue
 		}
 		k.byDefault = reflect.Zero(field.Type).Interface()
+		if field.Type.Kind() == reflect.Slice {
+			k.byDefault = []string{} // as an empty list in a file
+		}
 		if text, ok := field.Tag.Lookup("default"); ok {
 			k.byDefault = must(k.kind.fromText(text))
 		}
