@@ -20,6 +20,7 @@ var floors = [][]string{
 		"agent/internal/shared/jsonl",
 	},
 	{
+		"agent/internal/agent/problem",
 		"agent/internal/agent/signals",
 		"agent/internal/agent/systemd",
 		"agent/internal/client/capture/packet",
@@ -42,9 +43,11 @@ var floors = [][]string{
 	},
 	{
 		"agent/client",
+		"agent/internal/agent/eventstream",
 		"agent/internal/agent/filewatch",
 		"agent/internal/agent/judge",
 		"agent/internal/agent/pluginhost/program",
+		"agent/internal/agent/weblistener",
 		"agent/internal/client/capture",
 		"agent/internal/client/capture/live",
 		"agent/internal/client/record",
@@ -88,10 +91,13 @@ var floors = [][]string{
 		"agent/internal/client/report/tap",
 	},
 	{
+		"agent/internal/agent/api",
 		"agent/internal/agent/conformance",
-		"agent/internal/agent/daemon",
 		"agent/internal/client/verify",
 		"agent/internal/client/verify/agentrules",
+	},
+	{
+		"agent/internal/agent/daemon",
 	},
 	{
 		"agent/cmd/stepagent",
@@ -123,6 +129,7 @@ var homes = map[string]struct {
 	"github.com/expr-lang/expr":       {[]string{"plugins/rules"}, "an expression must be bounded before it is run"},
 	"github.com/coreos/go-systemd":    {[]string{"agent/internal/agent/systemd"}, "the service manager is spoken to in one place"},
 	"github.com/gopacket/gopacket":    {[]string{"agent/internal/client/capture", "agent/internal/client/capture/live", "agent/internal/client/capture/packet", "agent/internal/testkit/capturetest"}, "packets are taken apart in one place"},
+	"github.com/danielgtaylor/huma":  {[]string{"agent/internal/agent/api"}, "what is served and its description come from one place"},
 	"github.com/lmittmann/tint":       {[]string{"agent/internal/shared/logging"}, "how lines look is decided in one place"},
 }
 

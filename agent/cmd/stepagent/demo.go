@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
+	"github.com/stepagent/stepagent/agent/internal/agent/api"
 	"github.com/stepagent/stepagent/agent/internal/shared/cli"
 )
 
@@ -89,7 +89,7 @@ func demoDir(dir string) (string, error) {
 }
 
 // processes lists the validators' processes.
-func processes(s daemon.Status) string {
+func processes(s api.Status) string {
 	var list []string
 	for _, v := range s.Validators {
 		list = append(list, fmt.Sprintf("process %d", v.PID))

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/agent/api"
 	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
 )
 
@@ -124,11 +125,11 @@ func (a *agentProcess) address() string { return net.JoinHostPort("localhost", a
 
 func (a *agentProcess) socket() string { return filepath.Join(a.dir, "admin-"+a.port+".sock") }
 
-func (a *agentProcess) status() daemon.Status {
+func (a *agentProcess) status() api.Status {
 	a.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	status, err := daemon.Query(ctx, a.socket(), daemon.StatusRequest)
+	status, err := daemon.Query[api.Status](ctx, a.socket(), daemon.StatusRequest)
 	if err != nil {
 		a.t.Fatal(err)
 	}

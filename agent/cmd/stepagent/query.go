@@ -13,26 +13,28 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stepagent/stepagent/agent/internal/agent/api"
 	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
 	"github.com/stepagent/stepagent/agent/internal/shared/cli"
 	"github.com/stepagent/stepagent/agent/internal/shared/config"
 )
 
 // A query is a command that sends a request to the running agent and shows the reply.
-type query struct {
+type query[T any] struct {
 	use, short, long string
-	request          daemon.Request
-	print            func(io.Writer, daemon.Status) error
-	json             func(daemon.Status) any // the part that --json writes; nil without this flag
-	checksHealth     bool                    // the command ends with errDegraded when the agent is degraded
+	args             cobra.PositionalArgs
+	request          func(args []string) daemon.Request
+	print            func(io.Writer, T) error
+	json             func(T) any   // the part that --json writes; nil without this flag
+	verdict          func(T) error // how the command ends after the reply was shown; nil for always well
 }
 
 func newReload() *cobra.Command {
-	return query{
-		use: "reload", short: "reload the config of the running agent", request: daemon.ReloadRequest,
+	return query[api.Status]{
+		use: "reload", short: "reload the config of the running agent", args: cli.NoArgs, request: always(daemon.ReloadRequest),
 		long: `reload waits until the new config is in force. The agent starts and checks new validators first.
 On any error nothing changes, and reload prints the error and ends with 1.`,
-		print: func(w io.Writer, s daemon.Status) error {
+		print: func(w io.Writer, s api.Status) error {
 			_, err := fmt.Fprintf(w, "reloaded %s; generation %d of the validators is in force\n", s.Config, s.Generation)
 			return err
 		},
@@ -40,68 +42,93 @@ On any error nothing changes, and reload prints the error and ends with 1.`,
 }
 
 func newStatus() *cobra.Command {
-	return query{
-		use: "status", short: "show the state of the running agent", request: daemon.StatusRequest,
+	exitCode := true
+	cmd := query[api.Status]{
+		use: "status", short: "show the state of the running agent", args: cli.NoArgs, request: always(daemon.StatusRequest),
 		long: `status shows the state of the running agent. It ends with 0 when the agent is healthy, with 3
-when it is degraded, and with 1 when no agent answers.`,
-		print: printStatus, json: func(s daemon.Status) any { return s }, checksHealth: true,
+when it is degraded, unless --exit-code=false, and with 1 when no agent answers.`,
+		print: printStatus, json: func(s api.Status) any { return s },
+		verdict: func(s api.Status) error {
+			if exitCode && len(s.Trouble) > 0 {
+				return errDegraded
+			}
+			return nil
+		},
 	}.command()
+	cmd.Flags().BoolVar(&exitCode, "exit-code", true, "end with 3 when the agent is degraded")
+	return cmd
 }
 
 func newValidators() *cobra.Command {
-	cmd := query{
-		use: "validators", short: "show the validators of the running agent", request: daemon.StatusRequest,
-		print: printValidators, json: func(s daemon.Status) any { return s.Validators },
+	cmd := query[api.Validators]{
+		use: "validators", short: "show the validators of the running agent", args: cli.NoArgs, request: always(daemon.ValidatorsRequest),
+		print: printValidators, json: func(v api.Validators) any { return v.Validators },
 	}.command()
 	cmd.AddCommand(newCheckValidator())
 	return cmd
 }
 
+// always returns the request of a command without arguments.
+func always(r daemon.Request) func([]string) daemon.Request {
+	return func([]string) daemon.Request { return r }
+}
+
 // errDegraded ends the command status when the agent is degraded.
 var errDegraded = errors.New("the agent is degraded")
 
-func (q query) command() *cobra.Command {
+func (q query[T]) command() *cobra.Command {
 	asJSON := false
 	cmd := &cobra.Command{
-		Use: q.use, Short: q.short, Long: q.long, Args: cli.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			status, err := q.send(cmd)
+		Use: q.use, Short: q.short, Long: q.long, Args: q.args,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			reply, err := ask(cmd, q.request(args), daemon.Query[T])
 			switch {
 			case err != nil:
+				return err
 			case asJSON:
 				enc := json.NewEncoder(cmd.OutOrStdout())
 				enc.SetIndent("", "  ")
-				err = enc.Encode(q.json(status))
+				err = enc.Encode(q.json(reply))
 			default:
-				err = q.print(cmd.OutOrStdout(), status)
+				err = q.print(cmd.OutOrStdout(), reply)
 			}
-			if q.checksHealth && len(status.Trouble) > 0 {
-				return cmp.Or(err, errDegraded)
+			if q.verdict != nil {
+				return cmp.Or(err, q.verdict(reply))
 			}
 			return err
 		},
 	}
-	addSettings(cmd, "port", "admin-socket")
-	addInstance(cmd)
+	addAgent(cmd)
 	if q.json != nil {
 		cmd.Flags().BoolVar(&asJSON, "json", false, "write JSON")
 	}
 	return cmd
 }
 
+// addAgent gives a command the flags that say which running agent it is for.
+func addAgent(cmd *cobra.Command) {
+	addSettings(cmd, "port", "admin-socket")
+	addInstance(cmd)
+}
+
 // queryTimeout bounds how long a running agent may take to reply; a reload starts processes.
 const queryTimeout = 30 * time.Second
 
-// send sends the request to the agent that the command's flags and config point to.
-func (q query) send(cmd *cobra.Command) (daemon.Status, error) {
+// send sends a request to the agent that the command is for, and returns the body of the reply.
+func send(cmd *cobra.Command, request daemon.Request) ([]byte, error) {
+	return ask(cmd, request, daemon.Send)
+}
+
+// ask calls one of the functions of package daemon that send a request.
+func ask[T any](cmd *cobra.Command, request daemon.Request, by func(context.Context, string, daemon.Request) (T, error)) (reply T, err error) {
 	socket, err := adminSocket(cmd)
 	if err != nil {
-		return daemon.Status{}, err
+		return reply, err
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), queryTimeout)
 	defer cancel()
-	status, err := daemon.Query(ctx, socket, q.request)
-	return status, nameInstances(cmd, err)
+	reply, err = by(ctx, socket, request)
+	return reply, nameInstances(cmd, err)
 }
 
 // adminSocket returns the admin socket of the agent that the command is for. The config file may have changed

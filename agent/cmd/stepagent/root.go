@@ -45,6 +45,6 @@ func newRoot() *cobra.Command {
 		Long: `stepagent listens on a TCP port and judges the steps that clients send, by validators that
 run in processes of their own. It normally runs as a systemd service; serve runs it in the
 foreground. The client is stepctl.`,
-	}, "serve", newServe(), newCheckConfig(), newReload(), newStatus(), newValidators(), newDemo(), newPlugin(),
+	}, "serve", newServe(), newCheckConfig(), newReload(), newStatus(), newSessions(), newValidators(), newHealthcheck(), newDemo(), newPlugin(),
 		cli.Version(func(err error) error { return err }))
 }

@@ -10,12 +10,12 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/agent/api"
 	"github.com/stepagent/stepagent/agent/internal/agent/auditwriter"
-	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
 	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost"
 )
 
-func printStatus(w io.Writer, s daemon.Status) error {
+func printStatus(w io.Writer, s api.Status) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	row := func(name, format string, args ...any) {
 		_, _ = fmt.Fprintf(t, "%s\t%s\n", name, fmt.Sprintf(format, args...)) // Flush returns the error
@@ -39,11 +39,14 @@ func printStatus(w io.Writer, s daemon.Status) error {
 	if lost := s.Log.Lost(); lost > 0 {
 		row("log", "%d lines lost: %d were not taken in time, %d could not be written", lost, s.Log.Dropped, s.Log.Unwritten)
 	}
+	if s.HTTP.Address != "" {
+		row("http", "%s", httpState(s.HTTP))
+	}
 	row("validators", "%s (generation %d)", strings.Join(s.Names(), ", "), s.Generation)
 	return t.Flush()
 }
 
-func address(s daemon.Status) string {
+func address(s api.Status) string {
 	if s.Absent != "" {
 		return s.Address + " (not there yet)"
 	}
@@ -73,7 +76,16 @@ func recordState(s auditwriter.Status) string {
 	}
 }
 
-func lastReload(r daemon.LastReload) string {
+// httpState describes the HTTP listener.
+func httpState(h api.HTTP) string {
+	changes := "token for changes in " + h.TokenFile
+	if h.ReadOnly {
+		changes = "read only"
+	}
+	return fmt.Sprintf("http://%s/, %d viewers, %s", h.Address, h.Viewers, changes)
+}
+
+func lastReload(r api.LastReload) string {
 	switch {
 	case r.Time.IsZero():
 		return "none"
@@ -84,7 +96,7 @@ func lastReload(r daemon.LastReload) string {
 	}
 }
 
-func printValidators(w io.Writer, s daemon.Status) error {
+func printValidators(w io.Writer, s api.Validators) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(t, "VALIDATORS\tSTATE\tGENERATION\tPROCESS\tUP\tRESTARTS\tSTEPS\tKEPT\tERRORS\tP50\tP99\tMAX") // Flush returns the error
 	for _, v := range s.Validators {

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/stepagent/stepagent/agent/internal/agent/api"
 	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
 	"github.com/stepagent/stepagent/agent/internal/shared/cli"
 	"github.com/stepagent/stepagent/agent/internal/testkit/freeport"
@@ -39,7 +40,7 @@ func serving(t *testing.T, stderr *os.File, redirections string) *agentProcess {
 	go func() { a.done <- cmd.Wait() }()
 	t.Cleanup(func() { _ = cmd.Process.Kill() }) // has ended as a rule
 	waitFor(t, "the agent to answer", func() bool {
-		_, err := daemon.Query(t.Context(), a.socket(), daemon.StatusRequest)
+		_, err := daemon.Query[api.Status](t.Context(), a.socket(), daemon.StatusRequest)
 		return err == nil
 	})
 	return a
@@ -115,7 +116,7 @@ func TestStderrIsLost(t *testing.T) {
 				}
 			}
 			a.complain()
-			wanted := func(s daemon.Status) bool {
+			wanted := func(s api.Status) bool {
 				return (s.Log.Unwritten > 0) == test.lost && strings.Contains(strings.Join(s.Trouble, "; "), test.trouble) &&
 					(len(s.Trouble) > 0) == (test.trouble != "")
 			}

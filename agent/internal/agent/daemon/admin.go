@@ -2,21 +2,10 @@ package daemon
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 	"net/http"
 	"sync"
 	"time"
-)
-
-// A Request is a request of the admin socket, which speaks HTTP, as a pattern of http.ServeMux. The
-// reply to each is a Status.
-type Request string
-
-// The requests.
-const (
-	StatusRequest Request = "GET /v1/status"
-	ReloadRequest Request = "POST /v1/reload" // its reply comes after the reload
 )
 
 // admin serves the admin socket.
@@ -32,30 +21,16 @@ type admin struct {
 	lost   string // why the socket cannot be made again; empty while it exists
 }
 
-// adminTimeout bounds one request on the admin socket but for the time of a reload.
+// adminTimeout bounds how long a request on the admin socket may take to arrive.
 const adminTimeout = 5 * time.Second
 
-func startAdmin(a *Agent, options adminOptions) (*admin, error) {
+func startAdmin(handler http.Handler, options adminOptions, log *slog.Logger) (*admin, error) {
 	socket, err := options.open()
 	if err != nil {
 		return nil, err
 	}
-	mux := http.NewServeMux()
-	mux.HandleFunc(string(StatusRequest), func(w http.ResponseWriter, _ *http.Request) {
-		reply(w, http.StatusOK, a.Status())
-	})
-	mux.HandleFunc(string(ReloadRequest), func(w http.ResponseWriter, _ *http.Request) {
-		// A caller that disconnects must not leave a reload half done.
-		ctx, cancel := context.WithTimeoutCause(context.Background(), startTimeout, errTooLong)
-		defer cancel()
-		if err := a.Reload(ctx); err != nil {
-			reply(w, http.StatusUnprocessableEntity, refusal{err.Error()})
-			return
-		}
-		reply(w, http.StatusOK, a.Status())
-	})
-	ad := &admin{options: options, log: a.options.Log, socket: socket, http: &http.Server{Handler: mux, ReadHeaderTimeout: adminTimeout,
-		ErrorLog: slog.NewLogLogger(a.options.Log.With(slog.String("socket", socket.path)).Handler(), slog.LevelWarn)}}
+	ad := &admin{options: options, log: log, socket: socket, http: &http.Server{Handler: handler, ReadHeaderTimeout: adminTimeout,
+		ErrorLog: slog.NewLogLogger(log.With(slog.String("socket", socket.path)).Handler(), slog.LevelWarn)}}
 	// One request for each connection, so that forgotten connections are closed in time.
 	ad.http.SetKeepAlivesEnabled(false)
 	ad.serve(socket)
@@ -94,15 +69,4 @@ func (ad *admin) close() {
 	}
 	ad.socket.remove()
 	ad.options.unlink()
-}
-
-// A refusal is the reply to a reload that failed.
-type refusal struct {
-	Error string `json:"error"`
-}
-
-func reply(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // the caller has gone
 }

@@ -5,15 +5,20 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/agent/api"
+	"github.com/stepagent/stepagent/agent/internal/agent/problem"
 	"github.com/stepagent/stepagent/agent/internal/shared/config"
 )
 
@@ -49,9 +54,49 @@ func adminSocket(c *config.Loaded, runtimeDir string, addr net.Addr) string {
 	return AdminSocket(c, runtimeDir, port)
 }
 
-// Query sends a request to the agent behind the admin socket and returns the state of the agent. For a
-// reload that was refused the error says why.
-func Query(ctx context.Context, socket string, request Request) (Status, error) {
+// A Request is a request of the admin socket: its method and its path.
+type Request string
+
+// The requests without a name in them.
+const (
+	StatusRequest     Request = "GET /api/v1/status"
+	ValidatorsRequest Request = "GET /api/v1/validators"
+	ReloadRequest     Request = "POST /api/v1/reload" // its reply comes after the reload
+	LiveRequest       Request = "GET " + api.LivePath
+	ReadyRequest      Request = "GET " + api.ReadyPath
+)
+
+// SessionsRequest asks for at most limit sessions whose id or client contains the filter.
+func SessionsRequest(filter string, limit int) Request {
+	return Request("GET /api/v1/sessions?" + url.Values{"filter": {filter}, "limit": {strconv.Itoa(limit)}}.Encode())
+}
+
+// SessionRequest asks for one session.
+func SessionRequest(name string) Request { return Request("GET " + sessionPath(name)) }
+
+// EndRequest ends a session.
+func EndRequest(name string) Request { return Request("POST " + sessionPath(name) + "/end") }
+
+// sessionPath escapes a name, also one such as "..", which is not a step up in the path.
+func sessionPath(name string) string {
+	return "/api/v1/sessions/" + strings.ReplaceAll(url.PathEscape(name), ".", "%2E")
+}
+
+// Query sends a request to the agent behind the admin socket and returns the reply. For a request that
+// was refused the error says why.
+func Query[T any](ctx context.Context, socket string, request Request) (reply T, err error) {
+	body, err := Send(ctx, socket, request)
+	if err != nil {
+		return reply, err
+	}
+	if err := json.Unmarshal(body, &reply); err != nil {
+		return reply, fmt.Errorf("the agent behind %s replied with something else: %w", socket, err)
+	}
+	return reply, nil
+}
+
+// Send is Query, but returns the body of the reply.
+func Send(ctx context.Context, socket string, request Request) ([]byte, error) {
 	method, path, _ := strings.Cut(string(request), " ")
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
@@ -59,30 +104,34 @@ func Query(ctx context.Context, socket string, request Request) (Status, error) 
 	defer transport.CloseIdleConnections()
 	req, err := http.NewRequestWithContext(ctx, method, "http://stepagent"+path, nil)
 	if err != nil {
-		return Status{}, err
+		return nil, err
 	}
 	began := time.Now()
 	resp, err := (&http.Client{Transport: transport}).Do(req)
+	if err == nil {
+		defer func() { _ = resp.Body.Close() }()
+		var body []byte
+		if body, err = io.ReadAll(resp.Body); err == nil {
+			return body, refusal(resp, body)
+		}
+	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return Status{}, fmt.Errorf("the agent behind %s has not answered within %v; a reload may still be under way, see stepagent status",
+		return nil, fmt.Errorf("the agent behind %s has not answered within %v; a reload may still be under way, see stepagent status",
 			socket, time.Since(began).Round(time.Second))
 	}
-	if err != nil {
-		return Status{}, unreachable(socket, err)
+	return nil, unreachable(socket, err)
+}
+
+// refusal returns why the agent has refused a request; nil if it has not.
+func refusal(resp *http.Response, body []byte) error {
+	if resp.StatusCode < http.StatusMultipleChoices {
+		return nil
 	}
-	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode != http.StatusOK {
-		var r refusal
-		if err := json.NewDecoder(resp.Body).Decode(&r); err != nil {
-			return Status{}, fmt.Errorf("the agent behind %s answered %s", socket, resp.Status)
-		}
-		return Status{}, errors.New(r.Error)
+	var why problem.Details
+	if resp.Header.Get("Content-Type") != problem.ContentType || json.Unmarshal(body, &why) != nil {
+		return fmt.Errorf("the agent answered %s; it may be of another version", resp.Status)
 	}
-	var status Status
-	if err := json.NewDecoder(resp.Body).Decode(&status); err != nil {
-		return Status{}, fmt.Errorf("the agent behind %s replied with no status: %w", socket, err)
-	}
-	return status, nil
+	return errors.New(why.Detail)
 }
 
 // unreachable returns why no agent answered, and lists the agents that run.

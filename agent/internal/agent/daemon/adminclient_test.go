@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/agent/api"
 	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
 )
 
@@ -24,7 +25,7 @@ func TestQuerySlowAgent(t *testing.T) {
 	defer func() { _ = listener.Close() }()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	_, err = daemon.Query(ctx, socket, daemon.ReloadRequest)
+	_, err = daemon.Query[api.Status](ctx, socket, daemon.ReloadRequest)
 	said := regexp.MustCompile(`slow\.sock has not answered within \d+s; a reload may still be under way`) // 0s unless the machine is busy
 	if err == nil || !said.MatchString(err.Error()) {
 		t.Errorf("error %v", err)
@@ -51,7 +52,7 @@ func TestStaleSockets(t *testing.T) {
 	if got := daemon.AdminSockets(o.RuntimeDir); !slices.Equal(got, []string{there}) {
 		t.Errorf("got %q, want %q", got, there)
 	}
-	_, err := daemon.Query(t.Context(), filepath.Join(o.RuntimeDir, "admin-1.sock"), daemon.StatusRequest)
+	_, err := daemon.Query[api.Status](t.Context(), filepath.Join(o.RuntimeDir, "admin-1.sock"), daemon.StatusRequest)
 	if want := "; there is " + there + "; name one"; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("error %v, want %s", err, want)
 	}

@@ -20,6 +20,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/agent/api"
 	"github.com/stepagent/stepagent/agent/internal/agent/auditwriter"
 	"github.com/stepagent/stepagent/agent/internal/agent/judge"
 	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost"
@@ -73,6 +74,7 @@ type Agent struct {
 	judge      *judge.Judge
 	sessions   *session.Manager
 	server     *server.Server
+	observers  *observers
 	admin      *admin
 	unwatch    context.CancelFunc // stops feeding systemd's watchdog
 	freeMemory *time.Timer        // returns unused memory to the system
@@ -91,7 +93,7 @@ type Agent struct {
 	config *config.Loaded
 	set    *pluginhost.Set
 	record *auditwriter.Writer // nil when it is off
-	reload LastReload
+	reload api.LastReload
 
 	failed  chan error // what Serve returned
 	stopped chan struct{}
@@ -141,12 +143,21 @@ func (a *Agent) start(ctx context.Context) error {
 	a.judge = judge.New(newChain(1, c, a.set))
 	a.sessions = session.NewManager(a.judge, sessionOptions(c, a.record), a.options.Log)
 	a.server = server.New(a.sessions, a.loops, serverOptions(c, a.options.Version, a.record), a.options.Log)
-	if a.admin, err = startAdmin(a, place); err != nil {
+	a.observers = newObservers(a)
+	if a.admin, err = startAdmin(a.observers.handler, place, a.options.Log); err != nil {
 		return err
 	}
+	web, err := a.observers.prepare(ctx, c)
+	if err != nil {
+		return err
+	}
+	web.apply()
 	a.options.Log.Info("agent started", slog.String("address", a.addresses()),
 		slog.String("version", a.options.Version), slog.String("config", source(c)),
 		slog.String("validators", names(c)), slog.String("admin", a.admin.path()))
+	if web := a.observers.status(); web.Address != "" {
+		a.options.Log.Info("HTTP is served", slog.String("url", "http://"+web.Address+"/"), slog.String("token_file", web.TokenFile))
+	}
 	if c.AllowFaults {
 		a.options.Log.Warn("faults are allowed: validators may make this agent misbehave")
 	}
@@ -237,6 +248,9 @@ const stopMargin = 10 * time.Second
 func (a *Agent) release(ctx context.Context) {
 	a.freeMemory.Stop()
 	a.auto.watch(config.Reload{}, time.Time{})
+	if a.observers != nil {
+		a.observers.close()
+	}
 	if a.admin != nil {
 		a.admin.close()
 	}

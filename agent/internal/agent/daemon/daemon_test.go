@@ -14,6 +14,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/stepagent/stepagent/agent/internal/agent/api"
 	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
 	"github.com/stepagent/stepagent/agent/internal/shared/config"
 	"github.com/stepagent/stepagent/plugins/mintimeout"
@@ -135,7 +136,7 @@ func TestAdminSocketOfAnother(t *testing.T) {
 	if _, err := daemon.Start(t.Context(), other); err == nil || !strings.Contains(err.Error(), "belongs to another agent") {
 		t.Errorf("the second agent: %v", err)
 	}
-	status, err := daemon.Query(t.Context(), socket, daemon.StatusRequest)
+	status, err := daemon.Query[api.Status](t.Context(), socket, daemon.StatusRequest)
 	if err != nil || status.PID != os.Getpid() {
 		t.Errorf("the first agent's status: %+v, %v", status, err)
 	}
@@ -158,7 +159,7 @@ func TestAdminConnectionsEnd(t *testing.T) {
 	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.WriteString(conn, strings.Repeat("GET /v1/status HTTP/1.1\r\nHost: agent\r\n\r\n", 2)); err != nil {
+	if _, err := io.WriteString(conn, strings.Repeat("GET /api/v1/status HTTP/1.1\r\nHost: agent\r\n\r\n", 2)); err != nil {
 		t.Fatal(err)
 	}
 	answers, err := io.ReadAll(conn)

@@ -9,16 +9,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/agent/api"
 	"github.com/stepagent/stepagent/agent/internal/agent/filewatch"
 	"github.com/stepagent/stepagent/agent/internal/shared/config"
 )
-
-// A Watch says which files the agent watches to reload by itself; none where it does not.
-type Watch struct {
-	Files []string `json:"files,omitempty"`
-	// Error says why it finds changes late; empty when it does not.
-	Error string `json:"error,omitempty"`
-}
 
 // An autoReloader reloads when files of the config have changed. Its methods are safe for
 // concurrent use.
@@ -72,13 +66,13 @@ func (r *autoReloader) run(watcher *filewatch.Watcher) {
 	}
 }
 
-func (r *autoReloader) status() Watch {
+func (r *autoReloader) status() api.Watch {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.watcher == nil {
-		return Watch{}
+		return api.Watch{}
 	}
-	w := Watch{Files: r.files}
+	w := api.Watch{Files: r.files}
 	if err := r.watcher.Err(); err != nil {
 		w.Error = err.Error()
 	}

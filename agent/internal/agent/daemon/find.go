@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/agent/api"
 	"github.com/stepagent/stepagent/agent/internal/shared/outfile"
 )
 
@@ -87,15 +88,15 @@ func (w Wanted) notFound(expected string, agents []runningAgent) error {
 // A runningAgent is an agent that answers, with its status; empty where the user may not ask for it.
 type runningAgent struct {
 	socket string
-	status Status
+	status api.Status
 }
 
 func identify(ctx context.Context, socket string) runningAgent {
 	ctx, cancel := context.WithTimeout(ctx, findTime)
 	defer cancel()
-	status, err := Query(ctx, socket, StatusRequest)
+	status, err := Query[api.Status](ctx, socket, StatusRequest)
 	if err != nil {
-		status = Status{} // the command itself will report the error
+		status = api.Status{} // the command itself will report the error
 	}
 	return runningAgent{socket, status}
 }

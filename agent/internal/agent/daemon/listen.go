@@ -116,7 +116,7 @@ func open(ctx context.Context, c *config.Loaded) (*socket, error) {
 	}
 	var first error
 	for _, addr := range addrs {
-		s, err := openOn(addr, c.Port)
+		s, err := openOn(addr, c.Port, "--port")
 		if err == nil {
 			return s, nil
 		}
@@ -128,7 +128,8 @@ func open(ctx context.Context, c *config.Loaded) (*socket, error) {
 	return nil, first
 }
 
-func openOn(addr netip.Addr, port int) (*socket, error) {
+// openOn opens the port on an address. Setting is what names another port.
+func openOn(addr netip.Addr, port int, setting string) (*socket, error) {
 	zone, err := zoneOf(addr)
 	if err != nil {
 		return nil, err
@@ -145,11 +146,11 @@ func openOn(addr netip.Addr, port int) (*socket, error) {
 	case err == nil:
 		return &socket{listener.(*net.TCPListener), addr, zone}, nil
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("port %d is taken; see who has it with: ss -ltnp 'sport = :%d'; or choose another with --port", port, port)
+		return nil, fmt.Errorf("port %d is taken; see who has it with: ss -ltnp 'sport = :%d'; or choose another with %s", port, port, setting)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return nil, absentError(fmt.Sprintf("this machine does not have the address %v; see those that it has with: ip address", addr))
 	case errors.Is(err, syscall.EACCES):
-		return nil, errors.New("ports below 1024 need a right of their own (CAP_NET_BIND_SERVICE); choose another with --port")
+		return nil, errors.New("ports below 1024 need a right of their own (CAP_NET_BIND_SERVICE); choose another with " + setting)
 	case errors.Is(err, syscall.EAFNOSUPPORT):
 		return nil, absentError(fmt.Sprintf("this machine has no IPv6 for %v", addr))
 	default:

@@ -7,16 +7,10 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/agent/api"
 	"github.com/stepagent/stepagent/agent/internal/agent/judge"
 	"github.com/stepagent/stepagent/agent/internal/shared/config"
 )
-
-// LastReload is the result of the last reload. The zero value means none.
-type LastReload struct {
-	Time time.Time `json:"time,omitzero"`
-	// Error is why the reload was refused; empty when it succeeded.
-	Error string `json:"error,omitempty"`
-}
 
 // startTimeout bounds how long validators may take to start, at a start and at a reload.
 const startTimeout = 15 * time.Second
@@ -55,7 +49,7 @@ func (a *Agent) reloadIf(ctx context.Context, unchanged func() bool) error {
 	if err != nil && a.stopping.Err() != nil {
 		err = errStops
 	}
-	last := LastReload{Time: time.Now()}
+	last := api.LastReload{Time: time.Now()}
 	if err != nil {
 		last.Error = err.Error()
 		a.options.Log.Error("reload refused, everything stays as it was", slog.String("error", err.Error()))
@@ -84,6 +78,11 @@ func (a *Agent) tryReload(ctx context.Context, unchanged func() bool) error {
 	if err := config.Emptied(a.current(), next); err != nil {
 		return err
 	}
+	web, err := a.observers.prepare(ctx, next)
+	if err != nil {
+		return err
+	}
+	defer web.drop()
 	record, err := prepareRecord(a.record, a.current(), next, a.recordHead(), a.options.Log)
 	if err != nil {
 		return err
@@ -107,6 +106,7 @@ func (a *Agent) tryReload(ctx context.Context, unchanged func() bool) error {
 	a.mu.Unlock()
 	a.auto.watch(next.Reload, began, next)
 	record.apply()
+	web.apply()
 	a.options.Level.Set(level(next))
 	a.server.SetOptions(serverOptions(next, a.options.Version, record.Writer))
 	a.sessions.SetOptions(sessionOptions(next, record.Writer))

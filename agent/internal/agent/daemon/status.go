@@ -7,59 +7,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/stepagent/stepagent/agent/internal/agent/auditwriter"
-	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost"
-	"github.com/stepagent/stepagent/agent/internal/agent/server"
-	"github.com/stepagent/stepagent/agent/internal/agent/session"
+	"github.com/stepagent/stepagent/agent/internal/agent/api"
 	"github.com/stepagent/stepagent/agent/internal/shared/auditlog"
 	"github.com/stepagent/stepagent/agent/internal/shared/jsonl"
-	"github.com/stepagent/stepagent/agent/internal/shared/logging"
 )
-
-// A Status is the state of a running agent.
-type Status struct {
-	Version string `json:"version"`
-	PID     int    `json:"pid"`
-	Address string `json:"address"`
-	// Absent is why the address cannot be reached yet; empty when it can.
-	Absent string `json:"address_absent,omitempty"`
-	// Allow is that of the config.
-	Allow  []string `json:"allow"`
-	Config string   `json:"config"` // every file that was read, with commas
-	// ConfigFile is the absolute path of the config, without its snippets; empty for the defaults.
-	ConfigFile string `json:"config_file,omitempty"`
-	// Started is when the agent was started, by the clock as it is now; Uptime is how long ago
-	// that is, which no step of the clock changes.
-	Started time.Time     `json:"started"`
-	Uptime  jsonl.Seconds `json:"uptime_seconds"`
-	// Generation is the number of the validators in force; it goes up with each reload.
-	Generation uint64     `json:"generation"`
-	Reload     LastReload `json:"last_reload"`
-	// Watch is which files the agent watches to reload by itself.
-	Watch Watch `json:"watch,omitzero"`
-	// Trouble says in one line each what is not as it should be, such as a validator that
-	// crashes again and again; none when all is well.
-	Trouble     []string      `json:"trouble,omitempty"`
-	Connections server.Stats  `json:"connections"`
-	Sessions    session.Stats `json:"sessions"`
-	// Record is the state of the agent's own record.
-	Record auditwriter.Status `json:"record"`
-	// Log counts the lines of the agent's log that are lost.
-	Log        logging.Stats `json:"log"`
-	Validators []Process     `json:"validators"`
-	// Goroutines is their number in the agent; about constant while no client is connected.
-	Goroutines int `json:"goroutines"`
-}
-
-// A Process is one process of validators.
-type Process struct {
-	// Generation is that of the validators, by which the lines of sessions name who judged
-	// them.
-	Generation uint64 `json:"generation"`
-	pluginhost.Status
-	// Uptime is how long ago the process was started.
-	Uptime jsonl.Seconds `json:"uptime_seconds"`
-}
 
 func secondsOf(d time.Duration) jsonl.Seconds {
 	return jsonl.Seconds(max(d, 0).Round(time.Millisecond))
@@ -75,22 +26,22 @@ func byNow(now, then time.Time) time.Time {
 }
 
 // Status returns the agent's state as it is now.
-func (a *Agent) Status() Status {
+func (a *Agent) Status() api.Status {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := time.Now()
 	generation := a.judge.Chain().Generation()
-	status := Status{
+	status := api.Status{
 		Version: a.options.Version, PID: os.Getpid(), Address: a.addresses(), Absent: a.absent(), Allow: a.config.Allow,
 		Config: source(a.config), ConfigFile: a.config.File(), Started: byNow(now, a.started), Uptime: secondsOf(now.Sub(a.started)),
 		Generation: generation, Reload: a.reload, Watch: a.auto.status(), Connections: a.server.Stats(), Sessions: a.sessions.Stats(),
-		Goroutines: runtime.NumGoroutine(),
+		Goroutines: runtime.NumGoroutine(), HTTP: a.observers.status(),
 	}
 	status.Reload.Time = byNow(now, a.reload.Time)
 	for _, s := range a.set.Status() {
 		up := secondsOf(now.Sub(s.Started))
 		s.Started, s.Retry = byNow(now, s.Started), byNow(now, s.Retry)
-		status.Validators = append(status.Validators, Process{Generation: generation, Status: s, Uptime: up})
+		status.Validators = append(status.Validators, api.Process{Generation: generation, Status: s, Uptime: up})
 	}
 	if a.record != nil {
 		status.Record = a.record.Status()
@@ -99,7 +50,7 @@ func (a *Agent) Status() Status {
 	if a.options.Lines != nil {
 		status.Log = a.options.Lines.Stats()
 	}
-	status.Trouble = status.troubles()
+	status.Trouble = troubles(status)
 	if a.serving.Load() { // a request may come before the start is over
 		if lost := a.admin.lostSocket(); lost != "" {
 			status.Trouble = append(status.Trouble, "the admin socket has gone: "+lost)
@@ -109,7 +60,7 @@ func (a *Agent) Status() Status {
 }
 
 // troubles returns what is wrong, in one line each.
-func (s Status) troubles() (list []string) {
+func troubles(s api.Status) (list []string) {
 	if s.Absent != "" {
 		list = append(list, "no client reaches "+s.Address+": "+s.Absent)
 	}
@@ -128,15 +79,6 @@ func (s Status) troubles() (list []string) {
 		list = append(list, "the log is not written: "+s.Log.Error)
 	}
 	return list
-}
-
-// Names returns the names of the validators in force, in the config's order.
-func (s Status) Names() []string {
-	var names []string
-	for _, v := range s.Validators {
-		names = append(names, v.Validators...)
-	}
-	return names
 }
 
 // summary returns the state in one line, for systemctl status.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/agent/api"
 	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
 )
 
@@ -67,7 +68,7 @@ func TestFolderVanishes(t *testing.T) {
 			}
 			socket := filepath.Join(test.back, name)
 			eventually(t, "the agent is asked", func() error {
-				s, err := daemon.Query(t.Context(), socket, daemon.StatusRequest)
+				s, err := daemon.Query[api.Status](t.Context(), socket, daemon.StatusRequest)
 				if err == nil && (s.Validators[0].PID == 0 || (s.Validators[0].PID == before) == test.plugins || len(s.Trouble) > 0) {
 					err = fmt.Errorf("no other process, or one without need: %+v", s)
 				}

@@ -1,0 +1,93 @@
+package api
+
+import (
+	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/agent/auditwriter"
+	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost"
+	"github.com/stepagent/stepagent/agent/internal/agent/server"
+	"github.com/stepagent/stepagent/agent/internal/agent/session"
+	"github.com/stepagent/stepagent/agent/internal/shared/jsonl"
+	"github.com/stepagent/stepagent/agent/internal/shared/logging"
+)
+
+// A Status is the state of a running agent.
+type Status struct {
+	Version string `json:"version"`
+	PID     int    `json:"pid"`
+	Address string `json:"address"`
+	// Absent is why the address cannot be reached yet; empty when it can.
+	Absent string `json:"address_absent,omitempty"`
+	// Allow is that of the config.
+	Allow  []string `json:"allow"`
+	Config string   `json:"config"` // every file that was read, with commas
+	// ConfigFile is the absolute path of the config, without its snippets; empty for the defaults.
+	ConfigFile string `json:"config_file,omitempty"`
+	// Started is when the agent was started, by the clock as it is now; Uptime is how long ago
+	// that is, which no step of the clock changes.
+	Started time.Time     `json:"started"`
+	Uptime  jsonl.Seconds `json:"uptime_seconds"`
+	// Generation is the number of the validators in force; it goes up with each reload.
+	Generation uint64     `json:"generation"`
+	Reload     LastReload `json:"last_reload"`
+	// Watch is which files the agent watches to reload by itself.
+	Watch Watch `json:"watch,omitzero"`
+	// Trouble says in one line each what is not as it should be, such as a validator that
+	// crashes again and again; none when all is well.
+	Trouble     []string      `json:"trouble,omitempty"`
+	Connections server.Stats  `json:"connections"`
+	Sessions    session.Stats `json:"sessions"`
+	// Record is the state of the agent's own record.
+	Record auditwriter.Status `json:"record"`
+	// Log counts the lines of the agent's log that are lost.
+	Log logging.Stats `json:"log"`
+	// HTTP is the listener of the page; the zero value where there is none.
+	HTTP       HTTP      `json:"http,omitzero"`
+	Validators []Process `json:"validators"`
+	// Goroutines is their number in the agent; about constant while no client is connected.
+	Goroutines int `json:"goroutines"`
+}
+
+// HTTP is the state of the HTTP listener.
+type HTTP struct {
+	Address string `json:"address"`
+	// TokenFile holds the token for requests that change something; empty where ReadOnly is set and all
+	// of these are refused.
+	TokenFile string `json:"token_file,omitempty"`
+	ReadOnly  bool   `json:"read_only"`
+	// Viewers is how many viewers of events there are, at the admin socket too.
+	Viewers int `json:"viewers"`
+}
+
+// A Process is one process of validators.
+type Process struct {
+	// Generation is that of the validators, by which the lines of sessions name who judged
+	// them.
+	Generation uint64 `json:"generation"`
+	pluginhost.Status
+	// Uptime is how long ago the process was started.
+	Uptime jsonl.Seconds `json:"uptime_seconds"`
+}
+
+// Names returns the names of the validators in force, in the config's order.
+func (s Status) Names() []string {
+	var names []string
+	for _, v := range s.Validators {
+		names = append(names, v.Validators...)
+	}
+	return names
+}
+
+// A Watch says which files the agent watches to reload by itself; none where it does not.
+type Watch struct {
+	Files []string `json:"files,omitempty"`
+	// Error says why it finds changes late; empty when it does not.
+	Error string `json:"error,omitempty"`
+}
+
+// A LastReload is the result of the last reload. The zero value means none.
+type LastReload struct {
+	Time time.Time `json:"time,omitzero"`
+	// Error is why the reload was refused; empty when it succeeded.
+	Error string `json:"error,omitempty"`
+}

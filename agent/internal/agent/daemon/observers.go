@@ -1,0 +1,204 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"reflect"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/agent/api"
+	"github.com/stepagent/stepagent/agent/internal/agent/eventstream"
+	"github.com/stepagent/stepagent/agent/internal/agent/weblistener"
+	"github.com/stepagent/stepagent/agent/internal/shared/config"
+)
+
+// Limits of the events for viewers.
+const (
+	viewerQueueBytes  = 2 << 20
+	eventHistoryBytes = 1 << 20
+	heartbeatInterval = 15 * time.Second
+)
+
+// observers serves the API to the admin socket and to the HTTP listener, and publishes events.
+type observers struct {
+	log        *slog.Logger
+	events     *eventstream.Stream
+	handler    http.Handler // of both listeners
+	stop       context.CancelFunc
+	background sync.WaitGroup // the feed, and servers that close
+
+	mu       sync.Mutex // guards the fields below
+	settings config.HTTP
+	token    string
+	server   *weblistener.Server // nil while the listener is off
+}
+
+func newObservers(a *Agent) *observers {
+	o := &observers{log: a.options.Log, events: eventstream.New(eventstream.Options{
+		Viewers: config.Default().HTTP.Viewers, QueueBytes: viewerQueueBytes, HistoryBytes: eventHistoryBytes,
+		Heartbeat: heartbeatInterval, WriteTime: config.Default().HTTP.ReplyTime,
+	})}
+	o.handler = api.New(api.Options{Version: a.options.Version, Agent: operator{a}, Sessions: a.sessions, Events: o.events})
+	feed := &api.Feed{Stream: o.events, Sessions: a.sessions, Status: a.Status, Started: a.started, Log: a.options.Log}
+	ctx, stop := context.WithCancel(context.Background())
+	o.stop = stop
+	o.background.Go(func() { feed.Run(ctx) })
+	return o
+}
+
+// status returns the state of the HTTP listener.
+func (o *observers) status() api.HTTP {
+	if o == nil {
+		return api.HTTP{}
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.server == nil {
+		return api.HTTP{}
+	}
+	s := api.HTTP{Address: o.server.Addr().String(), ReadOnly: o.settings.ReadOnly, Viewers: o.events.Viewers()}
+	if !s.ReadOnly {
+		s.TokenFile = o.settings.TokenFile
+	}
+	return s
+}
+
+// close ends the events and the HTTP listener.
+func (o *observers) close() {
+	o.stop()
+	o.events.Close()
+	o.mu.Lock()
+	server := o.server
+	o.server = nil
+	o.mu.Unlock()
+	if server != nil {
+		server.Close(closeTime)
+	}
+	o.background.Wait()
+}
+
+// closeTime is how long a request may take that is in progress when a listener is closed.
+const closeTime = time.Second
+
+// A nextWeb is the HTTP listener of another config: apply puts it in force, drop discards it unless
+// apply was called.
+type nextWeb struct {
+	observers *observers
+	settings  config.HTTP
+	token     string
+	listener  *net.TCPListener // nil for none
+	keep      bool             // the listener in force, as nothing changes
+}
+
+// prepare prepares the HTTP listener of a config beside the one in force. Only a reload and a start call
+// it, which exclude each other.
+func (o *observers) prepare(ctx context.Context, c *config.Loaded) (*nextWeb, error) {
+	n := &nextWeb{observers: o, settings: c.HTTP}
+	var err error
+	if c.HTTP.Listen == "" {
+		return n, nil
+	}
+	if !c.HTTP.ReadOnly {
+		if n.token, err = weblistener.Token(c.HTTP.TokenFile); err != nil {
+			return nil, config.Problems{c.Problem("http.token_file",
+				fmt.Sprintf("%v; or name another file, or set http.read_only to true", err))}
+		}
+	}
+	switch {
+	case o.server == nil || c.HTTP.Listen != o.settings.Listen:
+		n.listener, err = listenHTTP(ctx, c.HTTP.Listen)
+	case n.token == o.token && reflect.DeepEqual(c.HTTP, o.settings):
+		n.keep = true
+	default:
+		n.listener, err = o.server.Listener()
+	}
+	if err != nil {
+		return nil, config.Problems{c.Problem("http.listen", err.Error())}
+	}
+	return n, nil
+}
+
+// listenHTTP listens on an address and a port, which the config has checked.
+func listenHTTP(ctx context.Context, address string) (*net.TCPListener, error) {
+	host, port, err := net.SplitHostPort(address)
+	number, portErr := strconv.Atoi(port)
+	if err := errors.Join(err, portErr); err != nil {
+		return nil, err
+	}
+	addrs, err := resolve(ctx, host)
+	for _, addr := range addrs {
+		var s *socket
+		if s, err = openOn(addr, number, "http.listen"); err == nil {
+			return s.TCPListener, nil
+		}
+		if !errors.As(err, new(absentError)) {
+			break
+		}
+	}
+	return nil, err
+}
+
+func (n *nextWeb) apply() {
+	if n.keep {
+		return
+	}
+	o := n.observers
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	old := o.server
+	o.settings, o.token, o.server = n.settings, n.token, nil
+	o.events.SetViewers(n.settings.Viewers)
+	if n.listener != nil {
+		o.server = weblistener.Serve(n.listener, o.handler, weblistener.Options{
+			Hosts: n.settings.Hosts, Token: n.token, ReadOnly: n.settings.ReadOnly, Connections: n.settings.Connections,
+			HeaderBytes: n.settings.HeaderBytes, RequestTime: n.settings.RequestTime, ReplyTime: n.settings.ReplyTime,
+		}, o.log)
+		n.listener = nil
+	}
+	if old != nil {
+		o.background.Go(func() { old.Close(closeTime) })
+	}
+}
+
+func (n *nextWeb) drop() {
+	if n.listener != nil {
+		_ = n.listener.Close() // accepted nothing
+	}
+}
+
+// An operator is the agent as the API has it.
+type operator struct{ agent *Agent }
+
+func (o operator) Status() api.Status { return o.agent.Status() }
+
+func (o operator) Settings() api.Settings {
+	c := o.agent.current()
+	return api.Settings{Files: append([]string{}, c.Files()...), Values: c.Shown()}
+}
+
+func (o operator) Reload() error {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), startTimeout, errTooLong)
+	defer cancel()
+	return o.agent.Reload(ctx)
+}
+
+// Ready is nil if a step passes through listeners, sessions and validators.
+func (o operator) Ready(ctx context.Context) error {
+	a := o.agent
+	switch {
+	case !a.serving.Load():
+		return errors.New("the agent starts")
+	case a.stopping.Err() != nil:
+		return errStops
+	}
+	if absent := a.absent(); absent != "" {
+		return fmt.Errorf("no client reaches %s: %s", a.addresses(), absent)
+	}
+	return a.server.Probe(ctx)
+}
