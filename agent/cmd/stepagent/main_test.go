@@ -17,6 +17,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/stepagent/stepagent/agent/internal/agent/api"
 	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
 	"github.com/stepagent/stepagent/agent/internal/shared/version"
 	"github.com/stepagent/stepagent/agent/internal/testkit/freeport"
@@ -47,6 +48,9 @@ func (t tests) Run() int {
 //	send FILE        sends the file to $PORT on one connection; the replies are stdout
 //	status PATTERN   waits until the status of the agent on $PORT has a line that matches, with ! until
 //	                 it has none, and sets $GENERATION to the generation of its validators
+//	http METHOD PATH [HEADER...]
+//	                 sends a request to the HTTP listener of the agent on $PORT; the reply is stdout
+//	token FILE       sets $TOKEN to what is in the file
 //	exits CODE CMD   like exec, for a command that must exit with CODE
 //
 // $PLUGIN is a program with the validators stuck and sequence; the condition [root] holds for root.
@@ -79,7 +83,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"freeport": cmdFreePort, "await": cmdAwait, "taken": cmdTaken, "send": cmdSend, "exits": cmdExits,
-			"status": cmdStatus,
+			"status": cmdStatus, "http": cmdHTTP, "token": cmdToken,
 		},
 	})
 }
@@ -135,10 +139,10 @@ func cmdStatus(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	pattern, err := regexp.Compile("(?m)" + args[0])
 	ts.Check(err)
-	socket := filepath.Join(ts.Getenv("RUNTIME_DIRECTORY"), "admin-"+ts.Getenv("PORT")+".sock")
+	socket := scriptSocket(ts)
 	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		var shown strings.Builder
-		status, err := daemon.Query(context.Background(), socket, daemon.StatusRequest)
+		status, err := daemon.Query[api.Status](context.Background(), socket, daemon.StatusRequest)
 		if err == nil {
 			err = printStatus(&shown, status)
 		}

@@ -144,20 +144,18 @@ func (a *Agent) start(ctx context.Context) error {
 	a.sessions = session.NewManager(a.judge, sessionOptions(c, a.record), a.options.Log)
 	a.server = server.New(a.sessions, a.loops, serverOptions(c, a.options.Version, a.record), a.options.Log)
 	a.observers = newObservers(a)
-	if a.admin, err = startAdmin(a.observers.handler, place, a.options.Log); err != nil {
-		return err
-	}
 	web, err := a.observers.prepare(ctx, c)
 	if err != nil {
 		return err
 	}
-	web.apply()
+	defer web.drop()
+	if a.admin, err = startAdmin(a.observers.handler, place, a.options.Log); err != nil {
+		return err
+	}
 	a.options.Log.Info("agent started", slog.String("address", a.addresses()),
 		slog.String("version", a.options.Version), slog.String("config", source(c)),
 		slog.String("validators", names(c)), slog.String("admin", a.admin.path()))
-	if web := a.observers.status(); web.Address != "" {
-		a.options.Log.Info("HTTP is served", slog.String("url", "http://"+web.Address+"/"), slog.String("token_file", web.TokenFile))
-	}
+	web.apply()
 	if c.AllowFaults {
 		a.options.Log.Warn("faults are allowed: validators may make this agent misbehave")
 	}

@@ -160,6 +160,8 @@ func (n *nextWeb) apply() {
 			HeaderBytes: n.settings.HeaderBytes, RequestTime: n.settings.RequestTime, ReplyTime: n.settings.ReplyTime,
 		}, o.log)
 		n.listener = nil
+		o.log.Info("HTTP is served", slog.String("url", "http://"+o.server.Addr().String()+"/"),
+			slog.Bool("read_only", n.settings.ReadOnly), slog.String("token_file", n.settings.TokenFile))
 	}
 	if old != nil {
 		o.background.Go(func() { old.Close(closeTime) })
