@@ -129,7 +129,7 @@ var homes = map[string]struct {
 	"github.com/expr-lang/expr":       {[]string{"plugins/rules"}, "an expression must be bounded before it is run"},
 	"github.com/coreos/go-systemd":    {[]string{"agent/internal/agent/systemd"}, "the service manager is spoken to in one place"},
 	"github.com/gopacket/gopacket":    {[]string{"agent/internal/client/capture", "agent/internal/client/capture/live", "agent/internal/client/capture/packet", "agent/internal/testkit/capturetest"}, "packets are taken apart in one place"},
-	"github.com/danielgtaylor/huma":  {[]string{"agent/internal/agent/api"}, "what is served and its description come from one place"},
+	"github.com/danielgtaylor/huma":   {[]string{"agent/internal/agent/api"}, "what is served and its description come from one place"},
 	"github.com/lmittmann/tint":       {[]string{"agent/internal/shared/logging"}, "how lines look is decided in one place"},
 }
 

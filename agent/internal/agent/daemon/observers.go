@@ -202,5 +202,5 @@ func (o operator) Ready(ctx context.Context) error {
 	if absent := a.absent(); absent != "" {
 		return fmt.Errorf("no client reaches %s: %s", a.addresses(), absent)
 	}
-	return a.server.Probe(ctx)
+	return a.server.ProbeVerdict(ctx)
 }

@@ -66,7 +66,12 @@ func TestProbeGoesToTheValidators(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if len(seen) != 2 || seen[1].Position != 0 || seen[1].Steps != 1 {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := h.ProbeVerdict(ctx); err != nil {
+		t.Error(err)
+	}
+	if len(seen) != 3 || seen[1].Position != 0 || seen[1].Steps != 1 {
 		t.Errorf("the validators saw %+v", seen)
 	}
 }
@@ -74,6 +79,7 @@ func TestProbeGoesToTheValidators(t *testing.T) {
 // TestProbeDespiteFailures: failures of others than the agent do not fail a probe.
 func TestProbeDespiteFailures(t *testing.T) {
 	t.Parallel()
+	noVerdict := map[string]string{"hangs": "validators give no verdict in time", "panics": "the step is not judged, validator_unavailable: "}
 	for name, v := range map[string]validate{
 		"hangs": func(ctx context.Context, _ validator.Session, _ validator.Step) (validator.Verdict, error) {
 			<-ctx.Done()
@@ -85,6 +91,11 @@ func TestProbeDespiteFailures(t *testing.T) {
 			h := start(t, defaults(), judge.Member{Name: name, Validator: v})
 			if err := probe(t, h.Server, 2*time.Second); err != nil {
 				t.Error(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			defer cancel()
+			if err := h.ProbeVerdict(ctx); err == nil || !strings.Contains(err.Error(), noVerdict[name]) {
+				t.Errorf("without a verdict: %v", err)
 			}
 		})
 	}

@@ -76,6 +76,16 @@ func (l *probeListener) connect(ctx context.Context, p probeConn) error {
 // matter, nor whether validators answer in time: the agent must reply. Probes are neither counted,
 // logged nor limited. The context must have a deadline; half of the time is for the validators.
 func (s *Server) Probe(ctx context.Context) error {
+	return s.probe(ctx, func(r protocol.Reason) bool { return r != protocol.Internal })
+}
+
+// ProbeVerdict is Probe, but validators must give a verdict.
+func (s *Server) ProbeVerdict(ctx context.Context) error {
+	return s.probe(ctx, func(r protocol.Reason) bool { return !r.AgentsOwn() })
+}
+
+// probe sends a step through each listener. The reasons of the replies must be good.
+func (s *Server) probe(ctx context.Context, good func(protocol.Reason) bool) error {
 	s.mu.Lock()
 	listeners := slices.Collect(maps.Keys(s.listeners))
 	s.mu.Unlock()
@@ -83,14 +93,14 @@ func (s *Server) Probe(ctx context.Context) error {
 		return errors.New("no connections are accepted yet")
 	}
 	for _, l := range listeners {
-		if err := l.probe(ctx); err != nil {
+		if err := l.probe(ctx, good); err != nil {
 			return fmt.Errorf("a step through %v: %w", l.Addr(), err)
 		}
 	}
 	return nil
 }
 
-func (l *probeListener) probe(ctx context.Context) error {
+func (l *probeListener) probe(ctx context.Context, good func(protocol.Reason) bool) error {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		return errors.New("the probe has no deadline")
@@ -103,11 +113,11 @@ func (l *probeListener) probe(ctx context.Context) error {
 	if err := l.connect(ctx, probeConn{theirs, judging, l.Addr()}); err != nil {
 		return fmt.Errorf("no connection is accepted: %w", err)
 	}
-	return exchangeStep(ctx, ours)
+	return exchangeStep(ctx, ours, good)
 }
 
 // exchangeStep sends a step and reads its reply. The connection closes when the context ends.
-func exchangeStep(ctx context.Context, conn net.Conn) error {
+func exchangeStep(ctx context.Context, conn net.Conn, good func(protocol.Reason) bool) error {
 	cause := func(err error) error { return cmp.Or(ctx.Err(), err) }
 	if _, err := conn.Write(protocol.AppendRequest(nil, protocol.Request{StepID: 1})); err != nil {
 		return fmt.Errorf("no request is read: %w", cause(err))
@@ -119,8 +129,10 @@ func exchangeStep(ctx context.Context, conn net.Conn) error {
 	switch reply, err := protocol.DecodeReply(message); {
 	case err != nil:
 		return err
-	case reply.Reason == protocol.Internal:
-		return fmt.Errorf("the agent failed: %s", reply.Detail)
+	case !good(reply.Reason) && reply.Reason == protocol.ShuttingDown: // the time for the validators is over
+		return errors.New("validators give no verdict in time")
+	case !good(reply.Reason):
+		return fmt.Errorf("the step is not judged, %s: %s", reply.Reason, reply.Detail)
 	default:
 		return nil
 	}

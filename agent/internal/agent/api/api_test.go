@@ -1,0 +1,155 @@
+package api_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/agent/api"
+	"github.com/stepagent/stepagent/agent/internal/agent/eventstream"
+	"github.com/stepagent/stepagent/agent/internal/agent/judge"
+	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost"
+	"github.com/stepagent/stepagent/agent/internal/agent/session"
+	"github.com/stepagent/stepagent/agent/internal/shared/jsonl"
+)
+
+// An agent is one without sessions; ready is what a probe returns.
+type agent struct {
+	ready  error
+	probes atomic.Int32
+}
+
+func (*agent) Status() api.Status {
+	return api.Status{
+		Version: "test", Started: time.Now(), Uptime: jsonl.Seconds(1500 * time.Millisecond), Allow: []string{"all"},
+		Trouble: []string{"the disk is full"}, HTTP: api.HTTP{Address: "127.0.0.1:1"},
+		Validators: []api.Process{{Generation: 3, Status: pluginhost.Status{Validators: []string{"sequence"}, Reads: []string{"step_id"}, LastError: "lost"}}},
+	}
+}
+
+func (*agent) Settings() api.Settings {
+	return api.Settings{Files: []string{"agent.toml"}, Values: map[string]any{"port": 1}}
+}
+
+func (*agent) Reload() error { return errors.New("agent.toml:1:1: prot: unknown key") }
+
+func (a *agent) Ready(ctx context.Context) error {
+	a.probes.Add(1)
+	if _, ok := ctx.Deadline(); !ok {
+		return errors.New("the probe has no deadline")
+	}
+	return a.ready
+}
+
+func serve(t *testing.T, a *agent, change func(*api.Options)) string {
+	t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	o := api.Options{
+		Version: "1.2.3", Agent: a, Sessions: session.NewManager(judge.New(judge.NewChain(judge.Options{})), session.Options{}, log),
+		Events: eventstream.New(eventstream.Options{}),
+	}
+	if change != nil {
+		change(&o)
+	}
+	server := httptest.NewServer(api.New(o))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// An answer is a status, a header, and a body if it is JSON.
+type answer struct {
+	status int
+	header http.Header
+	body   map[string]any
+}
+
+func do(t *testing.T, method, url string) answer {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reply, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = reply.Body.Close() }()
+	a := answer{reply.StatusCode, reply.Header, map[string]any{}}
+	if strings.Contains(reply.Header.Get("Content-Type"), "json") {
+		if err := json.NewDecoder(reply.Body).Decode(&a.body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return a
+}
+
+func TestProblems(t *testing.T) {
+	t.Parallel()
+	url := serve(t, &agent{ready: errors.New("no reply comes")}, nil)
+	for _, tt := range []struct {
+		method, path string
+		status       int
+		detail       string
+	}{
+		{"POST", "/api/v1/reload", 422, "agent.toml:1:1: prot: unknown key"},
+		{"GET", "/api/v1/sessions/none", 404, "no session none is open"},
+		{"GET", "/api/v1/sessions/%2E%2E", 404, "no session .. is open"},
+		{"GET", "/api/v1/sessions/a%2F%3Cb%3E%00", 404, "no session a/<b>\x00 is open"},
+		{"POST", "/api/v1/sessions/none/end", 404, "no session none is open"},
+		{"GET", "/api/v1/sessions?limit=10001", 422, "validation failed"},
+		{"GET", "/api/v1/sessions?limit=x", 422, "validation failed"},
+		{"GET", "/api/v1/reload", 405, "/api/v1/reload is for POST"},
+		{"DELETE", "/api/v1/status", 405, "/api/v1/status is for GET"},
+		{"GET", "/api/v1/none", 404, "there is no /api/v1/none; see /api/v1/openapi.json"},
+		{"GET", "/v1/status", 404, "there is no /v1/status; see /api/v1/openapi.json"},
+		{"GET", "/metrics", 404, "there is no /metrics; see /api/v1/openapi.json"},
+		{"GET", "/readyz", 503, "not ready: no reply comes"},
+	} {
+		got := do(t, tt.method, url+tt.path)
+		if got.status != tt.status || got.header.Get("Content-Type") != "application/problem+json" ||
+			got.body["detail"] != tt.detail || got.body["status"] != float64(tt.status) || got.body["title"] != http.StatusText(tt.status) {
+			t.Errorf("%s %s: %+v", tt.method, tt.path, got)
+		}
+	}
+}
+
+// TestReadyIsAskedOnce: any number of callers cause one probe at a time.
+func TestReadyIsAskedOnce(t *testing.T) {
+	t.Parallel()
+	a := &agent{}
+	url := serve(t, a, nil)
+	var callers sync.WaitGroup
+	began := time.Now()
+	for range 20 {
+		callers.Go(func() {
+			if got := do(t, "GET", url+"/readyz"); got.status != http.StatusOK {
+				t.Error(got)
+			}
+		})
+	}
+	callers.Wait()
+	if got, most := a.probes.Load(), int32(1+time.Since(began)/time.Second); got > most {
+		t.Errorf("%d probes, want at most %d", got, most)
+	}
+}
+
+func TestMetricsAndPage(t *testing.T) {
+	t.Parallel()
+	named := func(name string) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-Handler", name) })
+	}
+	url := serve(t, &agent{}, func(o *api.Options) { o.Metrics, o.Page = named("metrics"), named("page") })
+	for path, want := range map[string]string{"/": "page", "/page.js": "page", "/metrics": "metrics", "/livez": "", "/api/v1/status": ""} {
+		if got := do(t, "GET", url+path); got.header.Get("X-Handler") != want || got.status != http.StatusOK {
+			t.Errorf("%s: %d by %q, want %q", path, got.status, got.header.Get("X-Handler"), want)
+		}
+	}
+}
