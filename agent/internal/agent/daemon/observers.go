@@ -153,7 +153,7 @@ func (n *nextWeb) apply() {
 	defer o.mu.Unlock()
 	old := o.server
 	o.settings, o.token, o.server = n.settings, n.token, nil
-	o.events.SetViewers(n.settings.Viewers)
+	o.events.SetLimits(n.settings.Viewers, n.settings.ReplyTime)
 	if n.listener != nil {
 		o.server = weblistener.Serve(n.listener, o.handler, weblistener.Options{
 			Hosts: n.settings.Hosts, Token: n.token, ReadOnly: n.settings.ReadOnly, Connections: n.settings.Connections,

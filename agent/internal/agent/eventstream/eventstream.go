@@ -18,7 +18,7 @@ import (
 
 // Options are the limits of a Stream.
 type Options struct {
-	// Viewers is how many there may be at once, until SetViewers.
+	// Viewers is how many there may be at once.
 	Viewers int
 	// QueueBytes bounds what waits for one viewer after the whole state, HistoryBytes what the stream
 	// holds for viewers that connect again.
@@ -31,15 +31,14 @@ type Options struct {
 // A Stream is safe for concurrent use. Publish and Welcome must be called by one goroutine at a
 // time, which decides what follows what.
 type Stream struct {
-	options  Options
 	process  string // distinguishes the ids of this process from those of an earlier one
 	watched  atomic.Bool
 	arrivals chan struct{} // has room for one
 
 	mu           sync.Mutex // guards the fields below
-	limit        int        // of viewers
-	last         uint64     // number of the last event
-	history      []message  // the last events, oldest first
+	options      Options
+	last         uint64    // number of the last event
+	history      []message // the last events, oldest first
 	historyBytes int
 	viewers      map[*viewer]struct{}
 	closed       bool
@@ -58,15 +57,16 @@ type message []byte
 
 // New returns a Stream without viewers.
 func New(options Options) *Stream {
-	return &Stream{options: options, limit: options.Viewers, process: strconv.FormatInt(time.Now().UnixNano(), 36),
+	return &Stream{options: options, process: strconv.FormatInt(time.Now().UnixNano(), 36),
 		arrivals: make(chan struct{}, 1), viewers: map[*viewer]struct{}{}}
 }
 
-// SetViewers changes how many viewers there may be. It disconnects none.
-func (s *Stream) SetViewers(limit int) {
+// SetLimits changes how many viewers there may be, which disconnects none, and how long one may take to
+// accept a write.
+func (s *Stream) SetLimits(viewers int, writeTime time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.limit = limit
+	s.options.Viewers, s.options.WriteTime = viewers, writeTime
 }
 
 // Arrivals returns a channel that receives after viewers have come.

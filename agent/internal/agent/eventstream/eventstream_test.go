@@ -2,6 +2,7 @@ package eventstream_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -252,7 +253,7 @@ func TestBreak(t *testing.T) {
 		v.want("state", "2")
 		v.want("change", "3")
 	}
-	s.SetViewers(s.Viewers())
+	s.SetLimits(s.Viewers(), patience)
 	if third := view(t, url, ""); third.answer.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("the third viewer got %s", third.answer.Status)
 	}
@@ -273,3 +274,33 @@ func TestHeartbeat(t *testing.T) {
 	}
 	s.Close()
 }
+
+// FuzzLastEventID: whatever a viewer sends, it gets what followed an event of this stream, or the state.
+func FuzzLastEventID(f *testing.F) {
+	for _, id := range []string{"", "-", "x-1", "-1", "1", "x-18446744073709551615", "x--1", "x-1-1"} {
+		f.Add(id)
+	}
+	s := eventstream.New(options)
+	for n := range 3 {
+		if err := s.Publish(eventstream.Event{Kind: "change", Body: n}); err != nil {
+			f.Fatal(err)
+		}
+	}
+	f.Fuzz(func(t *testing.T, id string) {
+		ctx, leave := context.WithCancel(t.Context())
+		defer leave()
+		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)
+		r.Header.Set("Last-Event-ID", id)
+		leave()
+		w := httptest.NewRecorder()
+		s.ServeHTTP(recorder{w}, r)
+		if strings.Contains(w.Body.String(), "event: ") {
+			t.Errorf("after %q: %s", id, w.Body)
+		}
+	})
+}
+
+// A recorder has the write deadlines of a connection.
+type recorder struct{ *httptest.ResponseRecorder }
+
+func (recorder) SetWriteDeadline(time.Time) error { return nil }

@@ -9,14 +9,14 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/agent/problem"
 )
 
-// A viewer is one HTTP request that reads the stream. Stream.mu guards its fields but wake.
+// A viewer is one HTTP request that reads the stream. Stream.mu guards its fields but the first two.
 type viewer struct {
-	wake  chan struct{} // has room for one
-	limit int           // of bytes
-	new   bool          // it needs the whole state first
-	queue []message
-	bytes int
-	lost  uint64 // events that the queue had no room for
+	wake    chan struct{} // has room for one
+	options Options       // of the stream when the viewer came
+	new     bool          // it needs the whole state first
+	queue   []message
+	bytes   int
+	lost    uint64 // events that the queue had no room for
 }
 
 // Errors of requests that cannot become viewers.
@@ -32,10 +32,10 @@ func (s *Stream) attach(lastID string) (*viewer, error) {
 	switch {
 	case s.closed:
 		return nil, errClosed
-	case len(s.viewers) >= s.limit:
+	case len(s.viewers) >= s.options.Viewers:
 		return nil, errManyViewers
 	}
-	v := &viewer{wake: make(chan struct{}, 1), limit: s.options.QueueBytes}
+	v := &viewer{wake: make(chan struct{}, 1), options: s.options}
 	missed, ok := s.since(lastID)
 	v.new = !ok
 	for _, m := range missed {
@@ -61,7 +61,7 @@ func (v *viewer) enqueue(m message) {
 		}
 		return // the whole state comes first
 	}
-	if v.bytes+len(m) > v.limit {
+	if v.bytes+len(m) > v.options.QueueBytes {
 		v.new, v.lost = true, v.lost+1
 	} else {
 		v.queue, v.bytes = append(v.queue, m), v.bytes+len(m)
@@ -120,7 +120,7 @@ func (s *Stream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Accel-Buffering", "no") // nginx would hold events back
 	to := http.NewResponseController(w)
 	write := func(messages ...message) error {
-		if err := to.SetWriteDeadline(time.Now().Add(s.options.WriteTime)); err != nil {
+		if err := to.SetWriteDeadline(time.Now().Add(v.options.WriteTime)); err != nil {
 			return err
 		}
 		for _, m := range messages {
@@ -134,7 +134,7 @@ func (s *Stream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if write(message("retry: 2000\n\n")) != nil {
 		return
 	}
-	heartbeat := time.NewTicker(s.options.Heartbeat)
+	heartbeat := time.NewTicker(v.options.Heartbeat)
 	defer heartbeat.Stop()
 	for {
 		queue, open := s.take(v)

@@ -64,29 +64,29 @@ func TestGuard(t *testing.T) {
 		{"read only: change", readOnlyAddress, "POST /", []string{host, header, bearer}, 403},
 		{"no token: change with an empty one", noTokenAddress, "POST /", []string{host, header, "Authorization: Bearer "}, 401},
 	} {
-		reply, body := send(t, tt.address, tt.request, tt.headers...)
-		if reply.StatusCode != tt.want {
-			t.Errorf("%s: got %s %s, want %d", tt.name, reply.Status, body, tt.want)
+		got := send(t, tt.address, tt.request, tt.headers...)
+		if got.status != tt.want {
+			t.Errorf("%s: got %d %s, want %d", tt.name, got.status, got.body, tt.want)
 		}
-		if (body == "reached") != (tt.want == 200) {
-			t.Errorf("%s: the handler's answer: %t", tt.name, body == "reached")
+		if (got.body == "reached") != (tt.want == 200) {
+			t.Errorf("%s: the handler's answer: %t", tt.name, got.body == "reached")
 		}
 		var why problem.Details
-		if tt.want != 200 && (json.Unmarshal([]byte(body), &why) != nil || why.Status != tt.want || why.Detail == "") {
-			t.Errorf("%s: the problem is %s", tt.name, body)
+		if tt.want != 200 && (json.Unmarshal([]byte(got.body), &why) != nil || why.Status != tt.want || why.Detail == "") {
+			t.Errorf("%s: the problem is %s", tt.name, got.body)
 		}
 		for name, want := range map[string]string{
 			"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
 			"Cross-Origin-Resource-Policy": "same-origin", "Cross-Origin-Opener-Policy": "same-origin",
 		} {
-			if got := reply.Header.Get(name); got != want {
-				t.Errorf("%s: %s is %q", tt.name, name, got)
+			if value := got.header.Get(name); value != want {
+				t.Errorf("%s: %s is %q", tt.name, name, value)
 			}
 		}
-		if got := reply.Header.Get("Content-Security-Policy"); !strings.HasPrefix(got, "default-src 'none'; ") || strings.Contains(got, "unsafe") {
-			t.Errorf("%s: the policy is %q", tt.name, got)
+		if policy := got.header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "default-src 'none'; ") || strings.Contains(policy, "unsafe") {
+			t.Errorf("%s: the policy is %q", tt.name, policy)
 		}
-		for name := range reply.Header {
+		for name := range got.header {
 			if strings.HasPrefix(name, "Access-Control-") {
 				t.Errorf("%s: %s is sent", tt.name, name)
 			}

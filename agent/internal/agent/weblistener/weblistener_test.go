@@ -41,8 +41,15 @@ func serve(t *testing.T, o weblistener.Options, handler http.HandlerFunc) (*webl
 
 func reached(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "reached") }
 
+// An answer is what came back.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
 // send sends a request with the header lines on a connection of its own and returns the answer.
-func send(t *testing.T, address, request string, headers ...string) (*http.Response, string) {
+func send(t *testing.T, address, request string, headers ...string) answer {
 	t.Helper()
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
@@ -60,11 +67,12 @@ func send(t *testing.T, address, request string, headers ...string) (*http.Respo
 	if err != nil {
 		t.Fatalf("%s: %v", request, err)
 	}
+	defer func() { _ = reply.Body.Close() }()
 	body, err := io.ReadAll(reply.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return reply, string(body)
+	return answer{reply.StatusCode, reply.Header, string(body)}
 }
 
 // TestSlowClients: what a client is slow with is bounded: the header, the body, and accepting a reply.
@@ -182,8 +190,8 @@ func TestReplace(t *testing.T) {
 	old.Close(patience)
 	client.Wait()
 	for n := range 10 {
-		if _, body := send(t, address, fmt.Sprintf("GET /%d", n), "Host: localhost"); body != "reached" {
-			t.Errorf("got %s", body)
+		if got := send(t, address, fmt.Sprintf("GET /%d", n), "Host: localhost"); got.body != "reached" {
+			t.Errorf("got %+v", got)
 		}
 	}
 }
