@@ -162,7 +162,7 @@ type Record struct {
 // Admin is the unix socket for commands to the running agent.
 type Admin struct {
 	// Socket is the path of the unix socket; empty to have it chosen from the port.
-	Socket string `config:"socket" check:"socket" restart:"needed" flag:"<PATH> of the unix socket for reload, status and validators (default: chosen from the port)"`
+	Socket string `config:"socket" check:"socket" restart:"needed" flag:"<PATH> of the unix socket for commands such as status and reload (default: chosen from the port)"`
 	// Mode is the mode of the socket in octal: "0600" lets the agent's user and root use it,
 	// "0660" its group too, "0666" all users of the machine.
 	Mode string `config:"mode" default:"0600" oneof:"0600,0660,0666" restart:"needed"`
