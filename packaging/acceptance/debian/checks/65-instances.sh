@@ -12,13 +12,13 @@ hardening() {
 }
 exec_of() { inside systemctl cat "$1" | grep -E '^(Exec|Type|Restart)' ; }
 
-printf 'host = "::"\nport = 8081\nrecord.enabled = true\n' | instance_config left
+printf 'host = "::"\nport = 8085\nrecord.enabled = true\n' | instance_config left
 printf 'host = "::"\nport = 8082\n[[validators]]\nname = "min_timeout"\nsettings = { seconds = 60 }\n' | instance_config right
 check "an agent of a config of its own starts" inside systemctl enable --quiet --now stepagent@left
 check "and another" inside systemctl enable --quiet --now stepagent@right
 check "beside that of stepagent.service" active
 check "they are three processes" same "$(printf '%s\n' "$(main_pid)" "$(instance_pid left)" "$(instance_pid right)" | sort -u | wc -l)" 3
-check "the one serves on its port" quick --host "$agent4" --port 8081
+check "the one serves on its port" quick --host "$agent4" --port 8085
 check "the other judges by its own rules" fails 1 'refused: timeout_too_short' quick --host "$agent4" --port 8082
 check "the service is as before" serves
 check "each has its own folders" same "$(inside sh -c 'stat -c "%n %a %U" /run/stepagent* /var/lib/stepagent*' | tr '\n' ' ')" \
@@ -42,9 +42,9 @@ check "of which there are enough to compare" [ "$(hardening stepagent | wc -l)" 
 check "systemd finds nothing wrong with it" same "$(inside systemd-analyze verify --man=no stepagent@left.service 2>&1; echo $?)" 0
 
 check "one stops" inside systemctl stop stepagent@right
-check "and the other keeps running" quick --host "$agent4" --port 8081
+check "and the other keeps running" quick --host "$agent4" --port 8085
 inside systemctl stop stepagent
-check "and keeps running without the service" quick --host "$agent4" --port 8081
+check "and keeps running without the service" quick --host "$agent4" --port 8085
 check "status says who else is there" fails 1 'no agent answers on .*; other agents run here: --instance left$' inside stepagent status
 check "an instance that has no config says so" not inside systemctl start stepagent@none
 check "with the path" says '/etc/stepagent/none.toml: there is no such file' inside journalctl --no-pager -u stepagent@none
@@ -62,12 +62,12 @@ inside systemctl daemon-reload
 
 check "an agent of several is upgraded with the package" install_deb "$new"
 check "where it runs" differ "$(instance_pid left)" "$left"
-check "and serves" quick --host "$agent4" --port 8081
+check "and serves" quick --host "$agent4" --port 8085
 check "the one that was stopped is not" says '^inactive$' inside sh -c 'systemctl is-active stepagent@right || true'
 check "apt removes the package" inside apt-get remove -y stepagent
 check "all agents are stopped" not inside pgrep -u stepagent
 check "a reinstallation" install_deb "$old" --allow-downgrades
-check "starts what was enabled" quick --host "$agent4" --port 8081
+check "starts what was enabled" quick --host "$agent4" --port 8085
 check "the other too" fails 1 'refused: timeout_too_short' quick --host "$agent4" --port 8083
 
 inside systemctl disable --quiet --now stepagent@left stepagent@right

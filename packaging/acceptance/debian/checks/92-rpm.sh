@@ -28,13 +28,13 @@ check "of the new version" says "^stepagent $(inside rpm -q --qf '%{VERSION}' st
 
 inside systemctl stop stepagent
 cp "$work/root/etc/stepagent/stepagent.toml" "$work/root/etc/stepagent/left.toml"
-sed -i '1i port = 8081' "$work/root/etc/stepagent/left.toml"
+sed -i '1i port = 8085' "$work/root/etc/stepagent/left.toml"
 check "an agent of several" inside systemctl enable --quiet --now stepagent@left
 before=$(inside systemctl show -P MainPID stepagent@left)
 check "with the service stopped: rpm installs the package anew" inside rpm -U --nodeps --force /root/stepagent.rpm
 check "it stays stopped" says '^inactive$' inside sh -c 'systemctl is-active stepagent || true'
 check "the one of several is restarted" differ "$(inside systemctl show -P MainPID stepagent@left)" "$before"
-check "and serves" quick --host "$agent4" --port 8081
+check "and serves" quick --host "$agent4" --port 8085
 inside rm /etc/stepagent/left.toml /etc/stepagent/stepagent.toml.rpmnew
 inside rm -r /var/lib/stepagent@left
 
