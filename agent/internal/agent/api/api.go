@@ -47,6 +47,7 @@ type Options struct {
 const (
 	prefix      = "/api/v1"
 	openAPIPath = prefix + "/openapi.json"
+	pagePattern = http.MethodGet + " /"
 )
 
 // New returns the handler of both listeners.
@@ -67,7 +68,7 @@ func New(o Options) http.Handler {
 		mux.Handle(http.MethodGet+" /metrics", o.Metrics)
 	}
 	if o.Page != nil {
-		mux.Handle(http.MethodGet+" /", o.Page)
+		mux.Handle(pagePattern, o.Page)
 	}
 	return &handler{mux}
 }
@@ -126,29 +127,27 @@ func serveOpenAPI(d *document) http.HandlerFunc {
 type handler struct{ mux *http.ServeMux }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	_, pattern := h.mux.Handler(r)
-	if pattern != "" {
+	if h.matches(r, r.Method) {
 		h.mux.ServeHTTP(w, r)
 		return
 	}
-	if allowed := h.otherMethod(r); allowed != "" {
-		w.Header().Set("Allow", allowed)
-		problem.Write(w, http.StatusMethodNotAllowed, r.URL.Path+" is for "+allowed)
-		return
+	for _, other := range []string{http.MethodGet, http.MethodPost} {
+		if h.matches(r, other) {
+			w.Header().Set("Allow", other)
+			problem.Write(w, http.StatusMethodNotAllowed, r.URL.Path+" is for "+other)
+			return
+		}
 	}
 	problem.Write(w, http.StatusNotFound, "there is no "+r.URL.Path+"; see "+openAPIPath)
 }
 
-// otherMethod returns the method with which the path exists; empty for none.
-func (h *handler) otherMethod(r *http.Request) string {
-	for _, method := range []string{http.MethodGet, http.MethodPost} {
-		other := *r
-		other.Method = method
-		if _, pattern := h.mux.Handler(&other); pattern != "" {
-			return method
-		}
-	}
-	return ""
+// matches reports whether there is a handler for the path with the method. The page has none below that
+// of the API.
+func (h *handler) matches(r *http.Request, method string) bool {
+	as := *r
+	as.Method = method
+	_, pattern := h.mux.Handler(&as)
+	return pattern != "" && (pattern != pagePattern || !strings.HasPrefix(r.URL.Path, "/api/"))
 }
 
 // secondsOf returns a duration for JSON.

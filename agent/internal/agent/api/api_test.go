@@ -152,4 +152,12 @@ func TestMetricsAndPage(t *testing.T) {
 			t.Errorf("%s: %d by %q, want %q", path, got.status, got.header.Get("X-Handler"), want)
 		}
 	}
+	for _, tt := range []struct {
+		method, path string
+		want         int
+	}{{"GET", "/api/v1/none", 404}, {"POST", "/api/v1/none", 404}, {"GET", "/api/v1/reload", 405}, {"POST", "/api/v1/status", 405}, {"POST", "/page.js", 405}} {
+		if got := do(t, tt.method, url+tt.path); got.status != tt.want || got.body["status"] != float64(tt.want) {
+			t.Errorf("%s %s: %+v, want %d", tt.method, tt.path, got, tt.want)
+		}
+	}
 }

@@ -131,7 +131,7 @@ func refusal(resp *http.Response, body []byte) error {
 	if resp.Header.Get("Content-Type") != problem.ContentType || json.Unmarshal(body, &why) != nil {
 		return fmt.Errorf("the agent answered %s; it may be of another version", resp.Status)
 	}
-	return errors.New(why.Detail)
+	return why
 }
 
 // unreachable returns why no agent answered, and lists the agents that run.

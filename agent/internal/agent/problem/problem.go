@@ -14,11 +14,28 @@ type Details struct {
 	Title  string `json:"title"`
 	Status int    `json:"status"`
 	Detail string `json:"detail"`
+	// Errors are what is wrong with the parts of a request.
+	Errors []Part `json:"errors,omitempty"`
+}
+
+// A Part is what is wrong with a part of a request, such as "query.limit".
+type Part struct {
+	Message  string `json:"message"`
+	Location string `json:"location"`
+}
+
+// Error returns all that is wrong, for people.
+func (d Details) Error() string {
+	text := d.Detail
+	for _, p := range d.Errors {
+		text += "; " + p.Location + ": " + p.Message
+	}
+	return text
 }
 
 // Write answers a request with an error.
 func Write(w http.ResponseWriter, status int, detail string) {
 	w.Header().Set("Content-Type", ContentType)
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(Details{http.StatusText(status), status, detail}) // the caller has gone
+	_ = json.NewEncoder(w).Encode(Details{Title: http.StatusText(status), Status: status, Detail: detail}) // the caller has gone
 }

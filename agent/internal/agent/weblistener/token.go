@@ -21,9 +21,12 @@ const (
 // Token returns the token in a file. It makes the file where there is none, readable by this user alone.
 // It refuses one that others can read or change.
 func Token(path string) (string, error) {
-	err := makeToken(path)
-	if err != nil && !errors.Is(err, fs.ErrExist) {
-		return "", err
+	if err := makeToken(path); err != nil && !errors.Is(err, fs.ErrExist) {
+		var cause *fs.PathError // which names a temporary file
+		if errors.As(err, &cause) {
+			err = cause.Err
+		}
+		return "", fmt.Errorf("%s cannot be made: %w; make its folder for the agent's user", path, err)
 	}
 	if _, err := trustedpath.Resolve(path, os.Geteuid()); err != nil {
 		return "", err

@@ -73,8 +73,8 @@ func TestTokenFiles(t *testing.T) {
 	if _, err := weblistener.Token(folder); err == nil || !strings.Contains(err.Error(), "is no file") {
 		t.Errorf("a folder: %v", err)
 	}
-	if _, err := weblistener.Token(filepath.Join(folder, "none", "token")); err == nil {
-		t.Error("a missing folder has a token")
+	if _, err := weblistener.Token(filepath.Join(folder, "none", "token")); err == nil || !strings.Contains(err.Error(), "none/token cannot be made: no such file or directory; make its folder") {
+		t.Errorf("in a folder that is missing: %v", err)
 	}
 	open := filepath.Join(folder, "open")
 	if err := os.Mkdir(open, 0o700); err != nil {
