@@ -44,7 +44,10 @@ func newObservers(a *Agent) *observers {
 		Viewers: config.Default().HTTP.Viewers, QueueBytes: viewerQueueBytes, HistoryBytes: eventHistoryBytes,
 		Heartbeat: heartbeatInterval, WriteTime: config.Default().HTTP.ReplyTime,
 	})}
-	o.handler = api.New(api.Options{Version: a.options.Version, Agent: operator{a}, Sessions: a.sessions, Events: o.events})
+	handler := sync.OnceValue(func() http.Handler { // not before a request: the description takes time and 0.7 MB
+		return api.New(api.Options{Version: a.options.Version, Agent: operator{a}, Sessions: a.sessions, Events: o.events})
+	})
+	o.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler().ServeHTTP(w, r) })
 	feed := &api.Feed{Stream: o.events, Sessions: a.sessions, Status: a.Status, Started: a.started, Log: a.options.Log}
 	ctx, stop := context.WithCancel(context.Background())
 	o.stop = stop
