@@ -50,7 +50,10 @@ type Status struct {
 
 // HTTP is the state of the HTTP listener.
 type HTTP struct {
+	// Address is empty where nothing listens.
 	Address string `json:"address"`
+	// Trouble is why nothing listens, though the config says so; the agent tries again and again.
+	Trouble string `json:"trouble,omitempty"`
 	// TokenFile holds the token for requests that change something; empty where ReadOnly is set and all
 	// of these are refused.
 	TokenFile string `json:"token_file,omitempty"`

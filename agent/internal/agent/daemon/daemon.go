@@ -144,10 +144,7 @@ func (a *Agent) start(ctx context.Context) error {
 	a.sessions = session.NewManager(a.judge, sessionOptions(c, a.record), a.options.Log)
 	a.server = server.New(a.sessions, a.loops, serverOptions(c, a.options.Version, a.record), a.options.Log)
 	a.observers = newObservers(a)
-	web, err := a.observers.prepare(ctx, c)
-	if err != nil {
-		return err
-	}
+	web := a.observers.begin(ctx, c)
 	defer web.drop()
 	if a.admin, err = startAdmin(a.observers.handler, place, a.options.Log); err != nil {
 		return err
@@ -156,6 +153,7 @@ func (a *Agent) start(ctx context.Context) error {
 		slog.String("version", a.options.Version), slog.String("config", source(c)),
 		slog.String("validators", names(c)), slog.String("admin", a.admin.path()))
 	web.apply()
+	a.observers.background.Go(func() { a.observers.retry(a) })
 	if c.AllowFaults {
 		a.options.Log.Warn("faults are allowed: validators may make this agent misbehave")
 	}

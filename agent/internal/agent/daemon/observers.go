@@ -31,12 +31,13 @@ type observers struct {
 	events     *eventstream.Stream
 	handler    http.Handler // of both listeners
 	stop       context.CancelFunc
-	background sync.WaitGroup // the feed, and servers that close
+	background sync.WaitGroup // the feed, tries to open the listener, and servers that close
 
 	mu       sync.Mutex // guards the fields below
 	settings config.HTTP
 	token    string
 	server   *weblistener.Server // nil while the listener is off
+	trouble  string              // why it is off
 }
 
 func newObservers(a *Agent) *observers {
@@ -63,7 +64,7 @@ func (o *observers) status() api.HTTP {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.server == nil {
-		return api.HTTP{}
+		return api.HTTP{Trouble: o.trouble}
 	}
 	s := api.HTTP{Address: o.server.Addr().String(), ReadOnly: o.settings.ReadOnly, Viewers: o.events.Viewers()}
 	if !s.ReadOnly {
@@ -76,6 +77,7 @@ func (o *observers) status() api.HTTP {
 func (o *observers) close() {
 	o.stop()
 	o.events.Close()
+	o.background.Wait() // also for a listener that is being opened
 	o.mu.Lock()
 	server := o.server
 	o.server = nil
@@ -83,7 +85,6 @@ func (o *observers) close() {
 	if server != nil {
 		server.Close(closeTime)
 	}
-	o.background.Wait()
 }
 
 // closeTime is how long a request may take that is in progress when a listener is closed.
@@ -97,10 +98,53 @@ type nextWeb struct {
 	token     string
 	listener  *net.TCPListener // nil for none
 	keep      bool             // the listener in force, as nothing changes
+	trouble   string           // why there is no listener, though the config says so
 }
 
-// prepare prepares the HTTP listener of a config beside the one in force. Only a reload and a start call
-// it, which exclude each other.
+// begin is prepare for a start. What clients need is there without HTTP, so that its errors do not end
+// the start: the listener is tried again and again.
+func (o *observers) begin(ctx context.Context, c *config.Loaded) *nextWeb {
+	n, err := o.prepare(ctx, c)
+	if err != nil {
+		o.log.Error("HTTP is not served; the agent tries again", slog.Any("error", err), slog.Duration("interval", httpInterval))
+		n = &nextWeb{observers: o, settings: c.HTTP, trouble: err.Error()}
+	}
+	return n
+}
+
+// httpInterval is how often an HTTP listener is tried again that the start could not open.
+const httpInterval = time.Second
+
+// retry tries the HTTP listener again until a try or a reload succeeds, or the agent stops.
+func (o *observers) retry(a *Agent) {
+	ticker := time.NewTicker(httpInterval)
+	defer ticker.Stop()
+	for o.status().Trouble != "" {
+		select {
+		case <-ticker.C:
+			o.again(a)
+		case <-a.stopping.Done():
+			return
+		}
+	}
+}
+
+// again tries the HTTP listener once more, unless a reload is in progress, which does so itself.
+func (o *observers) again(a *Agent) {
+	select {
+	case a.reloading <- struct{}{}:
+		defer func() { <-a.reloading }()
+	default:
+		return
+	}
+	n, err := o.prepare(a.stopping, a.current())
+	if err == nil {
+		n.apply()
+	}
+}
+
+// prepare prepares the HTTP listener of a config beside the one in force. Only reloads, a start and again
+// call it, which exclude each other.
 func (o *observers) prepare(ctx context.Context, c *config.Loaded) (*nextWeb, error) {
 	n := &nextWeb{observers: o, settings: c.HTTP}
 	var err error
@@ -155,7 +199,7 @@ func (n *nextWeb) apply() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	old := o.server
-	o.settings, o.token, o.server = n.settings, n.token, nil
+	o.settings, o.token, o.server, o.trouble = n.settings, n.token, nil, n.trouble
 	o.events.SetLimits(n.settings.Viewers, n.settings.ReplyTime)
 	if n.listener != nil {
 		o.server = weblistener.Serve(n.listener, o.handler, weblistener.Options{

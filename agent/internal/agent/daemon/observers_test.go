@@ -327,3 +327,34 @@ func TestReloadHTTP(t *testing.T) {
 	reload(first, "")
 	overHTTP(t, a).get("/livez")
 }
+
+// TestStartWithoutHTTP: an agent whose HTTP listener cannot be opened serves its clients, says what is
+// missing, and opens the listener when it can.
+func TestStartWithoutHTTP(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, _ := options(t, withHTTP(t, taken.Addr().String(), ""))
+	a := start(t, o)
+	steps(t, a, step("one", 1))
+	_, port, _ := net.SplitHostPort(taken.Addr().String())
+	s := a.Status()
+	if want := "agent.toml:3:1: http.listen: port " + port + " is taken; see who has it with"; !strings.Contains(s.HTTP.Trouble, want) ||
+		s.HTTP.Address != "" || len(s.Trouble) != 1 || !strings.HasPrefix(s.Trouble[0], "HTTP is not served: ") {
+		t.Errorf("%+v, trouble %q, want %q", s.HTTP, s.Trouble, want)
+	}
+	if err := taken.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(patience); a.Status().HTTP.Address == ""; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the port is free: %+v", a.Status().HTTP)
+		}
+	}
+	if s := a.Status(); len(s.Trouble) > 0 {
+		t.Errorf("trouble: %q", s.Trouble)
+	}
+	overHTTP(t, a).get("/livez")
+}

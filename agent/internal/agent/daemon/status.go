@@ -72,6 +72,9 @@ func troubles(s api.Status) (list []string) {
 	if what := s.Record.Trouble(); what != "" {
 		list = append(list, what)
 	}
+	if s.HTTP.Trouble != "" {
+		list = append(list, "HTTP is not served: "+s.HTTP.Trouble)
+	}
 	if s.Watch.Error != "" {
 		list = append(list, "changes of files are found late: "+s.Watch.Error)
 	}
