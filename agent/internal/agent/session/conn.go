@@ -210,16 +210,21 @@ func (c *Conn) complete(ctx context.Context, s *slot, req *protocol.Request, arr
 	m, now := c.manager, &s.session
 	trace := Trace{Session: now.id, Position: now.position, Generation: j.Generation, Groups: j.Groups}
 	if j.Outcome == validator.Undecided {
+		reason := protocol.ValidatorUnavailable
+		if ctx.Err() != nil {
+			reason = protocol.ShuttingDown
+		}
 		m.count(func(n *Stats) {
 			n.Undecided++
+			n.ByReason[reason]++
 			now.tally.undecided++
 			m.change(s)
 		})
-		if ctx.Err() != nil {
+		if reason == protocol.ShuttingDown {
 			return c.Refuse(req, protocol.ShuttingDown, "the agent stops")
 		}
-		c.logStep(trace.Session, trace.Position+1, req, j, protocol.ValidatorUnavailable)
-		return Answer{Reply: c.reply(req, protocol.ValidatorUnavailable, j.Detail), Trace: trace}
+		c.logStep(trace.Session, trace.Position+1, req, j, reason)
+		return Answer{Reply: c.reply(req, reason, j.Detail), Trace: trace}
 	}
 	trace.Position++
 	reply := c.reply(req, protocol.Reason(j.Reason), j.Detail)

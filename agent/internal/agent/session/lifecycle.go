@@ -89,6 +89,7 @@ func (m *Manager) commit(s *slot, j *judge.Judgement, req *protocol.Request, arr
 		m.stats.Passed++
 	} else {
 		m.stats.Failed++
+		m.stats.ByReason[protocol.Reason(j.Reason)]++
 	}
 	if s.name != "" {
 		m.cacheReply(s, reply)

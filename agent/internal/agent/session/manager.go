@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
+	"github.com/stepagent/stepagent/agent/protocol"
 )
 
 // maxLines limits the log lines a second about steps that did not pass, and those about sessions that
@@ -56,6 +57,8 @@ type Stats struct {
 	Passed    uint64 `json:"steps_passed"`
 	Failed    uint64 `json:"steps_failed"`
 	Undecided uint64 `json:"steps_undecided"`
+	// ByReason counts the failed and the undecided steps by the reason of the reply.
+	ByReason map[protocol.Reason]uint64 `json:"steps_by_reason"`
 	// Replayed counts requests answered from a replay cache.
 	Replayed uint64 `json:"steps_replayed"`
 	// RememberedBytes is the current size of all replay caches.
@@ -98,6 +101,7 @@ func NewManagerAt(clock Clock, judge Judge, options Options, log *slog.Logger) *
 		named:    namedSlots{byName: map[string]*slot{}, shares: map[netip.Addr]*share{}},
 		nameless: namelessIndex{},
 		begun:    map[netip.Addr]int{},
+		stats:    Stats{ByReason: map[protocol.Reason]uint64{}},
 	}
 	m.SetOptions(options)
 	return m
@@ -131,6 +135,7 @@ func (m *Manager) Stats() Stats {
 	defer m.mu.Unlock()
 	stats := m.stats
 	stats.RememberedBytes = m.named.bytes
+	stats.ByReason = maps.Clone(stats.ByReason)
 	return stats
 }
 

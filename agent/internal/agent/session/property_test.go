@@ -196,7 +196,15 @@ func (w *world) check() {
 	w.agent.check()
 	got, models := w.agent.Stats(), w.models
 	got.RememberedBytes = 0 // the model has no details; Check has counted them
-	w.models = slices.DeleteFunc(slices.Clone(models), func(m *model) bool { return m.stats != got })
+	reasons := uint64(0)
+	for _, n := range got.ByReason {
+		reasons += n
+	}
+	if reasons != got.Failed+got.Undecided {
+		w.Fatalf("%d steps have a reason: %+v", reasons, got)
+	}
+	got.ByReason = nil // the model counts none
+	w.models = slices.DeleteFunc(slices.Clone(models), func(m *model) bool { return !reflect.DeepEqual(m.stats, got) })
 	if len(w.models) == 0 {
 		w.Fatalf("counts: got %+v, want %+v", got, models[0].stats)
 	}

@@ -115,7 +115,7 @@ func TestUndecidedStepTakesNoPosition(t *testing.T) {
 						t.Errorf("sent again: got %s", said(got))
 					}
 				}
-				if got := a.Stats(); got.Completed != 1 || got.Undecided != 20 || got.Passed != 10 {
+				if got := a.Stats(); got.Completed != 1 || got.Undecided != 20 || got.Passed != 10 || got.ByReason[protocol.ValidatorUnavailable] != 20 {
 					t.Errorf("got %+v", got)
 				}
 			})
