@@ -20,6 +20,7 @@ var floors = [][]string{
 		"agent/internal/shared/jsonl",
 	},
 	{
+		"agent/internal/agent/latency",
 		"agent/internal/agent/problem",
 		"agent/internal/agent/signals",
 		"agent/internal/agent/systemd",

@@ -6,6 +6,10 @@ import (
 	"time"
 )
 
+// draws is how many random cases a test of pure logic has. Package rapid is not used here: its
+// initialization is a tenth of what each plugin process of these tests costs.
+const draws = 200
+
 func TestBackoff(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 6))
 	for range draws {

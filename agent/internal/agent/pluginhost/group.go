@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/judge"
+	"github.com/stepagent/stepagent/agent/internal/agent/latency"
 	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost/stream"
 )
 
@@ -24,10 +25,11 @@ type group struct {
 	first []judge.Expectation
 
 	phase  atomic.Pointer[phase]
-	steps  atomic.Uint64 // steps that were asked for
-	errors atomic.Uint64 // those for which some validator gave no verdict
-	judged atomic.Uint64 // those that a process answered
-	took   *latencies    // of those
+	steps  atomic.Uint64     // steps that were asked for
+	errors atomic.Uint64     // those for which some validator gave no verdict
+	judged atomic.Uint64     // those that a process answered
+	took   latency.Histogram // of those
+	queued latency.Histogram // how long those waited before they were sent to it
 }
 
 // A phase is a time in which the group has one process, or none. It is immutable; the supervisor
@@ -40,7 +42,7 @@ type phase struct {
 }
 
 func newGroup(members []member, first []judge.Expectation) *group {
-	g := &group{first: first, took: newLatencies()}
+	g := &group{first: first}
 	for _, m := range members {
 		g.names = append(g.names, m.Name)
 	}
@@ -68,7 +70,8 @@ func (g *group) Judge(ctx context.Context, call judge.Call) []judge.Answer {
 	answers, err := g.Again(ctx, call)
 	if err == nil {
 		g.judged.Add(1)
-		g.took.add(time.Since(began))
+		g.took.Add(time.Since(began))
+		g.queued.Add(answers[0].Queued) // of all validators together
 	}
 	if slices.ContainsFunc(answers, func(a judge.Answer) bool { return a.Err != nil }) {
 		g.errors.Add(1)

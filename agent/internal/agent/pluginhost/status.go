@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/agent/latency"
 	"github.com/stepagent/stepagent/agent/internal/agent/verdictcache"
 )
 
@@ -55,8 +56,8 @@ type Status struct {
 	Reads []string `json:"reads"`
 	// Kept says which verdicts are kept.
 	Kept verdictcache.Status `json:"kept"`
-	// Latency is that of the calls.
-	Latency Latency `json:"latency"`
+	// Latency is how long the calls took, including the wait for a process.
+	Latency latency.Summary `json:"latency"`
 	// LastError says why the last process was lost; empty when none was.
 	LastError string `json:"last_error,omitempty"`
 }
@@ -89,17 +90,16 @@ func (s *supervisor) status() Status {
 	s.mu.Lock()
 	checksum := s.instance.image.Checksum
 	s.mu.Unlock()
-	sum := checksum() // may wait
+	sum, counts := checksum(), s.counts() // the checksum may wait
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	in := s.instance
 	st := Status{
 		Validators: s.group.names, Plugin: in.name, Version: in.version, Path: s.plugin.program.Path, Checksum: sum,
 		State: s.state, Started: in.process.Started(), Restarts: s.restarts, Failures: s.failures,
-		Refusing: s.group.phase.Load().refusal != nil, Errors: s.group.errors.Load(),
-		Kept: s.cache.Status(), Latency: s.group.took.summary(), LastError: s.lastErr,
+		Refusing: counts.Refusing, Steps: counts.Steps, Errors: counts.Errors,
+		Kept: counts.Kept, Latency: counts.Took.Summary(), LastError: s.lastErr,
 	}
-	st.Steps = st.Kept.Hits + s.group.steps.Load()
 	if in.declared {
 		st.Reads = append([]string{}, in.reads.Names()...)
 	}
