@@ -17,8 +17,10 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/agent/eventstream"
 	"github.com/stepagent/stepagent/agent/internal/agent/judge"
 	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost"
+	"github.com/stepagent/stepagent/agent/internal/agent/server"
 	"github.com/stepagent/stepagent/agent/internal/agent/session"
 	"github.com/stepagent/stepagent/agent/internal/shared/jsonl"
+	"github.com/stepagent/stepagent/agent/protocol"
 )
 
 // An agent is one without sessions; ready is what a probe returns.
@@ -30,7 +32,9 @@ type agent struct {
 func (*agent) Status() api.Status {
 	return api.Status{
 		Version: "test", Started: time.Now(), Uptime: jsonl.Seconds(1500 * time.Millisecond), Allow: []string{"all"},
-		Trouble: []string{"the disk is full"}, HTTP: api.HTTP{Address: "127.0.0.1:1"},
+		Connections: server.Stats{RefusedByReason: map[protocol.Reason]uint64{protocol.Busy: 1}},
+		Sessions:    session.Stats{ByReason: map[protocol.Reason]uint64{protocol.OutOfOrder: 1}},
+		Trouble:     []string{"the disk is full"}, HTTP: api.HTTP{Address: "127.0.0.1:1"},
 		Validators: []api.Process{{Generation: 3, Status: pluginhost.Status{Validators: []string{"sequence"}, Reads: []string{"step_id"}, LastError: "lost"}}},
 	}
 }

@@ -212,19 +212,20 @@ func (c *conn) finish(answer *session.Answer, req *protocol.Request, arrived tim
 		answer.Reply.Agent = o.Agent
 	}
 	if r := answer.Reply.Reason; r == protocol.Busy || r == protocol.ShuttingDown {
-		c.countRefused()
+		c.countRefused(r)
 	}
 	return c.newAuditEntry(o, req, answer, arrived)
 }
 
 // countRefused counts a message that no validator was asked about.
-func (c *conn) countRefused() {
+func (c *conn) countRefused(reason protocol.Reason) {
 	if c.probing {
 		return
 	}
 	c.server.mu.Lock()
 	defer c.server.mu.Unlock()
 	c.server.stats.RefusedMessages++
+	c.server.stats.RefusedByReason[reason]++
 }
 
 // warn logs what the client has done, within a limit of such lines.

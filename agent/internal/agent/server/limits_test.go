@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/agent/judge"
 	"github.com/stepagent/stepagent/agent/internal/agent/server"
 	"github.com/stepagent/stepagent/agent/internal/agent/session"
+	"github.com/stepagent/stepagent/agent/protocol"
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
@@ -214,6 +216,41 @@ func TestRefusedMessagesAreCounted(t *testing.T) {
 	p.send(`[]`)
 	p.expect(`"reason":"bad_message"`)
 	refused(5, "a bad message")
+	want := map[protocol.Reason]uint64{protocol.BadRequest: 1, protocol.Busy: 2, protocol.BadMessage: 2}
+	if got := h.Stats().RefusedByReason; !maps.Equal(got, want) {
+		t.Errorf("refused by reason: %v, want %v", got, want)
+	}
+}
+
+// TestStepsAreTimed: each reply to a step counts, by a loop, by a goroutine for a parked connection and
+// by a worker, and no other reply does.
+func TestStepsAreTimed(t *testing.T) {
+	h := start(t, defaults())
+	p := h.dial(t)
+	timed := func(want uint64, what string) {
+		t.Helper()
+		waitFor(t, what+" to be timed", func() bool { return h.Took().Count == want }) // after the reply was written
+	}
+	p.send(`{"step_id":1}`)
+	p.expect(`"error_code":0`)
+	timed(1, "the step of a worker")
+	h.park(t, 1)
+	p.send(`{"step_id":2}`)
+	p.expect(`"error_code":0`)
+	timed(2, "a step of a goroutine")
+	h.park(t, 1)
+	p.send(`{"step_id":3}`)
+	p.expect(`"error_code":0`)
+	timed(3, "a step of a loop")
+	p.send(`{"step_id":"4"}`)
+	p.expect(`"reason":"bad_request"`)
+	if err := probe(t, h.Server, patience); err != nil {
+		t.Fatal(err)
+	}
+	took := h.Took()
+	if took.Count != 3 || took.Max <= 0 || took.Sum < took.Max || took.Sum > patience {
+		t.Errorf("%d steps took %v, one of them %v", took.Count, took.Sum, took.Max)
+	}
 }
 
 // TestSlowClients: a thousand clients that send a byte now and then do not hurt ten honest

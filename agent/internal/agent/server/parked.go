@@ -221,18 +221,18 @@ func (c *conn) Sent(reply []byte, n int) {
 	entry := s.entry
 	s.entry = nil
 	if n == len(reply) {
-		entry.commit(true)
+		c.commit(true, s.fd, s.arrived, entry)
 	}
 	c.interval = s.next
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if n < len(reply) {
-		rest := bytes.Clone(reply[n:])
+		rest, arrived := bytes.Clone(reply[n:]), s.arrived
 		c.unpark(nil, func() bool {
 			c.writing.Lock()
 			defer c.writing.Unlock()
 			sent := c.write(rest)
-			entry.commit(sent)
+			c.commit(sent, 0, arrived, entry)
 			return sent
 		})
 		return

@@ -20,11 +20,20 @@ func (c *conn) send(reply protocol.Reply) bool {
 	return c.write(c.out)
 }
 
-// sendAudited is send with the audit entry of the request.
-func (c *conn) sendAudited(reply protocol.Reply, entry *auditEntry) bool {
+// sendAudited is send for the reply to a step that has arrived before, with its audit entry.
+func (c *conn) sendAudited(reply protocol.Reply, arrived time.Time, entry *auditEntry) bool {
 	sent := c.send(reply)
-	entry.commit(sent)
+	c.commit(sent, 0, arrived, entry)
 	return sent
+}
+
+// commit counts and records a step whose reply was sent, or was not. Number is that of the socket, if
+// a loop has it.
+func (c *conn) commit(sent bool, number int, arrived time.Time, entry *auditEntry) {
+	if sent && !c.probing {
+		c.server.took.Of(number).Add(time.Since(arrived))
+	}
+	entry.commit(sent)
 }
 
 // write writes bytes within the reply time. The caller holds writing.
@@ -102,7 +111,8 @@ func (c *conn) delay(d time.Duration, reply protocol.Reply, entry *auditEntry) {
 	}
 	var timer *time.Timer
 	timer = time.AfterFunc(max(d, 0), func() {
-		sent := c.sendAudited(reply, entry)
+		sent := c.send(reply)
+		entry.commit(sent)
 		c.mu.Lock()
 		delete(s.delayed, timer)
 		c.mu.Unlock()

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -20,6 +21,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/agent/latency"
 	"github.com/stepagent/stepagent/agent/internal/agent/session"
 	"github.com/stepagent/stepagent/agent/internal/shared/eventloop"
 	"github.com/stepagent/stepagent/agent/protocol"
@@ -42,6 +44,7 @@ type Server struct {
 
 	running  sync.WaitGroup // connections, those being refused too; not added to once draining
 	refusing chan struct{}  // a semaphore for the goroutines that refuse
+	took     latency.Shards // steps, from the arrival to the written reply; by socket
 
 	mu        sync.Mutex // guards the fields below
 	listeners map[*probeListener]struct{}
@@ -63,6 +66,8 @@ type Stats struct {
 	// RefusedMessages counts messages that no validator was asked about: the reply had the reason
 	// bad_message, bad_request, busy, shutting_down or internal.
 	RefusedMessages uint64 `json:"messages_refused"`
+	// RefusedByReason are those by the reason of the reply.
+	RefusedByReason map[protocol.Reason]uint64 `json:"messages_refused_by_reason"`
 }
 
 // New returns a Server that has steps judged by sessions. Without loops, which may be nil, every
@@ -74,6 +79,8 @@ func New(sessions *session.Manager, loops *eventloop.Loops, options Options, log
 		listeners: map[*probeListener]struct{}{},
 		conns:     map[*conn]struct{}{},
 		byAddr:    map[netip.Addr]int{},
+		stats:     Stats{RefusedByReason: map[protocol.Reason]uint64{}},
+		took:      latency.NewShards(loops.Count()),
 		refusing:  make(chan struct{}, reservedFiles(openFileLimit())/refusalShare),
 		stopping:  make(chan struct{}),
 	}
@@ -94,8 +101,13 @@ func (s *Server) Stats() Stats {
 	defer s.mu.Unlock()
 	stats := s.stats
 	stats.Open, stats.Limit = len(s.conns), s.options.Load().Connections
+	stats.RefusedByReason = maps.Clone(stats.RefusedByReason)
 	return stats
 }
+
+// Took returns how long steps took from the arrival of the whole request until the reply was written,
+// since the agent started. Steps whose reply is subject to a fault, and health probes, do not count.
+func (s *Server) Took() latency.Snapshot { return s.took.Snapshot() }
 
 // The pause after accept has failed, which doubles each time.
 const (

@@ -54,7 +54,7 @@ func (w *worker) loop(first func() bool) {
 // fail ends the connection after a panic, which must not end others.
 func (w *worker) fail(p any, stack []byte) {
 	w.conn.logPanic(p, stack)
-	w.conn.countRefused()
+	w.conn.countRefused(protocol.Internal)
 	w.conn.sendLast(protocol.Internal, "the agent failed on this message")
 }
 
@@ -130,8 +130,8 @@ func (w *worker) handleMessage() bool {
 	c.warn(c.server.logLimits.ahead, "too many replies outstanding", slog.Int("limit", o.PipelinedMessages))
 	refused := c.sessions.Refuse(&req, protocol.Busy, "too many replies of this connection are outstanding; wait for them")
 	entry := c.newAuditEntry(o, &req, &refused, arrived)
-	c.countRefused()
-	return c.sendAudited(refused.Reply, entry)
+	c.countRefused(protocol.Busy)
+	return c.sendAudited(refused.Reply, arrived, entry)
 }
 
 // judge has a request judged, which may take a while, and answers it; false ends the connection.
@@ -144,7 +144,7 @@ func (w *worker) judge(req protocol.Request, arrived time.Time) bool {
 	if answer.Fault != nil && !c.probing {
 		return c.injectFault(answer, req, arrived, entry)
 	}
-	return c.sendAudited(answer.Reply, entry)
+	return c.sendAudited(answer.Reply, arrived, entry)
 }
 
 // refuseUnread answers what could not be read as a request; false ends the connection.
@@ -155,11 +155,11 @@ func (w *worker) refuseUnread(err error) bool {
 	switch {
 	case isBad && bad.Reason == protocol.BadRequest:
 		c.warn(s.logLimits.bad, "bad request", slog.String("detail", bad.Detail))
-		c.countRefused()
+		c.countRefused(bad.Reason)
 		return c.send(bad.Reply(o.Codes.Of(bad.Reason)))
 	case isBad:
 		c.warn(s.logLimits.bad, "bad message", slog.String("detail", bad.Detail))
-		c.countRefused()
+		c.countRefused(bad.Reason)
 		c.sendLast(bad.Reason, bad.Detail)
 	case errors.Is(err, io.EOF):
 	case s.draining.Load():
@@ -167,7 +167,7 @@ func (w *worker) refuseUnread(err error) bool {
 	case errors.Is(err, os.ErrDeadlineExceeded) && w.reader.Buffered():
 		detail := "the message was not complete within " + o.MessageTime.String()
 		c.warn(s.logLimits.slow, "slow message", slog.String("detail", detail))
-		c.countRefused()
+		c.countRefused(protocol.BadMessage)
 		c.sendLast(protocol.BadMessage, detail)
 	case errors.Is(err, os.ErrDeadlineExceeded): // no mistake: a client that has finished may stay for a while
 		s.logLimits.idle.Log(s.steps, s.log, slog.LevelInfo, "idle connection closed", slog.String("client", c.addr.String()))
@@ -191,7 +191,7 @@ func (w *worker) refuseRest() {
 			reply.StepID, reply.Req, reply.Session = &req.StepID, req.Req, req.Session
 		}
 		reply.ErrorCode = c.server.options.Load().Codes.Of(reply.Reason)
-		c.countRefused()
+		c.countRefused(reply.Reason)
 		if !c.send(reply) {
 			return
 		}

@@ -48,6 +48,14 @@ func (l *Loops) Close() {
 	})
 }
 
+// Count returns the number of loops; 0 of none. Socket fd is served by loop fd modulo Count.
+func (l *Loops) Count() int {
+	if l == nil {
+		return 0
+	}
+	return len(l.all)
+}
+
 func (l *Loops) of(fd int) *loop { return l.all[fd%len(l.all)] }
 
 // interest is what a loop waits for: each change once (EPOLLET), and the end of the stream and urgent

@@ -17,6 +17,9 @@ func New(int) (*Loops, error) { return nil, errors.ErrUnsupported }
 // Close does nothing.
 func (*Loops) Close() {}
 
+// Count returns 0.
+func (*Loops) Count() int { return 0 }
+
 // Add returns errors.ErrUnsupported.
 func (*Loops) Add(int, Handler) error { return errors.ErrUnsupported }
 
