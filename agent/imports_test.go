@@ -94,6 +94,7 @@ var floors = [][]string{
 	{
 		"agent/internal/agent/api",
 		"agent/internal/agent/conformance",
+		"agent/internal/agent/metrics",
 		"agent/internal/client/verify",
 		"agent/internal/client/verify/agentrules",
 	},
@@ -125,6 +126,7 @@ var homes = map[string]struct {
 	"github.com/hashicorp/go-plugin":  {[]string{"plugins/sdk", "agent/internal/agent/pluginhost/process"}, "it needs a supervisor around it"},
 	"google.golang.org/grpc":          {[]string{"plugins/sdk", "plugins/sdk/proto/stepagent/validator/v1", "agent/internal/agent/pluginhost/stream"}, "the agent and its validators speak through the contract"},
 	"google.golang.org/protobuf":      {[]string{"plugins/sdk", "plugins/sdk/proto/stepagent/validator/v1", "agent/internal/agent/pluginhost/stream"}, "as grpc"},
+	"github.com/prometheus":           {[]string{"agent/internal/agent/metrics"}, "what is counted does not depend on who asks for it"},
 	"github.com/hashicorp/golang-lru": {[]string{"agent/internal/agent/verdictcache"}, "a table that clients can fill is bounded in bytes"},
 	"github.com/spf13/cobra/doc":      {[]string{"agent/internal/shared/manual"}, "installed commands carry no generator of man pages"},
 	"github.com/expr-lang/expr":       {[]string{"plugins/rules"}, "an expression must be bounded before it is run"},

@@ -18,6 +18,8 @@ type Status struct {
 	// Lost counts those of the written events that are no longer in the folder, because their
 	// file was removed, moved or changed while it was written, or the disk did not keep it.
 	Lost uint64 `json:"lost"`
+	// Queued is how many events wait to be written.
+	Queued int `json:"queued"`
 	// Error says why nothing is written now, and Since when that began.
 	Error string    `json:"error,omitempty"`
 	Since time.Time `json:"since,omitzero"`
@@ -53,7 +55,7 @@ func (w *Writer) Status() Status {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s := w.status
-	s.Dropped += queue.Dropped
+	s.Queued, s.Dropped = queue.Queued, s.Dropped+queue.Dropped
 	if stalled := time.Since(queue.BusySince); s.Error == "" && !queue.BusySince.IsZero() && stalled >= stallTime {
 		s.Error = fmt.Sprintf("the disk has not answered for %v, %d events wait", stalled.Round(time.Second), queue.Queued)
 		s.Since = queue.BusySince
