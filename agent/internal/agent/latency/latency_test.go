@@ -163,6 +163,9 @@ func TestSnapshotsAdd(t *testing.T) {
 	if sum != want {
 		t.Error("the sum differs")
 	}
+	if later := sum.Since(&second); later.Count != 34 || later.Summary().P50 > 2500*time.Microsecond*9/8 {
+		t.Errorf("%d later, %v", later.Count, later.Summary())
+	}
 }
 
 func BenchmarkAdd(b *testing.B) {

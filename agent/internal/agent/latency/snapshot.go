@@ -24,6 +24,18 @@ func (s *Snapshot) Add(other *Snapshot) {
 	}
 }
 
+// Since returns what was counted after an earlier snapshot of the same histograms. Max stays that of
+// all.
+func (s *Snapshot) Since(earlier *Snapshot) Snapshot {
+	later := *s
+	later.Count -= earlier.Count
+	later.Sum -= earlier.Sum
+	for i, n := range earlier.counts {
+		later.counts[i] -= n
+	}
+	return later
+}
+
 // A Summary is the quantiles of a histogram.
 type Summary struct {
 	// P50 and P99 are upper bounds of these quantiles, at most an eighth above them.

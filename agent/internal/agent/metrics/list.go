@@ -5,17 +5,13 @@ import (
 	"slices"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost"
+	"github.com/stepagent/stepagent/agent/internal/agent/server"
+	"github.com/stepagent/stepagent/agent/internal/agent/session"
 	"github.com/stepagent/stepagent/agent/protocol"
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
-// Reasons of steps without a verdict, and of messages that no validator was asked about.
-var (
-	undecidedReasons = []protocol.Reason{protocol.ValidatorUnavailable, protocol.ShuttingDown}
-	refusalReasons   = []protocol.Reason{protocol.BadMessage, protocol.BadRequest, protocol.Busy, protocol.ShuttingDown, protocol.Internal}
-)
-
-// The reason of a step that passed, and of one whose reason these lists do not have.
+// The reason of a step that passed, and of a step or message whose reason no list has.
 const (
 	noReason    = "none"
 	otherReason = "other"
@@ -59,7 +55,7 @@ var clientMetrics = []metric{
 		}},
 	{"messages_refused_total", counter, "Messages that no validator was asked about, by the reason of the reply.", []string{"reason"},
 		func(s *State, to *samples) {
-			to.byReason(s.Connections.RefusedMessages, s.Connections.RefusedByReason, refusalReasons)
+			to.byReason(s.Connections.RefusedMessages, s.Connections.RefusedByReason, server.RefusalReasons())
 		}},
 	{"sessions", gauge, "Open sessions.", nil,
 		func(s *State, to *samples) { to.add(float64(s.Sessions.Open)) }},
@@ -77,7 +73,7 @@ var stepMetrics = []metric{
 		func(s *State, to *samples) {
 			to.count(s.Sessions.Passed, validator.Pass.String(), noReason)
 			to.byReason(s.Sessions.Failed, s.Sessions.ByReason, protocol.Judged(), validator.Fail.String())
-			to.byReason(s.Sessions.Undecided, s.Sessions.ByReason, undecidedReasons, validator.Undecided.String())
+			to.byReason(s.Sessions.Undecided, s.Sessions.ByReason, session.UndecidedReasons(), validator.Undecided.String())
 		}},
 	{"steps_replayed_total", counter, "Repeated requests that were answered from a replay cache.", nil,
 		func(s *State, to *samples) { to.count(s.Sessions.Replayed) }},

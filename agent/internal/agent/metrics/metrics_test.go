@@ -165,7 +165,7 @@ func TestLabelsAreClosed(t *testing.T) {
 
 // TestAllReasonsAreListed: no reason that a reply may have counts as another.
 func TestAllReasonsAreListed(t *testing.T) {
-	listed := slices.Concat(protocol.Judged(), undecidedReasons, refusalReasons)
+	listed := slices.Concat(protocol.Judged(), session.UndecidedReasons(), server.RefusalReasons())
 	for _, r := range protocol.Sent() {
 		if !slices.Contains(listed, r) {
 			t.Errorf("the reason %s is in no list", r)

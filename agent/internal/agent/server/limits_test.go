@@ -216,7 +216,7 @@ func TestRefusedMessagesAreCounted(t *testing.T) {
 	p.send(`[]`)
 	p.expect(`"reason":"bad_message"`)
 	refused(5, "a bad message")
-	want := map[protocol.Reason]uint64{protocol.BadRequest: 1, protocol.Busy: 2, protocol.BadMessage: 2}
+	want := map[protocol.Reason]uint64{protocol.BadRequest: 1, protocol.Busy: 2, protocol.BadMessage: 2, protocol.ShuttingDown: 0, protocol.Internal: 0}
 	if got := h.Stats().RefusedByReason; !maps.Equal(got, want) {
 		t.Errorf("refused by reason: %v, want %v", got, want)
 	}

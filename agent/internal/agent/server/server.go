@@ -66,8 +66,13 @@ type Stats struct {
 	// RefusedMessages counts messages that no validator was asked about: the reply had the reason
 	// bad_message, bad_request, busy, shutting_down or internal.
 	RefusedMessages uint64 `json:"messages_refused"`
-	// RefusedByReason are those by the reason of the reply.
+	// RefusedByReason are those by the reason of the reply, with each of RefusalReasons.
 	RefusedByReason map[protocol.Reason]uint64 `json:"messages_refused_by_reason"`
+}
+
+// RefusalReasons returns the reasons of messages that no validator is asked about.
+func RefusalReasons() []protocol.Reason {
+	return []protocol.Reason{protocol.BadMessage, protocol.BadRequest, protocol.Busy, protocol.ShuttingDown, protocol.Internal}
 }
 
 // New returns a Server that has steps judged by sessions. Without loops, which may be nil, every
@@ -83,6 +88,9 @@ func New(sessions *session.Manager, loops *eventloop.Loops, options Options, log
 		took:      latency.NewShards(loops.Count()),
 		refusing:  make(chan struct{}, reservedFiles(openFileLimit())/refusalShare),
 		stopping:  make(chan struct{}),
+	}
+	for _, reason := range RefusalReasons() {
+		s.stats.RefusedByReason[reason] = 0
 	}
 	s.SetOptions(options)
 	return s

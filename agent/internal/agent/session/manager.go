@@ -57,12 +57,18 @@ type Stats struct {
 	Passed    uint64 `json:"steps_passed"`
 	Failed    uint64 `json:"steps_failed"`
 	Undecided uint64 `json:"steps_undecided"`
-	// ByReason counts the failed and the undecided steps by the reason of the reply.
+	// ByReason counts the failed and the undecided steps by the reason of the reply, with each of
+	// protocol.Judged and UndecidedReasons.
 	ByReason map[protocol.Reason]uint64 `json:"steps_by_reason"`
 	// Replayed counts requests answered from a replay cache.
 	Replayed uint64 `json:"steps_replayed"`
 	// RememberedBytes is the current size of all replay caches.
 	RememberedBytes int `json:"remembered_bytes"`
+}
+
+// UndecidedReasons returns the reasons of steps without a verdict.
+func UndecidedReasons() []protocol.Reason {
+	return []protocol.Reason{protocol.ValidatorUnavailable, protocol.ShuttingDown}
 }
 
 // A Clock tells a Manager the time: the system's, or that of the packets of a capture.
@@ -102,6 +108,9 @@ func NewManagerAt(clock Clock, judge Judge, options Options, log *slog.Logger) *
 		nameless: namelessIndex{},
 		begun:    map[netip.Addr]int{},
 		stats:    Stats{ByReason: map[protocol.Reason]uint64{}},
+	}
+	for _, reason := range append(protocol.Judged(), UndecidedReasons()...) {
+		m.stats.ByReason[reason] = 0
 	}
 	m.SetOptions(options)
 	return m
