@@ -74,6 +74,7 @@ type Agent struct {
 	judge      *judge.Judge
 	sessions   *session.Manager
 	server     *server.Server
+	totals     *totals
 	observers  *observers
 	admin      *admin
 	unwatch    context.CancelFunc // stops feeding systemd's watchdog
@@ -139,7 +140,7 @@ func (a *Agent) start(ctx context.Context) error {
 	if a.record, err = openRecord(c, a.recordHead(), a.options.Log); err != nil {
 		return err
 	}
-	a.config = c
+	a.config, a.totals = c, newTotals(a.set)
 	a.judge = judge.New(newChain(1, c, a.set))
 	a.sessions = session.NewManager(a.judge, sessionOptions(c, a.record), a.options.Log)
 	a.server = server.New(a.sessions, a.loops, serverOptions(c, a.options.Version, a.record), a.options.Log)

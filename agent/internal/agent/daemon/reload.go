@@ -57,6 +57,7 @@ func (a *Agent) reloadIf(ctx context.Context, unchanged func() bool) error {
 	a.mu.Lock()
 	a.reload = last
 	a.mu.Unlock()
+	a.totals.reloaded(err)
 	a.ready()
 	return err
 }
@@ -103,6 +104,10 @@ func (a *Agent) tryReload(ctx context.Context, unchanged func() bool) error {
 	oldSet, old := a.set, a.judge.Swap(chain)
 	oldRecord := a.record
 	a.config, a.set, a.record = next, set, record.Writer
+	a.totals.validators.Replace(set)
+	if oldRecord != record.Writer {
+		a.totals.endRecord(oldRecord)
+	}
 	a.mu.Unlock()
 	a.auto.watch(next.Reload, began, next)
 	record.apply()
@@ -112,8 +117,10 @@ func (a *Agent) tryReload(ctx context.Context, unchanged func() bool) error {
 	a.sessions.SetOptions(sessionOptions(next, record.Writer))
 	a.retire(old, func() {
 		oldSet.Close(context.Background())
+		a.totals.validators.End(oldSet)
 		if oldRecord != record.Writer {
 			oldRecord.Close() // the last steps of the old validators are in it
+			a.totals.endedRecord(oldRecord)
 		}
 	})
 	a.options.Log.Info("config reloaded", slog.String("config", source(next)),

@@ -19,6 +19,9 @@ var number, commit, date string
 // Number returns the version alone, such as 1.2.3, or devel when there is none.
 func Number() string { return read().number }
 
+// Commit returns the commit, and whether it was built with changes; empty when it is not known.
+func Commit() string { return read().commit }
+
 // String returns the version with the commit, its date, and what it was built with and for.
 func String() string { return read().String() }
 
