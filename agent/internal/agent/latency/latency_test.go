@@ -139,9 +139,9 @@ func TestConcurrentAdd(t *testing.T) {
 		})
 	}
 	adding.Wait()
-	n := time.Duration(goroutines * each)
+	const n = goroutines * each
 	got := h.Snapshot()
-	if got.Count != uint64(n) || got.Sum != n*(n-1)/2*time.Microsecond || got.Max != (n-1)*time.Microsecond {
+	if got.Count != n || got.Sum != n*(n-1)/2*time.Microsecond || got.Max != (n-1)*time.Microsecond {
 		t.Errorf("count %d, sum %v, max %v", got.Count, got.Sum, got.Max)
 	}
 }

@@ -33,12 +33,12 @@ func (s *samples) add(value float64, labels ...string) {
 
 func (s *samples) count(n uint64, labels ...string) { s.add(float64(n), labels...) }
 
-func (s *samples) flag(is bool, labels ...string) {
+func (s *samples) flag(is bool) {
 	value := 0.0
 	if is {
 		value = 1
 	}
-	s.add(value, labels...)
+	s.add(value)
 }
 
 // byReason adds the counts of the reasons, and as another what the total has besides them.
