@@ -9,14 +9,13 @@ summary, which stepctl report --json wrote. The first check that fails ends the 
 """
 
 import base64
-import itertools
 import json
-import os
 import pathlib
 import re
-import subprocess
 import sys
 import time
+
+from browser import Browser, check
 
 # A view is a width and a height in CSS pixels, the colours, and whether it is a phone.
 VIEWS = {
@@ -99,90 +98,6 @@ STRUCTURE = """({
 })"""
 
 
-class Browser:
-    """A Chromium controlled over two pipes (--remote-debugging-pipe)."""
-
-    def __init__(self, program):
-        commands, self.commands = os.pipe()
-        self.answers, answers = os.pipe()
-
-        def place_descriptors():  # Chromium reads descriptor 3 and writes 4
-            high = [os.dup(commands), os.dup(answers)]
-            os.dup2(high[0], 3)
-            os.dup2(high[1], 4)
-
-        self.process = subprocess.Popen(
-            [program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
-             "--disable-extensions", "--disable-background-networking", "--remote-debugging-pipe"],
-            preexec_fn=place_descriptors, close_fds=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        os.close(commands)
-        os.close(answers)
-        self.reader = os.fdopen(self.answers, "rb")
-        self.numbers = itertools.count(1)
-        self.events = []
-        self.session = None
-
-    def receive(self):
-        text = bytearray()
-        while (c := self.reader.read(1)) != b"\0":
-            if not c:
-                fail("the browser ended")
-            text += c
-            rest = self.reader.peek()
-            end = rest.find(b"\0")
-            text += self.reader.read(end if end >= 0 else len(rest))
-        return json.loads(text)
-
-    def call(self, method, **params):
-        number = next(self.numbers)
-        message = {"id": number, "method": method, "params": params}
-        if self.session:
-            message["sessionId"] = self.session
-        os.write(self.commands, json.dumps(message).encode() + b"\0")
-        while True:
-            answer = self.receive()
-            if answer.get("id") == number:
-                if "error" in answer:
-                    fail(f"{method}: {answer['error']}")
-                return answer["result"]
-            self.events.append(answer)
-
-    def wait(self, method):
-        while not any(e.get("method") == method for e in self.events):
-            self.events.append(self.receive())
-
-    def evaluate(self, script):
-        result = self.call("Runtime.evaluate", expression=script, returnByValue=True)
-        if "exceptionDetails" in result:
-            fail(result["exceptionDetails"])
-        return result["result"].get("value")
-
-    def open(self, url):
-        self.session = None
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        for domain in ("Page", "Network", "Log", "Runtime"):
-            self.call(domain + ".enable")
-        self.events = []
-        self.call("Page.navigate", url=url)
-        self.wait("Page.loadEventFired")
-
-    def close(self):
-        self.session = None
-        self.call("Browser.close")
-        self.process.wait(timeout=20)
-
-
-def fail(message):
-    print(f"pages: {message}", file=sys.stderr)
-    sys.exit(1)
-
-
-def check(holds, message):
-    if not holds:
-        fail(message)
-
-
 def numbers(browser, page, summary):
     rows = browser.evaluate(NUMBERS)
     steps = summary["steps"]
@@ -238,8 +153,7 @@ def look(browser, page, summary, folder):
     numbers(browser, page, summary)
     structure(browser, page, summary)
     for view, (width, height, colours, phone) in VIEWS.items():
-        browser.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": colours}])
-        browser.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone)
+        browser.view(width, height, colours, phone)
         wide = browser.evaluate(WIDE)
         check(wide["scroll"] <= width and not wide["out"], f"{page}, {view}: {wide}")
         poor = browser.evaluate(CONTRASTS)
@@ -248,9 +162,8 @@ def look(browser, page, summary, folder):
             want = f'"{head}: "', f'"{head} "'
             check(label in want if width < 832 else label == "none", f"{page}, {view}: {head} is labelled {label}")
         tall = min(browser.evaluate("document.documentElement.scrollHeight"), TALLEST)
-        picture = browser.call("Page.captureScreenshot", captureBeyondViewport=True,
-                              clip={"x": 0, "y": 0, "width": width, "height": tall, "scale": 1})
-        (folder / f"{name}-{view}.png").write_bytes(base64.b64decode(picture["data"]))
+        browser.picture(folder / f"{name}-{view}.png", captureBeyondViewport=True,
+                        clip={"x": 0, "y": 0, "width": width, "height": tall, "scale": 1})
     browser.call("Emulation.clearDeviceMetricsOverride")
     paper = base64.b64decode(browser.call("Page.printToPDF", printBackground=True, preferCSSPageSize=True)["data"])
     (folder / f"{name}.pdf").write_bytes(paper)

@@ -1,0 +1,136 @@
+// Korean, with the entries of en.js in the same order. A verdict is 합격, 불합격 or 판정 보류; a single
+// step is 통과 or 미통과.
+export default {
+  "language": "한국어",
+  "title": "stepagent 실시간 현황",
+  "skip": "세션 목록으로 바로 가기",
+  "controls": "페이지 설정",
+  "pause": "일시 정지",
+  "resume": "다시 시작",
+  "colours": "화면 색상",
+  "schemes": {"auto": "시스템 설정", "light": "밝게", "dark": "어둡게"},
+
+  "marks": {"connecting": "연결 중", "running": "정상 동작", "degraded": "이상 있음", "lost": "연결 끊김"},
+  "sentences": {
+    "connecting": "에이전트에 연결하고 있습니다.",
+    "running": "에이전트가 단계를 판정하고 있습니다.",
+    "degraded": {"other": "에이전트에 문제가 {n}건 있습니다."},
+    "lost": "{time}부터 에이전트에 연결할 수 없습니다."
+  },
+  "reconnects": "몇 초마다 자동으로 다시 연결하며, 연결되면 끊긴 시점부터 이어서 표시합니다.",
+  "refusesPage": "에이전트가 이 페이지의 연결을 거부했습니다: {detail}",
+  "where": "stepagent {version}, 주소 {address}, 가동 시간 {uptime}, 검증기 {generation}세대",
+  "problems": "발생한 문제",
+  "noProblems": "발견된 문제가 없습니다.",
+
+  "now": "현재 상태",
+  "tiles": {
+    "open": "진행 중인 세션", "connections": "연결", "rate": "초당 단계 수", "passed": "통과",
+    "failed": "미통과", "undecided": "판정 보류", "median": "응답 시간 중앙값", "p99": "99번째 백분위수"
+  },
+  "rate": "초당 단계 수",
+  "latency": "응답 시간",
+  "lines": {"passed": "통과", "failed": "미통과", "median": "중앙값", "p99": "99번째 백분위수"},
+  "minutesAgo": "{n}분 전",
+  "nowTick": "현재",
+
+  "sessions": "세션",
+  "find": "세션 또는 클라이언트",
+  "show": "표시 대상",
+  "kinds": {"all": "전체", "open": "진행 중", "failing": "통과하지 못한 단계 있음", "ended": "종료됨"},
+  "shown": {"other": "세션 {n}개 중 {shown}개"},
+  "summary": {
+    "client": "클라이언트 대기", "validator": "검증기 대기",
+    "pass": "합격", "fail": "불합격", "incomplete": "미완료"
+  },
+  "mapOne": "한 칸이 세션 하나이며, 단계가 판정될 때마다 채워집니다.",
+  "mapMany": "한 칸이 세션 {n}개이며, 단계가 판정될 때마다 채워집니다.",
+  "mapLabel": "세션 현황도: 세션 {n}개, 그중 통과하지 못한 단계가 있는 세션 {failing}개.",
+  "noSessions": "아직 세션이 없습니다. 클라이언트가 첫 단계를 보내면 여기에 표시됩니다.",
+  "noneFits": "조건에 맞는 세션이 없습니다.",
+  "session": "세션",
+  "client": "클라이언트",
+  "steps": "단계",
+  "state": "상태",
+  "waits": {
+    "client": "클라이언트 대기, {time}", "interval": "대기 간격, {time} 남음",
+    "validator": "검증기 대기"
+  },
+  "marksOfSessions": {"open": "진행 중", "pass": "합격", "fail": "불합격", "incomplete": "미완료"},
+  "ended": {"pass": "합격", "fail": "불합격", "incomplete": "미완료: {cause}"},
+  "outcomes": {"p": "통과", "f": "미통과", "u": "판정 보류", "n": "판정 전"},
+  "strip": "단계 {steps}개 중 {position}개 판정, {failed}개 미통과",
+
+  "failed": "통과하지 못한 단계",
+  "noneFailed": "에이전트를 시작한 뒤로 없습니다.",
+  "stepOf": "단계 {step}, 세션 {session}, {client}, {time}",
+  "reasons": {
+    "out_of_order": "단계의 순서가 맞지 않습니다.",
+    "timeout_too_short": "선언한 제한 시간이 에이전트가 허용하는 최솟값보다 짧습니다.",
+    "interval_not_kept": "클라이언트가 선언한 대기 간격을 지키지 않았습니다.",
+    "rule_broken": "에이전트에 설정된 규칙을 위반했습니다.",
+    "bad_message": "에이전트가 메시지를 해석하지 못했습니다.",
+    "bad_request": "메시지의 필드가 없거나 값이 잘못되었습니다.",
+    "validator_unavailable": "검증기가 제때 판정하지 못했습니다. 클라이언트의 문제가 아닙니다.",
+    "busy": "에이전트가 처리 한도에 도달했습니다. 클라이언트의 문제가 아닙니다.",
+    "shutting_down": "에이전트가 종료 중이었습니다. 클라이언트의 문제가 아닙니다.",
+    "internal": "에이전트에서 내부 오류가 발생했습니다. 클라이언트의 문제가 아닙니다."
+  },
+
+  "validators": "검증기",
+  "health": {"serving": "판정 중", "starting": "시작하는 중", "backing off": "재시작 대기 중", "stopped": "중지됨", "refusing": "단계 거부 중"},
+  "process": "가동 시간 {uptime}, 재시작 {restarts}회",
+  "judged": "단계 {steps}개, 그중 판정하지 못한 단계 {errors}개",
+  "calls": "호출 시간: 중앙값 {median}, 99번째 백분위수 {p99}",
+  "lastError": "마지막 프로세스 종료 원인: {error}",
+
+  "refused": "거부",
+  "refusedCaption": "에이전트를 시작한 뒤의 횟수입니다.",
+  "refusedGroups": {"steps": "통과하지 못한 단계", "messages": "검증기의 판정 없이 거부한 메시지", "connections": "연결"},
+  "reason": "사유",
+  "count": "횟수",
+  "meanings": {
+    "any": "모든 사유",
+    "limit": "한도 초과",
+    "not_allowed": "허용되지 않은 주소"
+  },
+
+  "close": "닫기",
+  "started": "시작 시각",
+  "position": "단계",
+  "ago": "{time} 전",
+  "timeline": "타임라인",
+  "timelineCaption": "낮은 막대는 통과한 단계, 높은 막대는 통과하지 못한 단계입니다. 시각은 0.25초 단위입니다.",
+  "timelineLabel": "{duration} 동안 단계 {position}개를 판정했고, {failed}개가 통과하지 못했습니다.",
+  "stepsListed": "단계(최신순)",
+  "step": "{position}번: {outcome}",
+  "after": "시작 후 {time}",
+  "earlier": "이보다 앞선 단계는 표시하지 않습니다.",
+  "sessionGone": "이 세션은 종료되어 더 이상 표시되지 않습니다.",
+  "end": "세션 종료",
+  "endSure": "이 세션을 미완료로 종료하시겠습니까? 클라이언트에는 알리지 않습니다.",
+  "endYes": "종료",
+  "cancel": "취소",
+
+  "reload": "설정 다시 읽기",
+  "reloading": "읽는 중 …",
+  "reloaded": "설정을 적용했습니다. 검증기 {n}세대입니다.",
+  "endedNotice": "세션 {session}을(를) 종료했습니다.",
+  "refusedAction": "에이전트가 거부했습니다: {detail}",
+  "unreachable": "에이전트에 연결할 수 없습니다.",
+  "readOnly": "읽기 전용: 이 페이지에서는 에이전트를 변경할 수 없습니다.",
+  "tokenTitle": "토큰",
+  "tokenAsk": "변경하려면 에이전트의 토큰이 필요합니다. 에이전트가 실행되는 장비에서 다음 명령으로 확인하십시오.",
+  "tokenWrong": "에이전트가 이 토큰을 인정하지 않았습니다.",
+  "token": "에이전트의 토큰",
+  "send": "보내기",
+  "dismiss": "닫기",
+
+  "restarted": "에이전트가 다시 시작되었습니다. 새 프로세스의 상태를 표시합니다.",
+  "eventsLost": {"other": "이 페이지가 처리하기 전에 이벤트 {n}개가 더 발생하여 전체 상태를 다시 읽었습니다."},
+  "leftOut": {"other": "세션 {n}개 생략"},
+  "failuresLeftOut": {"other": "통과하지 못한 단계 {n}개 생략"},
+  "lostSoFar": {"other": "이벤트 {n}개 유실"},
+  "footer": "시각은 에이전트의 시각을 이 브라우저의 시간대로 표시한 것입니다. 그래프는 최근 5분을 보여 줍니다.",
+  "units": {"d": "{n}일", "h": "{n}시간", "min": "{n}분", "s": "{n}초", "ms": "{n} ms", "us": "{n} µs"}
+};
