@@ -8,14 +8,18 @@ is killed and started again; what a real agent cannot be made to show comes from
 screenshots. The first check that fails ends the program with 1.
 """
 
+import contextlib
 import json
 import os
 import pathlib
 import re
+import select
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
+import threading
 import time
 
 from browser import Browser, check, fail
@@ -372,22 +376,68 @@ def restart(browser, agent, pictures):
     browser.until(f"{text('notices')}.includes('restarted')")
     check(agrees(browser, agent)[2] == 0, "the page shows the counters of the old process")
     quiet(browser, agent.url, "ERR_")
-    # A link that ends while the agent goes on continues: the page is told of no restart and forgets nothing.
-    run = agent.client("run", "--data", "success", "--session", "stays")
-    browser.until(row("stays"))
-    browser.evaluate("document.querySelectorAll('#notices button').forEach(b => b.click())")
-    browser.call("Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=-1, uploadThroughput=-1)
-    browser.until(state("lost"), 15)
-    browser.call("Network.emulateNetworkConditions", offline=False, latency=0, downloadThroughput=-1, uploadThroughput=-1)
+
+
+class Link(socketserver.ThreadingTCPServer):
+    """A link to a port of this machine, which the test can break."""
+    daemon_threads = True
+
+    def __init__(self, port):
+        super().__init__(("127.0.0.1", 0), None)
+        self.port, self.up, self.open = port, True, []
+        self.url = f"http://127.0.0.1:{self.server_address[1]}/"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def finish_request(self, request, client_address):
+        if not self.up:
+            return
+        with socket.create_connection(("127.0.0.1", self.port)) as far:
+            ends = {request: far, far: request}
+            self.open += ends
+            while all(self.copy(end, ends[end]) for end in select.select(list(ends), [], [])[0]):
+                pass
+
+    def copy(self, source, to):
+        try:
+            part = source.recv(1 << 16)
+            to.sendall(part)
+            return part
+        except OSError:
+            return b""
+
+    def cut(self):
+        self.up = False
+        for end in self.open:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+
+def broken_link(browser, agent):
+    """After a link that broke while the agent went on, the page continues: it is told what it missed, and forgets nothing."""
+    link = Link(int(agent.url.split(":")[2].strip("/")))
+    browser.open(link.url + "?language=en", OBSERVE)
+    browser.until(RUNNING)
+    check(agent.client("run", "--data", "success", "--session", "before").wait(timeout=20) == 0, "the procedure fails")
+    browser.until(f"{row('before')}?.querySelector('.wait').textContent === 'PASS'")
+    run = agent.client("run", "--data", "success", "--session", "across")
+    browser.until(row("across"))
+    link.cut()
+    browser.until(state("lost"))
+    time.sleep(2)
+    link.up = True
     browser.until(RUNNING)
     check(run.wait(timeout=20) == 0, "the procedure fails")
-    browser.until(f"{row('stays')}.querySelector('.wait').textContent === 'PASS'")
+    browser.until(f"{row('across')}.querySelector('.wait').textContent === 'PASS'")
+    check(browser.evaluate(f"Boolean({row('before')})"), "the page has forgotten a session that had ended")
     check(browser.evaluate(text("notices")) == "", "the page reports a restart that was none")
     agrees(browser, agent)
+    quiet(browser, link.url, "ERR_")
+    print("a broken link: nothing is lost")
 
 
 def changes(browser, agent):
     """An operator reloads and ends a session; without the token neither is done."""
+    browser.open(agent.url + "?language=en", OBSERVE)
     run = agent.client("run", "--data", "success", "--session", "to end")
     browser.until(row("to end"))
     browser.evaluate(f"{row('to end')}.click(); document.getElementById('detail-end').click()")
@@ -423,6 +473,7 @@ def real(browser, programs, work, axe, pictures):
         steady(browser, "a real agent")
         quiet(browser, agent.url)
         restart(browser, agent, pictures)
+        broken_link(browser, agent)
         changes(browser, agent)
         steady(browser, "a real agent")
         check(agent.stop() == 0, "the agent does not end well")
