@@ -44,8 +44,9 @@ export default {
     "client": "await client", "validator": "await validator",
     "pass": "passed", "fail": "failed", "incomplete": "incomplete"
   },
-  "mapOne": "A square for each session, filled as its steps are judged.",
-  "mapMany": "A square for {n} sessions each, filled as their steps are judged.",
+  "mapNone": "No session is open.",
+  "mapOne": "A square for each open session, filled as its steps are judged.",
+  "mapMany": "A square for {n} open sessions each, filled as their steps are judged.",
   "mapLabel": "Map of the sessions: {n} shown, {failing} with steps that did not pass.",
   "noSessions": "No session yet. This page fills in when a client sends its first step.",
   "noneFits": "No session fits the filter.",
@@ -132,6 +133,6 @@ export default {
   "leftOut": {"one": "{n} session is left out", "other": "{n} sessions are left out"},
   "failuresLeftOut": {"one": "{n} failed step is left out", "other": "{n} failed steps are left out"},
   "lostSoFar": {"one": "{n} event was lost", "other": "{n} events were lost"},
-  "footer": "Times are the agent's, in the time zone of this browser. The plots show the last five minutes.",
+  "footer": "Times are the agent's, in the time zone of this browser. The plots show the last five minutes, the list the last 1,000 sessions that have ended.",
   "units": {"d": "{n} d", "h": "{n} h", "min": "{n} min", "s": "{n} s", "ms": "{n} ms", "us": "{n} µs"}
 };

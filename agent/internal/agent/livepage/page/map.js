@@ -48,7 +48,7 @@ export function drawMap(shown) {
     failing += bad;
   }
   c.putImageData(image, 0, 0);
-  setText($('map-caption'), each === 1 ? words.mapOne : say(words.mapMany, {n: each}));
+  setText($('map-caption'), !shown.length ? words.mapNone : each === 1 ? words.mapOne : say(words.mapMany, {n: each}));
   setAttribute(canvas, 'aria-label', say(words.mapLabel, {n: shown.length, failing}));
 }
 

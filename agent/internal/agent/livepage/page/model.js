@@ -92,6 +92,8 @@ function change(data) {
 // takeSession puts a session where it belongs and notes when its steps were judged.
 function takeSession(session, time) {
   const before = model.open.get(session.id), same = before && before.began === session.began;
+  const earlier = model.latest.get(session.id);
+  session.again = earlier !== undefined && (earlier.again || earlier.began !== session.began);
   session.times = same ? before.times : [];
   const judged = session.position - (same ? before.position : 0);
   // What came before this page looked has no time.

@@ -38,11 +38,11 @@ export function drawNow() {
     undecided: number(status.sessions.steps_undecided),
     median: duration(measured?.median), p99: duration(measured?.p99),
   } : {});
-  drawPlot('rate', number, [
+  drawPlot('rate', number, 10, [
     {name: 'passed', colour: 'pass', value: p => p.passed},
     {name: 'failed', colour: 'fail', dashed: true, value: p => p.failed},
   ], point);
-  drawPlot('latency', duration, [
+  drawPlot('latency', duration, 0.001, [
     {name: 'median', colour: 'kept', value: p => p.median},
     {name: 'p99', colour: 'late', dashed: true, value: p => p.p99},
   ], measured);
@@ -58,12 +58,12 @@ function drawTiles(values) {
   });
 }
 
-function drawPlot(name, format, lines, latest) {
+function drawPlot(name, format, empty, lines, latest) {
   setChildren($(name + '-keys'), language, () => [
     make('span', {}, words[name]),
     ...lines.map(l => make('span', {class: 'key ' + l.colour}, words.lines[l.name])),
   ]);
-  plot($(name), model.points, lines, format);
+  plot($(name), model.points, lines, format, empty);
   const values = latest ? lines.map(l => `${words.lines[l.name]} ${format(l.value(latest))}`) : [];
   setAttribute($(name), 'aria-label', [words[name], ...values].join(', '));
 }

@@ -33,18 +33,17 @@ export function canvas2d(canvas) {
 
 // ceiling returns a round number that is at least n: 1, 2 or 5 times a power of ten.
 function ceiling(n) {
-  if (!(n > 0)) return 1;
   const power = 10 ** Math.floor(Math.log10(n));
   return [1, 2, 5, 10].find(f => f * power >= n) * power;
 }
 
 // plot draws lines over the last minutes. A line has a colour, whether it is dashed, and value(point);
-// null is a gap. The axis is labelled by format.
-export function plot(canvas, points, lines, format) {
+// null is a gap. The axis is labelled by format, and ends at empty while there is nothing to draw.
+export function plot(canvas, points, lines, format, empty) {
   const {c, width, height} = canvas2d(canvas), text = rem() * 0.75;
   const top = text * 1.5, bottom = height - text * 1.6;
   const end = points.at(-1)?.at ?? 0;
-  const most = ceiling(Math.max(0, ...points.flatMap(p => lines.map(l => l.value(p) ?? 0))));
+  const most = ceiling(Math.max(0, ...points.flatMap(p => lines.map(l => l.value(p) ?? 0))) || empty);
   const x = at => width - (end - at) / plotSeconds * width;
   const y = value => bottom - value / most * (bottom - top);
   c.font = `${text}px system-ui, sans-serif`;

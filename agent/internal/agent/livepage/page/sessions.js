@@ -12,8 +12,8 @@ const fits = {
   ended: s => s.state !== 'open',
 };
 
-const rest = 10; // seconds that a session keeps its place after its end, if it is
-const mostResting = 100; // one of these at most
+const rest = 10; // seconds that a session keeps its place after its end
+const mostResting = 20; // do so; if more have just ended, only those whose name is used again and again
 
 // filter returns a function that says whether a session is to be shown.
 function filter() {
@@ -21,14 +21,14 @@ function filter() {
   return s => kind(s) && (!text || s.id.toLowerCase().includes(text) || s.client.includes(text));
 }
 
-// order returns all sessions for the list: those that go on, each in its place, then those that have ended,
-// latest first.
+// order returns all sessions: those that go on, each in its place, and those that have ended, latest first.
 function order() {
   const ended = [...model.ended.values()].reverse();
-  const resting = new Set(ended.slice(0, mostResting).filter(s =>
-    model.latest.get(s.id) === s && (model.time - new Date(s.endedAt)) / 1000 < rest));
+  const justEnded = s => s && (model.time - new Date(s.endedAt)) / 1000 < rest;
+  const many = justEnded(ended[mostResting]);
+  const resting = new Set(ended.filter(s => model.latest.get(s.id) === s && (s.again || !many) && justEnded(s)));
   const goingOn = [...model.latest.values()].filter(s => s.state === 'open' || resting.has(s));
-  return [...goingOn, ...ended.filter(s => !resting.has(s))];
+  return {goingOn, ended: ended.filter(s => !resting.has(s))};
 }
 
 // drawFilter draws what changes with the language alone.
@@ -66,10 +66,11 @@ export const countShown = () => count;
 
 export function drawSessions() {
   drawFilter();
-  const isShown = filter(), shown = order().filter(isShown);
+  const isShown = filter(), {goingOn, ended} = order();
+  const shown = [...goingOn, ...ended].filter(isShown);
   count = shown.length;
   setText($('count'), shownText(count));
   drawSummary(shown);
-  drawMap([...model.latest.values()].filter(isShown));
+  drawMap($('kind').value === 'ended' ? shown : goingOn.filter(isShown));
   showList(shown);
 }
