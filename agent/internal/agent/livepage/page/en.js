@@ -55,7 +55,7 @@ export default {
   "steps": "Steps",
   "state": "State",
   "waits": {
-    "client": "waits for the client, {time}", "interval": "keeps its interval, {time} left",
+    "client": "waits for the client, {time}", "interval": "interval, {time} left",
     "validator": "waits for a validator"
   },
   "marksOfSessions": {"open": "OPEN", "pass": "PASS", "fail": "FAIL", "incomplete": "INCOMPLETE"},

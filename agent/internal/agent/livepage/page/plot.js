@@ -43,7 +43,7 @@ export function plot(canvas, points, lines, format, empty) {
   const {c, width, height} = canvas2d(canvas), text = rem() * 0.75;
   const top = text * 1.5, bottom = height - text * 1.6;
   const end = points.at(-1)?.at ?? 0;
-  const most = ceiling(Math.max(0, ...points.flatMap(p => lines.map(l => l.value(p) ?? 0))) || empty);
+  const most = ceiling(Math.max(0, ...points.flatMap(p => lines.map(l => l.value(p) ?? 0))) * 1.05 || empty);
   const x = at => width - (end - at) / plotSeconds * width;
   const y = value => bottom - value / most * (bottom - top);
   c.font = `${text}px system-ui, sans-serif`;
