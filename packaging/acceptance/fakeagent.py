@@ -34,7 +34,7 @@ class FakeAgent(http.server.ThreadingHTTPServer):
         self.random = random.Random(1)
         self.passed = self.failed = self.undecided = 0
         self.trouble, self.read_only, self.refusal, self.posts = [], False, "", []
-        self.silent, self.lost, self.frozen = False, 0, False
+        self.silent, self.lost, self.frozen, self.half, self.seen = False, 0, False, False, []
         names = list(names) + [f"bench-{n}" for n in range(count - len(names))]
         self.sessions = [self.begin(n, name) for n, name in enumerate(names)]
         self.failures = []
@@ -148,6 +148,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def events(self):
         agent = self.server
+        agent.seen.append(self.headers["Last-Event-ID"])
         if agent.refusal:
             return self.problem(503, agent.refusal)
         self.send_response(200)
@@ -164,13 +165,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
                     agent.lost = 0
                     self.welcome()
                 self.send("status", agent.status())
+                self.wfile.write(b"id: p-2\n")
                 self.send("change", agent.advance())
         except OSError:
             self.close_connection = True
 
     def welcome(self):
         agent = self.server
+        self.wfile.write(b"id: p-1\n")
         self.send("start", {"sessions_left_out": 0})
+        if agent.half:
+            agent.half = False
+            raise OSError("the link breaks in the middle of the state")
         self.send("status", agent.status())
         for n in range(0, max(1, len(agent.sessions)), 1000):
             self.send("change", agent.change([s for s in agent.sessions[n:n + 1000] if s["state"] == "open"], agent.failures[-64:] if n == 0 else []))

@@ -42,7 +42,7 @@ HOSTILE = {  # a name, and how the page shows it
 }
 # The share of a processor that the page may need for ten thousand sessions while they are scrolled. The time of a
 # frame depends on what else the machine does; it is printed.
-BUSY = 0.5
+BUSY = 0.8
 ELEMENTS = 2500  # in the page, however many sessions there are
 
 OBSERVE = """
@@ -261,8 +261,10 @@ def states(browser, fake):
     browser.until(state("lost"), 15)
     fake.refusal = "the agent has as many viewers as http.viewers allows"
     browser.until(f"{text('remedy')}.includes('as many viewers')")
-    fake.silent, fake.refusal = False, ""
+    fake.silent, fake.refusal, fake.half = False, "", True
     browser.until(RUNNING)
+    browser.until("document.querySelectorAll('#rows > *').length > 5")
+    check(fake.seen[-2:] == ["p-2", None], f"the page continues after {fake.seen[-2:]}; it had half of the state")
     steady(browser, "states")
     quiet(browser, fake.url, "status of 503")
     print("states: problem, lost events, read-only, token, silent link, refused viewer")

@@ -18,7 +18,10 @@ function draw() {
   scheduled = false;
   drawState();
   drawControls();
-  if (paused) return;
+  if (!paused) drawAll();
+}
+
+function drawAll() {
   document.body.classList.toggle('waiting', !model.status);
   drawNow();
   drawSessions();
@@ -74,7 +77,7 @@ function chooseScheme(name) {
 function relayout() {
   takeColours();
   measure();
-  schedule();
+  drawAll();
 }
 
 function listenToPerson() {
@@ -82,12 +85,14 @@ function listenToPerson() {
     const [[other]] = others();
     stored.set('language', other);
     chooseLanguage(other);
-    schedule();
+    drawControls();
+    drawState();
+    drawAll();
   });
   $('scheme').addEventListener('change', event => {
     stored.set('scheme', event.target.value);
     chooseScheme(event.target.value);
-    schedule();
+    drawAll();
   });
   $('pause').addEventListener('click', () => {
     paused = !paused;

@@ -116,7 +116,7 @@ export default {
   "reload": "설정 다시 읽기",
   "reloading": "읽는 중 …",
   "reloaded": "설정을 적용했습니다. 검증기 {n}세대입니다.",
-  "endedNotice": "세션 {session}을(를) 종료했습니다.",
+  "endedNotice": "{session} 세션을 종료했습니다.",
   "refusedAction": "에이전트가 거부했습니다: {detail}",
   "unreachable": "에이전트에 연결할 수 없습니다.",
   "readOnly": "읽기 전용: 이 페이지에서는 에이전트를 변경할 수 없습니다.",

@@ -11,7 +11,8 @@ export async function follow(url, on, lost) {
     let why = '';
     try {
       why = await attempt(url, last, (kind, data, id) => {
-        last = id || last;
+        // After start the whole state follows. One that is cut off must come again from its beginning.
+        last = kind === 'start' ? '' : id || last;
         on(kind, data);
       });
     } catch { /* the link ended: there is no more to know */ }
