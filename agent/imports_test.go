@@ -21,8 +21,8 @@ var floors = [][]string{
 	},
 	{
 		"agent/internal/agent/latency",
-		"agent/internal/agent/problem",
 		"agent/internal/agent/livepage",
+		"agent/internal/agent/problem",
 		"agent/internal/agent/signals",
 		"agent/internal/agent/systemd",
 		"agent/internal/client/capture/packet",

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stepagent/stepagent/agent/internal/agent/api"
 	"github.com/stepagent/stepagent/agent/internal/agent/eventstream"
+	"github.com/stepagent/stepagent/agent/internal/agent/livepage"
 	"github.com/stepagent/stepagent/agent/internal/agent/metrics"
 	"github.com/stepagent/stepagent/agent/internal/agent/weblistener"
 	"github.com/stepagent/stepagent/agent/internal/shared/config"
@@ -48,7 +49,7 @@ func newObservers(a *Agent) *observers {
 	})}
 	handler := sync.OnceValue(func() http.Handler { // not before a request: the description takes time and 0.7 MB
 		return api.New(api.Options{Version: a.options.Version, Agent: operator{a}, Sessions: a.sessions, Events: o.events,
-			Metrics: metrics.New(a.metrics, a.options.Log)})
+			Metrics: metrics.New(a.metrics, a.options.Log), Page: livepage.Handler()})
 	})
 	o.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler().ServeHTTP(w, r) })
 	feed := &api.Feed{Stream: o.events, Sessions: a.sessions, Status: a.Status, Started: a.started, Log: a.options.Log,

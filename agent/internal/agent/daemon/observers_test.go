@@ -190,7 +190,7 @@ func TestOneAPI(t *testing.T) {
 	for path, want := range map[string]int{
 		"/api/v1/sessions": 200, "/api/v1/sessions/a%2Fb": 200, "/api/v1/sessions/%2E%2E": 200, "/api/v1/sessions/none": 404,
 		"/api/v1/sessions?limit=0": 422, "/api/v1/config": 200, "/api/v1/openapi.json": 200, "/api/v1/reload": 405,
-		"/livez": 200, "/readyz": 200, "/none": 404, "/": 404,
+		"/livez": 200, "/readyz": 200, "/none": 404, "/": 200,
 	} {
 		status, body := web.get(path)
 		otherStatus, other := socket.get(path)
