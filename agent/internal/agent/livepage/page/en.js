@@ -41,7 +41,7 @@ export default {
   "kinds": {"all": "all", "open": "open", "failing": "with steps that did not pass", "ended": "ended"},
   "shown": {"one": "{shown} of {n} session", "other": "{shown} of {n} sessions"},
   "summary": {
-    "client": "await client", "validator": "await validator",
+    "client": "wait for client", "validator": "wait for validator",
     "pass": "passed", "fail": "failed", "incomplete": "incomplete"
   },
   "mapNone": "No session is open.",

@@ -49,11 +49,11 @@ function drawFilter() {
 function drawSummary(shown) {
   const counts = Object.fromEntries(Object.keys(words.summary).map(name => [name, 0]));
   for (const s of shown) counts[s.state === 'open' ? s.waits_for : s.state]++;
-  const items = resize($('summary'), Object.keys(counts).length, () => make('li', {}, make('span'), make('b')));
+  const items = resize($('summary'), Object.keys(counts).length, () => make('li', {}, make('b'), make('span')));
   Object.entries(counts).forEach(([name, count], i) => {
     items[i].className = name;
-    setText(items[i].firstChild, words.summary[name]);
-    setText(items[i].lastChild, number(count));
+    setText(items[i].firstChild, number(count));
+    setText(items[i].lastChild, words.summary[name]);
   });
 }
 
