@@ -128,19 +128,20 @@ func (s *Stream) Newcomers() bool {
 }
 
 // Welcome sends the whole state to the newcomers, which get what is published from then on. The
-// state must contain everything that has been published.
+// state must contain everything that has been published. The id stands before its last event: a viewer
+// that loses the connection before gets the whole state again.
 func (s *Stream) Welcome(state ...Event) error {
-	var all []byte
+	var before, last []byte
 	for _, e := range state {
 		text, err := encode(e)
 		if err != nil {
 			return err
 		}
-		all = append(all, text...)
+		before, last = append(before, last...), text
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m := s.withID(all)
+	m := append(before, s.withID(last)...)
 	for v := range s.viewers {
 		v.welcome(m)
 	}

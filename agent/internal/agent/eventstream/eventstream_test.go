@@ -93,14 +93,18 @@ func publish(t *testing.T, s *eventstream.Stream, n int) {
 }
 
 // welcome waits for a newcomer and sends it the state.
-func welcome(t *testing.T, s *eventstream.Stream, n int) {
+func welcome(t *testing.T, s *eventstream.Stream, state ...int) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !s.Newcomers(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("no viewer came")
 		}
 	}
-	if err := s.Welcome(eventstream.Event{Kind: "state", Body: n}); err != nil {
+	var events []eventstream.Event
+	for _, n := range state {
+		events = append(events, eventstream.Event{Kind: "state", Body: n})
+	}
+	if err := s.Welcome(events...); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -121,6 +125,21 @@ func TestStateComesFirst(t *testing.T) {
 	v.want("change", "2")
 	if !s.Watched() {
 		t.Error("not watched")
+	}
+}
+
+// TestHalfAState: only the last event of a state has an id, so that a viewer whose connection breaks
+// before gets all of it again.
+func TestHalfAState(t *testing.T) {
+	s, url := serve(t, options)
+	publish(t, s, 1)
+	v := view(t, url, "")
+	welcome(t, s, 1, 2, 3)
+	if first, second := v.want("state", "1"), v.want("state", "2"); first.id != "" || second.id != "" {
+		t.Errorf("ids %q and %q within a state", first.id, second.id)
+	}
+	if last := v.want("state", "3"); last.id == "" {
+		t.Error("the state has no id")
 	}
 }
 
