@@ -149,13 +149,23 @@ func (c *Conn) judge(ctx context.Context, s *slot, req *protocol.Request, arrive
 	if next != mustJudge {
 		return answer, next == answered
 	}
-	if c.manager.observed.Load() { // the wait may be long
-		c.manager.count(func(*Stats) { c.manager.change(s) })
-	}
 	step := s.session.step(req, arrived)
 	step.Fresh = c.manager.fresh
-	j := c.manager.judge.Judge(ctx, s.session.state(), step)
+	c.showJudging(s, true) // the wait may be long
+	j := func() judge.Judgement {
+		defer c.showJudging(s, false) // after a panic too
+		return c.manager.judge.Judge(ctx, s.session.state(), step)
+	}()
 	return c.complete(ctx, s, req, arrived, c.manager.clock.Now(), &j), true
+}
+
+// showJudging tells observers whether the slot's session waits for a validator. It locks nothing while
+// there are none.
+func (c *Conn) showJudging(s *slot, judging bool) {
+	s.judging.Store(judging)
+	if c.manager.observed.Load() {
+		c.manager.count(func(*Stats) { c.manager.change(s) })
+	}
 }
 
 // next is what remains to be done for a request after prepare.

@@ -41,6 +41,7 @@ type slot struct {
 	queued bool // in index.changed
 
 	used     bool         // a session has ended here; guarded by turn
+	judging  atomic.Bool  // a validator has the session's next step
 	removed  atomic.Bool  // not in the Manager's tables any more; set with mu held
 	inFlight atomic.Int32 // steps of a nameless slot, which are about to change its session
 }

@@ -26,13 +26,6 @@ func (t *turn) tryLock() bool {
 	return true
 }
 
-// isHeld reports whether the turn is locked.
-func (t *turn) isHeld() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.held
-}
-
 // lock waits for the turn; false when the context ended first.
 func (t *turn) lock(ctx context.Context) bool {
 	if ctx.Err() != nil {

@@ -84,7 +84,7 @@ func asOf(now, then time.Time) time.Time {
 func (s *slot) view(now time.Time) View {
 	v := s.session.view(now, Open, "")
 	v.WaitsFor, v.Due = WaitsForClient, asOf(now, s.session.due())
-	if s.turn.isHeld() {
+	if s.judging.Load() {
 		v.WaitsFor, v.Due = WaitsForValidator, time.Time{}
 	}
 	return v
