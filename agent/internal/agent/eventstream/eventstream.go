@@ -9,6 +9,7 @@ package eventstream
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -131,7 +132,7 @@ func (s *Stream) Newcomers() bool {
 // state must contain everything that has been published. The id stands before its last event: a viewer
 // that loses the connection before gets the whole state again.
 func (s *Stream) Welcome(state ...Event) error {
-	var before, last []byte
+	var before, last message
 	for _, e := range state {
 		text, err := encode(e)
 		if err != nil {
@@ -141,7 +142,7 @@ func (s *Stream) Welcome(state ...Event) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m := append(before, s.withID(last)...)
+	m := slices.Concat(before, s.withID(last))
 	for v := range s.viewers {
 		v.welcome(m)
 	}
