@@ -107,8 +107,8 @@ func (f *Feed) welcome() {
 	c := f.change()
 	c.Failures, _ = f.Sessions.Failures(0)
 	state = append(state, eventstream.Event{Kind: eventChange, Body: c})
+	c.Failures = nil
 	for part := range slices.Chunk(views, maxChanges) {
-		c := f.change()
 		c.Sessions = part
 		state = append(state, eventstream.Event{Kind: eventChange, Body: c})
 	}

@@ -44,8 +44,8 @@ type observers struct {
 
 func newObservers(a *Agent) *observers {
 	o := &observers{log: a.options.Log, events: eventstream.New(eventstream.Options{
-		Viewers: config.Default().HTTP.Viewers, QueueBytes: viewerQueueBytes, HistoryBytes: eventHistoryBytes,
-		Heartbeat: heartbeatInterval, WriteTime: config.Default().HTTP.ReplyTime,
+		Viewers: a.config.HTTP.Viewers, QueueBytes: viewerQueueBytes, HistoryBytes: eventHistoryBytes,
+		Heartbeat: heartbeatInterval, WriteTime: a.config.HTTP.ReplyTime,
 	})}
 	handler := sync.OnceValue(func() http.Handler { // not before a request: the description takes time and 0.7 MB
 		return api.New(api.Options{Version: a.options.Version, Agent: operator{a}, Sessions: a.sessions, Events: o.events,
