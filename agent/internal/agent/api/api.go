@@ -44,9 +44,11 @@ type Options struct {
 	Metrics, Page http.Handler
 }
 
+// Prefix begins the path of every request but those of health, metrics and page.
+const Prefix = "/api/v1"
+
 const (
-	prefix      = "/api/v1"
-	openAPIPath = prefix + "/openapi.json"
+	openAPIPath = Prefix + "/openapi.json"
 	pagePattern = http.MethodGet + " /"
 )
 

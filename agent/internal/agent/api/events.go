@@ -65,7 +65,7 @@ func addEvents(d *document, events http.Handler) {
 				"data":  kind.data,
 			}})
 	}
-	d.plain(huma.Operation{OperationID: "events", Path: prefix + "/events", Summary: "Follow what happens",
+	d.plain(huma.Operation{OperationID: "events", Path: Prefix + "/events", Summary: "Follow what happens",
 		Description: "Server-sent events. A viewer gets start and the whole state, then changes. One that connects again with " +
 			"Last-Event-ID continues where it was if the agent still holds what followed.",
 		Parameters: []*huma.Param{{Name: "Last-Event-ID", In: "header", Schema: &huma.Schema{Type: huma.TypeString}}},

@@ -34,11 +34,11 @@ type sessionInput struct {
 
 // addSessions adds what shows and ends sessions.
 func addSessions(d *document, sessions *session.Manager) {
-	get(d, "sessions", prefix+"/sessions", "List the open sessions", nil, func(_ context.Context, in *listInput) (SessionList, error) {
+	get(d, "sessions", Prefix+"/sessions", "List the open sessions", nil, func(_ context.Context, in *listInput) (SessionList, error) {
 		list, total := oldest(matching(sessions.Views(), in.Filter), in.Limit)
 		return SessionList{list, total}, nil
 	})
-	get(d, "session", prefix+"/sessions/{name}", "Show an open session", []int{http.StatusNotFound},
+	get(d, "session", Prefix+"/sessions/{name}", "Show an open session", []int{http.StatusNotFound},
 		func(_ context.Context, in *sessionInput) (session.View, error) {
 			view, ok := sessions.View(in.Name)
 			if !ok {
@@ -46,7 +46,7 @@ func addSessions(d *document, sessions *session.Manager) {
 			}
 			return view, nil
 		})
-	huma.Register(d, huma.Operation{OperationID: "end-session", Method: http.MethodPost, Path: prefix + "/sessions/{name}/end",
+	huma.Register(d, huma.Operation{OperationID: "end-session", Method: http.MethodPost, Path: Prefix + "/sessions/{name}/end",
 		Summary: "End an open session as incomplete", DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound}},
 		func(_ context.Context, in *sessionInput) (*none, error) {
 			if !sessions.EndSession(in.Name) {

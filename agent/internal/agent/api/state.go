@@ -22,16 +22,16 @@ type Validators struct {
 
 // addState adds what shows the agent and reloads it.
 func addState(d *document, o Options) {
-	get(d, "status", prefix+"/status", "Show the state of the agent", nil, func(context.Context, *none) (Status, error) {
+	get(d, "status", Prefix+"/status", "Show the state of the agent", nil, func(context.Context, *none) (Status, error) {
 		return o.Agent.Status(), nil
 	})
-	get(d, "validators", prefix+"/validators", "List the processes of validators", nil, func(context.Context, *none) (Validators, error) {
+	get(d, "validators", Prefix+"/validators", "List the processes of validators", nil, func(context.Context, *none) (Validators, error) {
 		return Validators{o.Agent.Status().Validators}, nil
 	})
-	get(d, "config", prefix+"/config", "Show the config in force, without secrets", nil, func(context.Context, *none) (Settings, error) {
+	get(d, "config", Prefix+"/config", "Show the config in force, without secrets", nil, func(context.Context, *none) (Settings, error) {
 		return o.Agent.Settings(), nil
 	})
-	huma.Register(d, huma.Operation{OperationID: "reload", Method: http.MethodPost, Path: prefix + "/reload",
+	huma.Register(d, huma.Operation{OperationID: "reload", Method: http.MethodPost, Path: Prefix + "/reload",
 		Summary: "Reload the config", Description: "The answer comes after the reload. When the new config is refused, nothing has changed.",
 		Errors: []int{http.StatusUnprocessableEntity}},
 		func(context.Context, *none) (*body[Status], error) {

@@ -59,16 +59,16 @@ type Request string
 
 // The requests without a name in them.
 const (
-	StatusRequest     Request = "GET /api/v1/status"
-	ValidatorsRequest Request = "GET /api/v1/validators"
-	ReloadRequest     Request = "POST /api/v1/reload" // its reply comes after the reload
+	StatusRequest     Request = "GET " + api.Prefix + "/status"
+	ValidatorsRequest Request = "GET " + api.Prefix + "/validators"
+	ReloadRequest     Request = "POST " + api.Prefix + "/reload" // its reply comes after the reload
 	LiveRequest       Request = "GET " + api.LivePath
 	ReadyRequest      Request = "GET " + api.ReadyPath
 )
 
 // SessionsRequest asks for at most limit sessions whose id or client contains the filter.
 func SessionsRequest(filter string, limit int) Request {
-	return Request("GET /api/v1/sessions?" + url.Values{"filter": {filter}, "limit": {strconv.Itoa(limit)}}.Encode())
+	return Request("GET " + api.Prefix + "/sessions?" + url.Values{"filter": {filter}, "limit": {strconv.Itoa(limit)}}.Encode())
 }
 
 // SessionRequest asks for one session.
@@ -79,7 +79,7 @@ func EndRequest(name string) Request { return Request("POST " + sessionPath(name
 
 // sessionPath escapes a name, also one such as "..", which is not a step up in the path.
 func sessionPath(name string) string {
-	return "/api/v1/sessions/" + strings.ReplaceAll(url.PathEscape(name), ".", "%2E")
+	return api.Prefix + "/sessions/" + strings.ReplaceAll(url.PathEscape(name), ".", "%2E")
 }
 
 // Query sends a request to the agent behind the admin socket and returns the reply. For a request that
