@@ -17,9 +17,9 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
-	"github.com/stepagent/stepagent/agent/internal/agent/problem"
 	"github.com/stepagent/stepagent/agent/internal/agent/session"
 	"github.com/stepagent/stepagent/agent/internal/shared/jsonl"
+	"github.com/stepagent/stepagent/agent/internal/shared/problem"
 )
 
 // An Agent is what the API shows and does besides sessions. Its methods are safe for concurrent use.

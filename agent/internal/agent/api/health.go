@@ -9,7 +9,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/stepagent/stepagent/agent/internal/agent/problem"
+	"github.com/stepagent/stepagent/agent/internal/shared/problem"
 )
 
 const (

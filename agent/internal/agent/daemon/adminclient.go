@@ -18,8 +18,8 @@ import (
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/api"
-	"github.com/stepagent/stepagent/agent/internal/agent/problem"
 	"github.com/stepagent/stepagent/agent/internal/shared/config"
+	"github.com/stepagent/stepagent/agent/internal/shared/problem"
 )
 
 // AdminSocket returns the path of the admin socket of an agent that has the config and listens on

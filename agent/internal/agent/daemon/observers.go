@@ -16,8 +16,8 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/agent/eventstream"
 	"github.com/stepagent/stepagent/agent/internal/agent/livepage"
 	"github.com/stepagent/stepagent/agent/internal/agent/metrics"
-	"github.com/stepagent/stepagent/agent/internal/agent/weblistener"
 	"github.com/stepagent/stepagent/agent/internal/shared/config"
+	"github.com/stepagent/stepagent/agent/internal/shared/weblistener"
 )
 
 // Limits of the events for viewers.
@@ -206,9 +206,14 @@ func (n *nextWeb) apply() {
 	o.settings, o.token, o.server, o.trouble = n.settings, n.token, nil, n.trouble
 	o.events.SetLimits(n.settings.Viewers, n.settings.ReplyTime)
 	if n.listener != nil {
+		readOnly := ""
+		if n.settings.ReadOnly {
+			readOnly = "http.read_only is set in the agent's config; use the command stepagent instead"
+		}
 		o.server = weblistener.Serve(n.listener, o.handler, weblistener.Options{
-			Hosts: n.settings.Hosts, Token: n.token, ReadOnly: n.settings.ReadOnly, Connections: n.settings.Connections,
-			HeaderBytes: n.settings.HeaderBytes, RequestTime: n.settings.RequestTime, ReplyTime: n.settings.ReplyTime,
+			Hosts: n.settings.Hosts, HostAdvice: "use localhost, or add the name to http.hosts", Token: n.token, ReadOnly: readOnly,
+			Connections: n.settings.Connections, HeaderBytes: n.settings.HeaderBytes, RequestTime: n.settings.RequestTime,
+			ReplyTime: n.settings.ReplyTime,
 		}, o.log)
 		n.listener = nil
 		o.log.Info("HTTP is served", slog.String("url", "http://"+o.server.Addr().String()+"/"),

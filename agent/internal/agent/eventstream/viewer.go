@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/stepagent/stepagent/agent/internal/agent/problem"
+	"github.com/stepagent/stepagent/agent/internal/shared/problem"
 )
 
 // A viewer is one HTTP request that reads the stream. Stream.mu guards its fields but the first two.

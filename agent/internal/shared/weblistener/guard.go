@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/stepagent/stepagent/agent/internal/agent/problem"
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
+	"github.com/stepagent/stepagent/agent/internal/shared/problem"
 )
 
 // Header must be "1" in requests that change something: a page of another site cannot send it.
@@ -71,7 +71,7 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // refusal returns why a request is refused; 0 if it is not.
 func (g *guard) refusal(r *http.Request) (status int, why string) {
 	if !g.isOwnHost(r.Host) {
-		return http.StatusMisdirectedRequest, "the host " + r.Host + " is not one of this agent; use localhost, or add the name to http.hosts"
+		return http.StatusMisdirectedRequest, "the host " + r.Host + " is not one of this server; " + g.options.HostAdvice
 	}
 	safe := r.Method == http.MethodGet || r.Method == http.MethodHead
 	switch site := r.Header.Get("Sec-Fetch-Site"); {
@@ -79,8 +79,8 @@ func (g *guard) refusal(r *http.Request) (status int, why string) {
 		return 0, ""
 	case safe, g.origins.Check(r) != nil:
 		return http.StatusForbidden, "the request comes from a page of another site"
-	case g.options.ReadOnly:
-		return http.StatusForbidden, "http.read_only is set in the agent's config; use the command stepagent instead"
+	case g.options.ReadOnly != "":
+		return http.StatusForbidden, g.options.ReadOnly
 	case r.Header.Get(Header) != "1":
 		return http.StatusForbidden, "the header " + Header + ": 1 is missing"
 	case !g.hasToken(r):

@@ -15,7 +15,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/stepagent/stepagent/agent/internal/agent/weblistener"
+	"github.com/stepagent/stepagent/agent/internal/shared/weblistener"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stepagent/stepagent/agent/internal/agent/problem"
+	"github.com/stepagent/stepagent/agent/internal/shared/problem"
 )
 
 func TestGuard(t *testing.T) {
@@ -14,7 +14,7 @@ func TestGuard(t *testing.T) {
 	o.Hosts = []string{"Bench.example.", "192.0.2.7", "2001:db8::1"}
 	_, address := serve(t, o, reached)
 	readOnly := o
-	readOnly.ReadOnly = true
+	readOnly.ReadOnly = "read only"
 	_, readOnlyAddress := serve(t, readOnly, reached)
 	noToken := o
 	noToken.Token = ""

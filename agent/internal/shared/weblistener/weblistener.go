@@ -19,11 +19,14 @@ import (
 
 // Options are what a Server accepts.
 type Options struct {
-	// Hosts are further names under which the server may be reached.
-	Hosts []string
-	// Token is needed for requests that change something. ReadOnly refuses these.
+	// Hosts are further names under which the server may be reached. HostAdvice tells the client that
+	// uses another name what to do.
+	Hosts      []string
+	HostAdvice string
+	// Token is needed for requests that change something. ReadOnly, if not empty, says why they are all
+	// refused.
 	Token    string
-	ReadOnly bool
+	ReadOnly string
 	// Connections is how many are open at once; further ones wait.
 	Connections int
 	// HeaderBytes is the size of the longest header.
@@ -56,7 +59,7 @@ func Serve(listener *net.TCPListener, handler http.Handler, o Options, log *slog
 	go func() {
 		err := s.http.Serve(netutil.LimitListener(listener, o.Connections))
 		if !errors.Is(err, http.ErrServerClosed) {
-			log.Error("the HTTP listener has failed; a reload with another address makes a new one", slog.Any("error", err))
+			log.Error("the HTTP listener has failed; a reload with another address or a restart makes a new one", slog.Any("error", err))
 		}
 	}()
 	return s

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/stepagent/stepagent/agent/internal/agent/weblistener"
+	"github.com/stepagent/stepagent/agent/internal/shared/weblistener"
 )
 
 // TestTokenIsMadeOnce: agents that start at once get the same token, of a file for them alone.
