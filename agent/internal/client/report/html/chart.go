@@ -5,11 +5,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/client/htmlkit"
 	"github.com/stepagent/stepagent/agent/internal/client/record"
 )
-
-// chartWidth is the width of every chart in its own units. The page scales it to fit.
-const chartWidth = 1000
 
 // farTimes bounds the axis of the rows: a timeout longer than this many times everything that
 // happened is shown as an arrow, so that the rest stays readable.
@@ -44,68 +42,49 @@ func newChart(run record.Run) chart {
 	return chart{run: run, end: max(end+end/50, time.Millisecond)} // room for the last mark
 }
 
-// scale returns the position of d on an axis that ends at end.
-func scale(d, end time.Duration) int {
-	if end <= 0 {
-		return 0
-	}
-	return int(min(max(float64(d)/float64(end), 0), 1) * chartWidth)
-}
-
-// A mark is one path of a chart, with its class in the style sheet.
-type mark struct{ Class, Path string }
-
-func bar(from, to, top, bottom int) string {
-	return fmt.Sprintf("M%d %dH%dV%dH%dZ", from, top, to, bottom, from)
-}
-
-func diamond(x, top, halfWidth int) string {
-	return fmt.Sprintf("M%d %dL%d %dL%d %dL%d %dZ", x, top, x+halfWidth, top+8, x, top+16, x-halfWidth, top+8)
-}
-
 // waitClass is the class of the wait for a reply; empty if the step was not sent.
 func waitClass(s record.StepResult) string {
 	if s.Outcome == record.NotRun || s.Outcome == record.Unreachable {
 		return ""
 	}
-	class, _ := look(s.Outcome)
+	class, _ := htmlkit.Look(s.Outcome)
 	return "w" + class
 }
 
 // row returns the chart of a step: the wait for the reply, the timeout, the declared and the
 // actual interval, the late reply and the duplicates.
-func (c chart) row(s record.StepResult, duplicates []record.Event) []mark {
+func (c chart) row(s record.StepResult, duplicates []record.Event) []htmlkit.Mark {
 	wait := waitClass(s)
 	if wait == "" {
 		return nil
 	}
-	at := func(d time.Duration) int { return scale(d, c.end) }
+	at := func(d time.Duration) int { return htmlkit.Scale(d, c.end) }
 	took := at(s.Took)
-	marks := []mark{{wait, bar(0, max(took, 3), 4, 12)}}
+	marks := []htmlkit.Mark{{Class: wait, Path: htmlkit.Bar(0, max(took, 3), 4, 12)}}
 	if s.Timeout <= c.end {
-		marks = append(marks, mark{"l", fmt.Sprintf("M%d 0V20", at(s.Timeout))})
+		marks = append(marks, htmlkit.Mark{Class: "l", Path: fmt.Sprintf("M%d 0V20", at(s.Timeout))})
 	} else {
-		marks = append(marks, mark{"x", "M990 4L999 10L990 16Z"})
+		marks = append(marks, htmlkit.Mark{Class: "x", Path: "M990 4L999 10L990 16Z"})
 	}
 	if s.Kept.Declared {
 		if s.Interval > 0 {
-			marks = append(marks, mark{"d", bar(took, at(s.Took+s.Interval), 12, 18)})
+			marks = append(marks, htmlkit.Mark{Class: "d", Path: htmlkit.Bar(took, at(s.Took+s.Interval), 12, 18)})
 		}
-		marks = append(marks, mark{"k", fmt.Sprintf("M%d 15H%d", took, at(s.Took+s.Kept.Duration))})
+		marks = append(marks, htmlkit.Mark{Class: "k", Path: fmt.Sprintf("M%d 15H%d", took, at(s.Took+s.Kept.Duration))})
 	}
 	if s.Late != nil {
-		marks = append(marks, mark{"a", diamond(at(s.Late.Took), 2, 6)})
+		marks = append(marks, htmlkit.Mark{Class: "a", Path: htmlkit.Diamond(at(s.Late.Took), 2, 6)})
 	}
 	for _, e := range duplicates[:min(len(duplicates), 8)] {
 		x := at(e.At - s.SentAt)
-		marks = append(marks, mark{"g", fmt.Sprintf("M%d 1L%d 6L%d 1Z", x-5, x, x+5)})
+		marks = append(marks, htmlkit.Mark{Class: "g", Path: fmt.Sprintf("M%d 1L%d 6L%d 1Z", x-5, x, x+5)})
 	}
 	return marks
 }
 
 // An overview is the chart of the whole run.
 type overview struct {
-	Marks       []mark
+	Marks       []htmlkit.Mark
 	Description string
 	Ticks       []string // times along the axis
 }
@@ -114,7 +93,7 @@ type overview struct {
 // its size does not grow with the number of steps.
 func (c chart) overview(w *words) overview {
 	run := c.run
-	at := func(d time.Duration) int { return scale(d, run.Duration) }
+	at := func(d time.Duration) int { return htmlkit.Scale(d, run.Duration) }
 	paths, waits := map[string]string{}, map[string]*bars{}
 	drawn := map[int]bool{} // late replies
 	lastPause := -1
@@ -137,7 +116,7 @@ func (c chart) overview(w *words) overview {
 		}
 		if x := at(s.SentAt + s.Late.Took); !drawn[x] {
 			drawn[x] = true
-			paths["a"] += diamond(x, 20, 5)
+			paths["a"] += htmlkit.Diamond(x, 20, 5)
 		}
 	}
 	for class, b := range waits {
@@ -147,7 +126,7 @@ func (c chart) overview(w *words) overview {
 	view := overview{Description: fmt.Sprintf(w.OverviewDesc, len(run.Steps), passed, len(run.Steps)-passed, w.Time(run.Duration))}
 	for _, class := range []string{"k", "wp", "wf", "wt", "wb", "wn", "a"} {
 		if paths[class] != "" {
-			view.Marks = append(view.Marks, mark{class, paths[class]})
+			view.Marks = append(view.Marks, htmlkit.Mark{Class: class, Path: paths[class]})
 		}
 	}
 	for quarter := range 5 {
@@ -180,7 +159,7 @@ func (b *bars) path() string {
 		top = 4
 	}
 	if b.from < b.to {
-		b.done.WriteString(bar(b.from, b.to, top, 56))
+		b.done.WriteString(htmlkit.Bar(b.from, b.to, top, 56))
 		b.from, b.to = 0, 0
 	}
 	return b.done.String()
@@ -188,16 +167,16 @@ func (b *bars) path() string {
 
 // A sample is a mark of the charts with its meaning.
 type sample struct {
-	Mark mark
+	Mark htmlkit.Mark
 	Word string
 }
 
 func legend(w *words) []sample {
 	return []sample{
-		{mark{"wp", bar(0, 40, 4, 12)}, w.LegendReply}, {mark{"wf", bar(0, 40, 4, 12)}, w.LegendRefused},
-		{mark{"wt", bar(1, 39, 4, 12)}, w.LegendNone}, {mark{"wb", bar(1, 39, 4, 12)}, w.LegendBroken},
-		{mark{"l", "M20 0V20"}, w.LegendLimit}, {mark{"x", "M15 4L24 10L15 16Z"}, w.LegendBeyond},
-		{mark{"d", bar(1, 39, 8, 14)}, w.LegendDeclared}, {mark{"k", "M0 11H40"}, w.LegendKept},
-		{mark{"a", diamond(20, 2, 6)}, w.LegendLate}, {mark{"g", "M15 5L20 12L25 5Z"}, w.LegendDuplicate},
+		{htmlkit.Mark{Class: "wp", Path: htmlkit.Bar(0, 40, 4, 12)}, w.LegendReply}, {htmlkit.Mark{Class: "wf", Path: htmlkit.Bar(0, 40, 4, 12)}, w.LegendRefused},
+		{htmlkit.Mark{Class: "wt", Path: htmlkit.Bar(1, 39, 4, 12)}, w.LegendNone}, {htmlkit.Mark{Class: "wb", Path: htmlkit.Bar(1, 39, 4, 12)}, w.LegendBroken},
+		{htmlkit.Mark{Class: "l", Path: "M20 0V20"}, w.LegendLimit}, {htmlkit.Mark{Class: "x", Path: "M15 4L24 10L15 16Z"}, w.LegendBeyond},
+		{htmlkit.Mark{Class: "d", Path: htmlkit.Bar(1, 39, 8, 14)}, w.LegendDeclared}, {htmlkit.Mark{Class: "k", Path: "M0 11H40"}, w.LegendKept},
+		{htmlkit.Mark{Class: "a", Path: htmlkit.Diamond(20, 2, 6)}, w.LegendLate}, {htmlkit.Mark{Class: "g", Path: "M15 5L20 12L25 5Z"}, w.LegendDuplicate},
 	}
 }

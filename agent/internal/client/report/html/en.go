@@ -1,6 +1,7 @@
 package html
 
 import (
+	"github.com/stepagent/stepagent/agent/internal/client/htmlkit"
 	"github.com/stepagent/stepagent/agent/internal/client/record"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
@@ -9,6 +10,8 @@ import (
 // line by line. The repeated structure is deliberate.
 func english() *words {
 	return &words{
+		Words: htmlkit.English.Words(),
+
 		Pass:        "The test passed: all %d steps were answered in order and in time.",
 		PassOne:     "The test passed: its only step was answered in time.",
 		Fail:        "The test failed: %d of %d steps did not pass.",
@@ -19,7 +22,6 @@ func english() *words {
 		Unreached:   "The test could not start: no agent could be reached at %s, and nothing was sent.",
 		Nothing:     "No step was run, so there is no verdict.",
 
-		Marks: map[record.Verdict]string{record.Pass: "PASS", record.Fail: "FAIL", record.Undecided: "NO VERDICT"},
 		Title: "Test report", Subtitle: "%s against %s", When: "Started %s, took %s.",
 		Skip: "Skip to the steps",
 
@@ -40,22 +42,17 @@ func english() *words {
 		LegendDeclared: "declared interval", LegendKept: "actual interval",
 		LegendLate: "late reply", LegendDuplicate: "duplicate reply",
 
-		Steps: "Steps", StepsCaption: "Every expected step, in the order of the procedure.",
-		Group:     "Steps no. %d to %d: %d passed, %d did not",
-		ColNumber: "No.", ColStep: "Step", ColResult: "Result", ColWhy: "Reason and detail", ColTime: "Response",
-		ColTimeout: "Timeout", ColInterval: "Interval", ColChart: "Time since sending",
+		StepsCaption: "Every expected step, in the order of the procedure.",
+		Group:        "Steps no. %d to %d: %d passed, %d did not",
+
+		ColChart:      "Time since sending",
 		LongIntro:     "The procedure has %d steps, too many for one row each. Steps that did not pass come first, then all steps in ranges of up to %d. The record of the run and the machine-readable reports contain every step.",
 		RangesCaption: "In the order of the procedure. Response times cover the steps that the agent answered.",
-		ColRange:      "Steps no.", ColPassed: "Passed", ColRest: "Did not pass", ColMedian: "Median response", ColLongest: "Longest response",
+		ColRange:      "Steps no.", ColLongest: "Longest response",
 		Range: "%d to %d", AllSteps: "All steps", FailedSteps: "Steps that did not pass",
 		FailedCaption: "In the order of the procedure.", FailedGroup: "Between no. %d and %d: %d steps that did not pass",
 		NotShown: "%d more steps did not pass and are not listed.", Shortened: "… (%d characters in all)",
 		Scale: "0 to %s",
-		Results: map[record.Outcome]string{
-			record.NotRun: "not run", record.Passed: "passed", record.Failed: "refused", record.TimedOut: "timed out",
-			record.ConnectionLost: "connection lost", record.WrongReply: "wrong reply", record.Unreachable: "not sent",
-			record.Unanswered: "interrupted",
-		},
 		Fates: map[record.Outcome]string{
 			record.NotRun: "Not run: the run ended before it.", record.Passed: "Passed.", record.Failed: "Refused by the agent.",
 			record.TimedOut: "Not answered in time.", record.ConnectionLost: "The connection was lost.",
@@ -105,9 +102,9 @@ func english() *words {
 		ColClient: "Client", ColAgent: "Agent", AgentSilent: "not recorded", AgentPassed: "passed",
 		AgentRefused: "refused: %s", AgentRetried: "request received again, %d times", AgentFault: "injected fault: %s",
 
-		About: "About this run", Procedure: "Procedure", Checksum: "SHA-256 of the step file", Client: "Client", Agent: "Agent",
-		AgentUnknown: "version unknown", Host: "Client's host", Address: "Agent's address", Session: "Session", NoSession: "not named",
-		Started: "Started", Duration: "Duration", Ending: "Ended", Format: "Record format",
+		About:        "About this run",
+		AgentUnknown: "version unknown", Host: "Client's host", NoSession: "not named",
+		Ending: "Ended", Format: "Record format",
 		Endings: map[record.Cause]string{
 			record.Finished: "finished: every step was performed", record.Interrupted: "interrupted by the user",
 			record.Lost: "the agent could not be reached", "": "no end recorded: the client was killed or is still running",
@@ -123,7 +120,6 @@ func english() *words {
 			{"Agent", "The program on the board that judges whether each step is in order and in time."},
 			{"Reason", "The agent's identifier for why a step did not pass."},
 		},
-		Footer:       "All times come from the client's record of the run and were measured on a monotonic clock.",
-		Milliseconds: "%s ms", Seconds: "%s s",
+		Footer: "All times come from the client's record of the run and were measured on a monotonic clock.",
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stepagent/stepagent/agent/internal/client/record"
 	"github.com/stepagent/stepagent/agent/internal/client/report"
+	"github.com/stepagent/stepagent/agent/internal/testkit/cataloguetest"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
@@ -138,7 +139,7 @@ func TestLanguages(t *testing.T) {
 		if strings.Contains(render(t, run, Korean), "<q>") {
 			t.Error("the Korean page quotes what it should say")
 		}
-		if text := render(t, run, English); strings.ContainsFunc(text, hangul) {
+		if text := render(t, run, English); strings.ContainsFunc(text, cataloguetest.Hangul) {
 			t.Error("the English page has Korean")
 		}
 	}

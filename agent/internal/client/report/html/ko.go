@@ -1,6 +1,7 @@
 package html
 
 import (
+	"github.com/stepagent/stepagent/agent/internal/client/htmlkit"
 	"github.com/stepagent/stepagent/agent/internal/client/record"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
@@ -9,6 +10,8 @@ import (
 // single step is 통과 or 미통과.
 func korean() *words {
 	return &words{
+		Words: htmlkit.Korean.Words(),
+
 		Pass:        "시험 결과는 합격입니다. 전체 %d개 단계가 정해진 순서대로 제한 시간 안에 정상 응답을 받았습니다.",
 		PassOne:     "시험 결과는 합격입니다. 유일한 단계가 제한 시간 안에 정상 응답을 받았습니다.",
 		Fail:        "시험 결과는 불합격입니다. 전체 %[2]d개 단계 중 %[1]d개가 통과하지 못했습니다.",
@@ -19,7 +22,6 @@ func korean() *words {
 		Unreached:   "시험을 시작하지 못했습니다. 에이전트(%s)에 연결할 수 없어 아무것도 전송하지 않았습니다.",
 		Nothing:     "실행된 단계가 없어 판정을 보류합니다.",
 
-		Marks: map[record.Verdict]string{record.Pass: "합격", record.Fail: "불합격", record.Undecided: "판정 보류"},
 		Title: "시험 보고서", Subtitle: "절차 %s, 에이전트 %s", When: "%s 시작, 소요 시간 %s",
 		Skip: "단계별 결과로 바로 가기",
 
@@ -40,22 +42,17 @@ func korean() *words {
 		LegendDeclared: "선언한 대기 간격", LegendKept: "실제 대기 간격",
 		LegendLate: "늦은 응답", LegendDuplicate: "중복 응답",
 
-		Steps: "단계별 결과", StepsCaption: "모든 단계를 절차에 정해진 순서대로 표시합니다.",
-		Group:     "%d~%d번: 통과 %d개, 미통과 %d개",
-		ColNumber: "번호", ColStep: "단계", ColResult: "결과", ColWhy: "사유 및 상세", ColTime: "응답 시간",
-		ColTimeout: "제한 시간", ColInterval: "대기 간격", ColChart: "전송 후 경과 시간",
+		StepsCaption: "모든 단계를 절차에 정해진 순서대로 표시합니다.",
+		Group:        "%d~%d번: 통과 %d개, 미통과 %d개",
+
+		ColChart:      "전송 후 경과 시간",
 		LongIntro:     "단계가 %d개로 많아 모든 단계를 한 행씩 표시하지는 않습니다. 통과하지 못한 단계를 먼저 표시하고, 이어서 전체 단계를 최대 %d개씩 묶어 요약합니다. 모든 단계의 상세 내용은 실행 기록과 기계 판독용 보고서에 있습니다.",
 		RangesCaption: "절차의 순서에 따라 구간별로 요약했습니다. 응답 시간은 에이전트가 응답한 단계만 집계했습니다.",
-		ColRange:      "단계 구간", ColPassed: "통과", ColRest: "미통과", ColMedian: "응답 시간 중앙값", ColLongest: "최대 응답 시간",
+		ColRange:      "단계 구간", ColLongest: "최대 응답 시간",
 		Range: "%d~%d번", AllSteps: "전체 단계", FailedSteps: "통과하지 못한 단계",
 		FailedCaption: "절차에 정해진 순서대로 표시합니다.", FailedGroup: "%d~%d번 중 통과하지 못한 단계 %d개",
 		NotShown: "이 밖에 통과하지 못한 단계 %d개는 표시하지 않았습니다.", Shortened: "… (전체 %d자)",
 		Scale: "0~%s",
-		Results: map[record.Outcome]string{
-			record.NotRun: "미실행", record.Passed: "통과", record.Failed: "거부", record.TimedOut: "시간 초과",
-			record.ConnectionLost: "연결 끊김", record.WrongReply: "잘못된 응답", record.Unreachable: "미전송",
-			record.Unanswered: "중단",
-		},
 		Fates: map[record.Outcome]string{
 			record.NotRun: "차례가 되기 전에 실행이 종료되어 수행하지 않았습니다.", record.Passed: "통과했습니다.", record.Failed: "에이전트가 거부했습니다.",
 			record.TimedOut: "제한 시간 안에 응답이 없었습니다.", record.ConnectionLost: "연결이 끊어졌습니다.",
@@ -105,9 +102,9 @@ func korean() *words {
 		ColClient: "클라이언트", ColAgent: "에이전트", AgentSilent: "기록 없음", AgentPassed: "통과",
 		AgentRefused: "거부: %s", AgentRetried: "같은 요청 %d회 재수신", AgentFault: "주입된 결함: %s",
 
-		About: "실행 정보", Procedure: "절차", Checksum: "단계 파일의 SHA-256", Client: "클라이언트", Agent: "에이전트",
-		AgentUnknown: "버전 미확인", Host: "클라이언트 호스트", Address: "에이전트 주소", Session: "세션", NoSession: "지정하지 않음",
-		Started: "시작 시각", Duration: "소요 시간", Ending: "종료 상태", Format: "기록 형식",
+		About:        "실행 정보",
+		AgentUnknown: "버전 미확인", Host: "클라이언트 호스트", NoSession: "지정하지 않음",
+		Ending: "종료 상태", Format: "기록 형식",
 		Endings: map[record.Cause]string{
 			record.Finished: "완료: 모든 단계를 수행함", record.Interrupted: "중단: 사용자가 실행을 중단함",
 			record.Lost: "연결 실패: 에이전트에 연결하지 못함", "": "종료 기록 없음: 클라이언트가 강제 종료되었거나 아직 실행 중임",
@@ -123,8 +120,8 @@ func korean() *words {
 			{"에이전트", "보드에서 실행되며, 각 단계가 순서와 시간을 지켰는지 판정하는 프로그램입니다."},
 			{"사유", "단계가 통과하지 못한 이유를 나타내는 식별자입니다."},
 		},
-		Footer:       "모든 시간은 클라이언트의 실행 기록에서 가져온 값이며, 단조 시계로 측정했습니다.",
-		Milliseconds: "%s ms", Seconds: "%s초",
+		Footer: "모든 시간은 클라이언트의 실행 기록에서 가져온 값이며, 단조 시계로 측정했습니다.",
+
 		details: koreanDetails(),
 	}
 }

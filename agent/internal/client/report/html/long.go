@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/client/htmlkit"
 	"github.com/stepagent/stepagent/agent/internal/client/record"
 	"github.com/stepagent/stepagent/agent/internal/client/report"
 )
@@ -92,7 +93,7 @@ func newStepRange(w *words, steps []record.StepResult, shown selection) stepRang
 		}
 		if s.Outcome != record.Passed {
 			if st.Rest == 0 {
-				st.Class, _ = look(s.Outcome)
+				st.Class, _ = htmlkit.Look(s.Outcome)
 			}
 			st.Rest++
 		}

@@ -1,13 +1,12 @@
 package html
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"fmt"
 	"html/template"
 	"slices"
 	"strings"
 
+	"github.com/stepagent/stepagent/agent/internal/client/htmlkit"
 	"github.com/stepagent/stepagent/agent/internal/client/record"
 	"github.com/stepagent/stepagent/agent/internal/client/report"
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
@@ -46,20 +45,18 @@ type page struct {
 }
 
 func newPage(run record.Run, split *report.Split, language Language) (*page, error) {
-	w := language.words()
+	w := wordsOf(language)
 	style, err := w.style()
 	if err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256([]byte(style))
 	c := newChart(run)
 	p := &page{
 		Lang: language, Words: w, Run: run, Split: split,
 		Style: template.CSS(style), // an embedded file with words of the catalogue
 		// The browser must load and run nothing, even if a text escaped its quoting.
-		Policy: "default-src 'none'; img-src data:; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
-			"'; base-uri 'none'; form-action 'none'",
-		Mark: w.Marks[run.Verdict], Sentence: w.sentence(run),
+		Policy: "default-src 'none'; img-src data:; style-src " + htmlkit.StyleSource(style) + "; base-uri 'none'; form-action 'none'",
+		Mark:   w.Marks[run.Verdict], Sentence: w.sentence(run),
 		Started: run.Start.Time.Format("2006-01-02 15:04:05 (UTC-07:00)"), Agents: run.Agents,
 		Problems: problems(w, run.Steps), Extras: extras(w, run),
 		Overview: c.overview(w), Legend: legend(w), Scale: fmt.Sprintf(w.Scale, w.Time(c.end)),
@@ -128,31 +125,15 @@ type row struct {
 	Class, Symbol, Result string
 	Replied               bool // it has a response time
 	Explanation           explanation
-	Chart                 []mark
+	Chart                 []htmlkit.Mark
 	ChartTitle            string
 }
 
-func newRow(w *words, s record.StepResult, e explanation, marks []mark) row {
+func newRow(w *words, s record.StepResult, e explanation, marks []htmlkit.Mark) row {
 	r := row{StepResult: s, Result: w.Results[s.Outcome], Replied: report.Replied(s.Outcome), Explanation: e, Chart: marks,
 		ChartTitle: fmt.Sprintf(w.RowTitle, s.StepID, w.Results[s.Outcome], w.Time(s.Took), w.Wait(s.Timeout))}
-	r.Class, r.Symbol = look(s.Outcome)
+	r.Class, r.Symbol = htmlkit.Look(s.Outcome)
 	return r
-}
-
-// look returns an outcome's class in the style sheet, and a symbol for readers who see no colours.
-func look(outcome record.Outcome) (class, symbol string) {
-	switch outcome {
-	case record.Passed:
-		return "p", "✓"
-	case record.Failed:
-		return "f", "✗"
-	case record.TimedOut:
-		return "t", "◷"
-	case record.NotRun, record.Unanswered:
-		return "n", "–"
-	default:
-		return "b", "!"
-	}
 }
 
 // sentence says in one sentence how the run went.
@@ -184,6 +165,6 @@ func (w *words) sentence(run record.Run) string {
 // shown as cards.
 func (w *words) style() (string, error) {
 	sheet, err := files.ReadFile("style.css")
-	return strings.NewReplacer("$number", w.ColNumber, "$step", w.ColStep, "$response", w.ColTime,
+	return htmlkit.Colours() + htmlkit.Base() + strings.NewReplacer("$number", w.ColNumber, "$step", w.ColStep, "$response", w.ColTime,
 		"$timeout", w.ColTimeout, "$interval", w.ColInterval).Replace(string(sheet)), err
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/client/htmlkit"
 	"github.com/stepagent/stepagent/agent/internal/client/record"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
@@ -74,7 +75,7 @@ func TestRow(t *testing.T) {
 	if c.end < 6*time.Second || c.end > 7*time.Second {
 		t.Errorf("the axis ends at %v", c.end)
 	}
-	if got := scale(time.Hour, c.end); got != chartWidth {
+	if got := htmlkit.Scale(time.Hour, c.end); got != htmlkit.ChartWidth {
 		t.Errorf("what lies beyond is at %d", got)
 	}
 }

@@ -3,6 +3,7 @@ package html
 import (
 	"fmt"
 
+	"github.com/stepagent/stepagent/agent/internal/client/htmlkit"
 	"github.com/stepagent/stepagent/agent/internal/client/record"
 	"github.com/stepagent/stepagent/agent/internal/client/report"
 	"github.com/stepagent/stepagent/agent/protocol"
@@ -102,7 +103,7 @@ func problems(w *words, steps []record.StepResult) []problem {
 	var all []problem
 	found, others := report.Problems(steps, maxProblems)
 	for _, f := range found {
-		class, _ := look(f.Outcome)
+		class, _ := htmlkit.Look(f.Outcome)
 		p := problem{Class: class, Sentence: w.Fates[f.Outcome], Steps: f.Steps}
 		if f.Outcome == record.Failed {
 			p.Reason = w.shorten(string(f.Reason))

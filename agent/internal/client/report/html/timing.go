@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/client/htmlkit"
 	"github.com/stepagent/stepagent/agent/internal/client/record"
 	"github.com/stepagent/stepagent/agent/internal/client/report"
 )
@@ -59,7 +60,7 @@ func pairs(w *words, steps []record.StepResult, split *report.Split, shown selec
 	var all []pair
 	for i, view := range split.Steps {
 		if s := steps[i]; shown.has(s.Index) {
-			_, symbol := look(s.Outcome)
+			_, symbol := htmlkit.Look(s.Outcome)
 			all = append(all, pair{s.Index, symbol, w.Results[s.Outcome], view, agentSaid(w, view)})
 		}
 	}

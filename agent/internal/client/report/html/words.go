@@ -1,27 +1,24 @@
 package html
 
 import (
-	"fmt"
-	"time"
-
-	"github.com/stepagent/stepagent/agent/internal/client/phrase"
+	"github.com/stepagent/stepagent/agent/internal/client/htmlkit"
 	"github.com/stepagent/stepagent/agent/internal/client/record"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
 // A Language is a language of pages.
-type Language string
+type Language = htmlkit.Language
 
 // The languages.
 const (
-	English Language = "en"
-	Korean  Language = "ko"
+	English = htmlkit.English
+	Korean  = htmlkit.Korean
 )
 
 // Languages returns the names of all languages.
-func Languages() []string { return []string{string(English), string(Korean)} }
+func Languages() []string { return htmlkit.Languages() }
 
-func (l Language) words() *words {
+func wordsOf(l Language) *words {
 	if l == Korean {
 		return korean()
 	}
@@ -31,11 +28,11 @@ func (l Language) words() *words {
 // words is the catalogue: all wording of a page in one language. A test checks that no language
 // lacks an entry. The comments name the arguments of entries that are formats.
 type words struct {
+	htmlkit.Words
+
 	// The verdict in one sentence. Pass: total. Fail...: not passed, total. Stopped and Cut:
 	// passed, total, not passed. Unreached: address.
 	Pass, PassOne, Fail, FailStopped, FailCut, Stopped, Cut, Unreached, Nothing string
-	// The mark of the verdict.
-	Marks map[record.Verdict]string
 	// Subtitle: procedure, address. When: time, duration.
 	Title, Subtitle, When string
 	Skip                  string
@@ -57,19 +54,16 @@ type words struct {
 	LegendReply, LegendRefused, LegendNone, LegendBroken, LegendLimit, LegendBeyond,
 	LegendDeclared, LegendKept, LegendLate, LegendDuplicate string
 
-	Steps, StepsCaption string
+	StepsCaption string
 	// Group: first, last, passed, not passed.
-	Group string
-	// The columns.
-	ColNumber, ColStep, ColResult, ColWhy, ColTime, ColTimeout, ColInterval, ColChart string
+	Group    string
+	ColChart string
 	// Of a long procedure. LongIntro: steps, steps of a range. Range: first, last.
 	// FailedGroup: first, last, count. NotShown: count. Shortened: characters.
-	LongIntro, RangesCaption, ColRange, ColPassed, ColRest, ColMedian, ColLongest, Range string
-	AllSteps, FailedSteps, FailedCaption, FailedGroup, NotShown, Shortened               string
+	LongIntro, RangesCaption, ColRange, ColLongest, Range                  string
+	AllSteps, FailedSteps, FailedCaption, FailedGroup, NotShown, Shortened string
 	// Scale: the end of the axis.
 	Scale string
-	// Results by outcome.
-	Results map[record.Outcome]string
 	// Fates say what happened to a step, by outcome.
 	Fates map[record.Outcome]string
 	// Reasons explain each reason in a sentence.
@@ -96,8 +90,7 @@ type words struct {
 	// AgentRefused: reason. AgentRetried: further arrivals. AgentFault: kind of fault.
 	AgentRefused, AgentRetried, AgentFault string
 
-	About, Procedure, Checksum, Client, Agent, AgentUnknown, Host, Address, Session, NoSession,
-	Started, Duration, Ending, Format string
+	About, AgentUnknown, Host, NoSession, Ending, Format string
 	// Endings by cause; the empty cause is that of a record without an end.
 	Endings map[record.Cause]string
 
@@ -105,23 +98,9 @@ type words struct {
 	Terms    []term
 	Footer   string
 
-	// Milliseconds and Seconds: number.
-	Milliseconds, Seconds string
 	// details translates details into the language; nil for English, in which they are written.
 	details []translation
 }
 
 // A term is an entry of the glossary.
 type term struct{ Word, Meaning string }
-
-// Time formats a measured duration.
-func (w *words) Time(d time.Duration) string {
-	number, unit := phrase.Measure(d)
-	if unit == "ms" {
-		return fmt.Sprintf(w.Milliseconds, number)
-	}
-	return fmt.Sprintf(w.Seconds, number)
-}
-
-// Wait formats a declared duration without rounding it.
-func (w *words) Wait(d time.Duration) string { return fmt.Sprintf(w.Seconds, phrase.Seconds(d)) }

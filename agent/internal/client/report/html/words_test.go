@@ -2,16 +2,13 @@ package html
 
 import (
 	"context"
-	"fmt"
-	"reflect"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
-	"unicode"
 
 	"github.com/stepagent/stepagent/agent/internal/client/record"
+	"github.com/stepagent/stepagent/agent/internal/testkit/cataloguetest"
 	"github.com/stepagent/stepagent/agent/protocol"
 	"github.com/stepagent/stepagent/plugins/mintimeout"
 	"github.com/stepagent/stepagent/plugins/pacing"
@@ -19,66 +16,11 @@ import (
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
-// entries returns every text of a catalogue by its name.
-func entries(w *words) map[string]string {
-	all := map[string]string{}
-	var walk func(name string, v reflect.Value)
-	walk = func(name string, v reflect.Value) {
-		switch v.Kind() {
-		case reflect.String:
-			all[name] = v.String()
-		case reflect.Map:
-			for _, key := range v.MapKeys() {
-				all[fmt.Sprintf("%s[%v]", name, key)] = v.MapIndex(key).String()
-			}
-		case reflect.Slice:
-			for i := range v.Len() {
-				walk(fmt.Sprintf("%s[%d]", name, i), v.Index(i))
-			}
-		case reflect.Struct:
-			for i := range v.NumField() {
-				if field := v.Type().Field(i); field.IsExported() {
-					walk(name+"."+field.Name, v.Field(i))
-				}
-			}
-		}
-	}
-	walk("", reflect.ValueOf(w).Elem())
-	return all
-}
-
-// verbs returns the verbs of a format in the order of its arguments.
-func verbs(format string) string {
-	found := regexp.MustCompile(`%(?:\[(\d)\])?([a-z])`).FindAllStringSubmatch(format, -1)
-	slices.SortStableFunc(found, func(a, b []string) int { return strings.Compare(a[1], b[1]) })
-	var all []string
-	for _, f := range found {
-		all = append(all, f[2])
-	}
-	return strings.Join(all, "")
-}
-
 // Every entry exists in both languages, takes the same arguments, and is in its language.
 func TestCatalogue(t *testing.T) {
-	en, ko := entries(english()), entries(korean())
-	if len(en) < 100 || len(en) != len(ko) {
-		t.Fatalf("%d entries in English and %d in Korean", len(en), len(ko))
-	}
-	neutral := []string{".Milliseconds", ".Scale"}
-	for name, text := range en {
-		other, ok := ko[name]
-		switch {
-		case !ok:
-			t.Errorf("%s is missing in Korean", name)
-		case text == "" || other == "":
-			t.Errorf("%s is empty: %q and %q", name, text, other)
-		case verbs(text) != verbs(other):
-			t.Errorf("%s takes %s in English and %s in Korean", name, verbs(text), verbs(other))
-		case strings.ContainsFunc(text, hangul):
-			t.Errorf("%s is Korean in English: %s", name, text)
-		case !strings.ContainsFunc(other, hangul) && !slices.Contains(neutral, name):
-			t.Errorf("%s is not Korean: %s", name, other)
-		}
+	cataloguetest.Check(t, english(), korean(), ".Words.Milliseconds", ".Scale")
+	if n := len(cataloguetest.Entries(english())); n < 100 {
+		t.Fatalf("%d entries", n)
 	}
 	for _, w := range []*words{english(), korean()} {
 		for _, outcome := range record.Outcomes() {
@@ -98,8 +40,6 @@ func TestCatalogue(t *testing.T) {
 		}
 	}
 }
-
-func hangul(r rune) bool { return unicode.Is(unicode.Hangul, r) }
 
 // ask returns the detail with which a validator fails a step.
 func ask(t *testing.T, make validator.Factory, settings string, session validator.Session, step validator.Step) string {
@@ -144,7 +84,7 @@ func TestDetailsOfTheBundledValidators(t *testing.T) {
 	w := korean()
 	for _, detail := range bundled(t) {
 		text, ok := w.translate(detail)
-		if !ok || !strings.ContainsFunc(text, hangul) || strings.Contains(text, "$") {
+		if !ok || !strings.ContainsFunc(text, cataloguetest.Hangul) || strings.Contains(text, "$") {
 			t.Errorf("%q became %q", detail, text)
 			continue
 		}
