@@ -26,6 +26,7 @@ var floors = [][]string{
 		"agent/internal/agent/systemd",
 		"agent/internal/client/capture/packet",
 		"agent/internal/client/phrase",
+		"agent/internal/client/schedule",
 		"agent/internal/shared/eventloop",
 		"agent/internal/shared/logging",
 		"agent/internal/shared/manual",
@@ -50,6 +51,7 @@ var floors = [][]string{
 		"agent/internal/agent/filewatch",
 		"agent/internal/agent/judge",
 		"agent/internal/agent/pluginhost/program",
+		"agent/internal/client/boards",
 		"agent/internal/client/capture",
 		"agent/internal/client/capture/live",
 		"agent/internal/client/record",
@@ -136,6 +138,7 @@ var homes = map[string]struct {
 	"github.com/coreos/go-systemd":    {[]string{"agent/internal/agent/systemd"}, "the service manager is spoken to in one place"},
 	"github.com/gopacket/gopacket":    {[]string{"agent/internal/client/capture", "agent/internal/client/capture/live", "agent/internal/client/capture/packet", "agent/internal/testkit/capturetest"}, "packets are taken apart in one place"},
 	"github.com/danielgtaylor/huma":   {[]string{"agent/internal/agent/api"}, "what is served and its description come from one place"},
+	"github.com/robfig/cron":          {[]string{"agent/internal/client/schedule"}, "its time zones and clock changes are not those that plans promise"},
 	"github.com/lmittmann/tint":       {[]string{"agent/internal/shared/logging"}, "how lines look is decided in one place"},
 }
 
