@@ -25,6 +25,7 @@ var floors = [][]string{
 		"agent/internal/agent/signals",
 		"agent/internal/agent/systemd",
 		"agent/internal/client/capture/packet",
+		"agent/internal/client/history/statistics",
 		"agent/internal/client/phrase",
 		"agent/internal/client/schedule",
 		"agent/internal/shared/eventloop",
@@ -139,6 +140,7 @@ var homes = map[string]struct {
 	"github.com/gopacket/gopacket":    {[]string{"agent/internal/client/capture", "agent/internal/client/capture/live", "agent/internal/client/capture/packet", "agent/internal/testkit/capturetest"}, "packets are taken apart in one place"},
 	"github.com/danielgtaylor/huma":   {[]string{"agent/internal/agent/api"}, "what is served and its description come from one place"},
 	"github.com/robfig/cron":          {[]string{"agent/internal/client/schedule"}, "its time zones and clock changes are not those that plans promise"},
+	"github.com/aclements":            {[]string{"agent/internal/client/history/statistics"}, "whether something changed is decided in one place"},
 	"github.com/lmittmann/tint":       {[]string{"agent/internal/shared/logging"}, "how lines look is decided in one place"},
 }
 
