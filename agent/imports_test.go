@@ -69,6 +69,7 @@ var floors = [][]string{
 		"agent/internal/agent/session",
 		"agent/internal/agent/verdictcache",
 		"agent/internal/client/htmlkit",
+		"agent/internal/client/database",
 		"agent/internal/client/load",
 		"agent/internal/client/runner",
 		"agent/internal/client/verify/match",
@@ -85,6 +86,7 @@ var floors = [][]string{
 		"agent/internal/agent/pluginhost/process",
 		"agent/internal/agent/pluginhost/stream",
 		"agent/internal/agent/server",
+		"agent/internal/client/database/databasetest",
 		"agent/internal/client/report",
 		"agent/internal/client/verify/replay",
 		"plugins/bundled",
@@ -141,6 +143,8 @@ var homes = map[string]struct {
 	"github.com/danielgtaylor/huma":   {[]string{"agent/internal/agent/api"}, "what is served and its description come from one place"},
 	"github.com/robfig/cron":          {[]string{"agent/internal/client/schedule"}, "its time zones and clock changes are not those that plans promise"},
 	"github.com/aclements":            {[]string{"agent/internal/client/history/statistics"}, "whether something changed is decided in one place"},
+	"modernc.org/sqlite":              {[]string{"agent/internal/client/database"}, "engines differ in one place, and the agent links none"},
+	"github.com/jackc/pgx/v5":         {[]string{"agent/internal/client/database"}, "as modernc.org/sqlite"},
 	"github.com/lmittmann/tint":       {[]string{"agent/internal/shared/logging"}, "how lines look is decided in one place"},
 }
 
@@ -154,6 +158,7 @@ var groups = map[string]struct {
 }{
 	"agent/client":           {[]string{"agent/internal/agent", "agent/internal/testkit"}, ""},
 	"agent/cmd":              {[]string{"agent/internal/testkit"}, ""},
+	"agent/cmd/stepagent":    {[]string{"agent/internal/client/database"}, ""},
 	"agent/internal/agent":   {[]string{"agent/internal/client", "agent/client", "agent/internal/testkit"}, ""},
 	"agent/internal/client":  {[]string{"agent/internal/agent", "agent/internal/testkit"}, "agent/internal/client/verify"},
 	"agent/internal/shared":  {[]string{"agent/internal/agent", "agent/internal/client", "agent/client", "agent/internal/testkit"}, ""},

@@ -1,0 +1,110 @@
+// Package database keeps procedures, runs and a queue in a database: a SQLite file, or PostgreSQL.
+//
+// A run is stored as the lines of its record, byte for byte; every other column of a run and of its
+// steps is derived from them by package record. migrations has the schema, one folder an engine, with
+// the same tables and columns. Programs besides stepctl may read all tables and insert into queue.
+//
+// Other packages read with DB.Read and write with DB.Write, in SQL that both engines understand:
+// placeholders are $1, times are Time, and the present is Engine.Now.
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Limits of a database.
+const (
+	// MaxNameBytes is the length of the longest name of a procedure, board, label or baseline.
+	MaxNameBytes = 200
+	// busyTimeout is how long a writer of a SQLite file waits for another process.
+	busyTimeout = 5 * time.Second
+	// connectTimeout limits connecting to PostgreSQL, unless the URL has connect_timeout.
+	connectTimeout = 5 * time.Second
+	// maxReaders is the number of connections that read at the same time.
+	maxReaders = 4
+)
+
+// A DB is an open database. It is safe for concurrent use.
+type DB struct {
+	engine Engine
+	place  string  // as Name returns it
+	read   *sql.DB // SQLite: connections that cannot write
+	write  *sql.DB // SQLite: one connection, whose transactions are immediate
+	dsn    string  // PostgreSQL: for the connection that listens
+}
+
+// Open opens the database at a place: the name of a SQLite file, which is created, or a URL
+// postgres://user@host/database. Open brings the schema up to date and marks the runs as interrupted
+// that have shown no sign of life for InterruptedAfter. Its errors say what to do; errors.Is(err,
+// ErrAway) says that the database may be there later. No error has a password.
+func Open(ctx context.Context, place string) (*DB, error) {
+	db, err := open(ctx, place)
+	if err != nil {
+		return nil, err
+	}
+	if err := db.prepare(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// prepare migrates the schema and marks dead runs.
+func (db *DB) prepare(ctx context.Context) error {
+	if err := db.migrate(ctx); err != nil {
+		return err
+	}
+	_, err := db.MarkInterrupted(ctx)
+	return err
+}
+
+func open(ctx context.Context, place string) (*DB, error) {
+	scheme, _, isURL := strings.Cut(place, "://")
+	switch {
+	case place == "":
+		return nil, errors.New("no database is named; name a file, or postgres://user@host/database")
+	case isURL && (scheme == "postgres" || scheme == "postgresql"):
+		return openPostgres(ctx, place)
+	case isURL && !strings.ContainsAny(scheme, `/\.`):
+		return nil, fmt.Errorf("%s:// is no database; name a file, or postgres://user@host/database", scheme)
+	}
+	return openSQLite(ctx, place)
+}
+
+// Close closes all connections. Recorders must be closed before.
+func (db *DB) Close() error { return errors.Join(db.read.Close(), db.write.Close()) }
+
+// Engine returns the engine.
+func (db *DB) Engine() Engine { return db.engine }
+
+// Name names the database for people: the absolute path of the file, or the URL without password
+// and options.
+func (db *DB) Name() string { return db.place }
+
+// Read returns the connections for reading. On SQLite they refuse to write.
+func (db *DB) Read() *sql.DB { return db.read }
+
+// Write calls change in a transaction, and commits unless change fails. On SQLite it waits up to
+// five seconds for other writers. change must use the transaction alone, and may not keep it.
+func (db *DB) Write(ctx context.Context, change func(*sql.Tx) error) error {
+	tx, err := db.write.BeginTx(ctx, nil)
+	if err != nil {
+		return db.fault(err)
+	}
+	if err := change(tx); err != nil {
+		_ = tx.Rollback() // the error of change says more
+		return db.fault(err)
+	}
+	return db.fault(tx.Commit())
+}
+
+// Now returns the database's time: the server's on PostgreSQL, this machine's on SQLite.
+func (db *DB) Now(ctx context.Context) (time.Time, error) {
+	var now Time
+	err := db.read.QueryRowContext(ctx, "SELECT "+db.engine.Now()).Scan(&now)
+	return time.Time(now), db.fault(err)
+}

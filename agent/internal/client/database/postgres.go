@@ -1,0 +1,62 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// minPostgres is the oldest server that is supported, in the form of server_version_num: the one of
+// Debian 11.
+const minPostgres = 130000
+
+// openPostgres connects to a server.
+func openPostgres(ctx context.Context, place string) (*DB, error) {
+	config, err := pgx.ParseConfig(place)
+	if err != nil {
+		return nil, errors.New("the URL of the database cannot be read; it has the form postgres://user:password@host:port/database")
+	}
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = connectTimeout
+	}
+	if config.RuntimeParams["application_name"] == "" {
+		config.RuntimeParams["application_name"] = "stepctl"
+	}
+	name := url.URL{Scheme: "postgres", User: url.User(config.User), Path: config.Database,
+		Host: net.JoinHostPort(config.Host, strconv.Itoa(int(config.Port)))}
+	pool := stdlib.OpenDB(*config)
+	pool.SetMaxOpenConns(maxReaders + 1)
+	db := &DB{engine: PostgreSQL, place: name.String(), read: pool, write: pool, dsn: place}
+	if err := db.checkServer(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// checkServer refuses a server that is too old or cannot be written.
+func (db *DB) checkServer(ctx context.Context) error {
+	var number int
+	var version string
+	err := db.read.QueryRowContext(ctx,
+		"SELECT current_setting('server_version_num')::int, current_setting('server_version')").Scan(&number, &version)
+	switch {
+	case err != nil:
+		return db.fault(err)
+	case number < minPostgres:
+		return fmt.Errorf("the database %s has PostgreSQL %s; stepctl needs %d or later", db.place, version, minPostgres/10000)
+	}
+	return nil
+}
+
+// postgresTx is how migrations execute several statements at once.
+func postgresTx(ctx context.Context, tx *sql.Tx, statements string) error {
+	_, err := tx.ExecContext(ctx, statements, pgx.QueryExecModeSimpleProtocol)
+	return err
+}

@@ -1,0 +1,161 @@
+package database
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/stepagent/stepagent/agent/internal/client/record"
+)
+
+// Limits of one statement.
+const (
+	// chunkBytes is about how many bytes of lines one row of events has. A longer line has a row of
+	// its own.
+	chunkBytes = 64 << 10
+	// stepRows is how many rows of steps one statement inserts.
+	stepRows = 50
+)
+
+// insertRun inserts the row of a run that begins, and its labels.
+func (db *DB) insertRun(ctx context.Context, tx *sql.Tx, m *Meta) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO runs (id, kind, procedure, version, board, address, client, host, started, seen, state,
+		entry, attempt, worker) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, `+db.engine.Now()+`, 'running', $10, $11, $12)`,
+		m.ID, string(m.Kind), m.Procedure, null(m.Version), m.Board, storable(m.Address), storable(m.Client), storable(m.Host),
+		Time(m.Started), null(m.Entry), null(m.Attempt), null(m.Worker))
+	for _, key := range slices.Sorted(maps.Keys(m.Labels)) {
+		if err == nil {
+			_, err = tx.ExecContext(ctx, "INSERT INTO labels (run, key, value) VALUES ($1, $2, $3)", m.ID, key, m.Labels[key])
+		}
+	}
+	return err
+}
+
+// null returns nil for the zero value.
+func null[T comparable](value T) any {
+	if value == *new(T) {
+		return nil
+	}
+	return value
+}
+
+// insertEvents stores whole lines, of which the first has the number.
+func insertEvents(ctx context.Context, tx *sql.Tx, id string, first int64, lines []byte) error {
+	for len(lines) > 0 {
+		chunk := lines
+		if len(chunk) > chunkBytes {
+			end := bytes.LastIndexByte(chunk[:chunkBytes], '\n')
+			if end < 0 {
+				end = bytes.IndexByte(chunk, '\n')
+			}
+			chunk = chunk[:end+1]
+		}
+		if _, err := tx.ExecContext(ctx, "INSERT INTO events (run, first, lines) VALUES ($1, $2, $3)", id, first, string(chunk)); err != nil {
+			return err
+		}
+		first += int64(bytes.Count(chunk, []byte{'\n'}))
+		lines = lines[len(chunk):]
+	}
+	return nil
+}
+
+// updateRun stores what follows from the lines of a run. A run without an end gets the state.
+func (db *DB) updateRun(ctx context.Context, tx *sql.Tx, m *Meta, d *derived, open State) error {
+	state := d.State
+	if state == Running {
+		state = open
+	}
+	set := `state = $2, cause = $3, verdict = $4, duration = $5, steps = $6, passed = $7, failed = $8, undecided = $9,
+		record_sha256 = $10, result = $11, seen = ` + db.engine.Now()
+	args := []any{m.ID, string(state), d.Cause, d.Verdict, d.Duration, d.Steps, d.Passed, d.Failed, d.Undecided, d.SHA256, d.Result}
+	if s := d.Start; s != nil {
+		set += `, procedure = $12, procedure_sha256 = $13, address = $14, session = $15, client = $16, agent = $17, host = $18, started = $19`
+		procedure := m.Procedure
+		if procedure == "" {
+			procedure = ProcedureName(s.Procedure.Name)
+		}
+		args = append(args, procedure, storable(s.Procedure.SHA256), storable(s.Address), storable(s.Session), storable(s.Client),
+			d.Agent, storable(s.Host), Time(s.Time))
+	}
+	_, err := tx.ExecContext(ctx, "UPDATE runs SET "+set+" WHERE id = $1", args...)
+	return err
+}
+
+// stepColumns are the columns of a step, in the order of stepValues.
+const stepColumns = "run, idx, step_id, timeout, interval, outcome, reason, sent_at, took, kept"
+
+// stepValues returns the columns of a step.
+func stepValues(id string, s *record.StepResult) []any {
+	values := []any{id, s.Index, s.StepID, s.Timeout.Seconds(), s.Interval.Seconds(), s.Outcome.String(), storable(string(s.Reason)), nil, nil, nil}
+	if s.Outcome != record.NotRun && s.Outcome != record.Unreachable {
+		values[7] = s.SentAt.Seconds()
+	}
+	if s.Outcome == record.Passed || s.Outcome == record.Failed {
+		values[8] = s.Took.Seconds()
+	}
+	if s.Kept.Declared {
+		values[9] = s.Kept.Duration.Seconds()
+	}
+	return values
+}
+
+// upsertSteps stores the results of steps, some of which may be there.
+func upsertSteps(ctx context.Context, tx *sql.Tx, id string, steps []record.StepResult) error {
+	for batch := range slices.Chunk(steps, stepRows) {
+		var args []any
+		for i := range batch {
+			args = append(args, stepValues(id, &batch[i])...)
+		}
+		query := "INSERT INTO steps (" + stepColumns + ") VALUES " + placeholders(len(batch), len(args)/len(batch)) +
+			" ON CONFLICT (run, idx) DO UPDATE SET outcome = excluded.outcome, reason = excluded.reason," +
+			" sent_at = excluded.sent_at, took = excluded.took, kept = excluded.kept"
+		if _, err := tx.ExecContext(ctx, query, args...); err != nil {
+			return fmt.Errorf("steps: %w", err)
+		}
+	}
+	return nil
+}
+
+// placeholders returns ($1, $2), ($3, $4) for two rows of two columns.
+func placeholders(rows, columns int) string {
+	var b strings.Builder
+	for i := range rows * columns {
+		switch {
+		case i == 0:
+			b.WriteString("($")
+		case i%columns == 0:
+			b.WriteString("), ($")
+		default:
+			b.WriteString(", $")
+		}
+		b.WriteString(strconv.Itoa(i + 1))
+	}
+	return b.String() + ")"
+}
+
+// store stores lines that were folded already, and what has changed by them. A run without an end
+// gets the state.
+func (db *DB) store(ctx context.Context, tx *sql.Tx, m *Meta, f *folded, lines []byte, open State) error {
+	d := f.result()
+	first := f.lines - int64(bytes.Count(lines, []byte{'\n'})) + 1
+	if m.Kind == KindRun {
+		if err := insertEvents(ctx, tx, m.ID, first, lines); err != nil {
+			return err
+		}
+	}
+	var steps []record.StepResult
+	for _, index := range slices.Sorted(maps.Keys(f.changed)) {
+		if index <= len(d.results) {
+			steps = append(steps, d.results[index-1])
+		}
+	}
+	if err := upsertSteps(ctx, tx, m.ID, steps); err != nil {
+		return err
+	}
+	return db.updateRun(ctx, tx, m, &d, open)
+}
