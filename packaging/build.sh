@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# build.sh [amd64] [FLAG...]: makes a snapshot release of this commit in dist/: packages, archives,
-# checksums and bills of materials for every architecture; with "amd64", only the packages of that
-# architecture, which takes seconds once the build cache is warm. Flags are passed to goreleaser.
+# build.sh [all|each|amd64] [FLAG...]: makes a snapshot release of this commit in dist/: packages, archives,
+# checksums and bills of materials for every system and architecture. "each" has each system and each
+# architecture once, without ARMv7, macOS for amd64 and Windows for arm64. "amd64" makes the packages of that
+# architecture alone, in seconds once the build cache is warm. Flags are passed to goreleaser.
 #
 # SNAPSHOT_VERSION, such as 1.2.3, replaces the version, which is the commit's time by default.
 # SIGNING_KEY is the gpg key that signs the checksums; without it nothing is signed.
@@ -9,10 +10,13 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 targets=all
-if [ "${1-}" = amd64 ]; then
-	targets=amd64
-	set -- "${@:2}" --skip=sbom,archive
-fi
+case ${1-} in
+all | each | amd64)
+	targets=$1
+	shift
+	;;
+esac
+[ "$targets" != amd64 ] || set -- "$@" --skip=sbom,archive
 [ -n "${SIGNING_KEY-}" ] || set -- "$@" --skip=sign
 
 # bsdtar unpacks packages for their bills of materials.

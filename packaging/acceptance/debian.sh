@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
-# debian.sh [OLD NEW]: boots a Debian 12 with systemd in a container, installs the packages with apt, and
+# debian.sh [OLD NEW | base FOLDER]: boots a Debian 12 with systemd in a container, installs the packages with apt, and
 # uses the agent from another host, a network namespace with the files of the package stepctl
 # alone. OLD and NEW are folders with the packages of two versions for amd64, .deb and .rpm, and
 # with key.asc, the key that signed the rpms; without them, debian.sh builds two versions of the
 # commit with different configs and signs them with a new key.
+#
+# With base, it makes the Debian alone, in a new folder, and ends. The next run takes it as DEBIAN_BASE, which saves
+# the time at that point.
 #
 # Needs root, a Debian with apt sources, and Go; README.md says what it installs and removes.
 . "$(dirname "$0")/lib.sh"
@@ -23,6 +26,12 @@ install_missing systemd-nspawn systemd-container
 install_missing ip iproute2
 install_missing pgrep procps
 install_missing gpg gnupg
+
+if [ "${1-}" = base ]; then
+	[ $# = 2 ] || die "usage: $script base FOLDER"
+	base_make "$2"
+	exit
+fi
 
 cleanup() {
 	[ "$1" = 0 ] || show_journal
@@ -55,7 +64,7 @@ case $# in
 	old=$work/0.1.1 new=$work/0.1.2
 	;;
 2) old=$(realpath "$1") new=$(realpath "$2") ;;
-*) die "usage: $script [OLD NEW]" ;;
+*) die "usage: $script [OLD NEW | base FOLDER]" ;;
 esac
 
 stage "a Debian 12"

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# packages.sh: makes a snapshot release of this commit in dist/ and checks the packages: checksums, bills
-# of materials, lintian, a second build (reproduce.sh), and the module's archive (module.sh). arm.sh
-# and debian.sh use the packages. Needs lintian, bsdtar and gpg.
+# packages.sh [all|each]: makes a snapshot release of this commit in dist/, of the targets of
+# packaging/build.sh, and checks the packages: checksums, bills of materials, lintian, a second build
+# (reproduce.sh), and the module's archive (module.sh). arm.sh uses the packages. Needs lintian, bsdtar
+# and gpg.
 . "$(dirname "$0")/lib.sh"
 require lintian bsdtar gpg
 cd "$root"
 
-quietly packaging/build.sh
+readonly targets=${1:-all}
+quietly packaging/build.sh "$targets"
 for file in dist/*.deb dist/*.rpm dist/*.tar.gz dist/*.zip; do
 	[ -s "$file.sbom.json" ] || die "$file has no bill of materials"
 done
@@ -20,5 +22,5 @@ found=$(lintian --allow-root --no-tag-display-limit dist/*.deb)
 [ -z "$found" ] || die "$found"
 ok "lintian finds nothing"
 
-"$acceptance/reproduce.sh"
+"$acceptance/reproduce.sh" "$targets"
 "$acceptance/module.sh"

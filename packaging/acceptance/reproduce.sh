@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# reproduce.sh: builds the commit of dist/ again, at another time and in another folder, with another
+# reproduce.sh [all|each]: builds the commit of dist/ again, at another time and in another folder, with another
 # umask, time zone and language, and compares the two builds byte by byte. Bills of materials hold
 # the time at which they were made and are left out. The second build is signed with a new key.
 . "$(dirname "$0")/lib.sh"
@@ -7,7 +7,7 @@ cd "$root"
 commit=$(sed -n 's/.*"commit":"\([0-9a-f]*\)".*/\1/p' dist/metadata.json) ||
 	die "dist/ holds no build to compare with; run packaging/build.sh"
 workdir
-readonly clone="$work/another folder"
+readonly clone="$work/another folder" targets=${1:-all}
 
 build() { (
 	umask 077
@@ -17,7 +17,7 @@ build() { (
 		cd "$clone" &&
 		git checkout --quiet --detach "$commit" &&
 		gpg --batch --quiet --passphrase '' --quick-generate-key "$SIGNING_KEY" default sign never &&
-		TZ=Pacific/Kiritimati LC_ALL=C packaging/build.sh --skip=sbom &&
+		TZ=Pacific/Kiritimati LC_ALL=C packaging/build.sh "$targets" --skip=sbom &&
 		gpg --batch --verify dist/SHA256SUMS.asc dist/SHA256SUMS &&
 		gpgconf --kill gpg-agent
 ); }

@@ -6,14 +6,24 @@ readonly examples=packaging/systemd/examples
 readonly bench=stepagent-bench-$$
 readonly agent4=10.77.0.2 agent6=fd00:77::2 public4=203.0.113.2 public6=2001:db8:77::2
 
-machine_make() {
+# base_make FOLDER: makes a Debian 12 with what the checks need.
+base_make() {
 	local mirror release
 	# The mirror of this machine.
 	read -r mirror release < <(apt-get indextargets --format '$(SITE) $(RELEASE)' \
 		'Created-By: Packages' 'Component: main' 'Origin: Debian' 'Codename: bookworm' | head -n 1) || true
 	[ -n "${mirror-}" ] || die "the apt sources of this machine have no Debian 12 (bookworm)"
 	quietly debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,iproute2,procps,rpm,tcpdump,python3-grpcio \
-		"$release" "$work/root" "$mirror"
+		"$release" "$1" "$mirror"
+}
+
+# machine_make: makes the machine's files, from $DEBIAN_BASE if that folder was made before.
+machine_make() {
+	if [ -n "${DEBIAN_BASE-}" ]; then
+		cp -a --reflink=auto "$DEBIAN_BASE" "$work/root"
+	else
+		base_make "$work/root"
+	fi
 	# No rate limit: the checks count log lines.
 	mkdir -p "$work/root/etc/systemd/journald.conf.d"
 	printf '[Journal]\nRateLimitBurst=0\n' >"$work/root/etc/systemd/journald.conf.d/all.conf"
