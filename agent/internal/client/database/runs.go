@@ -17,9 +17,11 @@ const DefaultLimit = 100
 type Filter struct {
 	Kind      Kind
 	Procedure string
-	Board     string
-	Verdict   string
-	State     State
+	// Content is the hash of the step file, hexadecimal.
+	Content string
+	Board   string
+	Verdict string
+	State   State
 	// Baseline is the name of a baseline of the procedure that the run belongs to.
 	Baseline string
 	// Labels are those that a run must have.
@@ -46,7 +48,7 @@ func (f Filter) Where() (string, []any) {
 		conditions = append(conditions, condition)
 	}
 	for _, equal := range []struct{ column, value string }{
-		{"kind", string(f.Kind)}, {"procedure", f.Procedure}, {"board", f.Board}, {"verdict", f.Verdict}, {"state", string(f.State)},
+		{"kind", string(f.Kind)}, {"procedure", f.Procedure}, {"procedure_sha256", f.Content}, {"board", f.Board}, {"verdict", f.Verdict}, {"state", string(f.State)},
 	} {
 		if equal.value != "" {
 			add("runs."+equal.column+" = ?", equal.value)
