@@ -87,6 +87,7 @@ var floors = [][]string{
 		"agent/internal/agent/pluginhost/stream",
 		"agent/internal/agent/server",
 		"agent/internal/client/database/databasetest",
+		"agent/internal/client/queue",
 		"agent/internal/client/report",
 		"agent/internal/client/verify/replay",
 		"plugins/bundled",
@@ -98,6 +99,7 @@ var floors = [][]string{
 		"agent/internal/client/report/html",
 		"agent/internal/client/report/junit",
 		"agent/internal/client/report/tap",
+		"agent/internal/client/worker",
 	},
 	{
 		"agent/internal/agent/api",

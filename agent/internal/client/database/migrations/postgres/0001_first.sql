@@ -120,7 +120,7 @@ CREATE TABLE queue (
     version      BIGINT CHECK (version >= 1), -- NULL: the newest when it is performed
     board        TEXT NOT NULL CHECK (board <> ''),
     priority     BIGINT NOT NULL DEFAULT 0, -- higher first
-    due          TIMESTAMPTZ, -- NULL: at once
+    due          TIMESTAMPTZ CHECK (isfinite(due)), -- NULL: at once
     every        TEXT, -- a duration (1h30m) or five cron fields; NULL: once
     times        BIGINT CHECK (times >= 1), -- NULL: 1 without every, without end with it
     labels       TEXT NOT NULL DEFAULT '', -- of its runs: k=v,k=v
@@ -137,6 +137,8 @@ CREATE TABLE queue (
 );
 
 CREATE INDEX queue_open ON queue (state, due);
+-- One run at a time on each board, over all workers.
+CREATE UNIQUE INDEX queue_running ON queue (board) WHERE state = 'running';
 
 -- Those who LISTEN stepctl_queue or stepctl_runs look at the table after each notice.
 CREATE FUNCTION stepctl_notify() RETURNS trigger LANGUAGE plpgsql AS $$

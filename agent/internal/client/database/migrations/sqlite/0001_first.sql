@@ -135,3 +135,5 @@ CREATE TABLE queue (
 ) STRICT;
 
 CREATE INDEX queue_open ON queue (state, due);
+-- One run at a time on each board, over all workers.
+CREATE UNIQUE INDEX queue_running ON queue (board) WHERE state = 'running';
