@@ -15,6 +15,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // Limits of a database.
@@ -32,10 +34,10 @@ const (
 // A DB is an open database. It is safe for concurrent use.
 type DB struct {
 	engine Engine
-	place  string  // as Name returns it
-	read   *sql.DB // SQLite: connections that cannot write
-	write  *sql.DB // SQLite: one connection, whose transactions are immediate
-	dsn    string  // PostgreSQL: for the connection that listens
+	place  string          // as Name returns it
+	read   *sql.DB         // SQLite: connections that cannot write
+	write  *sql.DB         // SQLite: one connection, whose transactions are immediate
+	config *pgx.ConnConfig // PostgreSQL: for connections that listen
 }
 
 // Open opens the database at a place: the name of a SQLite file, which is created, or a URL

@@ -33,7 +33,7 @@ func openPostgres(ctx context.Context, place string) (*DB, error) {
 		Host: net.JoinHostPort(config.Host, strconv.Itoa(int(config.Port)))}
 	pool := stdlib.OpenDB(*config)
 	pool.SetMaxOpenConns(maxReaders + 1)
-	db := &DB{engine: PostgreSQL, place: name.String(), read: pool, write: pool, dsn: place}
+	db := &DB{engine: PostgreSQL, place: name.String(), read: pool, write: pool, config: config}
 	if err := db.checkServer(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
