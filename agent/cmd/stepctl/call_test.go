@@ -57,7 +57,10 @@ func clearSettings(t *testing.T) {
 	t.Setenv("XDG_CONFIG_HOME", "")
 	for _, variable := range os.Environ() {
 		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "STEPCTL_") {
-			t.Setenv(name, "")
+			t.Setenv(name, "") // restores the variable at the end
+			if err := os.Unsetenv(name); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 }

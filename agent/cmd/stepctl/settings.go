@@ -50,8 +50,8 @@ func newSettings() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "settings",
 		Short: "show the settings and where each comes from",
-		Long: `settings shows the settings of run, load and report, and where each comes from. The first of
-these that is set applies:
+		Long: `settings shows the settings of run, load, report and the commands of the database, and where each
+comes from. The first of these that is set applies:
 
   1. the flag, such as --host
   2. the environment variable, STEPCTL_ and the key in upper case, such as STEPCTL_HOST; an empty
@@ -71,6 +71,7 @@ determines the format. The keys are:
   max_strays = 256      # run: how many messages that answer no request to keep
   lang = "en"           # run, report: language of the HTML page
   log_format = "auto"   # run: format of stderr
+  db = "runs.db"        # database with procedures and runs; a password in a URL is not shown
 
 Unknown keys and variables, values of a wrong type and values out of range are errors. Variables that
 Kubernetes and Docker set for a service called stepctl are ignored.`,
@@ -90,7 +91,7 @@ Kubernetes and Docker set for a service called stepctl are ignored.`,
 		},
 	}
 	cmd.Flags().SortFlags = false
-	addSettings(cmd, "host", "port", "timeout", "data", "wait", "max-strays", "lang", "log-format")
+	addSettings(cmd, "host", "port", "timeout", "data", "wait", "max-strays", "lang", "log-format", "db")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object instead of the table")
 	return cmd
 }

@@ -18,14 +18,15 @@ const maxHosts = 64
 // checks returns the kinds of strings by the tag "check" of their fields.
 func checks() map[string]kind {
 	return map[string]kind{
-		"host":      text{checkHost},
-		"agent":     text{checkAgent},
-		"procedure": text{checkProcedure},
-		"folder":    text{func(path string) string { return checkPath(path, "/var/lib/stepagent/record") }},
-		"file":      text{func(path string) string { return checkPath(path, "/var/lib/stepagent/http-token") }},
-		"loopback":  text{checkLoopback},
-		"socket":    text{checkSocket},
-		"group":     text{checkGroup},
+		"host":        text{checkHost},
+		"agent":       text{checkAgent},
+		"procedure":   text{checkProcedure},
+		"folder":      text{func(path string) string { return checkPath(path, "/var/lib/stepagent/record") }},
+		"file":        text{func(path string) string { return checkPath(path, "/var/lib/stepagent/http-token") }},
+		"loopback":    text{checkLoopback},
+		databaseCheck: text{checkDatabase},
+		"socket":      text{checkSocket},
+		"group":       text{checkGroup},
 		"networks": listing{MaxAllow, `write ["loopback"] to serve this machine alone`, `["loopback", "192.0.2.0/24"]`,
 			func(entry string) string { _, wrong := readNetwork(entry); return wrong }},
 		"hosts": listing{maxHosts, "", `["board-3.lan"]`, checkHost},

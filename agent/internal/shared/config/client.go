@@ -36,6 +36,9 @@ type Client struct {
 	Lang string `config:"lang" default:"en" oneof:"en,ko" flag:"<LANGUAGE> of the HTML page: en or ko"`
 	// LogFormat is the format of stderr; see package logging.
 	LogFormat string `config:"log_format" default:"auto" oneof:"auto,tint,text,json" flag:"format of stderr: <FORMAT> is auto, tint, text or json"`
+	// DB is the place of the database with procedures and runs: a file name or a postgres:// URL, which
+	// may have a password (see WithoutPassword); empty for none.
+	DB string `config:"db" check:"database" flag:"database with procedures and runs: <PLACE> is a file, or postgres://USER@HOST/NAME"`
 }
 
 // clientSchema returns the schema of Client.
@@ -95,7 +98,11 @@ func LoadClient(s Sources) (*LoadedClient, error) {
 				place = Place{Source: source}
 			}
 		}
-		l.Settings = append(l.Settings, ClientSetting{k.name, fmt.Sprint(field), cmp.Or(place.String(), "default")})
+		value := fmt.Sprint(field)
+		if k.tag.Get("check") == databaseCheck {
+			value = WithoutPassword(value)
+		}
+		l.Settings = append(l.Settings, ClientSetting{k.name, value, cmp.Or(place.String(), "default")})
 	})
 	return l, nil
 }

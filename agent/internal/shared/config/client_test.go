@@ -1,6 +1,8 @@
 package config
 
 import (
+	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -79,7 +81,7 @@ func TestClientProblems(t *testing.T) {
 		{".yaml", "port: 8080.0\nhost: a:1\nlimits: {a: 1}\ntimeout:\n", nil, []string{
 			`c.yaml:1:1: port: want a whole number, got one with a fraction or an exponent; write 8080`,
 			`c.yaml:2:1: host: "a:1" holds a port; write a as the host and 1 as the port`,
-			`c.yaml:3:1: limits: unknown key; the keys here are host, port, timeout, data, wait, max_strays, lang, log_format`,
+			`c.yaml:3:1: limits: unknown key; the keys here are host, port, timeout, data, wait, max_strays, lang, log_format, db`,
 			`c.yaml:4:1: timeout: want a number, got no value; write one such as 5 or 0.5, without a unit`,
 		}},
 		{".yml", "host: 5\nport: 0x\n", nil, []string{
@@ -220,6 +222,64 @@ func TestClientPort(t *testing.T) {
 	for _, text := range []string{"", "0", "65536", "-1", "+1", "http", "8080 ", "0x50"} {
 		if _, err := LoadClient(Sources{Set: map[string]string{"port": text}}); err == nil || !strings.Contains(err.Error(), text) {
 			t.Errorf("%q: %v, want an error that shows it", text, err)
+		}
+	}
+}
+
+// Passwords of a database are shown nowhere: not in settings, and not in errors.
+func TestWithoutPassword(t *testing.T) {
+	for place, want := range map[string]string{
+		"":                       "",
+		"runs.db":                "runs.db",
+		"/a b/c@d":               "/a b/c@d",
+		"postgres://lab@db/runs": "postgres://lab@db/runs",
+		"postgres://lab:s3cret@db:5432/runs?sslmode=disable":    "postgres://lab:xxxxx@db:5432/runs?sslmode=disable",
+		"postgresql://:s3cret@db/runs":                          "postgresql://:xxxxx@db/runs",
+		"postgres:///runs?host=/run&password=s3cret&user=a%20":  "postgres:///runs?host=/run&password=xxxxx&user=a%20",
+		"postgres://db/runs?%70assword=s3cret":                  "postgres://db/runs?%70assword=xxxxx",
+		"postgres://db/runs?PassWord=s3cret&sslpassword=s3cret": "postgres://db/runs?PassWord=xxxxx&sslpassword=xxxxx",
+		"postgres://lab:s3%cret@db/runs":                        "postgres://...",
+		"mysql://lab:s3cret@db/runs":                            "mysql://lab:xxxxx@db/runs",
+	} {
+		if got := WithoutPassword(place); got != want {
+			t.Errorf("%s is shown as %s, want %s", place, got, want)
+		}
+	}
+}
+
+func FuzzWithoutPassword(f *testing.F) {
+	f.Add("lab", "s3cret", "db", "sslmode=disable")
+	f.Add("a:b", "p@/?#", "[::1]:5432", "password=s3cret-2")
+	f.Fuzz(func(t *testing.T, user, password, host, query string) {
+		const mark = "HIDDEN-MARK"
+		for _, place := range []string{
+			"postgres://" + user + ":" + mark + password + "@" + host + "/runs?" + query,
+			"postgres://" + host + "/runs?" + query + "&password=" + mark + password,
+		} {
+			if at, err := url.Parse(place); err == nil && (at.User == nil || !strings.Contains(at.User.String(), mark)) && !strings.Contains(at.Query().Get("password"), mark) {
+				continue // the mark is no part of a password there
+			}
+			if shown := WithoutPassword(place); strings.Contains(shown, mark) {
+				t.Errorf("%q is shown as %q", place, shown)
+			}
+		}
+	})
+}
+
+func TestClientDatabase(t *testing.T) {
+	for place, want := range map[string]string{
+		"": "", "runs.db": "", "postgres://lab:s3cret@db/runs": "", "postgres:///runs?host=/run/postgresql": "",
+		"mysql://lab:s3cret@db/runs": `"mysql" is no scheme of a database; write postgres://`, "postgres://": "not valid",
+		"postgres://lab:s3%cret@db/runs": "not valid", "a\nb": "unprintable",
+	} {
+		client, err := LoadClient(Sources{Environ: []string{"STEPCTL_DB=" + place}})
+		switch {
+		case want == "" && (err != nil || client.DB != place):
+			t.Errorf("%q gave %+v, %v", place, client, err)
+		case want != "" && (err == nil || !strings.Contains(err.Error(), want)):
+			t.Errorf("%q: %v, want an error with %q", place, err, want)
+		case err != nil && strings.Contains(err.Error(), "cret"), client != nil && strings.Contains(fmt.Sprint(client.Settings), "cret"):
+			t.Errorf("%q: the password is shown: %v, %v", place, err, client)
 		}
 	}
 }
