@@ -21,6 +21,7 @@ text{font-family:"Helvetica Neue",Arial,"DejaVu Sans",sans-serif;font-size:13px;
 .page{fill:var(--page)} .panel{fill:var(--panel);stroke:var(--line);stroke-dasharray:5 4}
 .box{fill:var(--box);stroke:var(--accent);stroke-width:1.5} .file{fill:var(--file);stroke:var(--line)}
 .arrow{fill:none;stroke:var(--line);stroke-width:1.6;marker-end:url(#head)} #head path{fill:var(--line)}
+.column{fill:var(--text)} .rule{stroke:var(--line);stroke-width:1}
 `
 
 func newCanvas(title string, width, height int) *canvas {

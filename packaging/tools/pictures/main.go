@@ -2,8 +2,8 @@
 //
 //	go run ./packaging/tools/pictures
 //
-// It writes architecture.svg and session.svg, which a test compares with the files in the tree.
-// It is run in the root folder of the repository. docs/pictures/draw.sh runs it and takes the screenshot
+// It writes architecture.svg, database.svg and session.svg, which a test compares with the files in the
+// tree. It is run in the root folder of the repository. docs/pictures/draw.sh runs it and takes the screenshot
 // of a report.
 package main
 
@@ -18,6 +18,7 @@ const folder = "docs/pictures"
 // drawings are the pictures that the program draws, by their file names.
 var drawings = map[string]func() []byte{
 	"architecture.svg": architecture,
+	"database.svg":     schema,
 	"session.svg":      session,
 }
 
