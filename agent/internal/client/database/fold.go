@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -38,11 +37,11 @@ type LoadResult struct {
 	Verdict string `json:"verdict"`
 	// Cause says why it ended, as for a run.
 	Cause record.Cause `json:"cause"`
-	// Duration is that of the load, Steps, Passed and Failed count its steps.
-	Duration time.Duration `json:"duration,format:nano"`
-	Steps    int64         `json:"steps"`
-	Passed   int64         `json:"passed"`
-	Failed   int64         `json:"failed"`
+	// Duration is that of the load in seconds, Steps, Passed and Failed count its steps.
+	Duration float64 `json:"duration"`
+	Steps    int64   `json:"steps"`
+	Passed   int64   `json:"passed"`
+	Failed   int64   `json:"failed"`
 }
 
 // add folds whole lines. A line that is wrong is kept as evidence: the run stays undecided, and add
@@ -128,7 +127,7 @@ func (f *folded) loadResult() derived {
 		return derived{State: Running, Verdict: record.Undecided.String()}
 	}
 	l, text := f.load, string(f.load.JSON)
-	return derived{State: Ended, Cause: string(l.Cause), Verdict: l.Verdict, Duration: l.Duration.Seconds(),
+	return derived{State: Ended, Cause: string(l.Cause), Verdict: l.Verdict, Duration: l.Duration,
 		Steps: l.Steps, Passed: l.Passed, Failed: l.Failed, SHA256: f.hash(), Result: &text}
 }
 

@@ -83,5 +83,5 @@ func (m *Meta) check(now time.Time) error {
 			return err
 		}
 	}
-	return checkLabels(m.Labels)
+	return CheckLabels(m.Labels)
 }

@@ -43,16 +43,17 @@ func CheckName(what, name string) error {
 	return nil
 }
 
-// checkProcedureName refuses names that "run --procedure NAME@VERSION" cannot tell apart.
-func checkProcedureName(name string) error {
+// CheckProcedureName returns why a name cannot be that of a procedure to import. It refuses names that
+// "run --procedure NAME@VERSION" could not tell apart.
+func CheckProcedureName(name string) error {
 	if strings.ContainsAny(name, "@") {
 		return fmt.Errorf("the name of the procedure, %q, has an @, which separates name and version; choose another with --name", name)
 	}
 	return CheckName("procedure", name)
 }
 
-// checkLabels returns why labels cannot be stored. A value may be empty.
-func checkLabels(labels map[string]string) error {
+// CheckLabels returns why labels cannot be stored. A value may be empty.
+func CheckLabels(labels map[string]string) error {
 	for key, value := range labels {
 		if err := CheckName("label", key); err != nil {
 			return err

@@ -39,7 +39,7 @@ func scanVersion(row interface{ Scan(...any) error }, more ...any) (v Version, e
 // Import stores a step file as the next version of a procedure. It must be sound; see package
 // stepfile. If the newest version has the same bytes, nothing is stored and added is false.
 func (db *DB) Import(ctx context.Context, name string, content []byte) (v Version, added bool, err error) {
-	if err := checkProcedureName(name); err != nil {
+	if err := CheckProcedureName(name); err != nil {
 		return Version{}, false, err
 	}
 	if len(content) > stepfile.MaxFileBytes {
