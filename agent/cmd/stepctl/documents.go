@@ -61,6 +61,14 @@ func (d *documents) requested() []document {
 // A namedFile is a file with its flag or description.
 type namedFile struct{ name, path string }
 
+// databaseFile returns the database of the settings as a file that no other may replace.
+func databaseFile(settings config.Client) namedFile {
+	if config.IsPostgres(settings.DB) {
+		return namedFile{}
+	}
+	return namedFile{"the database", settings.DB}
+}
+
 // prepare checks that the documents can be written, before anything is sent, and that no two files
 // are the same, among the documents and the others.
 func (d *documents) prepare(others ...namedFile) error {

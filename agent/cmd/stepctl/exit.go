@@ -36,6 +36,15 @@ func (e *exitError) Error() string {
 
 func (e *exitError) Unwrap() error { return e.err }
 
+// codeOf returns the exit code of an error, or another one if it has none.
+func codeOf(err error, other int) int {
+	var end *exitError
+	if errors.As(err, &end) {
+		return end.code
+	}
+	return other
+}
+
 // exit returns the exit code for what a command returned and writes the error to stderr. What is
 // no exitError is an error of the command line. Problems of a step file begin with
 // file:line:column instead of the program's name, so that editors find the place.

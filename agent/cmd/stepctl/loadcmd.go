@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -10,10 +9,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stepagent/stepagent/agent/internal/client/database"
 	"github.com/stepagent/stepagent/agent/internal/client/load"
 	"github.com/stepagent/stepagent/agent/internal/shared/cli"
 	"github.com/stepagent/stepagent/agent/internal/shared/config"
 	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
+	"github.com/stepagent/stepagent/agent/internal/shared/version"
 )
 
 // loadFlags is the command line of stepctl load.
@@ -24,6 +25,7 @@ type loadFlags struct {
 	reconnect load.Reconnect
 	allowLost bool
 	json      bool
+	store     storeFlags
 }
 
 func newLoad(stdout, stderr *os.File) *cobra.Command {
@@ -54,6 +56,8 @@ failure; refused connections still are.
 At the end each client completes its session, so that none stays open. The steps after the end are
 checked too. They are counted as finishing, in neither the throughput nor the latencies.
 
+With --db the result is stored in a database, and stderr names its id.
+
 At a terminal, stderr shows the progress. Ctrl-C ends the load and shows the result so far; a second
 one ends the program.
 ` + settingsHelp + `
@@ -63,7 +67,7 @@ Exit codes:
   1  a reply was wrong, missing or lost, a connection was refused, or no step was judged
   2  the command line is wrong, or this machine does not allow that many connections
   3  no agent could be reached
-  4  the result could not be written`,
+  4  the result could not be written or stored`,
 		Example: `  stepctl load --clients 256 --duration 10s
   stepctl load --clients 1000 --duration 1m --rate 5000 --host bench-7
   stepctl load --clients 200 --duration 30s --allow-lost --json`,
@@ -77,9 +81,24 @@ Exit codes:
 			if err != nil {
 				return err
 			}
+			meta, err := flags.store.meta(settings.Client)
+			if err != nil {
+				return err
+			}
+			meta.Kind, meta.Procedure = database.KindLoad, builtinOf(settings.Client)
+			meta.Address, meta.Client, meta.Host = options.Address, version.Number(), hostName()
 			ctx, release := interruptible(cmd)
 			defer release()
-			return flags.perform(ctx, options, stdout, stderr)
+			test := loadTest{options: options, json: flags.json, verdict: flags.verdict, stdout: stdout, stderr: stderr}
+			if settings.DB == "" {
+				return test.perform(ctx)
+			}
+			db, err := openDatabase(ctx, settings.Client, storing)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = db.Close() }() // the recorder reports what could not be stored
+			return test.store(ctx, db, meta)
 		},
 	}
 	flags.register(cmd)
@@ -91,12 +110,13 @@ func (f *loadFlags) register(cmd *cobra.Command) {
 	set.SortFlags = false
 	set.IntVar(&f.clients, "clients", 10, fmt.Sprintf("`NUMBER` of clients, 1 to %d", load.MaxClients))
 	set.Func("duration", "`DURATION` of the sending of steps, such as 30s or 2m (default 10s)", f.setDuration)
-	addSettings(cmd, "host", "port", "data", "wait")
+	addSettings(cmd, "host", "port", "data", "wait", "db")
 	set.Lookup("data").Usage += " (default success)"
 	set.Float64Var(&f.rate, "rate", 0, "`STEPS` per second of all clients together, 0 for a closed loop")
 	set.Func("reconnect", "make a new connection for each `step|session`; --reconnect alone means each step", f.setReconnect)
 	set.Lookup("reconnect").NoOptDefVal = "step"
 	set.BoolVar(&f.allowLost, "allow-lost", false, "accept steps that were lost with their connections")
+	f.store.register(cmd)
 	set.BoolVar(&f.json, "json", false, "print one JSON object instead of text")
 }
 
@@ -134,8 +154,11 @@ func loadArgs(cmd *cobra.Command, args []string) error {
 	return err
 }
 
+// builtinOf returns the name of the built-in procedure of a load test.
+func builtinOf(settings config.Client) string { return cmp.Or(settings.Data, "success") }
+
 func (f *loadFlags) options(settings config.Client) (load.Options, error) {
-	procedure, err := stepfile.Builtin(cmp.Or(settings.Data, "success"))
+	procedure, err := stepfile.Builtin(builtinOf(settings))
 	if err != nil {
 		return load.Options{}, err
 	}
@@ -148,34 +171,6 @@ func (f *loadFlags) options(settings config.Client) (load.Options, error) {
 		Reconnect: f.reconnect, Wait: settings.Wait.Duration(), Plan: plan,
 	}
 	return o, o.Check()
-}
-
-// perform performs the load and writes the result. The error has the exit code.
-func (f *loadFlags) perform(ctx context.Context, o load.Options, stdout, stderr *os.File) error {
-	progress := loadProgress{statusLine: statusLine{to: stderr, width: func() int { return terminalWidth(stderr) }}, total: o.Duration}
-	if isTerminal(stderr) {
-		o.Progress, o.ProgressInterval = progress.show, loadRedraw
-	}
-	result, err := load.Run(ctx, o)
-	if o.Progress != nil {
-		progress.erase()
-	}
-	switch {
-	case errors.Is(err, load.ErrUnreachable):
-		return &exitError{exitUnreachable, err}
-	case errors.Is(err, context.Canceled):
-		return &exitError{exitFailed, errors.New("interrupted before the first step")}
-	case err != nil:
-		return &exitError{exitUsage, err}
-	}
-	write := writeLoad
-	if f.json {
-		write = writeLoadJSON
-	}
-	if err := written(write(stdout, o, result)); err != nil {
-		return err
-	}
-	return f.verdict(result)
 }
 
 // verdict returns the error with the exit code of a load.

@@ -109,7 +109,12 @@ func completeFiles(most int, extensions ...cobra.Completion) cobra.CompletionFun
 
 // completeFlag completes the values of a flag.
 func completeFlag(cmd *cobra.Command, flag string, values []string) {
-	if err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+	completeFlagBy(cmd, flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// completeFlagBy completes the values of a flag by a function.
+func completeFlagBy(cmd *cobra.Command, flag string, complete cobra.CompletionFunc) {
+	if err := cmd.RegisterFlagCompletionFunc(flag, complete); err != nil {
 		panic(err) // no such flag
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/client/capture/live"
+	"github.com/stepagent/stepagent/agent/internal/client/database"
 	"github.com/stepagent/stepagent/agent/internal/client/phrase"
 	"github.com/stepagent/stepagent/agent/internal/client/record"
 	"github.com/stepagent/stepagent/agent/internal/client/report"
@@ -21,9 +22,10 @@ import (
 type execution struct {
 	view     view
 	logger   *slog.Logger
-	out      stickyWriter     // stdout, where the view writes
-	evidence []*record.Writer // of the events
-	capture  *live.Recorder   // of the packets; nil for none
+	out      stickyWriter       // stdout, where the view writes
+	evidence []*record.Writer   // of the events
+	capture  *live.Recorder     // of the packets; nil for none
+	stored   *database.Recorder // of the run in a database; nil for none
 
 	documents documents // written after the run
 	recorded  readBack  // what they are made from
@@ -50,6 +52,9 @@ func (p *execution) run(ctx context.Context, procedure stepfile.Procedure, opts 
 		return &exitError{exitEvidence, fmt.Errorf("nothing was sent: %w", closed)}
 	}
 	p.view.result(run)
+	if p.stored != nil {
+		p.logger.Info("the run is stored", "run", p.stored.ID())
+	}
 	if len(p.documents.requested()) > 0 {
 		closed = errors.Join(closed, p.documents.write(p.recorded.live.Run(), nil))
 	}
@@ -113,6 +118,22 @@ func (p *execution) emit(e record.Event) {
 	p.view.event(e, step)
 }
 
+// store begins to store the run in a database.
+func (p *execution) store(ctx context.Context, db *database.DB, meta database.Meta) error {
+	recorder, err := db.Begin(ctx, meta, p.waiting)
+	if err != nil {
+		return &exitError{exitEvidence, fmt.Errorf("nothing was sent: %w", err)}
+	}
+	p.stored = recorder
+	p.evidence = append(p.evidence, record.NewWriter(recorder))
+	return nil
+}
+
+// waiting logs that the database has failed. It is called by the goroutine of the recorder.
+func (p *execution) waiting(err error) {
+	p.view.suspend(func() { p.logger.Warn("the run goes on without its database", "err", err) })
+}
+
 // closeEvidence writes the evidence to disk and closes it.
 func (p *execution) closeEvidence(run record.Run) error {
 	var errs []error
@@ -122,6 +143,9 @@ func (p *execution) closeEvidence(run record.Run) error {
 	}
 	for _, writer := range p.evidence {
 		errs = append(errs, writer.Close())
+	}
+	if p.stored != nil {
+		errs = append(errs, p.stored.Close())
 	}
 	return errors.Join(errs...)
 }

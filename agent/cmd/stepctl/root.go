@@ -28,6 +28,9 @@ func newRoot(stdout, stderr *os.File) *cobra.Command {
 		Long: `stepctl performs the procedure of a step file against an agent, step by step, and
 reports the result.`,
 	}, "run", newRun(stdout, stderr), newCheck(), newReport(), newVerify(), newLoad(stdout, stderr), newSettings(), cli.Version(written))
+	root.AddCommand(
+		newDB(),
+	)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	return root

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stepagent/stepagent/agent/internal/client/database"
 	"github.com/stepagent/stepagent/agent/internal/client/record"
 	"github.com/stepagent/stepagent/agent/internal/client/report"
 	"github.com/stepagent/stepagent/agent/internal/client/report/html"
@@ -29,14 +30,17 @@ type runFlags struct {
 	pcap      string
 	json      bool
 	documents documents
-	// file is the step file; empty for a built-in procedure.
+	store     storeFlags
+	// file is the step file; empty for a procedure that is built in or stored.
 	file string
+	// stored is NAME or NAME@VERSION of a procedure in the database; empty for another one.
+	stored string
 }
 
 func newRun(stdout, stderr *os.File) *cobra.Command {
 	var flags runFlags
 	cmd := &cobra.Command{
-		Use:   "run FILE | --data " + strings.Join(stepfile.BuiltinNames(), "|"),
+		Use:   "run FILE | --procedure NAME[@VERSION] | --data " + strings.Join(stepfile.BuiltinNames(), "|"),
 		Short: "perform a procedure against an agent",
 		Long: `run performs a procedure: it sends the steps in order, waits for each reply up to the step's
 timeout, then waits the step's interval. A failed step does not stop the run. Failures are logged to
@@ -52,6 +56,10 @@ other flags write files in addition to the output.
 With --pcap the packets of the run, and no others, are captured on all interfaces, without another
 program. On Linux, stepctl needs a capability for this, to be set once:
   sudo setcap cap_net_raw+ep "$(command -v stepctl)"
+
+With --db the run is stored in a database as it happens, with every event of the record, and its id
+is logged at the end; --procedure performs a procedure of the database. If the database fails during
+the run, the run goes on, and its events wait in a file until the database is there again.
 ` + settingsHelp + `
 
 Exit codes:
@@ -59,12 +67,13 @@ Exit codes:
   1  a step failed, timed out or was not answered, or the run was interrupted
   2  the command line, a setting or the step file is wrong
   3  no agent could be reached
-  4  the evidence requested (--record, --pcap, --json, --html, --junit, --tap, --summary) could
-     not be written, was removed, or is incomplete; or every step passed and the agent sent more
-     messages that answer no request than --max-strays`,
+  4  the evidence requested (--record, --pcap, --db, --json, --html, --junit, --tap, --summary)
+     could not be written, was removed, or is incomplete; or every step passed and the agent sent
+     more messages that answer no request than --max-strays`,
 		Example: `  stepctl run steps.json --host bench-7 --port 8080
   stepctl run --data failure --record failure.jsonl
   stepctl run steps.json --record run.jsonl --html run.html --lang ko --junit run.xml
+  stepctl run --procedure door@3 --db runs.db --board bench-7 --label firmware=2.1
   stepctl run steps.json --json | jq -c 'select(.event == "reply")'`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -73,17 +82,13 @@ Exit codes:
 				return err
 			}
 			flags.settings = settings.Client
-			if len(args) > 0 && !cmd.Flags().Changed("data") {
-				flags.settings.Data = "" // a step file is named
+			if (len(args) > 0 || flags.stored != "") && !cmd.Flags().Changed("data") {
+				flags.settings.Data = "" // another procedure is named
 			}
 			flags.documents.lang = html.Language(settings.Lang)
-			procedure, err := flags.procedure(args)
-			if err != nil {
-				return err
-			}
 			ctx, release := interruptible(cmd)
 			defer release()
-			return flags.perform(ctx, procedure, stdout, stderr)
+			return flags.run(ctx, args, stdout, stderr)
 		},
 		ValidArgsFunction: completeFiles(1, "json"),
 	}
@@ -94,7 +99,9 @@ Exit codes:
 func (f *runFlags) register(cmd *cobra.Command) {
 	set := cmd.Flags()
 	set.SortFlags = false
-	addSettings(cmd, "data", "host", "port", "timeout", "max-strays", "log-format")
+	addSettings(cmd, "data", "host", "port", "timeout", "max-strays", "log-format", "db")
+	set.StringVar(&f.stored, "procedure", "", "perform the procedure `NAME[@VERSION]` of the database")
+	f.store.register(cmd)
 	set.StringVar(&f.session, "session", "", "`NAME` of the session (default: a random one)")
 	set.BoolVar(&f.plain, "plain", false, "behave as clients without sessions: a connection for every step")
 	set.StringVar(&f.record, "record", "", "write the run's record to a new `FILE`, as JSON lines")
@@ -102,23 +109,73 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	f.documents.register(cmd)
 	set.BoolVar(&f.json, "json", false, "print the record's events as JSON lines instead of text")
 	completeFlag(cmd, "data", stepfile.BuiltinNames())
+	completeFlagBy(cmd, "procedure", completeFromDatabase(0, procedureNames))
 	completeFlag(cmd, "log-format", []string{"auto", "tint", "text", "json"})
 }
 
-// procedure loads the procedure to run.
-func (f *runFlags) procedure(args []string) (stepfile.Procedure, error) {
-	switch {
-	case f.settings.Data != "" && len(args) > 0:
-		return stepfile.Procedure{}, errors.New("name a step file or give --data, not both")
-	case f.settings.Data == "" && len(args) == 0:
-		return stepfile.Procedure{}, errors.New("name a step file, or give --data " + strings.Join(stepfile.BuiltinNames(), ", "))
-	case len(args) > 1:
-		return stepfile.Procedure{}, fmt.Errorf("name one step file, got %d", len(args))
+// run chooses the procedure, opens the database, if one is named, and runs the procedure.
+func (f *runFlags) run(ctx context.Context, args []string, stdout, stderr *os.File) error {
+	if err := f.choose(args); err != nil {
+		return err
 	}
-	if len(args) == 1 {
+	meta, err := f.store.meta(f.settings)
+	if err != nil {
+		return err
+	}
+	var db *database.DB
+	if f.settings.DB != "" {
+		if db, err = openDatabase(ctx, f.settings, storing); err != nil {
+			return err
+		}
+		defer func() { _ = db.Close() }() // the recorder reports what could not be stored
+	}
+	procedure, err := f.procedure(ctx, db, &meta)
+	if err != nil {
+		return err
+	}
+	return f.perform(ctx, procedure, db, meta, stdout, stderr)
+}
+
+// choose checks that one procedure is named.
+func (f *runFlags) choose(args []string) error {
+	named := len(args)
+	for _, name := range []string{f.settings.Data, f.stored} {
+		if name != "" {
+			named++
+		}
+	}
+	switch {
+	case named == 0:
+		return errors.New("name a step file, or give --data " + strings.Join(stepfile.BuiltinNames(), ", "))
+	case len(args) > 1:
+		return fmt.Errorf("name one step file, got %d", len(args))
+	case named > 1 && f.stored != "":
+		return errors.New("--procedure names what to run; leave out the step file and --data")
+	case named > 1:
+		return errors.New("name a step file or give --data, not both")
+	case f.stored != "" && f.settings.DB == "":
+		return errors.New("--procedure is of a database; name it with --db")
+	case len(args) == 1:
 		f.file = args[0]
 	}
-	return loadProcedure(f.settings.Data, f.file)
+	return nil
+}
+
+// procedure loads the procedure to run. Meta gets its name and version if it is stored.
+func (f *runFlags) procedure(ctx context.Context, db *database.DB, meta *database.Meta) (stepfile.Procedure, error) {
+	if f.stored == "" {
+		return loadProcedure(f.settings.Data, f.file)
+	}
+	v, content, err := storedVersion(ctx, db, f.stored)
+	if err != nil {
+		return stepfile.Procedure{}, storing.exit(ctx, err)
+	}
+	meta.Procedure, meta.Version = v.Name, v.Version
+	procedure, findings := stepfile.Parse(versionName(v), content)
+	if err := stepfile.AsError(procedure.Name, findings); err != nil {
+		return procedure, &exitError{exitUsage, err}
+	}
+	return procedure, nil
 }
 
 // loadProcedure loads the named built-in procedure or, if the name is empty, the step file.
@@ -133,8 +190,8 @@ func loadProcedure(builtin, file string) (stepfile.Procedure, error) {
 	return procedure, err
 }
 
-// perform runs the procedure with the options of the flags.
-func (f *runFlags) perform(ctx context.Context, procedure stepfile.Procedure, stdout, stderr *os.File) error {
+// perform runs the procedure with the options of the flags. db is nil for no database.
+func (f *runFlags) perform(ctx context.Context, procedure stepfile.Procedure, db *database.DB, meta database.Meta, stdout, stderr *os.File) error {
 	opts, err := f.options()
 	if err != nil {
 		return err
@@ -144,7 +201,7 @@ func (f *runFlags) perform(ctx context.Context, procedure stepfile.Procedure, st
 		return err
 	}
 	p := &execution{logger: logger, documents: f.documents}
-	if err := p.documents.prepare(namedFile{"the step file", f.file}, namedFile{"--record", f.record}, namedFile{"--pcap", f.pcap}); err != nil {
+	if err := p.documents.prepare(namedFile{"the step file", f.file}, namedFile{"--record", f.record}, namedFile{"--pcap", f.pcap}, databaseFile(f.settings)); err != nil {
 		return err
 	}
 	if f.record != "" {
@@ -173,6 +230,11 @@ func (f *runFlags) perform(ctx context.Context, procedure stepfile.Procedure, st
 	if len(p.documents.requested()) > 0 {
 		p.evidence = append(p.evidence, record.NewWriter(&p.recorded))
 	}
+	if db != nil {
+		if err := p.store(ctx, db, meta); err != nil {
+			return err
+		}
+	}
 	return p.run(ctx, procedure, opts)
 }
 
@@ -181,12 +243,10 @@ func (f *runFlags) options() (runner.Options, error) {
 	if f.plain && f.session != "" {
 		return runner.Options{}, errors.New("--plain names no session; leave out --session")
 	}
-	// The record has the name of this machine; a machine without a name may run too.
-	name, _ := os.Hostname()
 	opts := runner.Options{
 		Address: f.settings.Address(), Session: f.session, Plain: f.plain,
 		DialTimeout: f.settings.Timeout.Duration(), MaxStrays: f.settings.MaxStrays,
-		ClientVersion: version.Number(), Host: name,
+		ClientVersion: version.Number(), Host: hostName(),
 	}
 	return opts, opts.Validate() // before anything is written
 }

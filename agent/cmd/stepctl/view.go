@@ -9,7 +9,8 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/client/report"
 )
 
-// A view shows a run as it happens. Its methods are called one at a time.
+// A view shows a run as it happens. Its methods are called one at a time, but suspend, which other
+// goroutines may call until result is called.
 type view interface {
 	// suspend clears the view while write writes to stderr.
 	suspend(write func())

@@ -66,24 +66,33 @@ func Load(path string) (Procedure, error) {
 	return procedure, nil
 }
 
-// Check reads and parses the step file at path. It returns an error if the file cannot be read or
-// is larger than MaxFileBytes.
+// Check reads and parses the step file at path, see Read.
 func Check(path string) (Procedure, []Finding, error) {
+	data, err := Read(path)
+	if err != nil {
+		return Procedure{}, nil, err
+	}
+	procedure, findings := Parse(path, data)
+	return procedure, findings, nil
+}
+
+// Read reads the bytes of the step file at path, without parsing them. It returns an error if the file
+// cannot be read or is larger than MaxFileBytes.
+func Read(path string) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return Procedure{}, nil, fmt.Errorf("cannot read the step file: %w", err)
+		return nil, fmt.Errorf("cannot read the step file: %w", err)
 	}
 	defer func() { _ = file.Close() }() // it was only read
 	// One byte beyond the limit shows that a file is too large; the size of a pipe is unknown.
 	data, err := io.ReadAll(io.LimitReader(file, MaxFileBytes+1))
 	if err != nil {
-		return Procedure{}, nil, fmt.Errorf("cannot read the step file: %w", err)
+		return nil, fmt.Errorf("cannot read the step file: %w", err)
 	}
 	if len(data) > MaxFileBytes {
-		return Procedure{}, nil, fmt.Errorf("cannot read the step file: %s is larger than %d MiB", path, MaxFileBytes>>20)
+		return nil, fmt.Errorf("cannot read the step file: %s is larger than %d MiB", path, MaxFileBytes>>20)
 	}
-	procedure, findings := Parse(path, data)
-	return procedure, findings, nil
+	return data, nil
 }
 
 // BuiltinNames returns the names of the built-in procedures.

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stepagent/stepagent/agent/internal/client/database"
+	"github.com/stepagent/stepagent/agent/internal/shared/config"
+)
+
+// storeFlags say what the database keeps about a run or load test besides its result.
+type storeFlags struct {
+	board  string
+	labels []string
+}
+
+func (f *storeFlags) register(cmd *cobra.Command) {
+	set := cmd.Flags()
+	set.StringVar(&f.board, "board", "", "`NAME` of the board in the database (default: the host)")
+	set.StringArrayVar(&f.labels, "label", nil, "store `KEY=VALUE` with the run in the database; may be repeated")
+}
+
+// meta returns what is known of the run. The error is one of the command line.
+func (f *storeFlags) meta(settings config.Client) (database.Meta, error) {
+	if settings.DB == "" {
+		if f.board != "" || len(f.labels) > 0 {
+			return database.Meta{}, errors.New("--board and --label are kept in a database; name it with --db")
+		}
+		return database.Meta{}, nil
+	}
+	labels, err := parseLabels(f.labels)
+	if err == nil && f.board != "" {
+		err = database.CheckName("board", f.board)
+	}
+	board := f.board
+	if board == "" {
+		board = settings.BareHost()
+	}
+	return database.Meta{Board: board, Labels: labels}, err
+}
+
+// parseLabels reads labels written as KEY=VALUE.
+func parseLabels(texts []string) (map[string]string, error) {
+	labels := map[string]string{}
+	for _, text := range texts {
+		key, value, found := strings.Cut(text, "=")
+		if !found || key == "" {
+			return nil, fmt.Errorf("%q is no label; write KEY=VALUE", text)
+		}
+		if _, twice := labels[key]; twice {
+			return nil, fmt.Errorf("the label %q is given twice; keep one", key)
+		}
+		labels[key] = value
+	}
+	return labels, database.CheckLabels(labels)
+}
+
+// hostName returns the name of this machine; empty if it has none.
+func hostName() string {
+	name, _ := os.Hostname()
+	return name
+}
