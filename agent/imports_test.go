@@ -107,6 +107,7 @@ var floors = [][]string{
 		"agent/internal/agent/metrics",
 		"agent/internal/client/verify",
 		"agent/internal/client/verify/agentrules",
+		"agent/internal/client/web",
 	},
 	{
 		"agent/internal/agent/daemon",

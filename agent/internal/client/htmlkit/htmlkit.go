@@ -29,6 +29,14 @@ const (
 // Languages returns the names of all languages.
 func Languages() []string { return []string{string(English), string(Korean)} }
 
+// Name returns the name of the language in the language itself.
+func (l Language) Name() string {
+	if l == Korean {
+		return "한국어"
+	}
+	return "English"
+}
+
 // Words returns the common words of the language; those of English if it is unknown.
 func (l Language) Words() Words {
 	if l == Korean {

@@ -53,9 +53,8 @@ func newPage(run record.Run, split *report.Split, language Language) (*page, err
 	c := newChart(run)
 	p := &page{
 		Lang: language, Words: w, Run: run, Split: split,
-		Style: template.CSS(style), // an embedded file with words of the catalogue
-		// The browser must load and run nothing, even if a text escaped its quoting.
-		Policy: "default-src 'none'; img-src data:; style-src " + htmlkit.StyleSource(style) + "; base-uri 'none'; form-action 'none'",
+		Style:  template.CSS(style), // an embedded file with words of the catalogue
+		Policy: policy(style),
 		Mark:   w.Marks[run.Verdict], Sentence: w.sentence(run),
 		Started: run.Start.Time.Format("2006-01-02 15:04:05 (UTC-07:00)"), Agents: run.Agents,
 		Problems: problems(w, run.Steps), Extras: extras(w, run),
@@ -76,6 +75,18 @@ func newPage(run record.Run, split *report.Split, language Language) (*page, err
 	}
 	p.Strays, p.StraysCaption = strays(w, run)
 	return p, nil
+}
+
+// Policy returns the Content-Security-Policy of the pages of a language, for a server that sends it as a
+// header, too.
+func Policy(language Language) (string, error) {
+	style, err := wordsOf(language).style()
+	return policy(style), err
+}
+
+// policy forbids the browser to load or run anything, even if a text escaped its quoting.
+func policy(style string) string {
+	return "default-src 'none'; img-src data:; style-src " + htmlkit.StyleSource(style) + "; base-uri 'none'; form-action 'none'"
 }
 
 // Shown reports whether the step at an index has a row of its own.
