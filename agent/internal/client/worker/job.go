@@ -20,7 +20,7 @@ type job struct {
 func (w *worker) start(ctx context.Context, claim *queue.Claim) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	l := newLease(w.Store, claim, cancel, w.Logger)
-	j := &job{Job: Job{Claim: claim, Check: l.check}, w: w, lease: l}
+	j := &job{Job: Job{Claim: claim, Dial: l.dial}, w: w, lease: l}
 	for _, board := range w.Boards {
 		if board.Name == claim.Board {
 			j.Board = boards.Board{Name: board.Name, Address: board.Address}

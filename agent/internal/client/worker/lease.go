@@ -79,14 +79,11 @@ func (l *lease) renew(ctx context.Context) error {
 
 // check returns an error if the lease is lost. Once it has ended by the clock, as after a pause of the
 // process, the database is asked. While that is away, the run goes on.
-func (l *lease) check(ctx context.Context) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
+func (l *lease) check() error {
 	if l.lasts(time.Now()) {
 		return nil
 	}
-	if err := l.renew(ctx); errors.As(err, new(*queue.LostError)) {
+	if err := l.renew(context.Background()); errors.As(err, new(*queue.LostError)) { // renew has a limit
 		return err
 	}
 	return nil

@@ -6,6 +6,7 @@ package worker
 import (
 	"context"
 	"log/slog"
+	"net"
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/client/boards"
@@ -38,9 +39,9 @@ type Store interface {
 type Job struct {
 	*queue.Claim
 	Board boards.Board
-	// Check returns an error if the lease has ended and another worker may perform the entry. It
-	// must be called before each message to the board. It is fast while the lease lasts.
-	Check func(ctx context.Context) error
+	// Dial connects to the board. The connection sends nothing once another worker may perform the
+	// entry: when the lease has ended, as after a pause of the process, the database is asked first.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // An UnsoundError says that an entry cannot be performed, by any worker.
@@ -66,7 +67,7 @@ type Options struct {
 	// performed, whatever the verdict. An *UnsoundError fails the entry. After any other error, which
 	// is one of ctx if that has ended, the entry goes back to the queue.
 	Perform func(ctx context.Context, job Job) error
-	// Wake says that the queue may have changed.
+	// Wake says that the queue may have changed. It may be closed when ctx ends.
 	Wake <-chan struct{}
 	// Logger gets what is not about one run.
 	Logger *slog.Logger
@@ -179,7 +180,10 @@ func (w *worker) await(ctx context.Context, wait time.Duration) {
 	select {
 	case j := <-w.ended:
 		delete(w.running, j.Board.Name)
-	case <-w.Wake:
+	case _, open := <-w.Wake:
+		if !open {
+			w.Wake = nil
+		}
 		w.checkLost(ctx)
 	case <-timer.C:
 		w.checkLost(ctx)
