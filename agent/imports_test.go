@@ -96,6 +96,7 @@ var floors = [][]string{
 	},
 	{
 		"agent/internal/agent/pluginhost",
+		"agent/internal/client/history",
 		"agent/internal/client/report/html",
 		"agent/internal/client/report/junit",
 		"agent/internal/client/report/tap",

@@ -13,6 +13,7 @@
 package statistics
 
 import (
+	"encoding/json"
 	"errors"
 	"math"
 )
@@ -34,9 +35,9 @@ const (
 // Options say how sure a word must be.
 type Options struct {
 	// Alpha is the probability, at most, that any word of a family is wrong; between 0 and 1.
-	Alpha float64
+	Alpha float64 `json:"alpha"`
 	// Threshold is the smallest change that counts, as a share: 0.01 for 1 %. At least 0.
-	Threshold float64
+	Threshold float64 `json:"threshold"`
 }
 
 // Defaults are the options of the commands: an error of 5 %, and changes from 1 %.
@@ -70,6 +71,24 @@ type Change struct {
 
 // Known reports whether the change has a ratio.
 func (c Change) Known() bool { return !math.IsNaN(c.Ratio) }
+
+// MarshalJSON leaves out what is not known.
+func (c Change) MarshalJSON() ([]byte, error) {
+	members := struct {
+		Word       Word     `json:"word"`
+		Ratio      *float64 `json:"ratio,omitempty"`
+		Low        *float64 `json:"low,omitempty"`
+		High       *float64 `json:"high,omitempty"`
+		Confidence float64  `json:"confidence"`
+		Before     int      `json:"before"`
+		After      int      `json:"after"`
+		Needed     int      `json:"needed,omitempty"`
+	}{Word: c.Word, Confidence: c.Confidence, Before: c.Before, After: c.After, Needed: c.Needed}
+	if c.Known() {
+		members.Ratio, members.Low, members.High = &c.Ratio, &c.Low, &c.High
+	}
+	return json.Marshal(members)
+}
 
 // A Comparison is one that Judge has not judged yet. The zero value has no values.
 type Comparison struct{ of differences }

@@ -1,6 +1,7 @@
 package statistics
 
 import (
+	"encoding/json"
 	"math"
 	"slices"
 	"testing"
@@ -261,5 +262,18 @@ func TestSummarize(t *testing.T) {
 	}
 	if got := Summarize([]float64{3}); got != (Summary{1, 3, 3, 3, 3, 3}) {
 		t.Errorf("%+v", got)
+	}
+}
+
+func TestChangeJSON(t *testing.T) {
+	t.Parallel()
+	for want, c := range map[string]Change{
+		`{"word":"too few runs","confidence":0.95,"before":2,"after":3,"needed":4}`: Overall(Sets([]float64{1, 2}, []float64{3, 4, 5}), Defaults),
+		`{"word":"slower","ratio":2,"low":2,"high":2,"confidence":0.95,"before":4,"after":4}`: {
+			Word: Slower, Ratio: 2, Low: 2, High: 2, Confidence: 0.95, Before: 4, After: 4},
+	} {
+		if got, err := json.Marshal(c); err != nil || string(got) != want {
+			t.Errorf("%s, error %v, want %s", got, err, want)
+		}
 	}
 }

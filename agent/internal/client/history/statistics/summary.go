@@ -10,11 +10,14 @@ import (
 // holds the middle half of the values: single late replies do not move it.
 type Summary struct {
 	// N is the number of values. All other fields are 0 if it is.
-	N int
-	// Median is the middle value, Lower and Upper are the quartiles.
-	Median, Lower, Upper float64
+	N int `json:"n"`
+	// Median is the middle value, Lower and Upper the quartiles.
+	Median float64 `json:"median"`
+	Lower  float64 `json:"lower_quartile"`
+	Upper  float64 `json:"upper_quartile"`
 	// Least and Most are the extreme values.
-	Least, Most float64
+	Least float64 `json:"least"`
+	Most  float64 `json:"most"`
 }
 
 // Spread returns the range between the quartiles.
