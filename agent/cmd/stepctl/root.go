@@ -30,6 +30,7 @@ reports the result.`,
 	}, "run", newRun(stdout, stderr), newCheck(), newReport(), newVerify(), newLoad(stdout, stderr), newSettings(), cli.Version(written))
 	root.AddCommand(
 		newDB(),
+		newWeb(),
 	)
 	root.SetOut(stdout)
 	root.SetErr(stderr)

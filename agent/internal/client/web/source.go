@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
 	"sync"
 
 	"github.com/stepagent/stepagent/agent/internal/client/database"
+	"github.com/stepagent/stepagent/agent/internal/shared/config"
 )
 
 // A source opens a database when it is needed, and again when another file has its name.
@@ -44,7 +44,7 @@ func (s *source) get(ctx context.Context) (*database.DB, error) {
 
 // stat describes the SQLite file; nil for a server.
 func (s *source) stat() (os.FileInfo, error) {
-	if strings.Contains(s.place, "://") {
+	if config.IsPostgres(s.place) {
 		return nil, nil
 	}
 	info, err := os.Stat(s.place)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/client/htmlkit"
+	"github.com/stepagent/stepagent/agent/internal/shared/config"
 )
 
 // A view is one page for one reader.
@@ -48,7 +49,7 @@ func shorten(text string) string {
 // view returns the view of a request, which may have the parameters allowed, separated by spaces. The view can
 // show an error even if there is one.
 func (s *Site) view(r *http.Request, allowed string) (*view, error) {
-	v := &view{request: r, query: r.URL.Query(), Lang: s.language, place: s.source.place}
+	v := &view{request: r, query: r.URL.Query(), Lang: s.language, place: config.WithoutPassword(s.source.place)}
 	err := v.choose()
 	if err == nil {
 		for name, values := range v.query {
