@@ -55,6 +55,7 @@ var floors = [][]string{
 		"agent/internal/client/boards",
 		"agent/internal/client/capture",
 		"agent/internal/client/capture/live",
+		"agent/internal/client/database/spool",
 		"agent/internal/client/record",
 		"agent/internal/shared/auditlog",
 		"agent/internal/shared/cli",

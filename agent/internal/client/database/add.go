@@ -3,7 +3,9 @@ package database
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
 
@@ -27,23 +29,34 @@ func (db *DB) Add(ctx context.Context, name string, raw []byte, m Meta) (id stri
 		return "", false, err
 	}
 	lines := raw[:bytes.LastIndexByte(raw, '\n')+1]
-	f := newFolded(KindRun)
-	if err := f.add(lines); err != nil {
-		return "", false, fmt.Errorf("%s: %w", name, err)
-	}
 	err = db.Write(ctx, func(tx *sql.Tx) error {
-		err := tx.QueryRowContext(ctx, "SELECT id FROM runs WHERE record_sha256 = $1", *f.hash()).Scan(&id)
-		if !errors.Is(err, sql.ErrNoRows) {
-			return err
-		}
-		id, added = m.ID, true
-		if err := db.insertRun(ctx, tx, &m); err != nil {
-			return err
-		}
-		return db.store(ctx, tx, &m, f, lines, Interrupted)
+		id, added, err = db.add(ctx, tx, m, lines)
+		return err
 	})
 	if err != nil {
-		return "", false, err
+		return "", false, fmt.Errorf("%s: %w", name, err)
 	}
 	return id, added, nil
+}
+
+// add stores a sound record, unless it is there. A record that has more than a run that was
+// interrupted completes it.
+func (db *DB) add(ctx context.Context, tx *sql.Tx, m Meta, lines []byte) (id string, added bool, err error) {
+	sum := sha256.Sum256(lines)
+	err = tx.QueryRowContext(ctx, "SELECT id FROM runs WHERE record_sha256 = $1", hex.EncodeToString(sum[:])).Scan(&id)
+	if !errors.Is(err, sql.ErrNoRows) {
+		return id, false, err
+	}
+	if id, err = sameRun(ctx, tx, lines); err != nil {
+		return "", false, err
+	}
+	if id != "" {
+		var state State
+		err := tx.QueryRowContext(ctx, "SELECT state FROM runs WHERE id = $1", id).Scan(&state)
+		if err != nil || state != Interrupted {
+			return id, false, err // its Recorder stores the rest
+		}
+	}
+	_, err = db.merge(ctx, tx, &m, 1, lines)
+	return m.ID, id == "", err
 }

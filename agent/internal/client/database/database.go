@@ -13,6 +13,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -65,16 +66,44 @@ func (db *DB) prepare(ctx context.Context) error {
 }
 
 func open(ctx context.Context, place string) (*DB, error) {
+	engine, err := engineOf(place)
+	switch {
+	case err != nil:
+		return nil, err
+	case engine == PostgreSQL:
+		return openPostgres(ctx, place)
+	}
+	return openSQLite(ctx, place)
+}
+
+// engineOf returns the engine of a place.
+func engineOf(place string) (Engine, error) {
 	scheme, _, isURL := strings.Cut(place, "://")
 	switch {
 	case place == "":
-		return nil, errors.New("no database is named; name a file, or postgres://user@host/database")
+		return "", errors.New("no database is named; name a file, or postgres://user@host/database")
 	case isURL && (scheme == "postgres" || scheme == "postgresql"):
-		return openPostgres(ctx, place)
+		return PostgreSQL, nil
 	case isURL && !strings.ContainsAny(scheme, `/\.`):
-		return nil, fmt.Errorf("%s:// is no database; name a file, or postgres://user@host/database", scheme)
+		return "", fmt.Errorf("%s:// is no database; name a file, or postgres://user@host/database", scheme)
 	}
-	return openSQLite(ctx, place)
+	return SQLite, nil
+}
+
+// placeName returns the name that the database at the place has when it is open.
+func placeName(place string) (string, error) {
+	engine, err := engineOf(place)
+	switch {
+	case err != nil:
+		return "", err
+	case engine == PostgreSQL:
+		config, err := parsePostgres(place)
+		if err != nil {
+			return "", err
+		}
+		return postgresName(config), nil
+	}
+	return filepath.Abs(place)
 }
 
 // Close closes all connections. Recorders must be closed before.
@@ -103,6 +132,9 @@ func (db *DB) Write(ctx context.Context, change func(*sql.Tx) error) error {
 	}
 	return db.fault(tx.Commit())
 }
+
+// Ping returns an error if the database cannot be reached.
+func (db *DB) Ping(ctx context.Context) error { return db.fault(db.read.PingContext(ctx)) }
 
 // Now returns the database's time: the server's on PostgreSQL, this machine's on SQLite.
 func (db *DB) Now(ctx context.Context) (time.Time, error) {

@@ -106,11 +106,14 @@ func (f *folded) result() derived {
 	if f.kind == KindLoad {
 		return f.loadResult()
 	}
-	if f.broken != nil || f.lines == 0 {
+	if f.lines == 0 {
 		return derived{State: Running, Verdict: record.Undecided.String()}
 	}
 	run := f.live.Run()
 	d := derive(&run)
+	if f.broken != nil {
+		d.State, d.Verdict = Running, record.Undecided.String() // nothing that is damaged passes
+	}
 	if d.State == Ended {
 		d.SHA256 = f.hash()
 	}
@@ -135,6 +138,9 @@ func (f *folded) loadResult() derived {
 func derive(run *record.Run) derived {
 	d := derived{State: Running, Cause: string(run.Cause), Verdict: run.Verdict.String(), Duration: run.Duration.Seconds(),
 		Steps: int64(len(run.Steps)), Start: &run.Start, results: run.Steps}
+	if run.Start.Format == 0 {
+		d.Start = nil // there is none
+	}
 	if !run.Cut() {
 		d.State = Ended
 	}

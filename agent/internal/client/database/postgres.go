@@ -19,9 +19,9 @@ const minPostgres = 130000
 
 // openPostgres connects to a server.
 func openPostgres(ctx context.Context, place string) (*DB, error) {
-	config, err := pgx.ParseConfig(place)
+	config, err := parsePostgres(place)
 	if err != nil {
-		return nil, errors.New("the URL of the database cannot be read; it has the form postgres://user:password@host:port/database")
+		return nil, err
 	}
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = connectTimeout
@@ -29,15 +29,29 @@ func openPostgres(ctx context.Context, place string) (*DB, error) {
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "stepctl"
 	}
-	name := url.URL{Scheme: "postgres", User: url.User(config.User), Path: config.Database,
-		Host: net.JoinHostPort(config.Host, strconv.Itoa(int(config.Port)))}
 	pool := stdlib.OpenDB(*config)
 	pool.SetMaxOpenConns(maxReaders + 1)
-	db := &DB{engine: PostgreSQL, place: name.String(), read: pool, write: pool, config: config}
+	db := &DB{engine: PostgreSQL, place: postgresName(config), read: pool, write: pool, config: config}
 	if err := db.checkServer(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
+}
+
+// parsePostgres reads a URL. Its error has no part of the URL, which may have a password.
+func parsePostgres(place string) (*pgx.ConnConfig, error) {
+	config, err := pgx.ParseConfig(place)
+	if err != nil {
+		return nil, errors.New("the URL of the database cannot be read; it has the form postgres://user:password@host:port/database")
+	}
+	return config, nil
+}
+
+// postgresName returns the URL without password and options.
+func postgresName(config *pgx.ConnConfig) string {
+	name := url.URL{Scheme: "postgres", User: url.User(config.User), Path: "/" + config.Database,
+		Host: net.JoinHostPort(config.Host, strconv.Itoa(int(config.Port)))}
+	return name.String()
 }
 
 // checkServer refuses a server that is too old or cannot be written.

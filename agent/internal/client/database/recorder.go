@@ -3,7 +3,6 @@ package database
 import (
 	"bytes"
 	"context"
-	"database/sql"
 	"errors"
 	"sync"
 	"time"
@@ -16,32 +15,32 @@ const (
 	// InterruptedAfter is how long a running run may show no sign of life before it is taken for
 	// interrupted.
 	InterruptedAfter = 30 * time.Second
-	// heartbeat is the time between signs of life.
+	// heartbeat is the time between signs of life, and between attempts to reach a database that is
+	// away.
 	heartbeat = InterruptedAfter / 3
 	// flushTimeout limits one commit of a Recorder.
 	flushTimeout = 10 * time.Second
 )
 
 // A Recorder stores one run as it happens. Write takes the lines of its record and never waits for
-// the database: a goroutine commits them, those that have come meanwhile together. It is safe for
-// concurrent use.
+// the database: a goroutine commits them, those that have come meanwhile together. If the database
+// fails, the lines wait in a file until it is back; see package spool. It is safe for concurrent use.
 type Recorder struct {
-	db   *DB
-	meta Meta
-	say  func(error)
+	id    string
+	store *keeper // of the goroutine
 
-	mu     sync.Mutex // guards the next three
-	lines  []byte     // to store
+	mu     sync.Mutex // guards the next two
+	lines  []byte     // that the goroutine has not taken yet
 	closed bool
-	failed error // of the database, from the first failure on
 
 	wake chan struct{} // has a place for one
 	done chan struct{} // closed when the goroutine has ended
-	fold *folded       // of the goroutine
+	err  error         // of Close; set before done is closed
 }
 
-// Begin stores that a run begins, and returns its Recorder. say is called once, by another goroutine,
-// when the database fails during the run, with what is done about it; nil for no call.
+// Begin stores that a run begins, and returns its Recorder. say is called by another goroutine when
+// the database fails during the run, with what is done about it, once for each time that it goes
+// away; nil for no call.
 func (db *DB) Begin(ctx context.Context, m Meta, say func(error)) (*Recorder, error) {
 	now, err := db.Now(ctx)
 	if err != nil {
@@ -50,19 +49,38 @@ func (db *DB) Begin(ctx context.Context, m Meta, say func(error)) (*Recorder, er
 	if err := m.check(now); err != nil {
 		return nil, err
 	}
-	if err := db.Write(ctx, func(tx *sql.Tx) error { return db.insertRun(ctx, tx, &m) }); err != nil {
+	if err := db.begin(ctx, &m); err != nil {
 		return nil, err
 	}
-	if say == nil {
-		say = func(error) {}
+	return newRecorder(&keeper{db: db, place: db.place, meta: m, say: say, fold: newFolded(m.Kind)}), nil
+}
+
+// Away returns the Recorder of a run that begins while the database at the place is away: Open or
+// Begin has failed with why, which is ErrAway. What the run writes waits in a file until the database
+// is back, during the run or later. say is called with what is done about it.
+func Away(place string, m Meta, why error, say func(error)) (*Recorder, error) {
+	name, err := placeName(place)
+	if err != nil {
+		return nil, err
 	}
-	r := &Recorder{db: db, meta: m, say: say, wake: make(chan struct{}, 1), done: make(chan struct{}), fold: newFolded(m.Kind)}
+	if err := m.check(time.Now()); err != nil {
+		return nil, err
+	}
+	k := &keeper{open: place, place: name, meta: m, say: say, fold: newFolded(m.Kind), tried: time.Now()}
+	if err := k.startFile(why); err != nil {
+		return nil, err
+	}
+	return newRecorder(k), nil
+}
+
+func newRecorder(k *keeper) *Recorder {
+	r := &Recorder{id: k.meta.ID, store: k, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	go r.loop()
-	return r, nil
+	return r
 }
 
 // ID returns the id of the run.
-func (r *Recorder) ID() string { return r.meta.ID }
+func (r *Recorder) ID() string { return r.id }
 
 // Write takes one or more whole lines of the record. It never fails before Close; the bytes are
 // copied.
@@ -76,16 +94,8 @@ func (r *Recorder) Write(lines []byte) (int, error) {
 		return 0, errors.New("a recorder takes whole lines")
 	}
 	r.lines = append(r.lines, lines...)
-	r.nudge()
+	notify(r.wake)
 	return len(lines), nil
-}
-
-// nudge wakes the goroutine.
-func (r *Recorder) nudge() {
-	select {
-	case r.wake <- struct{}{}:
-	default: // it is awake
-	}
 }
 
 // Finish takes the result of a load test.
@@ -98,15 +108,17 @@ func (r *Recorder) Finish(result LoadResult) error {
 	return err
 }
 
-// Close stores what is left, and that a run without an end was interrupted. It returns an error if
-// some of the run is not in the database. It may be called again.
+// Close stores what is left, and that a run without an end was interrupted. It takes at most half a
+// minute. Its error says that some of the run is not in the database, and where it is instead;
+// errors.Is(err, ErrWaiting) says that it is complete in a file, which Sync takes in. Close may be
+// called again.
 func (r *Recorder) Close() error {
 	r.mu.Lock()
 	r.closed = true
-	r.nudge()
+	notify(r.wake)
 	r.mu.Unlock()
 	<-r.done
-	return r.failed
+	return r.err
 }
 
 // loop stores what comes, until Close.
@@ -123,53 +135,11 @@ func (r *Recorder) loop() {
 		lines, closed := r.lines, r.closed
 		r.lines = nil
 		r.mu.Unlock()
-		if err := r.flush(lines, closed); err != nil && r.failed == nil {
-			r.mu.Lock()
-			r.failed = err
-			r.mu.Unlock()
-			r.say(err)
-		}
+		r.store.keep(lines)
 		if closed {
+			r.err = r.store.end()
 			return
 		}
+		r.store.flush(Running)
 	}
-}
-
-// flush commits lines, or a sign of life.
-func (r *Recorder) flush(lines []byte, closed bool) error {
-	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
-	defer cancel()
-	state := Running
-	if closed {
-		state = Interrupted
-	}
-	_ = r.fold.add(lines) // a line that is wrong is stored, and the run is undecided
-	err := r.db.Write(ctx, func(tx *sql.Tx) error { return r.db.store(ctx, tx, &r.meta, r.fold, lines, state) })
-	if err == nil {
-		clear(r.fold.changed)
-	}
-	return err
-}
-
-// MarkInterrupted marks the runs whose client has shown no sign of life for InterruptedAfter, by the
-// clock of the database, and returns how many. Open does so.
-func (db *DB) MarkInterrupted(ctx context.Context) (int64, error) {
-	now, err := db.Now(ctx)
-	if err != nil {
-		return 0, err
-	}
-	cutoff := Time(now.Add(-InterruptedAfter))
-	var dead int64
-	err = db.read.QueryRowContext(ctx, "SELECT count(*) FROM runs WHERE state = 'running' AND seen < $1", cutoff).Scan(&dead)
-	if err != nil || dead == 0 {
-		return 0, db.fault(err)
-	}
-	err = db.Write(ctx, func(tx *sql.Tx) error {
-		result, err := tx.ExecContext(ctx, "UPDATE runs SET state = 'interrupted' WHERE state = 'running' AND seen < $1", cutoff)
-		if err == nil {
-			dead, err = result.RowsAffected()
-		}
-		return err
-	})
-	return dead, err
 }

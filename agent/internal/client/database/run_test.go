@@ -26,7 +26,7 @@ var start = time.Date(2026, 11, 30, 0, 14, 22, 123456000, time.UTC)
 func events(at time.Time, n, failed int) []record.Event {
 	procedure := record.Procedure{Name: "/opt/night.json", SHA256: "00ff"}
 	for i := range n {
-		procedure.Steps = append(procedure.Steps, record.Step{StepID: int64(i + 1), Timeout: time.Second})
+		procedure.Steps = append(procedure.Steps, record.Step{StepID: int64(i + 1), Timeout: time.Minute})
 	}
 	all := []record.Event{{Kind: record.KindStart, Start: &record.Start{Format: record.Format, Client: "1.2.0", Agent: "1.1.0", Host: "laptop",
 		Address: "192.0.2.7:8080", Session: "s", Time: at, Procedure: procedure}}}
@@ -36,7 +36,7 @@ func events(at time.Time, n, failed int) []record.Event {
 		id := int64(i + 1)
 		step := record.Event{At: now, Index: i + 1, StepID: id}
 		sent, reply := step, step
-		sent.Kind, sent.Timeout = record.KindSent, time.Second
+		sent.Kind, sent.Timeout = record.KindSent, time.Minute
 		now += time.Duration(i+1) * time.Millisecond
 		reply.Kind, reply.At, reply.Took, reply.Reply = record.KindReply, now, time.Duration(i+1)*time.Millisecond, &protocol.Reply{StepID: &id}
 		outcome := record.Passed

@@ -36,6 +36,9 @@ func (db *DB) insertRun(ctx context.Context, tx *sql.Tx, m *Meta) error {
 	return err
 }
 
+// countLines returns the number of whole lines.
+func countLines(lines []byte) int64 { return int64(bytes.Count(lines, []byte{'\n'})) }
+
 // null returns nil for the zero value.
 func null[T comparable](value T) any {
 	if value == *new(T) {
@@ -58,7 +61,7 @@ func insertEvents(ctx context.Context, tx *sql.Tx, id string, first int64, lines
 		if _, err := tx.ExecContext(ctx, "INSERT INTO events (run, first, lines) VALUES ($1, $2, $3)", id, first, string(chunk)); err != nil {
 			return err
 		}
-		first += int64(bytes.Count(chunk, []byte{'\n'}))
+		first += countLines(chunk)
 		lines = lines[len(chunk):]
 	}
 	return nil
@@ -142,7 +145,7 @@ func placeholders(rows, columns int) string {
 // gets the state.
 func (db *DB) store(ctx context.Context, tx *sql.Tx, m *Meta, f *folded, lines []byte, open State) error {
 	d := f.result()
-	first := f.lines - int64(bytes.Count(lines, []byte{'\n'})) + 1
+	first := f.lines - countLines(lines) + 1
 	if m.Kind == KindRun {
 		if err := insertEvents(ctx, tx, m.ID, first, lines); err != nil {
 			return err

@@ -101,7 +101,7 @@ func (f *File) lockEmpty(foreign bool) error {
 	if !f.regular {
 		return nil
 	}
-	if err := lock(f.file); err != nil {
+	if err := Lock(f.file); err != nil {
 		return fmt.Errorf("%s %w; name another file", f.path, err)
 	}
 	if info, err = f.file.Stat(); err == nil && info.Size() > 0 { // its last owner may have written

@@ -27,7 +27,8 @@ func isOwn(fs.FileInfo) bool { return true }
 
 func isUnread(error) bool { return false }
 
-func lock(*os.File) error { return nil }
+// Lock does nothing: files have no advisory locks here.
+func Lock(*os.File) error { return nil }
 
 // keepOwner does nothing: files have no Unix owners here.
 func keepOwner(*os.File, fs.FileInfo) error { return nil }

@@ -116,8 +116,9 @@ func owner(info fs.FileInfo) int {
 // isUnread reports whether opening failed because the pipe has no reader; see fifo(7).
 func isUnread(err error) bool { return errors.Is(err, syscall.ENXIO) }
 
-// lock locks a file, where the file system supports locks.
-func lock(file *os.File) error {
+// Lock locks an open file until it is closed, where the file system supports locks. It does not wait:
+// its error is ErrLocked if another program has the lock.
+func Lock(file *os.File) error {
 	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
 		return ErrLocked
 	}

@@ -1,0 +1,34 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+)
+
+// begin inserts the row of a run.
+func (db *DB) begin(ctx context.Context, m *Meta) error {
+	return db.Write(ctx, func(tx *sql.Tx) error { return db.insertRun(ctx, tx, m) })
+}
+
+// MarkInterrupted marks the runs whose client has shown no sign of life for InterruptedAfter, by the
+// clock of the database, and returns how many. Open does so.
+func (db *DB) MarkInterrupted(ctx context.Context) (int64, error) {
+	now, err := db.Now(ctx)
+	if err != nil {
+		return 0, err
+	}
+	cutoff := Time(now.Add(-InterruptedAfter))
+	var dead int64
+	err = db.read.QueryRowContext(ctx, "SELECT count(*) FROM runs WHERE state = 'running' AND seen < $1", cutoff).Scan(&dead)
+	if err != nil || dead == 0 {
+		return 0, db.fault(err)
+	}
+	err = db.Write(ctx, func(tx *sql.Tx) error {
+		result, err := tx.ExecContext(ctx, "UPDATE runs SET state = 'interrupted' WHERE state = 'running' AND seen < $1", cutoff)
+		if err == nil {
+			dead, err = result.RowsAffected()
+		}
+		return err
+	})
+	return dead, err
+}

@@ -1,0 +1,174 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/stepagent/stepagent/agent/internal/client/database/spool"
+)
+
+// ErrWaiting says that events of a run wait in a file until the database is back.
+var ErrWaiting = errors.New("the events wait in a file")
+
+// A keeper stores the lines of one run in the database, or in a file while the database is away. It
+// is used by one goroutine.
+type keeper struct {
+	db    *DB    // nil while open could not be opened
+	open  string // place to open; empty if db is the caller's
+	place string // name of the database
+	meta  Meta
+	say   func(error)
+
+	fold    *folded     // of all lines
+	pending []byte      // lines that are neither in the database nor in the file
+	waiting []string    // files whose lines are not in the database; nothing may be committed before
+	file    *spool.File // the last of them while it takes lines; else nil
+	tried   time.Time   // when it was last tried to store something
+	lost    error       // why lines are neither here nor there
+}
+
+// keep takes lines that flush is to store.
+func (k *keeper) keep(lines []byte) {
+	_ = k.fold.add(lines) // a line that is wrong is stored, and the run is undecided
+	k.pending = append(k.pending, lines...)
+}
+
+// flush stores the pending lines, or a sign of life. A run without an end gets the state.
+func (k *keeper) flush(open State) {
+	if len(k.waiting) > 0 && time.Since(k.tried) >= heartbeat {
+		k.comeBack()
+	}
+	why := errors.New("the file for events has failed")
+	if len(k.waiting) == 0 {
+		if why = k.commit(open); why == nil {
+			return
+		}
+	}
+	if len(k.pending) == 0 && len(k.waiting) > 0 {
+		return // a sign of life is not kept
+	}
+	if k.file == nil {
+		if err := k.startFile(why); err != nil {
+			k.lose(err)
+			return
+		}
+	}
+	if err := k.file.Append(k.pending); err != nil {
+		// A line may be cut, so what follows goes to another file. Lines that are in both are
+		// stored once.
+		_ = k.file.Close() // Append has failed
+		k.file = nil
+		k.lose(err)
+		return
+	}
+	k.pending, k.lost = nil, nil
+}
+
+// commit stores the pending lines in the database.
+func (k *keeper) commit(open State) error {
+	k.tried = time.Now()
+	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
+	defer cancel()
+	err := k.db.Write(ctx, func(tx *sql.Tx) error { return k.db.store(ctx, tx, &k.meta, k.fold, k.pending, open) })
+	if err == nil {
+		clear(k.fold.changed)
+		k.pending, k.lost = nil, nil
+	}
+	return err
+}
+
+// startFile creates the file for the pending lines and for those that come.
+func (k *keeper) startFile(why error) error {
+	folder, err := spool.Folder()
+	if err != nil {
+		return err
+	}
+	meta, err := json.Marshal(k.meta)
+	if err != nil {
+		return err
+	}
+	first := k.fold.lines - countLines(k.pending) + 1
+	file, err := spool.Create(folder, spool.Header{Place: k.place, Run: k.meta.ID, First: first, Meta: meta})
+	if err != nil {
+		return err
+	}
+	k.file, k.waiting = file, append(k.waiting, file.Path())
+	k.tell(fmt.Errorf("%w; the run goes on, and its events wait in %s", why, file.Path()))
+	return nil
+}
+
+// comeBack takes the files in, if the database is back.
+func (k *keeper) comeBack() {
+	k.tried = time.Now()
+	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
+	defer cancel()
+	if k.db == nil {
+		db, err := Open(ctx, k.open)
+		if err != nil {
+			return
+		}
+		k.db = db
+	}
+	if k.db.Ping(ctx) != nil {
+		return // the file need not be closed
+	}
+	if k.file != nil {
+		err := k.file.Close()
+		k.file = nil
+		if err != nil {
+			k.tell(err)
+		}
+	}
+	for len(k.waiting) > 0 {
+		_, err := k.db.take(ctx, k.waiting[0])
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return // the files stay
+		}
+		k.waiting = k.waiting[1:]
+	}
+	clear(k.fold.changed)
+}
+
+// lose remembers that lines are neither in the database nor in a file. They are pending, so a later
+// flush may store them.
+func (k *keeper) lose(err error) {
+	if k.lost == nil {
+		k.tell(fmt.Errorf("cannot store the run %s: %w", k.meta.ID, err))
+	}
+	k.lost = err
+}
+
+func (k *keeper) tell(err error) {
+	if k.say != nil {
+		k.say(err)
+	}
+}
+
+// end stores the rest and closes what the keeper has opened.
+func (k *keeper) end() error {
+	k.flush(Interrupted)
+	if len(k.waiting) > 0 {
+		k.comeBack() // which stores the state as well
+	}
+	var err error
+	switch {
+	case len(k.pending) > 0:
+		err = fmt.Errorf("%d events of the run %s are lost: %w", countLines(k.pending), k.meta.ID, k.lost)
+	case len(k.waiting) > 0:
+		err = fmt.Errorf("%w: %s; \"stepctl db sync\" takes them in when the database is back", ErrWaiting, strings.Join(k.waiting, ", "))
+	}
+	if k.file != nil {
+		err = errors.Join(err, k.file.Close())
+	}
+	if k.db != nil && k.open != "" {
+		err = errors.Join(err, k.db.Close())
+	}
+	return err
+}

@@ -1,0 +1,116 @@
+package database
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/stepagent/stepagent/agent/internal/client/record"
+)
+
+// merge stores those lines of a run that are not stored yet, and the run itself if it is new. first
+// is the number of the first line. A run that is there under another id, because its record was
+// added, is not stored twice: m gets its id. merge returns how many lines it has stored.
+func (db *DB) merge(ctx context.Context, tx *sql.Tx, m *Meta, first int64, lines []byte) (int64, error) {
+	exists, err := db.lockRun(ctx, tx, m, first, lines)
+	if err != nil {
+		return 0, err
+	}
+	f := newFolded(m.Kind)
+	switch {
+	case exists:
+		lines, err = foldStored(ctx, tx, m.ID, f, first, lines)
+	case first > 1:
+		err = fmt.Errorf("the run %s is %w, and its first %d lines are missing", m.ID, ErrMissing, first-1)
+	default:
+		err = db.insertRun(ctx, tx, m)
+	}
+	if err != nil {
+		return 0, err
+	}
+	clear(f.changed)
+	before := f.lines
+	_ = f.add(lines) // a line that is wrong is stored, and the run is undecided
+	return f.lines - before, db.store(ctx, tx, m, f, lines, Interrupted)
+}
+
+// lockRun finds the run, and locks its row until the end of the transaction.
+func (db *DB) lockRun(ctx context.Context, tx *sql.Tx, m *Meta, first int64, lines []byte) (bool, error) {
+	id, err := sameID(ctx, tx, m.ID)
+	if err == nil && id == "" && first == 1 && m.Kind == KindRun {
+		id, err = sameRun(ctx, tx, lines)
+	}
+	if err != nil || id == "" {
+		return false, err
+	}
+	m.ID = id
+	_, err = tx.ExecContext(ctx, "UPDATE runs SET seen = "+db.engine.Now()+" WHERE id = $1", id)
+	return true, err
+}
+
+// sameID returns the id if there is a run with it; else an empty one.
+func sameID(ctx context.Context, tx *sql.Tx, id string) (found string, err error) {
+	err = tx.QueryRowContext(ctx, "SELECT id FROM runs WHERE id = $1", id).Scan(&found)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return found, err
+}
+
+// sameRun returns the run whose record begins with the same line, which has the time in nanoseconds,
+// session and machine; empty for none.
+func sameRun(ctx context.Context, tx *sql.Tx, lines []byte) (string, error) {
+	start, _, _ := bytes.Cut(lines, []byte{'\n'})
+	log, err := record.Read(bytes.NewReader(append(slices.Clone(start), '\n')), "start")
+	if err != nil || log.Events[0].Start == nil {
+		return "", nil //nolint:nilerr // a wrong line is that of no other run
+	}
+	rows, err := tx.QueryContext(ctx, "SELECT id, lines FROM runs JOIN events ON run = id AND first = 1 WHERE started = $1", Time(log.Events[0].Start.Time))
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = rows.Close() }() // rows.Err has its error
+	for rows.Next() {
+		var id, stored string
+		if err := rows.Scan(&id, &stored); err != nil {
+			return "", err
+		}
+		if other, _, _ := bytes.Cut([]byte(stored), []byte{'\n'}); bytes.Equal(other, start) {
+			return id, rows.Close()
+		}
+	}
+	return "", rows.Err()
+}
+
+// foldStored folds what is stored of a run, and returns the lines that follow it. It fails if lines
+// are missing between, or if those that are there already are others.
+func foldStored(ctx context.Context, tx *sql.Tx, id string, f *folded, first int64, lines []byte) ([]byte, error) {
+	rows, err := tx.QueryContext(ctx, "SELECT lines FROM events WHERE run = $1 ORDER BY first", id)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }() // rows.Err has its error
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			return nil, err
+		}
+		for line := range bytes.Lines([]byte(text)) {
+			_ = f.add(line)
+			if f.lines < first || len(lines) == 0 {
+				continue
+			}
+			if !bytes.HasPrefix(lines, line) {
+				return nil, fmt.Errorf("line %d of the run %s is stored already and is another one", f.lines, id)
+			}
+			lines = lines[len(line):]
+		}
+	}
+	if f.lines+1 < first {
+		return nil, fmt.Errorf("the lines %d to %d of the run %s are missing", f.lines+1, first-1, id)
+	}
+	return lines, rows.Err()
+}
