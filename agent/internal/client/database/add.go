@@ -3,51 +3,74 @@ package database
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"database/sql"
-	"encoding/hex"
 	"errors"
 	"fmt"
 
 	"github.com/stepagent/stepagent/agent/internal/client/record"
 )
 
-// Add takes in the record of a run that was made without the database. A record that is there already
-// is not added again: added is false and id names the run. Its first error in the record is
-// returned, and nothing is stored.
-func (db *DB) Add(ctx context.Context, name string, raw []byte, m Meta) (id string, added bool, err error) {
+// A parsed is a sound record that is to be added.
+type parsed struct {
+	name  string
+	meta  Meta
+	lines []byte // without a last line that is cut
+	fold  *folded
+}
+
+// parse reads a record and checks it. Errors begin with name and line.
+func parse(name string, raw []byte, m Meta) (*parsed, error) {
 	log, err := record.Read(bytes.NewReader(raw), name)
 	if err != nil {
-		return "", false, err
+		return nil, err
 	}
-	run, err := log.Fold()
+	p := &parsed{name: name, meta: m, lines: raw[:bytes.LastIndexByte(raw, '\n')+1], fold: newFolded(KindRun)}
+	p.fold.sum.Write(p.lines)
+	p.fold.addEvents(log.Events)
+	var wrong *record.EventError
+	switch start := p.fold.live.Run().Start; {
+	case errors.As(p.fold.broken, &wrong):
+		return nil, fmt.Errorf("%s:%d: %s", name, wrong.Event, wrong.Problem)
+	case len(log.Events) == 0:
+		return nil, fmt.Errorf("%s: there is no event, a record begins with its start", name)
+	default:
+		p.meta.Kind, p.meta.Started = KindRun, start.Time
+		return p, p.meta.check(start.Time)
+	}
+}
+
+// Add takes in the record of a run that was made without the database. A record that is there already
+// is not added again: added is false and id names the run. A record of a run that was interrupted
+// completes it. The first error in the record is returned, and then nothing is stored.
+func (db *DB) Add(ctx context.Context, name string, raw []byte, m Meta) (id string, added bool, err error) {
+	p, err := parse(name, raw, m)
 	if err != nil {
 		return "", false, err
 	}
-	m.Kind, m.Started = KindRun, run.Start.Time
-	if err := m.check(run.Start.Time); err != nil {
-		return "", false, err
-	}
-	lines := raw[:bytes.LastIndexByte(raw, '\n')+1]
-	err = db.Write(ctx, func(tx *sql.Tx) error {
-		id, added, err = db.add(ctx, tx, m, lines)
+	a := db.addAlone(ctx, p)
+	return a.ID, a.Added, a.Err
+}
+
+// addAlone adds a record in a transaction of its own.
+func (db *DB) addAlone(ctx context.Context, p *parsed) Added {
+	a := Added{Name: p.name}
+	err := db.Write(ctx, func(tx *sql.Tx) (err error) {
+		a.ID, a.Added, err = db.add(ctx, tx, p)
 		return err
 	})
 	if err != nil {
-		return "", false, fmt.Errorf("%s: %w", name, err)
+		return Added{Name: p.name, Err: fmt.Errorf("%s: %w", p.name, err)}
 	}
-	return id, added, nil
+	return a
 }
 
-// add stores a sound record, unless it is there. A record that has more than a run that was
-// interrupted completes it.
-func (db *DB) add(ctx context.Context, tx *sql.Tx, m Meta, lines []byte) (id string, added bool, err error) {
-	sum := sha256.Sum256(lines)
-	err = tx.QueryRowContext(ctx, "SELECT id FROM runs WHERE record_sha256 = $1", hex.EncodeToString(sum[:])).Scan(&id)
+// add stores a record, unless it is there.
+func (db *DB) add(ctx context.Context, tx *sql.Tx, p *parsed) (id string, added bool, err error) {
+	err = tx.QueryRowContext(ctx, "SELECT id FROM runs WHERE record_sha256 = $1", *p.fold.hash()).Scan(&id)
 	if !errors.Is(err, sql.ErrNoRows) {
 		return id, false, err
 	}
-	if id, err = sameRun(ctx, tx, lines); err != nil {
+	if id, err = sameRun(ctx, tx, p.lines); err != nil {
 		return "", false, err
 	}
 	if id != "" {
@@ -57,6 +80,7 @@ func (db *DB) add(ctx context.Context, tx *sql.Tx, m Meta, lines []byte) (id str
 			return id, false, err // its Recorder stores the rest
 		}
 	}
-	_, err = db.merge(ctx, tx, &m, 1, lines)
+	m := p.meta // a copy: a transaction may be tried twice
+	_, err = db.merge(ctx, tx, &m, 1, p.lines, p.fold)
 	return m.ID, id == "", err
 }

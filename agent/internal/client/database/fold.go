@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"hash"
 
 	"github.com/go-json-experiment/json"
@@ -44,20 +43,32 @@ type LoadResult struct {
 	Failed   int64   `json:"failed"`
 }
 
-// add folds whole lines. A line that is wrong is kept as evidence: the run stays undecided, and add
-// returns the first error.
-func (f *folded) add(lines []byte) error {
+// add folds whole lines. A line that is wrong is kept as evidence: the run stays undecided, and
+// f.broken is the first error.
+func (f *folded) add(lines []byte) {
 	f.sum.Write(lines)
-	for line := range bytes.Lines(lines) {
-		f.lines++
-		if f.broken != nil {
-			continue
-		}
-		if err := f.addLine(line); err != nil {
-			f.broken = fmt.Errorf("line %d: %w", f.lines, err)
+	if f.kind == KindRun {
+		if log, err := record.Read(bytes.NewReader(lines), "events"); err == nil { // the usual case
+			f.addEvents(log.Events)
+			return
 		}
 	}
-	return f.broken
+	for line := range bytes.Lines(lines) {
+		f.lines++
+		if f.broken == nil {
+			f.broken = f.addLine(line)
+		}
+	}
+}
+
+// addEvents folds events that were read already.
+func (f *folded) addEvents(events []record.Event) {
+	for i := range events {
+		f.lines++
+		if f.broken == nil {
+			f.broken = f.addEvent(&events[i])
+		}
+	}
 }
 
 func (f *folded) addLine(line []byte) error {
@@ -69,20 +80,22 @@ func (f *folded) addLine(line []byte) error {
 		return json.Unmarshal(line, f.load)
 	}
 	log, err := record.Read(bytes.NewReader(line), "event")
-	if err != nil {
+	for i := range log.Events {
+		err = f.addEvent(&log.Events[i])
+	}
+	return err
+}
+
+func (f *folded) addEvent(e *record.Event) error {
+	if _, err := f.live.Add(*e); err != nil {
 		return err
 	}
-	for _, e := range log.Events {
-		if _, err := f.live.Add(e); err != nil {
-			return err
-		}
-		if e.Index > 0 {
-			f.changed[e.Index] = true
-		}
-		if e.Kind == record.KindStart {
-			for i := range e.Start.Procedure.Steps {
-				f.changed[i+1] = true
-			}
+	if e.Index > 0 {
+		f.changed[e.Index] = true
+	}
+	if e.Kind == record.KindStart {
+		for i := range e.Start.Procedure.Steps {
+			f.changed[i+1] = true
 		}
 	}
 	return nil

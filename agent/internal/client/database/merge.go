@@ -13,8 +13,9 @@ import (
 
 // merge stores those lines of a run that are not stored yet, and the run itself if it is new. first
 // is the number of the first line. A run that is there under another id, because its record was
-// added, is not stored twice: m gets its id. merge returns how many lines it has stored.
-func (db *DB) merge(ctx context.Context, tx *sql.Tx, m *Meta, first int64, lines []byte) (int64, error) {
+// added, is not stored twice: m gets its id. whole is what follows from the lines if they are the
+// whole record and were folded already; else nil. merge returns how many lines it has stored.
+func (db *DB) merge(ctx context.Context, tx *sql.Tx, m *Meta, first int64, lines []byte, whole *folded) (int64, error) {
 	exists, err := db.lockRun(ctx, tx, m, first, lines)
 	if err != nil {
 		return 0, err
@@ -31,9 +32,12 @@ func (db *DB) merge(ctx context.Context, tx *sql.Tx, m *Meta, first int64, lines
 	if err != nil {
 		return 0, err
 	}
+	if !exists && whole != nil {
+		return whole.lines, db.store(ctx, tx, m, whole, lines, Interrupted)
+	}
 	clear(f.changed)
 	before := f.lines
-	_ = f.add(lines) // a line that is wrong is stored, and the run is undecided
+	f.add(lines) // a line that is wrong is stored, and the run is undecided
 	return f.lines - before, db.store(ctx, tx, m, f, lines, Interrupted)
 }
 
@@ -99,7 +103,7 @@ func foldStored(ctx context.Context, tx *sql.Tx, id string, f *folded, first int
 			return nil, err
 		}
 		for line := range bytes.Lines([]byte(text)) {
-			_ = f.add(line)
+			f.add(line)
 			if f.lines < first || len(lines) == 0 {
 				continue
 			}

@@ -79,7 +79,7 @@ func (db *DB) takeIn(ctx context.Context, h spool.Header, lines []byte) (added i
 		return 0, err
 	}
 	err = db.Write(ctx, func(tx *sql.Tx) error {
-		added, err = db.merge(ctx, tx, &m, h.First, lines)
+		added, err = db.merge(ctx, tx, &m, h.First, lines, nil)
 		return err
 	})
 	return added, err

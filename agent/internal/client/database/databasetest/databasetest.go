@@ -31,7 +31,7 @@ func EachPlace(t *testing.T, test func(t *testing.T, place string)) {
 	t.Helper()
 	t.Run(string(database.SQLite), func(t *testing.T) { test(t, File(t)) })
 	if os.Getenv(Server) != "" {
-		t.Run(string(database.PostgreSQL), func(t *testing.T) { test(t, create(t, os.Getenv(Server))) })
+		t.Run(string(database.PostgreSQL), func(t *testing.T) { test(t, Create(t)) })
 	}
 }
 
@@ -56,9 +56,11 @@ func Open(tb testing.TB, place string) *database.DB {
 	return db
 }
 
-// create creates a database on a server, and returns its URL.
-func create(tb testing.TB, server string) string {
+// Create creates an empty database on the server that Server names until the end of the test, and
+// returns its URL.
+func Create(tb testing.TB) string {
 	tb.Helper()
+	server := os.Getenv(Server)
 	at, err := url.Parse(server)
 	if err != nil {
 		tb.Fatal("the URL of the server cannot be read") // it may have a password
