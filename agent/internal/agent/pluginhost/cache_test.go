@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/judge"
@@ -208,9 +207,7 @@ func TestWhatIsKeptSurvivesACrash(t *testing.T) {
 				t.Errorf("asked %d times, want the self-test and once more", first.Asked)
 			}
 			killed(t, set)
-			if diff := cmp.Diff(first, ask(t, g, oneCall(7))[0]); diff != "" {
-				t.Errorf("the verdict is another one after the crash: %s", diff)
-			}
+			same(t, first, ask(t, g, oneCall(7))[0])
 			now := ask(t, g, fresh(oneCall(7)))[0]
 			if now.PID == first.PID || now.Asked != 2 {
 				t.Errorf("a fresh verdict is %+v, want one of the new process, after its self-test", now)
@@ -254,18 +251,14 @@ func TestWhatIsKeptIsJudgedWhileThePluginIsDown(t *testing.T) {
 
 			ended, cancel := context.WithCancel(t.Context())
 			cancel()
-			if diff := cmp.Diff(first, toldBy(t, g.Judge(ended, oneCall(7)))[0]); diff != "" {
-				t.Error(diff)
-			}
+			same(t, first, toldBy(t, g.Judge(ended, oneCall(7)))[0])
 			call := oneCall(7)
 			answers, ok := g.Try(&call)
 			if !ok {
 				t.Fatal("Try has no answer")
 			}
 			g.Tried(&call, answers)
-			if diff := cmp.Diff(first, toldBy(t, answers)[0]); diff != "" {
-				t.Error(diff)
-			}
+			same(t, first, toldBy(t, answers)[0])
 			if a := within(t, 50*time.Millisecond, g, 8)[0]; a.Err == nil {
 				t.Errorf("a step whose verdict is not kept: %+v", a)
 			}
@@ -301,17 +294,16 @@ func TestAnotherProgramDropsWhatWasKept(t *testing.T) {
 			g := set.Groups()[0]
 			first := ask(t, g, oneCall(7))[0]
 			replace(t, path)
-			if diff := cmp.Diff(first, ask(t, g, oneCall(7))[0]); diff != "" || first.Word != "one" {
-				t.Errorf("before the restart: %+v, then %s", first, diff)
+			same(t, first, ask(t, g, oneCall(7))[0])
+			if first.Word != "one" {
+				t.Errorf("before the restart: %+v", first)
 			}
 			killed(t, set)
 			second := ask(t, g, oneCall(7))[0]
 			if second.Word != "two" || second.PID == first.PID {
 				t.Errorf("after the restart: %+v", second)
 			}
-			if diff := cmp.Diff(second, ask(t, g, oneCall(7))[0]); diff != "" {
-				t.Errorf("kept of the new one: %s", diff)
-			}
+			same(t, second, ask(t, g, oneCall(7))[0])
 			if st := set.Status()[0].Kept; st.Hits != 2 || st.Misses != 2 || st.Entries != 1 {
 				t.Errorf("status = %+v", st)
 			}
@@ -349,9 +341,7 @@ func TestNothingIsKept(t *testing.T) {
 			if st.Kept != (verdictcache.Status{}) || st.Steps != steps {
 				t.Errorf("status = %+v", st)
 			}
-			if diff := cmp.Diff(test.reads, st.Reads); diff != "" {
-				t.Error(diff)
-			}
+			same(t, test.reads, st.Reads)
 		})
 	}
 }
@@ -397,12 +387,10 @@ func TestOnlyDeclaredInputsAreSent(t *testing.T) {
 				fields = append(fields, wireFields[input])
 			}
 			slices.Sort(fields)
-			if diff := cmp.Diff(strings.Join(fields, " "), a.Verdict.Detail); diff != "" || a.Err != nil {
-				t.Errorf("%v: %s", a.Err, diff)
+			if want := strings.Join(fields, " "); a.Verdict.Detail != want || a.Err != nil {
+				t.Errorf("%v: got %q, want %q", a.Err, a.Verdict.Detail, want)
 			}
-			if diff := cmp.Diff(reads, set.Status()[0].Reads); diff != "" {
-				t.Errorf("the status says something else: %s", diff)
-			}
+			same(t, reads, set.Status()[0].Reads)
 		})
 	}
 }
@@ -464,12 +452,8 @@ func TestNeighboursAreKeptByWhatAnyOfThemReads(t *testing.T) {
 			t.Errorf("%s is changed: verdicts %d and %d, want %d", test.name, got[0].Asked, got[1].Asked, want)
 		}
 	}
-	if diff := cmp.Diff(first, ask(t, g, fullCall(2))); diff != "" {
-		t.Error(diff)
-	}
-	if diff := cmp.Diff([]string{"step_id", "data"}, set.Status()[0].Reads); diff != "" {
-		t.Error(diff)
-	}
+	same(t, first, ask(t, g, fullCall(2)))
+	same(t, []string{"step_id", "data"}, set.Status()[0].Reads)
 }
 
 // With one validator that declares nothing, no verdict of the process is kept.

@@ -2,10 +2,9 @@ package pluginhost
 
 import (
 	"context"
+	"reflect"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/judge"
 	"github.com/stepagent/stepagent/agent/internal/agent/verdictcache"
@@ -23,9 +22,7 @@ func TestKeptWhateverTheSessionIsCalled(t *testing.T) {
 	if want[0].Session.ID != "" {
 		t.Errorf("the validator was told %+v", want[0].Session)
 	}
-	if diff := cmp.Diff(want, ask(t, g, second)); diff != "" {
-		t.Error(diff)
-	}
+	same(t, want, ask(t, g, second))
 }
 
 // Absent is not zero: a timeout of 0 and none, no data and an empty object, are different questions.
@@ -71,8 +68,8 @@ func TestKeptWhateverTheBudget(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), budget)
 		got := toldBy(t, g.Judge(ctx, oneCall(1)))
 		cancel()
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("within %v: %s", budget, diff)
+		if !reflect.DeepEqual(want, got) {
+			t.Errorf("within %v: got %+v, want %+v", budget, got, want)
 		}
 	}
 }

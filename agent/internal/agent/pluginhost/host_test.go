@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/stepagent/stepagent/agent/internal/agent/judge"
 	"github.com/stepagent/stepagent/plugins/validator"
 )
@@ -43,9 +41,7 @@ func TestEveryValidatorAnswersWithItsOwnState(t *testing.T) {
 	g := startSet(t, h, Spec{Name: "a", Validator: "counter"}, Spec{Name: "b", Validator: "echo"},
 		Spec{Name: "c", Validator: "counter"}).Groups()[0]
 	one := judge.Expectation{StepID: 1, Known: true}
-	if diff := cmp.Diff([]judge.Expectation{one, {}, one}, g.First()); diff != "" {
-		t.Error(diff)
-	}
+	same(t, []judge.Expectation{one, {}, one}, g.First())
 	got := within(t, patience, g, 3, []byte(".."), nil, nil)
 	want := []judge.Answer{
 		{Verdict: validator.PassWith([]byte("...")), Expects: judge.Expectation{StepID: 4, Known: true}},
@@ -55,9 +51,7 @@ func TestEveryValidatorAnswersWithItsOwnState(t *testing.T) {
 	for i := range got { // how long it took is no part of the answer
 		got[i].Queued = 0
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
-	}
+	same(t, want, got)
 }
 
 func TestNeighboursOfOnePluginShareAProcess(t *testing.T) {
@@ -84,9 +78,7 @@ func TestNeighboursOfOnePluginShareAProcess(t *testing.T) {
 				pids[st.PID] = true
 				passes(t, set.Groups()[i], 1)
 			}
-			if diff := cmp.Diff(test.want, got); diff != "" {
-				t.Error(diff)
-			}
+			same(t, test.want, got)
 			if len(pids) != len(test.want) || len(children()) != len(test.want) {
 				t.Errorf("%d processes, want %d", len(pids), len(test.want))
 			}
@@ -119,9 +111,7 @@ func TestStartReportsEverythingThatIsWrong(t *testing.T) {
 			"it said: no licence found; is it a stepagent plugin?"},
 		{Index: 5, Key: "settings.stap", Problem: "unknown key; the keys here are step"},
 	}
-	if diff := cmp.Diff(want, specErrors(t, err)); diff != "" {
-		t.Error(diff)
-	}
+	same(t, want, specErrors(t, err))
 	if left := children(); len(left) > 0 {
 		t.Errorf("still there after a failed start: %v", left)
 	}
@@ -160,9 +150,7 @@ func TestSpecsThatCannotBe(t *testing.T) {
 		`validator 3: name: there are two validators with the name "a"; give each a name of its own`,
 		`validator 3: path: "relative" is not an absolute path`,
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
-	}
+	same(t, want, got)
 }
 
 func TestStartEndsWithItsContext(t *testing.T) {
@@ -192,7 +180,7 @@ func TestAPluginSeesNoSecrets(t *testing.T) {
 	if !slices.Contains(env, "TZ=Asia/Seoul") {
 		t.Errorf("TZ is missing: %q", env)
 	}
-	known := []string{"PATH", "HOME", "LANG", "LC_ALL", "TZ", "STEPAGENT_PLUGIN"}
+	known := []string{"PATH", "HOME", "LANG", "LC_ALL", "TZ", "STEPAGENT_PLUGIN", "GOMAXPROCS"}
 	for _, v := range env {
 		key, _, _ := strings.Cut(v, "=")
 		if !slices.Contains(known, key) && !strings.HasPrefix(key, "PLUGIN_") {

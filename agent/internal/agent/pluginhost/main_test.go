@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -89,6 +90,15 @@ func isBesideOthers(t testing.TB) bool {
 	name, _, _ := strings.Cut(t.Name(), "/")
 	_, ok := crowded.Load(name)
 	return ok
+}
+
+// same fails the test unless both values are deeply equal. It does without go-cmp, whose package
+// variables would take a quarter of the start of each plugin, as every plugin is this program.
+func same(t testing.TB, want, got any) {
+	t.Helper()
+	if !reflect.DeepEqual(want, got) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
 }
 
 // self returns the path of the test program.
