@@ -5,7 +5,6 @@ import (
 
 	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
 	"github.com/stepagent/stepagent/agent/internal/shared/cli"
-	"github.com/stepagent/stepagent/agent/internal/shared/eventloop"
 	"github.com/stepagent/stepagent/agent/internal/shared/version"
 	"github.com/stepagent/stepagent/plugins/bundled"
 	"github.com/stepagent/stepagent/plugins/sdk"
@@ -16,7 +15,6 @@ func newPlugin() *cobra.Command {
 	return &cobra.Command{
 		Use: "plugin", Short: "serve the bundled validators to an agent", Hidden: true, Args: cli.NoArgs,
 		Run: func(*cobra.Command, []string) {
-			eventloop.LimitProcessors()
 			sdk.Serve(bundled.Plugin(version.Number()))
 		},
 	}

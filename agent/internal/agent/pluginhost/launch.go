@@ -8,7 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -68,7 +70,6 @@ func (h *Host) launch(ctx context.Context, p *plugin) (*instance, error) {
 		return nil, err
 	}
 	in.ready = time.Now()
-	in.image.Hash(h.checksums)
 	return in, nil
 }
 
@@ -111,7 +112,9 @@ func (h *Host) starting(ctx context.Context, p *plugin, in *instance, then func(
 // program of several names behaves by the link that it was started through.
 func command(o Options, s Spec, p *program.Program) *exec.Cmd {
 	if s.Path == "" {
-		return &exec.Cmd{Path: p.Path, Args: append([]string{o.SelfArgv0}, o.SelfArgs...)}
+		// As many processors as the agent, from the start: to give some back later takes memory and time.
+		return &exec.Cmd{Path: p.Path, Args: append([]string{o.SelfArgv0}, o.SelfArgs...),
+			Env: []string{"GOMAXPROCS=" + strconv.Itoa(runtime.GOMAXPROCS(0))}}
 	}
 	cmd := &exec.Cmd{Path: p.Path, Args: append([]string{s.Path}, s.Args...)}
 	if p.Sealed != nil {
