@@ -171,8 +171,7 @@ func (a *Agent) start(ctx context.Context) error {
 	return nil
 }
 
-// startupTime is how long background work of a start or a reload lasts at most, such as the
-// checksums of programs.
+// startupTime is how long background work of a start or a reload lasts at most.
 const startupTime = 200 * time.Millisecond
 
 // ready reports to the service manager that the config is in force. Shortly after, the memory that

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/api"
+	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost"
 	"github.com/stepagent/stepagent/agent/internal/shared/auditlog"
 	"github.com/stepagent/stepagent/agent/internal/shared/jsonl"
 )
@@ -25,8 +26,18 @@ func byNow(now, then time.Time) time.Time {
 	return now.Add(then.Sub(now)) // the difference is that of the monotonic clock
 }
 
-// Status returns the agent's state as it is now.
+// Status returns the agent's state as it is now, with the checksums of the validators' programs, for
+// which it may wait a moment.
 func (a *Agent) Status() api.Status {
+	status, set := a.state()
+	for i, sum := range set.Checksums() {
+		status.Validators[i].Checksum = sum
+	}
+	return status
+}
+
+// state returns the state without checksums, and the validators in force. It never waits for long.
+func (a *Agent) state() (api.Status, *pluginhost.Set) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := time.Now()
@@ -56,7 +67,7 @@ func (a *Agent) Status() api.Status {
 			status.Trouble = append(status.Trouble, "the admin socket has gone: "+lost)
 		}
 	}
-	return status
+	return status, a.set
 }
 
 // troubles returns what is wrong, in one line each.
@@ -86,7 +97,7 @@ func troubles(s api.Status) (list []string) {
 
 // summary returns the state in one line, for systemctl status.
 func (a *Agent) summary() string {
-	s := a.Status()
+	s, _ := a.state()
 	does := "serving " + s.Address
 	if s.Absent != "" {
 		does = fmt.Sprintf("waiting for the address %s (%s)", s.Address, s.Absent)

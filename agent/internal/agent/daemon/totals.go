@@ -67,7 +67,7 @@ func addRecord(to *auditwriter.Status, other auditwriter.Status) {
 
 // metrics returns what the metrics show now.
 func (a *Agent) metrics() metrics.State {
-	s := a.Status()
+	s, _ := a.state()
 	state := metrics.State{
 		Version: s.Version, Commit: version.Commit(), Degraded: len(s.Trouble) > 0,
 		Connections: s.Connections, Sessions: s.Sessions, SessionLimit: a.current().Limits.Sessions,

@@ -51,8 +51,8 @@ func TestP07AnotherChecksumIsRefused(t *testing.T) {
 	spec := Spec{Name: "a", Validator: "echo", Path: path, Checksum: sumOf(t, path)}
 	set := startSet(t, h, spec)
 	passes(t, set.Groups()[0], 1)
-	if got := set.Status()[0]; got.Checksum != spec.Checksum || got.Path != path {
-		t.Errorf("status = %+v, want the checksum %s", got, spec.Checksum)
+	if got, at := set.Checksums()[0], set.Status()[0].Path; got != spec.Checksum || at != path {
+		t.Errorf("the checksum of %s is %s, want %s", at, got, spec.Checksum)
 	}
 	have := spec.Checksum
 	spec.Checksum = "sha256:" + strings.Repeat("0", 64)
@@ -141,8 +141,8 @@ func TestP07TheChecksumIsShown(t *testing.T) {
 	path := scriptFile(t, "one")
 	set := startSet(t, h, Spec{Name: "a", Validator: "echo"}, Spec{Name: "b", Validator: "echo", Path: path})
 	for i, path := range []string{self(t), path} {
-		eventually(t, "the checksum is known", func() bool { return set.Status()[i].Checksum != "" })
-		if got, want := set.Status()[i].Checksum, sumOf(t, path); got != want {
+		eventually(t, "the checksum is known", func() bool { return set.Checksums()[i] != "" })
+		if got, want := set.Checksums()[i], sumOf(t, path); got != want {
 			t.Errorf("%s: got %s, want %s", path, got, want)
 		}
 	}

@@ -150,17 +150,17 @@ func TestP06LinkedPlugin(t *testing.T) {
 	two := scriptFile(t, "two")
 	spec := Spec{Name: "a", Validator: "crash", Settings: []byte(`{"step":3}`), Path: link}
 	set := startSet(t, h, spec)
-	if st := set.Status()[0]; st.Path != one || st.Checksum != sumOf(t, one) {
+	if st := set.Status()[0]; st.Path != one || set.Checksums()[0] != sumOf(t, one) {
 		t.Errorf("status = %+v, want %s", st, one)
 	}
 	lead(two)
 	within(t, patience, set.Groups()[0], 3) // another process
 	passes(t, set.Groups()[0], 1)
-	if st := set.Status()[0]; st.Path != one || st.Checksum != sumOf(t, one) || st.Restarts == 0 {
+	if st := set.Status()[0]; st.Path != one || set.Checksums()[0] != sumOf(t, one) || st.Restarts == 0 {
 		t.Errorf("status = %+v, want %s still", st, one)
 	}
 	next := startSet(t, h, spec)
-	if st := next.Status()[0]; st.Path != two || st.Checksum != sumOf(t, two) {
+	if st := next.Status()[0]; st.Path != two || next.Checksums()[0] != sumOf(t, two) {
 		t.Errorf("status = %+v, want %s", st, two)
 	}
 
@@ -190,7 +190,7 @@ func TestP06TheFileIsAnotherOneAfterTheStart(t *testing.T) {
 	want := sumOf(t, path)
 	set := startSet(t, h, Spec{Name: "a", Validator: "echo", Path: path})
 	passes(t, set.Groups()[0], 1)
-	if got := set.Status()[0].Checksum; got != want {
+	if got := set.Checksums()[0]; got != want {
 		t.Errorf("the checksum is %s, want that of the file that was executed, %s", got, want)
 	}
 }

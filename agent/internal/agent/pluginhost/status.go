@@ -32,7 +32,7 @@ type Status struct {
 	Version string `json:"version"`
 	// Path is the file that is executed.
 	Path string `json:"path"`
-	// Checksum is that of the file; empty where it could not be read, or is over 256 MiB.
+	// Checksum is that of the file, see Set.Checksums.
 	Checksum string `json:"checksum"`
 	State    State  `json:"state"`
 	// PID is the id of the process; 0 while none serves.
@@ -77,7 +77,22 @@ func (s Status) Trouble() string {
 	}
 }
 
-// Status returns the status of every process, in the config's order.
+// Checksums returns the checksums of what the processes execute, in the config's order. It waits a moment
+// for those that are asked for the first time. One is empty where the file cannot be read, has been
+// written to since the process started, or is over 256 MiB.
+func (s *Set) Checksums() []string {
+	all := make([]string, len(s.supervisors))
+	for i, v := range s.supervisors {
+		v.mu.Lock()
+		image := v.instance.image
+		v.mu.Unlock()
+		all[i] = image.Checksum(v.host.checksums)
+	}
+	return all
+}
+
+// Status returns the status of every process, in the config's order, without the checksums. It never
+// waits.
 func (s *Set) Status() []Status {
 	all := make([]Status, len(s.supervisors))
 	for i, v := range s.supervisors {
@@ -87,15 +102,12 @@ func (s *Set) Status() []Status {
 }
 
 func (s *supervisor) status() Status {
-	s.mu.Lock()
-	checksum := s.instance.image.Checksum
-	s.mu.Unlock()
-	sum, counts := checksum(), s.counts() // the checksum may wait
+	counts := s.counts()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	in := s.instance
 	st := Status{
-		Validators: s.group.names, Plugin: in.name, Version: in.version, Path: s.plugin.program.Path, Checksum: sum,
+		Validators: s.group.names, Plugin: in.name, Version: in.version, Path: s.plugin.program.Path,
 		State: s.state, Started: in.process.Started(), Restarts: s.restarts, Failures: s.failures,
 		Refusing: counts.Refusing, Steps: counts.Steps, Errors: counts.Errors,
 		Kept: counts.Kept, Latency: counts.Took.Summary(), LastError: s.lastErr,

@@ -22,11 +22,13 @@ const (
 )
 
 // An Image is the bytes that one process executes: the sealed copy of its program, or the file as it
-// was when the process started.
+// was when the process started. It is safe for concurrent use.
 type Image struct {
 	identity identity // of the file; zero when it is not known
 	file     *os.File // nil for a sealed copy, and where the file cannot be read
+	ctx      context.Context
 	cancel   context.CancelFunc
+	begin    sync.Once     // of the computation, or of Close without one
 	done     chan struct{} // closed when sum is set
 	sum      string        // empty where it is not known
 }
@@ -34,6 +36,7 @@ type Image struct {
 // Image returns what a process that is started next executes. It must be closed.
 func (p *Program) Image() *Image {
 	i := &Image{sum: p.sum, done: make(chan struct{})}
+	i.ctx, i.cancel = context.WithCancel(context.Background())
 	if p.Sealed == nil {
 		if file, err := openRegular(p.Path, 0); err == nil {
 			i.file = file
@@ -52,22 +55,18 @@ func (i *Image) Same(other *Image) bool {
 	return i.identity != identity{} && i.identity == other.identity
 }
 
-// Hash computes the checksum in the background, once for each file, and closes the file.
-func (i *Image) Hash(known *Checksums) {
-	var ctx context.Context
-	ctx, i.cancel = context.WithCancel(context.Background())
-	go func() {
-		defer close(i.done)
-		if i.file != nil {
-			i.sum = known.of(ctx, i.file)
-			_ = i.file.Close() // read only
-		}
-	}()
-}
-
-// Checksum returns the checksum, and waits a moment for one that is being computed. It is empty where
-// the file cannot be read, or is too large.
-func (i *Image) Checksum() string {
+// Checksum returns the checksum. The first call begins to compute it, as a start should not take the time
+// for it, and calls wait a moment for the result. It is empty where the file cannot be read, has been
+// written to since the process started, or is too large, and after Close.
+func (i *Image) Checksum(known *Checksums) string {
+	i.begin.Do(func() {
+		go func() {
+			defer close(i.done)
+			if i.file != nil {
+				i.sum = known.of(i.ctx, i.file, i.identity)
+			}
+		}()
+	})
 	select {
 	case <-i.done:
 		return i.sum
@@ -76,12 +75,12 @@ func (i *Image) Checksum() string {
 	}
 }
 
-// Close ends the computation.
+// Close ends the computation and closes the file.
 func (i *Image) Close() {
-	if i.cancel != nil {
-		i.cancel()
-		<-i.done
-	} else if i.file != nil {
+	i.cancel()
+	i.begin.Do(func() { close(i.done) })
+	<-i.done
+	if i.file != nil {
 		_ = i.file.Close() // read only
 	}
 }
@@ -104,11 +103,18 @@ func identify(file *os.File) (identity, error) {
 	return identity{uint64(st.Dev), uint64(st.Ino), uint64(st.Size), st.Mtim, st.Ctim}, nil
 }
 
-// of returns the checksum of a file; empty when it cannot be read, changes meanwhile or is too large,
-// and when the context ends first.
-func (c *Checksums) of(ctx context.Context, file *os.File) string {
+// sameBytes reports whether a file holds what it held when it had the other identity. It may have another
+// name or none by now, which counts as a change of the file.
+func (id identity) sameBytes(other identity) bool {
+	id.changed, other.changed = unix.Timespec{}, unix.Timespec{}
+	return id == other
+}
+
+// of returns the checksum of a file; empty when it cannot be read, has been written to since it had the
+// identity, is too large, and when the context ends first.
+func (c *Checksums) of(ctx context.Context, file *os.File, was identity) string {
 	before, err := identify(file)
-	if err != nil || before.size > maxBytes {
+	if err != nil || !before.sameBytes(was) || before.size > maxBytes {
 		return ""
 	}
 	if sum, ok := c.known.Load(before); ok {
