@@ -41,7 +41,7 @@ func english() *words {
 
 		Trend: "Trend", ChooseProcedure: "Choose a procedure to see the trend of its steps.",
 		TrendIntro: "Response times of each step in %s, the oldest first, from %s to %s.",
-		StepTitle:  "No. %d, step %d", FromTo: "%s to %s", FlakyOf: "flaky: did not pass %d of %d times",
+		StepTitle:  "No. %d, step %s", FromTo: "%s to %s", FlakyOf: "flaky: did not pass %d of %d times",
 		PlotDescription: "%d runs performed the step and %d passed; the median response is %s, the timeout %s.",
 		Median:          "Median", Spread: "Middle half", BaselineMedian: "Baseline", Beyond: "The timeout is beyond the chart.",
 		RunningMedian: "running median of nine", TimeoutLine: "timeout", BaselineBand: "baseline: median and middle half",
@@ -59,6 +59,19 @@ func english() *words {
 		From: "From version", To: "To version", Compare: "Compare", ShowTrend: "Trend of each step", ShowRuns: "Runs of this procedure",
 		NotStored: "No version of this procedure is stored; its runs are from files.",
 
-		comparisonWords: comparisonWords{},
+		Comparison: "Comparison", ChooseRuns: "Name the runs to compare: ids, labels or baselines, several with commas between them.",
+		SelectHint: "run, key=value, baseline", AgainstHint: "empty: the only baseline", Before: "Before", After: "After", Finding: "Finding",
+		By: "by %s to %s", Between: "between %s and %s", Needed: "%d on each side are needed",
+		Confidence: "With %[1]s confidence, no word in this list is wrong; changes from %[2]s count.", Replies: "%d replies", FailedOf: "%d of %d did not pass",
+		NewlyFailing: "newly failing", AgainstOlder: "The newer half of the runs against the older one:", AgainstBaseline: "Against the baseline %s:",
+		ChangedSince: "the level changed on %s", FailingSince: "failing since %s", PassingSince: "passing since %s", Failing: "failing in all runs",
+		ChangeLine: "the level changed here",
+		Findings: map[string]string{
+			"slower": "slower", "faster": "faster", "no difference seen": "no difference seen", "too few runs": "too few runs",
+		},
+		Bases: map[string]string{
+			"runs": "Each run is one value: the median ratio of its steps.", "throughput": "Load tests are compared by their throughput.",
+			"steps": "There are too few runs to compare runs, so each step is one value. This holds for these runs only.",
+		},
 	}
 }

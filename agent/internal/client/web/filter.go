@@ -106,6 +106,20 @@ func (v *view) Kept() url.Values {
 	return kept
 }
 
+// A form is what the form of a selection proposes.
+type form struct {
+	Procedures, Boards []string
+	Verdicts           []choice
+}
+
+func newForm(ctx context.Context, db *database.DB, v *view) (f form, err error) {
+	f.Verdicts = v.verdicts()
+	if f.Procedures, err = names(ctx, db, "procedure"); err == nil {
+		f.Boards, err = names(ctx, db, "board")
+	}
+	return f, err
+}
+
 // maxNames is how many names a form proposes.
 const maxNames = 500
 

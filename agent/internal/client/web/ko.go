@@ -41,7 +41,7 @@ func korean() *words {
 
 		Trend: "추세", ChooseProcedure: "단계별 추세를 보려면 절차를 선택하십시오.",
 		TrendIntro: "%s의 단계별 응답 시간입니다. %s부터 %s까지 오래된 순서로 표시합니다.",
-		StepTitle:  "%d번, 단계 %d", FromTo: "%s~%s", FlakyOf: "불안정: %[2]d회 중 %[1]d회 미통과",
+		StepTitle:  "%d번, 단계 %s", FromTo: "%s~%s", FlakyOf: "불안정: %[2]d회 중 %[1]d회 미통과",
 		PlotDescription: "이 단계를 수행한 실행 %d건 중 %d건이 통과했습니다. 응답 시간 중앙값은 %s, 제한 시간은 %s입니다.",
 		Median:          "중앙값", Spread: "중간 50%", BaselineMedian: "기준선", Beyond: "제한 시간이 차트 범위를 벗어납니다.",
 		RunningMedian: "이동 중앙값(9건)", TimeoutLine: "제한 시간", BaselineBand: "기준선의 중앙값과 중간 50%",
@@ -59,6 +59,19 @@ func korean() *words {
 		From: "이전 버전", To: "이후 버전", Compare: "비교", ShowTrend: "단계별 추세", ShowRuns: "이 절차의 실행",
 		NotStored: "저장된 버전이 없습니다. 이 절차의 실행은 파일에서 수행되었습니다.",
 
-		comparisonWords: comparisonWords{},
+		Comparison: "비교", ChooseRuns: "비교할 실행을 지정하십시오. 실행 ID, 라벨, 기준선을 쓸 수 있으며 여러 개는 쉼표로 구분합니다.",
+		SelectHint: "실행, key=value, 기준선", AgainstHint: "비우면 유일한 기준선", Before: "이전", After: "이후", Finding: "비교 결과",
+		By: "변화 폭 %s에서 %s", Between: "변화 범위 %s에서 %s", Needed: "양쪽에 각각 %d건 필요",
+		Confidence: "이 목록의 판단이 모두 옳을 신뢰도는 %[1]s이며, %[2]s 이상의 변화만 판단합니다.", Replies: "응답 %d건", FailedOf: "%[2]d건 중 %[1]d건 미통과",
+		NewlyFailing: "새로 실패", AgainstOlder: "최근 절반과 이전 절반의 비교:", AgainstBaseline: "기준선 %s과(와) 비교:",
+		ChangedSince: "%s에 수준이 바뀜", FailingSince: "%s부터 실패", PassingSince: "%s부터 통과", Failing: "모든 실행에서 실패",
+		ChangeLine: "수준이 바뀐 시점",
+		Findings: map[string]string{
+			"slower": "느려짐", "faster": "빨라짐", "no difference seen": "차이가 확인되지 않음", "too few runs": "실행 수 부족",
+		},
+		Bases: map[string]string{
+			"runs": "실행마다 단계별 비율의 중앙값을 하나의 값으로 비교했습니다.", "throughput": "부하 시험은 처리량으로 비교했습니다.",
+			"steps": "실행 수가 적어 단계마다 하나의 값으로 비교했습니다. 이 실행들에만 해당하는 결과입니다.",
+		},
 	}
 }

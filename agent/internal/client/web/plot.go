@@ -33,8 +33,9 @@ type point struct {
 	run    bool // the step was sent
 }
 
-// newPlot returns the plot of points with the timeout, in seconds, and the baseline's spread, if it has values.
-func newPlot(v *view, points []point, timeout float64, baseline statistics.Summary) plot {
+// newPlot returns the plot of points with the timeout, in seconds, the baseline's spread, if it has values, and
+// a line before the point at which the level changed, if that is not negative.
+func newPlot(v *view, points []point, timeout float64, baseline statistics.Summary, changed int) plot {
 	largest := baseline.Upper
 	for _, p := range points {
 		if p.reply {
@@ -63,6 +64,9 @@ func newPlot(v *view, points []point, timeout float64, baseline statistics.Summa
 	}
 	if !pl.Beyond {
 		add("l", fmt.Sprintf("M0 %dH%d", y(timeout), htmlkit.ChartWidth))
+	}
+	if changed >= 0 {
+		add("changed", fmt.Sprintf("M%d 0V%d", changed*htmlkit.ChartWidth/len(points), plotHeight))
 	}
 	add("med", medianPath(points, x, y))
 	var passed, failed strings.Builder
@@ -114,7 +118,7 @@ func (v *view) PlotLegend() []sample {
 	one := func(class, path, word string) sample { return sample{[]htmlkit.Mark{{Class: class, Path: path}}, word} }
 	return []sample{
 		one("dot-p", "M20 10h0", w.DotPassed), one("dot-f", "M20 10h0", w.DotFailed), one("med", "M0 14L14 8L26 10L40 6", w.RunningMedian),
-		one("l", "M0 10H40", w.TimeoutLine),
+		one("l", "M0 10H40", w.TimeoutLine), one("changed", "M20 0V20", w.ChangeLine),
 		{[]htmlkit.Mark{{Class: "band", Path: htmlkit.Bar(0, 40, 4, 16)}, {Class: "base", Path: "M0 10H40"}}, w.BaselineBand},
 	}
 }

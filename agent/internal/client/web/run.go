@@ -171,7 +171,7 @@ func comparable(ctx context.Context, db *database.DB, v *view, r database.Run) (
 	}
 	baselines, err := baselineNames(ctx, db, r.Procedure)
 	for _, name := range baselines {
-		all = append(all, choice{Word: v.Words.Baseline + " " + name, Address: v.Link("/compare", "run", r.ID, "baseline", name)})
+		all = append(all, choice{Word: v.Words.Baseline + " " + name, Address: v.Link("/compare", "run", r.ID, "with", name)})
 	}
 	return all, err
 }

@@ -65,13 +65,12 @@ func briefs(ctx context.Context, db *database.DB, v *view, f database.Filter) ([
 
 // runsPage is the page of runs.
 type runsPage struct {
-	Procedures, Boards []string // for the form
-	Verdicts           []choice
-	Cards              []card // runs in progress
-	More               int    // further ones
-	Grid               grid
-	List               []listed
-	Pages              pages
+	form
+	Cards []card // runs in progress
+	More  int    // further ones
+	Grid  grid
+	List  []listed
+	Pages pages
 	// Count is how many runs are shown; Older is the address of the ones before them.
 	Count string
 	Older string
@@ -98,11 +97,8 @@ func (s *Site) runs(ctx context.Context, db *database.DB, v *view) (string, any,
 	if err != nil {
 		return "", nil, err
 	}
-	p := runsPage{Verdicts: v.verdicts()}
-	if p.Procedures, err = names(ctx, db, "procedure"); err != nil {
-		return "", nil, err
-	}
-	if p.Boards, err = names(ctx, db, "board"); err != nil {
+	p := runsPage{}
+	if p.form, err = newForm(ctx, db, v); err != nil {
 		return "", nil, err
 	}
 	if p.Cards, p.More, err = cards(ctx, db, v); err != nil {

@@ -2,40 +2,49 @@ package web
 
 import (
 	"context"
-	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
-	"strings"
+	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/client/database"
+	"github.com/stepagent/stepagent/agent/internal/client/history"
 	"github.com/stepagent/stepagent/agent/internal/client/history/statistics"
 	"github.com/stepagent/stepagent/agent/internal/client/record"
 )
 
 const (
-	// trendRuns is how many runs a trend covers at most, the newest that are selected.
-	trendRuns = 200
+	// trendRuns is how many runs a trend covers at most, the newest that are selected; trendResults bounds
+	// the step results in them, and so the time that the page takes.
+	trendRuns    = 200
+	trendResults = 10_000
+	// leastTrendRuns is how many runs a trend of a long procedure has.
+	leastTrendRuns = 20
 	// trendSteps is how many steps the page shows at once.
 	trendSteps = 12
 )
 
 // trendPage is the page of a procedure's trend.
 type trendPage struct {
-	Procedures, Boards []string
-	Verdicts           []choice
-	Baselines          []choice
-	Count, Range       string // which runs
-	Empty              string
-	Plots              []trendPlot
-	Pages              pages
-	First, Last        string // times of the first and the last run
+	form
+	Baselines   []choice
+	Intro       string
+	Against     string // what the newer runs are compared with
+	Whole       change
+	Confidence  string
+	Notes       []note
+	Empty       string
+	Plots       []trendPlot
+	Pages       pages
+	First, Last string // times of the first and the last run
 }
 
 // A trendPlot is the trend of one step.
 type trendPlot struct {
 	plot
 	Title, Timeout, Median, Spread, Baseline string
-	Flaky                                    string // how often it did not pass; empty if it is not flaky
+	Change                                   change
+	Badge                                    string // what is unsteady about the step; empty for nothing
 	Description                              string
 }
 
@@ -48,37 +57,41 @@ func (s *Site) trend(ctx context.Context, db *database.DB, v *view) (string, any
 	if err != nil {
 		return "", nil, err
 	}
-	p := trendPage{Verdicts: v.verdicts()}
-	if p.Procedures, err = names(ctx, db, "procedure"); err != nil {
+	p := trendPage{}
+	if p.form, err = newForm(ctx, db, v); err != nil {
 		return "", nil, err
 	}
-	if p.Boards, err = names(ctx, db, "board"); err != nil {
-		return "", nil, err
-	}
+	p.Verdicts = nil // a trend of the runs that passed would say nothing of the others
 	if f.Procedure == "" {
 		p.Empty = v.Words.ChooseProcedure
 		return v.Words.Trend, p, nil
 	}
-	f.Limit, f.Kind = trendRuns, database.KindRun
-	runs, err := db.Runs(ctx, f)
-	if err != nil {
+	query := history.Query{Procedure: f.Procedure, Board: f.Board, Labels: f.Labels, Since: f.Since, Until: f.Until}
+	if query.Against, err = p.chooseBaseline(ctx, db, v, f.Procedure); err != nil {
 		return "", nil, err
 	}
-	baseline, err := p.chooseBaseline(ctx, db, v, f.Procedure)
-	if err != nil || len(runs) == 0 {
+	if query.Last, err = trendLength(ctx, db, f); err != nil {
+		return "", nil, err
+	}
+	trend, err := history.ReadTrend(ctx, db, query, statistics.Defaults)
+	if errors.Is(err, history.ErrNoRuns) {
 		p.Empty = v.Words.NoneSelected
-		return v.Words.Trend, p, err
+		return v.Words.Trend, p, nil
 	}
-	slices.Reverse(runs)
-	p.First, p.Last = v.Time(runs[0].Started), v.Time(runs[len(runs)-1].Started)
-	p.Count = v.count(len(runs), len(runs) == trendRuns)
-	steps := 0
-	for _, r := range runs {
-		steps = max(steps, int(r.Steps))
+	if err == nil {
+		p.show(v, trend, query.Against, page)
 	}
-	p.Pages = v.pages("page", page, steps, trendSteps)
-	p.Plots, err = v.trendPlots(ctx, db, runs, (page-1)*trendSteps+1, f.Procedure, baseline)
 	return v.Words.Trend, p, err
+}
+
+// trendLength returns how many runs a trend covers, by the number of their steps.
+func trendLength(ctx context.Context, db *database.DB, f database.Filter) (int, error) {
+	f.Kind, f.Limit = database.KindRun, 1
+	newest, err := db.Runs(ctx, f)
+	if err != nil || len(newest) == 0 {
+		return 1, err
+	}
+	return min(trendRuns, max(leastTrendRuns, trendResults/max(1, int(newest[0].Steps)))), nil
 }
 
 // chooseBaseline returns the baseline that is shown: the one in the address, or else the newest.
@@ -101,99 +114,86 @@ func (p *trendPage) chooseBaseline(ctx context.Context, db *database.DB, v *view
 }
 
 // baselineNames returns the baselines of a procedure, the newest first.
-func baselineNames(ctx context.Context, db *database.DB, procedure string) ([]string, error) {
-	return collect(ctx, db, func(rows *sql.Rows) (name string, err error) { return name, rows.Scan(&name) },
-		"SELECT name FROM baselines WHERE procedure = $1 GROUP BY name ORDER BY max(made) DESC, name", procedure)
+func baselineNames(ctx context.Context, db *database.DB, procedure string) (names []string, err error) {
+	all, err := db.Baselines(ctx, procedure)
+	slices.SortStableFunc(all, func(a, b database.Baseline) int { return b.Made.Compare(a.Made) })
+	for _, b := range all {
+		names = append(names, b.Name)
+	}
+	return names, err
 }
 
-// trendPlots returns the plots of the steps from first on, in runs that are the oldest first.
-func (v *view) trendPlots(ctx context.Context, db *database.DB, runs []database.Run, first int, procedure, baseline string) ([]trendPlot, error) {
-	base, err := baselineTimes(ctx, db, procedure, baseline, first)
-	if err != nil {
-		return nil, err
-	}
-	at, args, places := map[string]int{}, []any{}, []string{}
-	for i, r := range runs {
-		at[r.ID] = i
-		args = append(args, r.ID)
-		places = append(places, fmt.Sprintf("$%d", len(args)))
-	}
-	found := make([][]step, trendSteps) // by step and run
-	for i := range found {
-		found[i] = make([]step, len(runs))
-	}
-	query := fmt.Sprintf(`SELECT run, idx, step_id, timeout, outcome, took FROM steps WHERE run IN (%s) AND idx BETWEEN %d AND %d`,
-		strings.Join(places, ","), first, first+trendSteps-1)
-	_, err = collect(ctx, db, func(rows *sql.Rows) (struct{}, error) {
-		var s step
-		var run, outcome string
-		if err := rows.Scan(&run, &s.Index, &s.ID, &s.Timeout, &outcome, &s.Took); err != nil {
-			return struct{}{}, err
-		}
-		found[s.Index-first][at[run]] = s
-		return struct{}{}, found[s.Index-first][at[run]].Outcome.UnmarshalText([]byte(outcome))
-	}, query, args...)
-	var plots []trendPlot
-	for i, steps := range found {
-		if last := slices.IndexFunc(steps, func(s step) bool { return s.Index > 0 }); last >= 0 {
-			plots = append(plots, v.trendPlot(steps, statistics.Summarize(base[first+i]), baseline))
-		}
-	}
-	return plots, err
-}
-
-// baselineTimes returns the response times in the runs of a baseline, by step.
-func baselineTimes(ctx context.Context, db *database.DB, procedure, baseline string, first int) (map[int][]float64, error) {
-	times := map[int][]float64{}
-	if baseline == "" {
-		return times, nil
-	}
-	_, err := collect(ctx, db, func(rows *sql.Rows) (struct{}, error) {
-		var index int
-		var took float64
-		err := rows.Scan(&index, &took)
-		times[index] = append(times[index], took)
-		return struct{}{}, err
-	}, `SELECT idx, took FROM steps WHERE run IN (SELECT run FROM baselines WHERE procedure = $1 AND name = $2) AND idx BETWEEN $3 AND $4
-		AND outcome = 'passed'`, procedure, baseline, first, first+trendSteps-1)
-	return times, err
-}
-
-// trendPlot returns the plot of a step; steps has one for each run, without an index where the run has none.
-func (v *view) trendPlot(steps []step, base statistics.Summary, baseline string) trendPlot {
+// show sets what the page says of a trend.
+func (p *trendPage) show(v *view, t *history.Trend, baseline string, page int) {
 	w := v.Words
-	var points []point
-	var last step
-	var took []float64
-	performed, passed := 0, 0
-	for _, s := range steps {
-		pt := point{took: s.Took.V, reply: s.Took.Valid, passed: s.Outcome == record.Passed}
-		pt.run = s.Index > 0 && s.Outcome != record.NotRun && s.Outcome != record.Unanswered
-		points = append(points, pt)
-		if s.Index > 0 {
-			last = s
-		}
-		if pt.run {
-			performed++
-		}
-		if pt.passed {
-			passed++
-			took = append(took, pt.took)
-		}
+	at, started := map[string]int{}, map[string]time.Time{}
+	for i, r := range t.Runs {
+		at[r.ID], started[r.ID] = i, r.Started
 	}
-	middle := statistics.Summarize(took)
-	t := trendPlot{plot: newPlot(v, points, last.Timeout, base), Title: fmt.Sprintf(w.StepTitle, last.Index, last.ID),
-		Timeout: w.Wait(database.Duration(last.Timeout)), Median: "–", Spread: "–"}
-	if middle.N > 0 {
-		t.Median = w.Time(database.Duration(middle.Median))
-		t.Spread = fmt.Sprintf(w.FromTo, w.Time(database.Duration(middle.Lower)), w.Time(database.Duration(middle.Upper)))
+	p.First, p.Last = v.Time(t.Runs[0].Started), v.Time(t.Runs[len(t.Runs)-1].Started)
+	p.Intro = fmt.Sprintf(w.TrendIntro, v.count(len(t.Runs), false), p.First, p.Last)
+	p.Against = w.AgainstOlder
+	if baseline != "" {
+		p.Against = fmt.Sprintf(w.AgainstBaseline, baseline)
+	}
+	p.Whole, p.Confidence, p.Notes = v.change(t.Whole), v.confidence(t.Comparison), v.notes(t.Notes)
+	if t.ChangedAt != "" {
+		p.Whole.Since = fmt.Sprintf(w.ChangedSince, v.Time(started[t.ChangedAt]))
+	}
+	p.Pages = v.pages("page", page, len(t.Steps), trendSteps)
+	first := min((page-1)*trendSteps, len(t.Steps))
+	for i, s := range t.Steps[first:min(first+trendSteps, len(t.Steps))] {
+		points := make([]point, len(t.Runs))
+		for _, pt := range s.Points {
+			points[at[pt.Run]] = newPoint(pt)
+		}
+		base := statistics.Summary{}
+		if baseline != "" {
+			base = s.Before.Times
+		}
+		changed := -1
+		if s.ChangedAt != "" {
+			changed = at[s.ChangedAt]
+		}
+		p.Plots = append(p.Plots, v.trendPlot(first+i+1, s, newPlot(v, points, s.Timeout, base, changed), base, started))
+	}
+}
+
+func newPoint(p history.Point) point {
+	pt := point{passed: p.Outcome == record.Passed.String(), reply: p.Took != nil}
+	pt.run = p.Outcome != record.NotRun.String() && p.Outcome != record.Unanswered.String()
+	if pt.reply {
+		pt.took = *p.Took
+	}
+	return pt
+}
+
+// trendPlot returns what is said of the step at a position.
+func (v *view) trendPlot(position int, s history.TrendStep, drawn plot, base statistics.Summary, started map[string]time.Time) trendPlot {
+	w := v.Words
+	seconds := func(s float64) string { return w.Time(database.Duration(s)) }
+	failed, decided := s.All.NotPassed()
+	t := trendPlot{plot: drawn, Title: fmt.Sprintf(w.StepTitle, position, s.Key), Timeout: w.Wait(database.Duration(s.Timeout)),
+		Median: "–", Spread: "–", Change: v.change(s.Change)}
+	if times := s.All.Times; times.N > 0 {
+		t.Median, t.Spread = seconds(times.Median), fmt.Sprintf(w.FromTo, seconds(times.Lower), seconds(times.Upper))
 	}
 	if base.N > 0 {
-		t.Baseline = w.Time(database.Duration(base.Median))
+		t.Baseline = seconds(base.Median)
 	}
-	if passed > 0 && passed < performed {
-		t.Flaky = fmt.Sprintf(w.FlakyOf, performed-passed, performed)
+	if s.ChangedAt != "" {
+		t.Change.Since = fmt.Sprintf(w.ChangedSince, v.Time(started[s.ChangedAt]))
 	}
-	t.Description = fmt.Sprintf(w.PlotDescription, performed, passed, t.Median, t.Timeout)
+	switch s.Course {
+	case history.Flaky:
+		t.Badge = fmt.Sprintf(w.FlakyOf, failed, decided)
+	case history.FailingSince:
+		t.Badge = fmt.Sprintf(w.FailingSince, v.Time(started[s.Since]))
+	case history.PassingSince:
+		t.Badge = fmt.Sprintf(w.PassingSince, v.Time(started[s.Since]))
+	case history.Failing:
+		t.Badge = w.Failing
+	}
+	t.Description = fmt.Sprintf(w.PlotDescription, decided, decided-failed, t.Median, t.Timeout)
 	return t
 }

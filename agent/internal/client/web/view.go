@@ -40,8 +40,8 @@ func badPage(v *view, b *badRequest) problem {
 
 // shorten cuts text from outside that is shown in a sentence.
 func shorten(text string) string {
-	if runes := []rune(text); len(runes) > 80 {
-		return string(runes[:80]) + "…"
+	if runes := []rune(text); len(runes) > 60 {
+		return string(runes[:60]) + "…"
 	}
 	return text
 }

@@ -171,6 +171,36 @@ func TestPages(t *testing.T) {
 	})
 }
 
+// TestCompare: the page says what package history finds, in words, and never a change without its interval.
+func TestCompare(t *testing.T) {
+	databasetest.EachPlace(t, func(t *testing.T, place string) {
+		db := databasetest.Open(t, place)
+		jitter := func(run, step int) float64 { return 0.1 * float64(step+1) * (1 + 0.002*float64((run*7+step*3)%10)) }
+		before := insert(t, db, "door", 12, 2, jitter)
+		if err := db.SetBaseline(t.Context(), "door", "release", before); err != nil {
+			t.Fatal(err)
+		}
+		slow := insert(t, db, "door", 12, 2, func(run, step int) float64 { return 1.05 * jitter(run, step) })
+		same := insert(t, db, "door", 12, 2, func(run, step int) float64 { return jitter(run+5, step) })
+		s := open(t, place)
+		for target, texts := range map[string][]string{
+			"/compare": {"Name the runs to compare"},
+			"/compare?run=" + strings.Join(slow, ","):                                  {"▲ slower", "by 4.", "12 replies", "Each run is one value"},
+			"/compare?with=" + strings.Join(slow, ",") + "&run=release":                {"▼ faster", "by 4."},
+			"/compare?run=" + strings.Join(same, ",") + "&with=release":                {"= no difference seen", "between "},
+			"/compare?run=" + slow[0] + "&with=" + slow[1]:                             {"… too few runs", "needed"},
+			"/compare?run=" + strings.Join(slow, ",") + "&with=release&lang=ko&page=1": {"느려짐", "변화 폭 4."},
+			"/trend?procedure=door&baseline=release":                                   {"Against the baseline release", `class="band"`},
+			"/run/" + slow[0]:                                                          {"with=release", "the run before"},
+		} {
+			body := has(t, s, target, http.StatusOK, texts...)
+			checkMarkup(t, target, body)
+		}
+		has(t, s, "/compare?run=nothing", http.StatusNotFound)
+		has(t, s, "/compare?run=last&with=a%3Db", http.StatusNotFound, "no run is selected")
+	})
+}
+
 // checkMarkup parses a page: every element is one of the templates, whatever text the database has.
 func checkMarkup(t *testing.T, target, body string) {
 	t.Helper()

@@ -43,7 +43,12 @@ type words struct {
 	Procedures, NoProcedures, Version, Versions, StepCount, Imported, Differences, NoDifferences, DiffCut, From, To, Compare string
 	ShowTrend, ShowRuns, NotStored                                                                                           string
 
-	comparisonWords
+	// Comparisons. By, Between: ends of an interval. Needed: runs. Confidence: confidence, threshold. Replies: count.
+	// FailedOf: not passed, performed. ChangedSince, FailingSince, PassingSince: time. AgainstBaseline: name.
+	Comparison, ChooseRuns, SelectHint, AgainstHint, Before, After, Finding, By, Between, Needed, Confidence, Replies, FailedOf, NewlyFailing,
+	AgainstOlder, AgainstBaseline, ChangedSince, FailingSince, PassingSince, Failing, ChangeLine string
+	Findings map[string]string // by statistics.Word
+	Bases    map[string]string // by what a comparison rests on
 }
 
 // wordsOf returns the catalogue of a language.
