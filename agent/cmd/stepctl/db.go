@@ -37,22 +37,26 @@ opened. stepctl run --db and load --db store runs as they happen.`,
 			return cli.Usagef(`no command given; try "%s list" or --help`, cmd.CommandPath())
 		},
 	}
-	cmd.AddCommand(newDBImport(), newDBList(), newDBShow(), newDBExport(), newDBEdit(), newDBDiff())
+	cmd.AddCommand(newDBImport(), newDBList(), newDBShow(), newDBExport(), newDBEdit(), newDBDiff(),
+		newDBAdd(), newDBSync(), newDBInfo())
 	return cmd
 }
 
 // addDatabase adds the flags that name the database.
 func addDatabase(cmd *cobra.Command) { addSettings(cmd, "db") }
 
-// A databaseUse is what a command does with the database. It is the exit code of a database that
-// cannot be used for that.
-type databaseUse int
+// A databaseUse is what a command does with the database.
+type databaseUse struct {
+	code   int  // exit code when the database cannot be used for that
+	create bool // a file that is missing is created
+	sync   bool // what waits in files for the database is taken in first
+}
 
-const (
-	// reading does not create a file that is missing.
-	reading databaseUse = exitUsage
-	// storing creates it.
-	storing databaseUse = exitEvidence
+var (
+	reading    = databaseUse{code: exitUsage, sync: true}
+	storing    = databaseUse{code: exitEvidence, create: true, sync: true}
+	inspecting = databaseUse{code: exitUsage}    // it takes nothing in
+	syncing    = databaseUse{code: exitEvidence} // the work is to take in
 )
 
 // withDatabase opens the database of the settings and calls work with it. The first signal ends the
@@ -69,6 +73,9 @@ func withDatabase(cmd *cobra.Command, use databaseUse, work func(context.Context
 	if err != nil {
 		return err
 	}
+	if use.sync {
+		takeIn(ctx, db, cmd.ErrOrStderr())
+	}
 	return use.exit(ctx, errors.Join(work(ctx, db), db.Close()))
 }
 
@@ -77,7 +84,7 @@ func openDatabase(ctx context.Context, settings config.Client, use databaseUse) 
 	if settings.DB == "" {
 		return nil, errors.New("no database is named; give --db PLACE, a file or postgres://USER@HOST/NAME, or set STEPCTL_DB")
 	}
-	if use == reading && !config.IsPostgres(settings.DB) {
+	if !use.create && !config.IsPostgres(settings.DB) {
 		if _, err := os.Stat(settings.DB); errors.Is(err, fs.ErrNotExist) {
 			return nil, &exitError{exitUsage, fmt.Errorf("the database %s does not exist; "+
 				"name another, or store something in it first with stepctl run --db, db import or db add", settings.DB)}
@@ -101,10 +108,10 @@ func (u databaseUse) exit(ctx context.Context, err error) error {
 	case errors.Is(err, database.ErrMissing):
 		return &exitError{exitUsage, err}
 	}
-	return &exitError{int(u), err}
+	return &exitError{u.code, err}
 }
 
-// complete completes arguments from the database of the settings. It shows nothing where there is
+// completeFromDatabase completes arguments from the database of the settings. It shows nothing where there is
 // none, and creates none.
 func completeFromDatabase(most int, words func(context.Context, *database.DB) ([]string, error)) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
@@ -112,7 +119,7 @@ func completeFromDatabase(most int, words func(context.Context, *database.DB) ([
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		var found []string
-		err := withDatabase(cmd, reading, func(ctx context.Context, db *database.DB) (err error) {
+		err := withDatabase(cmd, inspecting, func(ctx context.Context, db *database.DB) (err error) {
 			found, err = words(ctx, db)
 			return err
 		})

@@ -98,6 +98,7 @@ Exit codes:
 				return err
 			}
 			defer func() { _ = db.Close() }() // the recorder reports what could not be stored
+			takeIn(ctx, db, stderr)
 			return test.store(ctx, db, meta)
 		},
 	}

@@ -66,8 +66,13 @@ func (t *loadTest) store(ctx context.Context, db *database.DB, meta database.Met
 	if err == nil {
 		err = recorder.Finish(stored)
 	}
-	err = errors.Join(err, recorder.Close())
-	_, _ = fmt.Fprintf(t.stderr, "stepctl: the load test is stored as %s\n", recorder.ID())
+	when := ""
+	closed := recorder.Close()
+	if errors.Is(closed, database.ErrWaiting) {
+		when, closed = " when the database is back", nil // it was told
+	}
+	err = errors.Join(err, closed)
+	_, _ = fmt.Fprintf(t.stderr, "stepctl: the load test is stored as %s%s\n", recorder.ID(), when)
 	switch end, ok := errors.AsType[*exitError](failed); {
 	case err == nil:
 		return failed

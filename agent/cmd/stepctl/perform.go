@@ -31,6 +31,7 @@ type execution struct {
 	recorded  readBack  // what they are made from
 
 	live       record.Live
+	waits      bool // some of the run waits in a file for its database
 	dropping   bool // it was logged that messages of the agent are not kept
 	unrecorded bool // the first event could not be written, so nothing is sent or shown
 	warned     bool // a later loss of evidence was logged
@@ -53,7 +54,11 @@ func (p *execution) run(ctx context.Context, procedure stepfile.Procedure, opts 
 	}
 	p.view.result(run)
 	if p.stored != nil {
-		p.logger.Info("the run is stored", "run", p.stored.ID())
+		message := "the run is stored"
+		if p.waits {
+			message = "the run is stored when its database is back"
+		}
+		p.logger.Info(message, "run", p.stored.ID())
 	}
 	if len(p.documents.requested()) > 0 {
 		closed = errors.Join(closed, p.documents.write(p.recorded.live.Run(), nil))
@@ -145,7 +150,11 @@ func (p *execution) closeEvidence(run record.Run) error {
 		errs = append(errs, writer.Close())
 	}
 	if p.stored != nil {
-		errs = append(errs, p.stored.Close())
+		// Events that wait in a file are not lost, and were logged.
+		err := p.stored.Close()
+		if p.waits = errors.Is(err, database.ErrWaiting); !p.waits {
+			errs = append(errs, err)
+		}
 	}
 	return errors.Join(errs...)
 }

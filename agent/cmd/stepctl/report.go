@@ -173,7 +173,11 @@ func storedRecord(ctx context.Context, db *database.DB, id string) (record.Log, 
 	if err != nil {
 		return record.Log{}, err
 	}
-	return record.Read(lines, "run "+run.ID)
+	log, err := record.Read(lines, "run "+run.ID)
+	if err == nil && len(log.Events) == 0 {
+		err = fmt.Errorf("the run %s has no events yet, or its client was killed before the first was stored", run.ID)
+	}
+	return log, err
 }
 
 // newestRuns returns the ids of the newest runs, for completions.

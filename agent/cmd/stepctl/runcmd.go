@@ -128,6 +128,7 @@ func (f *runFlags) run(ctx context.Context, args []string, stdout, stderr *os.Fi
 			return err
 		}
 		defer func() { _ = db.Close() }() // the recorder reports what could not be stored
+		takeIn(ctx, db, stderr)
 	}
 	procedure, err := f.procedure(ctx, db, &meta)
 	if err != nil {

@@ -32,15 +32,20 @@ func (f *storeFlags) meta(settings config.Client) (database.Meta, error) {
 		}
 		return database.Meta{}, nil
 	}
+	meta, err := f.described()
+	if meta.Board == "" {
+		meta.Board = settings.BareHost()
+	}
+	return meta, err
+}
+
+// described returns what the flags say. The error is one of the command line.
+func (f *storeFlags) described() (database.Meta, error) {
 	labels, err := parseLabels(f.labels)
 	if err == nil && f.board != "" {
 		err = database.CheckName("board", f.board)
 	}
-	board := f.board
-	if board == "" {
-		board = settings.BareHost()
-	}
-	return database.Meta{Board: board, Labels: labels}, err
+	return database.Meta{Board: f.board, Labels: labels}, err
 }
 
 // parseLabels reads labels written as KEY=VALUE.
