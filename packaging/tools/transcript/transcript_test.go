@@ -105,6 +105,7 @@ func TestNormal(t *testing.T) {
 		{`{"req":"NVAFYURN-3","session":"stepctl-ae5bf05ede9bddd670a7148f08813244"}`,
 			`{"req":"ABCDEFG2-3","session":"stepctl-00000000000000000000000000000000"}`},
 		{"10.0.0.2:41234", "10.0.0.2:55555"},
+		{"stored as 20261122T185104-7f3a9c", "stored as 20270102T030405-00c01d"},
 	} {
 		if a, b := normal(same[0]), normal(same[1]); a != b {
 			t.Errorf("%q and %q differ: %q, %q", same[0], same[1], a, b)
