@@ -65,12 +65,12 @@ func (db *DB) addAlone(ctx context.Context, p *parsed) Added {
 }
 
 // add stores a record, unless it is there.
-func (db *DB) add(ctx context.Context, tx *sql.Tx, p *parsed) (id string, added bool, err error) {
+func (db *DB) add(ctx context.Context, tx querier, p *parsed) (id string, added bool, err error) {
 	err = tx.QueryRowContext(ctx, "SELECT id FROM runs WHERE record_sha256 = $1", *p.fold.hash()).Scan(&id)
 	if !errors.Is(err, sql.ErrNoRows) {
 		return id, false, err
 	}
-	if id, err = sameRun(ctx, tx, p.lines); err != nil {
+	if id, err = sameRun(ctx, tx, p.fold, p.lines); err != nil {
 		return "", false, err
 	}
 	if id != "" {

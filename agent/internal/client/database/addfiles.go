@@ -120,7 +120,8 @@ func parseFile(name string, m Meta) (*parsed, error) {
 // addBatch adds records in one transaction; if it fails, each in its own.
 func (db *DB) addBatch(ctx context.Context, batch []parsedFile, each func(Added)) error {
 	results := make([]Added, len(batch))
-	err := db.Write(ctx, func(tx *sql.Tx) error {
+	err := db.Write(ctx, func(unprepared *sql.Tx) error {
+		tx := &preparedTx{unprepared, map[string]*sql.Stmt{}}
 		for i, file := range batch {
 			results[i] = Added{Name: file.name, Err: file.err}
 			if file.record == nil {

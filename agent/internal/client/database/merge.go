@@ -6,17 +6,14 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
-
-	"github.com/stepagent/stepagent/agent/internal/client/record"
 )
 
 // merge stores those lines of a run that are not stored yet, and the run itself if it is new. first
 // is the number of the first line. A run that is there under another id, because its record was
 // added, is not stored twice: m gets its id. whole is what follows from the lines if they are the
 // whole record and were folded already; else nil. merge returns how many lines it has stored.
-func (db *DB) merge(ctx context.Context, tx *sql.Tx, m *Meta, first int64, lines []byte, whole *folded) (int64, error) {
-	exists, err := db.lockRun(ctx, tx, m, first, lines)
+func (db *DB) merge(ctx context.Context, tx querier, m *Meta, first int64, lines []byte, whole *folded) (int64, error) {
+	exists, err := db.lockRun(ctx, tx, m, first, lines, whole)
 	if err != nil {
 		return 0, err
 	}
@@ -42,10 +39,15 @@ func (db *DB) merge(ctx context.Context, tx *sql.Tx, m *Meta, first int64, lines
 }
 
 // lockRun finds the run, and locks its row until the end of the transaction.
-func (db *DB) lockRun(ctx context.Context, tx *sql.Tx, m *Meta, first int64, lines []byte) (bool, error) {
+func (db *DB) lockRun(ctx context.Context, tx querier, m *Meta, first int64, lines []byte, whole *folded) (bool, error) {
 	id, err := sameID(ctx, tx, m.ID)
 	if err == nil && id == "" && first == 1 && m.Kind == KindRun {
-		id, err = sameRun(ctx, tx, lines)
+		if whole == nil {
+			whole = newFolded(KindRun)
+			start, _, _ := bytes.Cut(lines, []byte{'\n'})
+			whole.add(lines[:min(len(start)+1, len(lines))])
+		}
+		id, err = sameRun(ctx, tx, whole, lines)
 	}
 	if err != nil || id == "" {
 		return false, err
@@ -56,7 +58,7 @@ func (db *DB) lockRun(ctx context.Context, tx *sql.Tx, m *Meta, first int64, lin
 }
 
 // sameID returns the id if there is a run with it; else an empty one.
-func sameID(ctx context.Context, tx *sql.Tx, id string) (found string, err error) {
+func sameID(ctx context.Context, tx querier, id string) (found string, err error) {
 	err = tx.QueryRowContext(ctx, "SELECT id FROM runs WHERE id = $1", id).Scan(&found)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = nil
@@ -65,14 +67,14 @@ func sameID(ctx context.Context, tx *sql.Tx, id string) (found string, err error
 }
 
 // sameRun returns the run whose record begins with the same line, which has the time in nanoseconds,
-// session and machine; empty for none.
-func sameRun(ctx context.Context, tx *sql.Tx, lines []byte) (string, error) {
-	start, _, _ := bytes.Cut(lines, []byte{'\n'})
-	log, err := record.Read(bytes.NewReader(append(slices.Clone(start), '\n')), "start")
-	if err != nil || log.Events[0].Start == nil {
-		return "", nil //nolint:nilerr // a wrong line is that of no other run
+// session and machine; empty for none. f has folded the line.
+func sameRun(ctx context.Context, tx querier, f *folded, lines []byte) (string, error) {
+	began := f.live.Run().Start.Time
+	if began.IsZero() {
+		return "", nil // a wrong line is that of no other run
 	}
-	rows, err := tx.QueryContext(ctx, "SELECT id, lines FROM runs JOIN events ON run = id AND first = 1 WHERE started = $1", Time(log.Events[0].Start.Time))
+	start, _, _ := bytes.Cut(lines, []byte{'\n'})
+	rows, err := tx.QueryContext(ctx, "SELECT id, lines FROM runs JOIN events ON run = id AND first = 1 WHERE started = $1", Time(began))
 	if err != nil {
 		return "", err
 	}
@@ -91,7 +93,7 @@ func sameRun(ctx context.Context, tx *sql.Tx, lines []byte) (string, error) {
 
 // foldStored folds what is stored of a run, and returns the lines that follow it. It fails if lines
 // are missing between, or if those that are there already are others.
-func foldStored(ctx context.Context, tx *sql.Tx, id string, f *folded, first int64, lines []byte) ([]byte, error) {
+func foldStored(ctx context.Context, tx querier, id string, f *folded, first int64, lines []byte) ([]byte, error) {
 	rows, err := tx.QueryContext(ctx, "SELECT lines FROM events WHERE run = $1 ORDER BY first", id)
 	if err != nil {
 		return nil, err

@@ -207,3 +207,16 @@ func TestImport(t *testing.T) {
 		}
 	})
 }
+
+// execute executes a statement.
+func execute(t *testing.T, db *database.DB, statement string) {
+	t.Helper()
+	must(t, tryExecute(db, statement))
+}
+
+func tryExecute(db *database.DB, statement string) error {
+	return db.Write(context.Background(), func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(context.Background(), statement)
+		return err
+	})
+}

@@ -3,7 +3,6 @@ package database
 import (
 	"bytes"
 	"context"
-	"database/sql"
 	"fmt"
 	"maps"
 	"slices"
@@ -23,7 +22,7 @@ const (
 )
 
 // insertRun inserts the row of a run that begins, and its labels.
-func (db *DB) insertRun(ctx context.Context, tx *sql.Tx, m *Meta) error {
+func (db *DB) insertRun(ctx context.Context, tx querier, m *Meta) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO runs (id, kind, procedure, version, board, address, client, host, started, seen, state,
 		entry, attempt, worker) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, `+db.engine.Now()+`, 'running', $10, $11, $12)`,
 		m.ID, string(m.Kind), m.Procedure, null(m.Version), m.Board, storable(m.Address), storable(m.Client), storable(m.Host),
@@ -48,7 +47,7 @@ func null[T comparable](value T) any {
 }
 
 // insertEvents stores whole lines, of which the first has the number.
-func insertEvents(ctx context.Context, tx *sql.Tx, id string, first int64, lines []byte) error {
+func insertEvents(ctx context.Context, tx querier, id string, first int64, lines []byte) error {
 	for len(lines) > 0 {
 		chunk := lines
 		if len(chunk) > chunkBytes {
@@ -68,7 +67,7 @@ func insertEvents(ctx context.Context, tx *sql.Tx, id string, first int64, lines
 }
 
 // updateRun stores what follows from the lines of a run. A run without an end gets the state.
-func (db *DB) updateRun(ctx context.Context, tx *sql.Tx, m *Meta, d *derived, open State) error {
+func (db *DB) updateRun(ctx context.Context, tx querier, m *Meta, d *derived, open State) error {
 	state := d.State
 	if state == Running {
 		state = open
@@ -108,7 +107,7 @@ func stepValues(id string, s *record.StepResult) []any {
 }
 
 // upsertSteps stores the results of steps, some of which may be there.
-func upsertSteps(ctx context.Context, tx *sql.Tx, id string, steps []record.StepResult) error {
+func upsertSteps(ctx context.Context, tx querier, id string, steps []record.StepResult) error {
 	for batch := range slices.Chunk(steps, stepRows) {
 		var args []any
 		for i := range batch {
@@ -143,7 +142,7 @@ func placeholders(rows, columns int) string {
 
 // store stores lines that were folded already, and what has changed by them. A run without an end
 // gets the state.
-func (db *DB) store(ctx context.Context, tx *sql.Tx, m *Meta, f *folded, lines []byte, open State) error {
+func (db *DB) store(ctx context.Context, tx querier, m *Meta, f *folded, lines []byte, open State) error {
 	d := f.result()
 	first := f.lines - countLines(lines) + 1
 	if m.Kind == KindRun {
