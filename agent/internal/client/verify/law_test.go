@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +14,9 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/client/verify/result"
 	"github.com/stepagent/stepagent/agent/internal/testkit/capturetest"
 	"github.com/stepagent/stepagent/agent/internal/testkit/soaktest"
+	"github.com/stepagent/stepagent/plugins/mintimeout"
+	"github.com/stepagent/stepagent/plugins/pacing"
+	"github.com/stepagent/stepagent/plugins/sequence"
 )
 
 // TestLaw: whatever packets a sound capture lost, wherever it was cut and split, however its
@@ -22,11 +24,7 @@ import (
 // is still shown, and what it calls a timeout was one. STEPAGENT_LAW_SEED chooses other captures.
 func TestLaw(t *testing.T) {
 	variants, seed := soaktest.Repetitions(t, 10000, 100), lawSeed(t)
-	path := filepath.Join(t.TempDir(), "stepagent.toml")
-	if err := os.WriteFile(path, []byte(paced), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	opts, byTime := rules(t), rulesOf(t, path)
+	opts, byTime := rules(t), rulesOf(t, sequence.New, mintimeout.New, pacing.New)
 	passed := 0
 	for i := range variants {
 		r := rand.New(rand.NewPCG(seed, uint64(i)))
@@ -42,16 +40,6 @@ func TestLaw(t *testing.T) {
 	}
 	t.Logf("%d of %d variants pass", passed, variants)
 }
-
-// paced is the config of an agent that judges by times as well.
-const paced = `
-[[validators]]
-name = "sequence"
-[[validators]]
-name = "min_timeout"
-[[validators]]
-name = "pacing"
-`
 
 func lawSeed(t *testing.T) uint64 {
 	t.Helper()

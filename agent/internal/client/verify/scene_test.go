@@ -10,15 +10,19 @@ import (
 	"testing"
 	"time"
 
+	agentjudge "github.com/stepagent/stepagent/agent/internal/agent/judge"
+	"github.com/stepagent/stepagent/agent/internal/agent/session"
 	"github.com/stepagent/stepagent/agent/internal/client/capture"
 	"github.com/stepagent/stepagent/agent/internal/client/verify"
-	"github.com/stepagent/stepagent/agent/internal/client/verify/agentrules"
 	"github.com/stepagent/stepagent/agent/internal/client/verify/match"
 	"github.com/stepagent/stepagent/agent/internal/client/verify/result"
 	"github.com/stepagent/stepagent/agent/internal/shared/config"
 	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
 	"github.com/stepagent/stepagent/agent/internal/testkit/capturetest"
 	"github.com/stepagent/stepagent/agent/protocol"
+	"github.com/stepagent/stepagent/plugins/mintimeout"
+	"github.com/stepagent/stepagent/plugins/sequence"
+	"github.com/stepagent/stepagent/plugins/validator"
 )
 
 var (
@@ -219,22 +223,31 @@ func (s *scene) back() time.Duration {
 // rules returns the options of an agent without a config.
 func rules(t testing.TB) verify.Options {
 	t.Helper()
-	return rulesOf(t, "")
+	opts := rulesOf(t, sequence.New, mintimeout.New)
+	opts.Simple = true
+	return opts
 }
 
-// rulesOf returns the options of an agent with a config file; empty for none.
-func rulesOf(t testing.TB, file string) verify.Options {
+// rulesOf returns the options of an agent with these validators, as package agentrules does, which links
+// plugins too.
+func rulesOf(t testing.TB, validators ...validator.Factory) verify.Options {
 	t.Helper()
-	loaded, err := config.Load(config.Sources{File: file})
+	c, err := config.Load(config.Sources{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := agentrules.Load(t.Context(), loaded, "test")
-	if err != nil {
-		t.Fatal(err)
+	var groups []agentjudge.Group
+	for _, factory := range validators {
+		v, err := factory(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		groups = append(groups, agentjudge.Local(agentjudge.Member{Name: fmt.Sprint(len(groups)), Validator: v}))
 	}
-	t.Cleanup(r.Close)
-	return verify.Options{Judge: r.Judge, Session: r.Session, MessageBytes: r.MessageBytes, Rules: r.Text, Simple: r.Simple, Late: verify.DefaultLate}
+	limits := agentjudge.Limits{Floor: c.Judging.Floor, Cap: c.Judging.Cap}
+	chain := agentjudge.NewChain(agentjudge.Options{Generation: 1, Limits: limits}, groups...)
+	return verify.Options{Judge: agentjudge.New(chain), Session: session.OptionsOf(c.Config), MessageBytes: c.Limits.MessageBytes,
+		Rules: "the rules of a test", Late: verify.DefaultLate}
 }
 
 // procedure returns the procedure of a step file with these steps.
