@@ -171,11 +171,11 @@ func (a *Agent) start(ctx context.Context) error {
 	return nil
 }
 
-// startupTime is how long background work of a start or a reload lasts at most.
-const startupTime = 200 * time.Millisecond
+// startupTime is how long a start or a reload, with the first steps after it, is left the processor.
+const startupTime = 2 * time.Second
 
-// ready reports to the service manager that the config is in force. Shortly after, the memory that
-// only a start or a reload needs is returned to the system.
+// ready reports to the service manager that the config is in force. Soon after, the memory that only a
+// start or a reload needs is returned to the system, which takes as much CPU time as half of a start.
 func (a *Agent) ready() {
 	a.options.Service.Ready(a.summary())
 	a.freeMemory.Reset(startupTime)

@@ -32,6 +32,8 @@ const (
 	crowdSlices = 3
 	starts      = 5 // of an agent, to see how long one takes
 	settling    = 300 * time.Millisecond
+	// resting is how long an agent needs after its start to return the memory that only the start needed.
+	resting = 3 * time.Second
 )
 
 // BenchmarkPeers puts the agent and its peers under the same load in turns, and prints how
@@ -164,7 +166,7 @@ func wanted(name string) bool { return *only == "" || regexp.MustCompile(*only).
 
 // rest measures an idle agent.
 func (m *measurements) rest(p *peer) {
-	time.Sleep(settling)
+	time.Sleep(resting)
 	at, err := memoryOf(p.pids)
 	if err != nil {
 		m.b.Fatal(err)
