@@ -27,19 +27,25 @@ import, list, show, export, edit and diff are for procedures, add, prune and che
 ` + databaseHelp + ` A
 file is created when something is first stored in it, and its schema is brought up to date when it is
 opened. stepctl run --db and load --db store runs as they happen.`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return cli.Usagef("unknown command %q of %s", args[0], cmd.CommandPath())
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return cli.Usagef(`no command given; try "%s list" or --help`, cmd.CommandPath())
-		},
+		Args: onlyCommands,
+		RunE: commandNeeded,
 	}
 	cmd.AddCommand(newDBImport(), newDBList(), newDBShow(), newDBExport(), newDBEdit(), newDBDiff(),
 		newDBAdd(), newDBSync(), newDBInfo())
 	return cmd
+}
+
+// onlyCommands refuses arguments of a command that has commands below it.
+func onlyCommands(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return cli.Usagef("unknown command %q of %s", args[0], cmd.CommandPath())
+	}
+	return nil
+}
+
+// commandNeeded is what a command does that does nothing by itself.
+func commandNeeded(cmd *cobra.Command, _ []string) error {
+	return cli.Usagef(`no command given; try "%s list" or --help`, cmd.CommandPath())
 }
 
 // addDatabase adds the flags that name the database.

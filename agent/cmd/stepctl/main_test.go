@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 //	call CODE stepctl ARG...     the same without a process of its own, which takes a tenth of the time;
 //	                             the variables of the script do not count
 //	capture FILE SCRIPT...       writes a capture of a conversation; see cmdCapture
+//	stored DB COUNT FACTOR...    adds runs to a database; see cmdStored
 func TestScripts(t *testing.T) {
 	root, err := filepath.Abs("../../..") // the folder changes, see cmdCall
 	if err != nil {
@@ -47,7 +48,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"agent": cmdAgent, "noagent": cmdNoAgent, "await": cmdAwait, "unsent": cmdUnsent, "exits": cmdExits,
-			"call": cmdCall, "capture": cmdCapture,
+			"call": cmdCall, "capture": cmdCapture, "stored": cmdStored,
 		},
 	})
 }

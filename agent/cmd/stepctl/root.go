@@ -27,7 +27,7 @@ func newRoot(stdout, stderr *os.File) *cobra.Command {
 		Short: "perform the procedure of a step file against an agent",
 		Long: `stepctl performs the procedure of a step file against an agent, step by step, and
 reports the result.`,
-	}, "run", newRun(stdout, stderr), newCheck(), newReport(), newVerify(), newLoad(stdout, stderr), newSettings(), cli.Version(written))
+	}, "run", newRun(stdout, stderr), newCheck(), newReport(), newVerify(), newLoad(stdout, stderr), newHistory(), newSettings(), cli.Version(written))
 	root.AddCommand(
 		newDB(),
 		newWeb(),

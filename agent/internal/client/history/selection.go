@@ -64,10 +64,13 @@ func selectPart(ctx context.Context, db *database.DB, part, procedure string) ([
 		return runs, err
 	}
 	run, err := db.Run(ctx, part)
-	if err != nil {
-		return nil, err
+	switch {
+	case err == nil:
+		return []database.Run{run}, nil
+	case part != "last" && strings.Trim(part, "0123456789abcdefT-") != "":
+		return nil, fmt.Errorf("%w by %q, which is no baseline, no label KEY=VALUE and no id of a run; see \"stepctl history\"", ErrNoRuns, part)
 	}
-	return []database.Run{run}, nil
+	return nil, err
 }
 
 // selectBaseline returns the runs of the baseline with the name; nothing if there is none.

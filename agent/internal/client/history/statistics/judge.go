@@ -29,6 +29,10 @@ func Judge(family []Comparison, o Options) []Change {
 	changes := make([]Change, len(family))
 	for i, c := range family {
 		changes[i] = judge(c, edge, level)
+		if changes[i].Word == TooFew && c.of != nil {
+			// The level of the first step of the method, at which any comparison can be admitted.
+			changes[i].Needed = c.of.needed(o.Alpha / float64(len(family)))
+		}
 	}
 	return changes
 }
@@ -45,7 +49,6 @@ func judge(c Comparison, edge, level float64) Change {
 	change.Before, change.After = c.of.sizes()
 	rank := rankAt(c.of, level)
 	if rank == 0 {
-		change.Needed = c.of.needed(level)
 		return change
 	}
 	low, high := kth(c.of, rank), -kth(c.of.flip(), rank)

@@ -64,8 +64,8 @@ type Change struct {
 	Confidence float64
 	// Before and After are how many values each side has; of Pairs, both are the number of pairs.
 	Before, After int
-	// Needed is how many values each side must have for a difference to be told, if the word is
-	// TooFew; otherwise 0.
+	// Needed is how many values each side must have for a difference to be told in a family of this
+	// size, if the word is TooFew and both sides have values; otherwise 0.
 	Needed int
 }
 

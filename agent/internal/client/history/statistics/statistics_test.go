@@ -102,6 +102,19 @@ func TestNothing(t *testing.T) {
 	}
 }
 
+func TestNeeded(t *testing.T) {
+	t.Parallel()
+	for size, want := range map[int]int{1: 4, 10: 6, 100: 8} {
+		family := make([]Comparison, size)
+		for i := range family {
+			family[i] = Sets([]float64{1}, []float64{2, 3})
+		}
+		if got := Judge(family, Defaults)[0]; got.Word != TooFew || got.Needed != want {
+			t.Errorf("%d comparisons: %+v, want %d", size, got, want)
+		}
+	}
+}
+
 // Values that are all equal, or zero, tell no difference.
 func TestEqualValues(t *testing.T) {
 	t.Parallel()

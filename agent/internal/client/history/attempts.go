@@ -1,0 +1,62 @@
+package history
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/stepagent/stepagent/agent/internal/client/database"
+)
+
+// attemptsQuery reads the runs that an entry of the queue asked for before a run, the newest first.
+const attemptsQuery = "SELECT id FROM runs WHERE entry = $1 AND id < $2 ORDER BY id DESC LIMIT $3"
+
+// Attempts returns the earlier attempts at the same performance of an entry of the queue, the oldest
+// first; none for a run that is the first, or that no entry asked for.
+func Attempts(ctx context.Context, db *database.DB, run database.Run) (attempts []database.Run, err error) {
+	if run.Entry == 0 || run.Attempt < 2 {
+		return nil, nil
+	}
+	rows, err := db.Read().QueryContext(ctx, attemptsQuery, run.Entry, run.ID, min(run.Attempt-1, MaxRuns))
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the attempts: %w", err)
+	}
+	defer func() { _ = rows.Close() }() // its error is that of Err
+	var ids []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, fmt.Errorf("cannot read the attempts: %w", err)
+		}
+		ids = append(ids, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("cannot read the attempts: %w", err)
+	}
+	for _, id := range slices.Backward(ids) {
+		attempt, err := db.Run(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		attempts = append(attempts, attempt)
+	}
+	return attempts, nil
+}
+
+// A Measure is one measure of a load test.
+type Measure struct {
+	Key
+	Point
+}
+
+// Measures returns the measures of a load test; none if it has no result.
+func Measures(run database.Run) (measures []Measure) {
+	t := &table{points: map[Key][]Point{}}
+	t.addLoad(run)
+	for _, key := range loadKeys() {
+		for _, p := range t.points[key] {
+			measures = append(measures, Measure{key, p})
+		}
+	}
+	return measures
+}
