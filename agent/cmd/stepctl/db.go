@@ -31,7 +31,7 @@ opened. stepctl run --db and load --db store runs as they happen.`,
 		RunE: commandNeeded,
 	}
 	cmd.AddCommand(newDBImport(), newDBList(), newDBShow(), newDBExport(), newDBEdit(), newDBDiff(),
-		newDBAdd(), newDBSync(), newDBInfo())
+		newDBAdd(), newDBPrune(), newDBCheck(), newDBSync(), newDBInfo())
 	return cmd
 }
 
@@ -63,6 +63,7 @@ var (
 	storing    = databaseUse{code: exitEvidence, create: true, sync: true}
 	inspecting = databaseUse{code: exitUsage}    // it takes nothing in
 	syncing    = databaseUse{code: exitEvidence} // the work is to take in
+	pruning    = databaseUse{code: exitEvidence, sync: true}
 )
 
 // withDatabase opens the database of the settings and calls work with it. The first signal ends the
