@@ -27,6 +27,8 @@ type execution struct {
 	capture  *live.Recorder     // of the packets; nil for none
 	stored   *database.Recorder // of the run in a database; nil for none
 
+	announced bool // the view has shown the id of the stored run
+
 	documents documents // written after the run
 	recorded  readBack  // what they are made from
 
@@ -53,7 +55,7 @@ func (p *execution) run(ctx context.Context, procedure stepfile.Procedure, opts 
 		return &exitError{exitEvidence, fmt.Errorf("nothing was sent: %w", closed)}
 	}
 	p.view.result(run)
-	if p.stored != nil {
+	if p.stored != nil && (p.waits || !p.announced) {
 		message := "the run is stored"
 		if p.waits {
 			message = "the run is stored when its database is back"

@@ -31,6 +31,7 @@ reports the result.`,
 	root.AddCommand(
 		newDB(),
 		newWeb(),
+		newQueue(), newWorker(stdout, stderr),
 	)
 	root.SetOut(stdout)
 	root.SetErr(stderr)

@@ -172,7 +172,11 @@ func (q *Queue) Wait(ctx context.Context, boards []string) (wait time.Duration, 
 	return wait, ok, nil
 }
 
-// Cancel cancels an entry. The worker that performs it interrupts its run.
+// ErrSettled says that an entry neither waits nor runs.
+var ErrSettled = errors.New("nothing to cancel")
+
+// Cancel cancels an entry. The worker that performs it interrupts its run. errors.Is(err, ErrSettled)
+// says that it is done, cancelled or failed, errors.Is(err, database.ErrMissing) that there is none.
 func (q *Queue) Cancel(ctx context.Context, id int64) (Entry, error) {
 	var cancelled Entry
 	err := q.db.Write(ctx, func(tx *sql.Tx) error {
@@ -183,7 +187,7 @@ func (q *Queue) Cancel(ctx context.Context, id int64) (Entry, error) {
 		case e == nil:
 			return fmt.Errorf("entry %d of the queue is %w; list all with \"stepctl queue list --all\"", id, database.ErrMissing)
 		case e.State != Waiting && e.State != Running:
-			return fmt.Errorf("entry %d is %s already", id, e.State)
+			return fmt.Errorf("%w: entry %d is %s", ErrSettled, id, e.State)
 		}
 		e.State, e.token, e.LeasedUntil = Cancelled, "", time.Time{}
 		cancelled = *e
