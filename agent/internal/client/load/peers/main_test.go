@@ -17,6 +17,7 @@ const (
 	echoRole      = "peer-echo"
 	inProcessRole = "peer-in-process"
 	pluginRole    = "peer-plugin"
+	viewersRole   = "peer-viewers"
 )
 
 func TestMain(m *testing.M) {
@@ -28,6 +29,8 @@ func TestMain(m *testing.M) {
 			exit(serveEcho(os.Args[2]))
 		case inProcessRole:
 			exit(serveInProcess(os.Args[2]))
+		case viewersRole:
+			exit(serveViewers(os.Args[2], os.Args[3]))
 		case pluginRole:
 			sdk.Serve(ownPlugin())
 			return

@@ -20,7 +20,8 @@ import (
 var (
 	rounds = flag.Int("rounds", 5, "how often each measurement is made, in turns; the medians count")
 	slice  = flag.Duration("slice", 2*time.Second, "how long each measurement takes")
-	only   = flag.String("only", "", "a regular expression: the peers that are measured; no targets are looked at then")
+	rate   = flag.Float64("rate", 0, "how many steps a second 256 clients send together; 0: each sends the next step after the reply")
+	only   = flag.String("only", "", "a regular expression: the peers that are measured; of the targets, those of HTTP alone are looked at then")
 	limits = flag.String("limits", "none", "what makes the benchmark fail: none; target, a target that is missed; loose, one missed by far")
 )
 
@@ -54,13 +55,13 @@ func run(b *testing.B) {
 	}
 	agent := s.startAgent("agent", "")
 	m.rest(agent) // while no other process shares its pages
-	peers := []*peer{agent,
+	crowded := []*peer{agent,
 		s.startSelf(limitName, limitRole, echoes(b)),
 		s.startSelf("echo", echoRole, echoes(b)),
-		s.startSelf("in-process", inProcessRole, steps(b)),
-		s.startAgentFor(missName, measuredRules, measured(b)),
-		s.startAgent(noKeptName, "[judging]\nkept_mib = 0\n")}
-	crowded := peers[:4]
+		s.startSelf("in-process", inProcessRole, steps(b))}
+	peers := append([]*peer{s.startHTTP(unwatchedName, 0), s.startHTTP(watchedName, viewerCount)}, crowded...)
+	peers = append(peers, s.startAgentFor(missName, measuredRules, measured(b)),
+		s.startAgent(noKeptName, "[judging]\nkept_mib = 0\n"))
 	if redis := s.startRedis(); redis != nil {
 		peers = append(peers, redis)
 	}
@@ -136,8 +137,14 @@ func (m *measurements) load(p *peer, clients int) {
 		return
 	}
 	o := load.Options{Address: p.address, Clients: clients, Plan: p.plan, Duration: *slice, Wait: patience}
-	if clients == crowd {
+	switch clients {
+	case crowd:
 		o.Duration *= crowdSlices
+	case many:
+		o.Rate = *rate
+	}
+	if p.viewers > 0 {
+		defer m.watch(p)()
 	}
 	before, err := cpuTime(p.pids)
 	if err != nil {

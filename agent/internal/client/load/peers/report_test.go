@@ -90,13 +90,30 @@ func targets(m *measurements) []target {
 	}
 }
 
+// viewTargets are those of the agents that serve HTTP, compared with the one that does not.
+func viewTargets(m *measurements) (list []target) {
+	for _, peer := range []struct {
+		name, unit string
+		within     float64
+	}{{unwatchedName, "x-http", 0.01}, {watchedName, "x-viewers", 0.05}} {
+		over := func(clients int, what string) float64 {
+			return m.ratio(fmt.Sprintf("%s/%d/%s", peer.name, clients, what), fmt.Sprintf("agent/%d/%s", clients, what))
+		}
+		list = append(list,
+			target{peer.name + ", 256 clients, throughput, of the agent's", peer.unit, over(many, "throughput"), 1 - peer.within, false, 0.3, "%.3f"},
+			target{peer.name + ", 256 clients, median latency, of the agent's", peer.unit + "-p50", over(many, "p50"), 1 + peer.within, true, 4, "%.3f"},
+			target{peer.name + ", 1 client, median latency, of the agent's", peer.unit + "-p50-1", over(1, "p50"), 1 + peer.within, true, 4, "%.3f"})
+	}
+	return list
+}
+
 // report prints what was measured and holds it to the targets.
 func report(b *testing.B, m *measurements) {
 	var out strings.Builder
 	fmt.Fprintf(&out, "\n%s, %d cores, %s; medians of %d rounds of %v\n\n", machine(), runtime.NumCPU(), runtime.Version(), *rounds, *slice)
 	for _, clients := range []int{many, 1, crowd} {
 		fmt.Fprintf(&out, "%-22s %10s %12s %10s %10s\n", fmt.Sprintf("%d clients", clients), "steps/s", "CPU a step", "p50", "p99")
-		for _, name := range []string{limitName, "echo", "in-process", "agent", noKeptName, missName, ownGo, ownPython, "redis"} {
+		for _, name := range []string{limitName, "echo", "in-process", "agent", unwatchedName, watchedName, noKeptName, missName, ownGo, ownPython, "redis"} {
 			at := fmt.Sprintf("%s/%d/", name, clients)
 			if len(m.values[at+"cpu"]) == 0 {
 				continue
@@ -119,6 +136,9 @@ func report(b *testing.B, m *measurements) {
 	all := []target{}
 	if *only == "" {
 		all = targets(m)
+	}
+	if wanted("agent") && wanted(unwatchedName) && wanted(watchedName) {
+		all = append(all, viewTargets(m)...)
 	}
 	for _, t := range all {
 		word, sign := "met", "at least"

@@ -27,6 +27,8 @@ type peer struct {
 	pids    []int
 	took    time.Duration // from exec to the first reply
 	stop    func()        // ends it; it may be called again
+	viewers int           // of its events, while it is measured
+	events  string        // the URL of these
 }
 
 // A starter starts servers on free ports of the loopback interface.
