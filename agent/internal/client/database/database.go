@@ -38,6 +38,7 @@ type DB struct {
 	place  string          // as Name returns it
 	read   *sql.DB         // SQLite: connections that cannot write
 	write  *sql.DB         // SQLite: one connection, whose transactions are immediate
+	retry  time.Duration   // between attempts of a Recorder to reach a database that is away
 	config *pgx.ConnConfig // PostgreSQL: for connections that listen
 }
 

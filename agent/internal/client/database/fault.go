@@ -106,7 +106,7 @@ func (db *DB) serverFault(err *pgconn.PgError) error {
 		sentence = "refuses the user or the password; check both in the URL, PGPASSWORD or ~/.pgpass, and pg_hba.conf of the server"
 	case err.Code == "3D000":
 		sentence = "does not exist; create it with createdb, or correct the URL"
-	case err.Code == "42501":
+	case err.Code == "42501", err.Code == "3F000":
 		sentence = fmt.Sprintf("does not permit this: %s; grant the user the right to create and write tables", err.Message)
 	case err.Code == "25006":
 		sentence = "is read-only, such as a standby; name the primary server"

@@ -30,8 +30,9 @@ type keeper struct {
 	pending []byte      // lines that are neither in the database nor in the file
 	waiting []string    // files whose lines are not in the database; nothing may be committed before
 	file    *spool.File // the last of them while it takes lines; else nil
-	tried   time.Time   // when it was last tried to store something
-	lost    error       // why lines are neither here nor there
+	retry   time.Duration
+	tried   time.Time // when it was last tried to store something
+	lost    error     // why lines are neither here nor there
 }
 
 // keep takes lines that flush is to store.
@@ -42,7 +43,7 @@ func (k *keeper) keep(lines []byte) {
 
 // flush stores the pending lines, or a sign of life. A run without an end gets the state.
 func (k *keeper) flush(open State) {
-	if len(k.waiting) > 0 && time.Since(k.tried) >= heartbeat {
+	if len(k.waiting) > 0 && time.Since(k.tried) >= k.retry {
 		k.comeBack()
 	}
 	why := errors.New("the file for events has failed")

@@ -31,7 +31,7 @@ func openPostgres(ctx context.Context, place string) (*DB, error) {
 	}
 	pool := stdlib.OpenDB(*config)
 	pool.SetMaxOpenConns(maxReaders + 1)
-	db := &DB{engine: PostgreSQL, place: postgresName(config), read: pool, write: pool, config: config}
+	db := &DB{engine: PostgreSQL, place: postgresName(config), read: pool, write: pool, config: config, retry: heartbeat}
 	if err := db.checkServer(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -60,10 +60,14 @@ func (db *DB) checkServer(ctx context.Context) error {
 	var version string
 	err := db.read.QueryRowContext(ctx,
 		"SELECT current_setting('server_version_num')::int, current_setting('server_version')").Scan(&number, &version)
-	switch {
-	case err != nil:
+	if err != nil {
 		return db.fault(err)
-	case number < minPostgres:
+	}
+	return db.checkVersion(number, version)
+}
+
+func (db *DB) checkVersion(number int, version string) error {
+	if number < minPostgres {
 		return fmt.Errorf("the database %s has PostgreSQL %s; stepctl needs %d or later", db.place, version, minPostgres/10000)
 	}
 	return nil

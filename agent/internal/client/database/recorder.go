@@ -52,7 +52,7 @@ func (db *DB) Begin(ctx context.Context, m Meta, say func(error)) (*Recorder, er
 	if err := db.begin(ctx, &m); err != nil {
 		return nil, err
 	}
-	return newRecorder(&keeper{db: db, place: db.place, meta: m, say: say, fold: newFolded(m.Kind)}), nil
+	return newRecorder(&keeper{db: db, place: db.place, meta: m, say: say, fold: newFolded(m.Kind), retry: db.retry}), nil
 }
 
 // Away returns the Recorder of a run that begins while the database at the place is away: Open or
@@ -66,7 +66,7 @@ func Away(place string, m Meta, why error, say func(error)) (*Recorder, error) {
 	if err := m.check(time.Now()); err != nil {
 		return nil, err
 	}
-	k := &keeper{open: place, place: name, meta: m, say: say, fold: newFolded(m.Kind), tried: time.Now()}
+	k := &keeper{open: place, place: name, meta: m, say: say, fold: newFolded(m.Kind), retry: heartbeat, tried: time.Now()}
 	if err := k.startFile(why); err != nil {
 		return nil, err
 	}

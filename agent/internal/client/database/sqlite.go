@@ -26,7 +26,7 @@ func openSQLite(ctx context.Context, file string) (*DB, error) {
 	if err := checkFile(path); err != nil {
 		return nil, err
 	}
-	db := &DB{engine: SQLite, place: path}
+	db := &DB{engine: SQLite, place: path, retry: heartbeat}
 	// Each connection of a pool runs these. WAL is set later, as it writes to the file.
 	common := url.Values{"_pragma": {
 		"busy_timeout(" + strconv.FormatInt(busyTimeout.Milliseconds(), 10) + ")",
