@@ -81,6 +81,11 @@ func (db *DB) add(ctx context.Context, tx querier, p *parsed) (id string, added 
 		}
 	}
 	m := p.meta // a copy: a transaction may be tried twice
+	if id == "" {
+		if err := setFreshID(ctx, tx, &m); err != nil {
+			return "", false, err
+		}
+	}
 	_, err = db.merge(ctx, tx, &m, 1, p.lines, p.fold)
 	return m.ID, id == "", err
 }

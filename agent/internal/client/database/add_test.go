@@ -73,3 +73,30 @@ func TestAddFiles(t *testing.T) {
 		}
 	})
 }
+
+// Records that were copied from one, so that all have the same start, are runs of their own.
+func TestAddFilesWithOneStart(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		const copies = 500 // of 4096 ids of one start, some are the same
+		folder := t.TempDir()
+		var names []string
+		for i := range copies {
+			e := events(start, 2, 0)
+			e[0].Start.Session = fmt.Sprintf("copy-%d", i)
+			names = append(names, filepath.Join(folder, fmt.Sprintf("%d.jsonl", i)))
+			must(t, os.WriteFile(names[i], lines(t, e), 0o600))
+		}
+		for _, want := range []int{copies, 0} {
+			added := 0
+			must(t, db.AddFiles(context.Background(), slices.Values(names), database.Meta{}, func(a database.Added) {
+				must(t, a.Err)
+				if a.Added {
+					added++
+				}
+			}))
+			if added != want {
+				t.Errorf("%d records are added, want %d", added, want)
+			}
+		}
+	})
+}

@@ -6,6 +6,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"time"
 )
 
 // merge stores those lines of a run that are not stored yet, and the run itself if it is new. first
@@ -66,15 +68,32 @@ func sameID(ctx context.Context, tx querier, id string) (found string, err error
 	return found, err
 }
 
+// setFreshID gives a new run another id if there is a run with its own. Records that were copied can
+// have the same start by the thousand, so that after a few attempts the fraction is random too.
+func setFreshID(ctx context.Context, tx querier, m *Meta) error {
+	for attempt := 0; ; attempt++ {
+		taken, err := sameID(ctx, tx, m.ID)
+		if err != nil || taken == "" {
+			return err
+		}
+		at := m.Started
+		if attempt > 2 {
+			at = at.Truncate(time.Second).Add(rand.N(time.Second))
+		}
+		m.ID = NewID(at)
+	}
+}
+
 // sameRun returns the run whose record begins with the same line, which has the time in nanoseconds,
 // session and machine; empty for none. f has folded the line.
 func sameRun(ctx context.Context, tx querier, f *folded, lines []byte) (string, error) {
-	began := f.live.Run().Start.Time
-	if began.IsZero() {
+	began := f.live.Run().Start
+	if began.Time.IsZero() {
 		return "", nil // a wrong line is that of no other run
 	}
 	start, _, _ := bytes.Cut(lines, []byte{'\n'})
-	rows, err := tx.QueryContext(ctx, "SELECT id, lines FROM runs JOIN events ON run = id AND first = 1 WHERE started = $1", Time(began))
+	rows, err := tx.QueryContext(ctx, "SELECT id, lines FROM runs JOIN events ON run = id AND first = 1 WHERE started = $1 AND session = $2",
+		Time(began.Time), storable(began.Session))
 	if err != nil {
 		return "", err
 	}

@@ -55,7 +55,7 @@ CREATE TABLE runs (
     worker           TEXT                        -- that performed the entry
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX runs_started ON runs (started);
+CREATE INDEX runs_started ON runs (started, session);
 CREATE INDEX runs_procedure ON runs (procedure, id);
 CREATE INDEX runs_board ON runs (board, id);
 CREATE INDEX runs_verdict ON runs (verdict, id);
