@@ -63,6 +63,7 @@ CREATE INDEX runs_started ON runs (started, session);
 CREATE INDEX runs_procedure ON runs (procedure, id);
 CREATE INDEX runs_board ON runs (board, id);
 CREATE INDEX runs_verdict ON runs (verdict, id);
+CREATE INDEX runs_entry ON runs (entry, id) WHERE entry IS NOT NULL;
 CREATE INDEX runs_running ON runs (seen) WHERE state = 'running';
 
 CREATE TABLE labels (
