@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -84,12 +83,7 @@ func parsePast(text string, now time.Time) (time.Time, error) {
 			return at, nil
 		}
 	}
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
-			return now.AddDate(0, 0, -int(n)), nil
-		}
-	}
-	if age, err := time.ParseDuration(text); err == nil && age >= 0 {
+	if age, err := parseAge(text); err == nil {
 		return now.Add(-age), nil
 	}
 	return time.Time{}, fmt.Errorf("%q is no time; write a date such as 2026-11-30, \"2026-11-30 14:00\", or an age such as 12h or 30d", text)
