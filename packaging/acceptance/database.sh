@@ -54,7 +54,8 @@ stage "the tests of the packages, in the background"
 packages=$(cd "$root" && grep -rlF databasetest --include='*_test.go' agent/internal | xargs dirname | sort -u | sed 's|^|./|')
 # shellcheck disable=SC2086 # one argument a package
 (cd "$root" && HOME=/root STEPCTL_TEST_POSTGRES="$server/postgres?sslmode=disable" \
-	nice go test -count=1 ./agent/internal/client/database/... $packages) >tests.log 2>&1 &
+	nice go test -count=1 ./agent/internal/client/database/... $packages &&
+	HOME=/root STEPCTL_TEST_POSTGRES="$server/postgres?sslmode=disable" nice go test -count=1 -run '^TestWorker' ./agent/cmd/stepctl) >tests.log 2>&1 &
 tests=$!
 pids+=("$tests")
 

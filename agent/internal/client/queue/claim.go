@@ -140,6 +140,7 @@ func (q *Queue) take(ctx context.Context, tx *sql.Tx, e *Entry, worker string, n
 		claim.Interrupted = e.Run
 	}
 	e.State, e.Worker, e.token, e.LeasedUntil = Running, worker, rand.Text(), now.Add(q.lease)
+	e.Problem = ""
 	e.Attempt++
 	e.Run = database.NewID(now)
 	claim.Entry = *e
