@@ -134,7 +134,7 @@ func (k *keeper) comeBack() {
 		}
 		k.waiting = k.waiting[1:]
 	}
-	clear(k.fold.changed)
+	// fold.changed stays: it may be of pending lines, and storing a step again changes nothing.
 }
 
 // lose remembers that lines are neither in the database nor in a file. They are pending, so a later
