@@ -119,7 +119,7 @@ CREATE TABLE queue (
     board        TEXT NOT NULL CHECK (board <> ''),
     priority     INTEGER NOT NULL DEFAULT 0,       -- higher first
     due          TEXT                              -- NULL: at once
-                 CHECK (due GLOB '????-??-??T??:??:??*Z' AND julianday(due) IS NOT NULL),
+                 CHECK (due IS NULL OR due GLOB '????-??-??T??:??:??*Z' AND julianday(due) IS NOT NULL),
     every        TEXT,                             -- a duration (1h30m) or five cron fields; NULL: once
     times        INTEGER CHECK (times >= 1),       -- NULL: 1 without every, without end with it
     labels       TEXT NOT NULL DEFAULT '',         -- of its runs: k=v,k=v
