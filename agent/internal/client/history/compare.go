@@ -1,6 +1,7 @@
 package history
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/stepagent/stepagent/agent/internal/client/database"
 	"github.com/stepagent/stepagent/agent/internal/client/history/statistics"
+	"github.com/stepagent/stepagent/agent/internal/client/phrase"
 )
 
 // A Group describes the runs of one side of a comparison.
@@ -183,11 +185,15 @@ func (s Selection) group() Group {
 	return g
 }
 
-// shorten returns the first values of a list, for a note.
+// shorten lists the first values, for a note.
 func shorten(values []string) string {
 	const most = 4
-	if len(values) > most {
-		return fmt.Sprintf("%v and %d more", values[:most], len(values)-most)
+	var names []string
+	for _, value := range values[:min(most, len(values))] {
+		names = append(names, cmp.Or(value, "(none)"))
 	}
-	return fmt.Sprint(values)
+	if len(values) > most {
+		names = append(names, fmt.Sprintf("%d more", len(values)-most))
+	}
+	return phrase.List(names)
 }

@@ -144,7 +144,7 @@ func TestCompareSets(t *testing.T) {
 		if got := c.Steps[7].After.Outcomes; len(got) != 1 || got["timed_out"] != 10 {
 			t.Errorf("%v", got)
 		}
-		if len(c.Notes) != 1 || !strings.HasPrefix(c.Notes[0], "different boards") || !c.Said(statistics.Slower) || c.Said(statistics.Faster) || len(c.NewlyFailing()) != 2 {
+		if len(c.Notes) != 1 || c.Notes[0] != "different boards: b1 before and b2 after" || !c.Said(statistics.Slower) || c.Said(statistics.Faster) || len(c.NewlyFailing()) != 2 {
 			t.Errorf("%q", c.Notes)
 		}
 	})
@@ -210,7 +210,7 @@ func TestTrend(t *testing.T) {
 			t.Errorf("%+v, error %v", against.Whole, err)
 		}
 		one, err := history.ReadTrend(ctx, db, history.Query{Procedure: "night", Last: 1}, statistics.Defaults)
-		if err != nil || len(one.Steps) != 12 || one.Steps[0].Change.Word != statistics.TooFew || one.Whole.Word != statistics.TooFew {
+		if err != nil || len(one.Notes) != 1 || len(one.Steps) != 12 || one.Steps[0].Change.Word != statistics.TooFew || one.Whole.Word != statistics.TooFew {
 			t.Errorf("%+v, error %v", one, err)
 		}
 		if _, err := history.ReadTrend(ctx, db, history.Query{Procedure: "day"}, statistics.Defaults); !errors.Is(err, history.ErrNoRuns) {

@@ -12,6 +12,9 @@ import (
 func notes(before, after Selection, b, a *table, c *Comparison) []string {
 	notes := []string{} // [] rather than null in JSON
 	add := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
+	if len(before.Runs) == 0 || len(after.Runs) == 0 {
+		return append(notes, "one side has no runs, so nothing is compared")
+	}
 	if !slices.Equal(c.Before.Procedures, c.After.Procedures) {
 		add("different procedures: %s before and %s after", shorten(c.Before.Procedures), shorten(c.After.Procedures))
 	}
