@@ -143,11 +143,6 @@ func (c *Comparison) levels(b, a *table) func(runs []string) []float64 {
 	}
 }
 
-// Said reports whether the runs as a whole, or any step, are said to be word.
-func (c *Comparison) Said(word statistics.Word) bool {
-	return c.Whole.Word == word || slices.ContainsFunc(c.Steps, func(s Step) bool { return s.Change.Word == word })
-}
-
 // NewlyFailing returns the steps that all runs before passed, and not all after.
 func (c *Comparison) NewlyFailing() (steps []Step) {
 	for _, s := range c.Steps {

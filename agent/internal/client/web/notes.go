@@ -40,6 +40,7 @@ var koreanNotes = []struct {
 	{regexp.MustCompile(`^(.*): (\d+) runs? (?:is|are) still running$`), "$1: 아직 진행 중인 실행이 $2건 있습니다."},
 	{regexp.MustCompile(`^(\d+) runs? (?:is|are) on both sides$`), "실행 $1건이 양쪽에 모두 있습니다."},
 	{regexp.MustCompile(`^other contents of the procedure were run .*$`), "이 기간에 절차의 다른 내용으로 수행한 실행이 있으며, 이는 제외했습니다."},
+	{regexp.MustCompile(`^one side has no runs, so nothing is compared$`), "한쪽에 실행이 없어 비교하지 않았습니다."},
 	{regexp.MustCompile(`^runs and load tests are not compared with each other$`), "일반 실행과 부하 시험은 서로 비교하지 않습니다."},
 	{regexp.MustCompile(`^the result of a load test has quantiles .*$`), "부하 시험의 결과에는 분위수만 있으므로 시험 두 건만으로는 차이를 판단할 수 없습니다. 각각 여러 번 수행하십시오."},
 	{regexp.MustCompile(`^the load tests have different numbers of clients or rates$`), "부하 시험의 클라이언트 수나 속도가 다릅니다."},

@@ -26,7 +26,7 @@ func TestNotes(t *testing.T) {
 	for _, text := range []string{
 		"different procedures: [a] before and [b] after",
 		"2 different contents of the procedure: only steps with the same id, timeout and interval are compared",
-		"different boards: [a b c d] and 2 more before and [b] after", "not compared: 1 step only before and 2 steps only after",
+		"different boards: a, b, c, d and 2 more before and b after", "one side has no runs, so nothing is compared", "not compared: 1 step only before and 2 steps only after",
 		"release: only the newest 1000 runs count", "last: 1 run is still running", "release: 3 runs are still running", "1 run is on both sides",
 		"other contents of the procedure were run in this time; their runs do not count", "runs and load tests are not compared with each other",
 		"the result of a load test has quantiles and not the single times, so two load tests alone cannot be told apart; repeat each",
