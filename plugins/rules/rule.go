@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/file"
@@ -82,7 +83,7 @@ func plainWords(message string) string {
 }
 
 // token matches a syntax error of the language, with the unexpected part of the expression.
-var token = regexp.MustCompile(`^unexpected token \w+\((".*")\)$`)
+var token = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^unexpected token \w+\((".*")\)$`) })
 
 // withAdvice adds advice to the most common errors.
 func withAdvice(message string) string {
@@ -94,7 +95,7 @@ func withAdvice(message string) string {
 	case strings.HasPrefix(message, "unknown name "):
 		return message + "; there are session, step, data, and the functions in the README of rules"
 	default:
-		return token.ReplaceAllString(message, "unexpected $1")
+		return token().ReplaceAllString(message, "unexpected $1")
 	}
 }
 

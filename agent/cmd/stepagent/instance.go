@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -23,7 +24,7 @@ const (
 )
 
 // instanceName matches the names of instances that need no escapes, systemd.unit(5).
-var instanceName = regexp.MustCompile(`^[A-Za-z0-9:_][A-Za-z0-9:_.-]*$`)
+var instanceName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9:_][A-Za-z0-9:_.-]*$`) })
 
 const maxInstanceName = 64 // bytes
 
@@ -39,7 +40,7 @@ func addInstance(cmd *cobra.Command) {
 		if err != nil {
 			return err
 		}
-		if len(name) > maxInstanceName || !instanceName.MatchString(name) {
+		if len(name) > maxInstanceName || !instanceName().MatchString(name) {
 			return cli.Usagef("%q is no name of an instance; write what follows stepagent@ in the name of its service", name)
 		}
 		for variable, value := range map[string]string{
@@ -69,7 +70,7 @@ func instances() []string {
 	for i, dir := range dirs {
 		dirs[i] = strings.TrimPrefix(dir, prefix)
 	}
-	return slices.DeleteFunc(dirs, func(name string) bool { return !instanceName.MatchString(name) })
+	return slices.DeleteFunc(dirs, func(name string) bool { return !instanceName().MatchString(name) })
 }
 
 // otherInstances adds the named instances to an error that no agent was reached.

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -101,10 +102,10 @@ func parseUnit(text []byte) *Unit {
 }
 
 // word matches a word of a list of systemctl: double quotes are around one with spaces.
-var word = regexp.MustCompile(`"[^"]*"|\S+`)
+var word = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`"[^"]*"|\S+`) })
 
 func splitWords(list string) (all []string) {
-	for _, found := range word.FindAllString(list, -1) {
+	for _, found := range word().FindAllString(list, -1) {
 		all = append(all, strings.Trim(found, `"`))
 	}
 	return all

@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -33,18 +32,28 @@ func checks() map[string]kind {
 	}
 }
 
-// A syntax is that of a word. Its pattern has no bounded repetition, which would make each start of a
-// program pay for its compilation.
+// A syntax is that of a word: the bytes that it may begin with, and those that may follow. It is no regular
+// expression, as each process, each plugin too, would pay for its compilation.
 type syntax struct {
-	pattern *regexp.Regexp
-	max     int // bytes
+	first, rest string
+	max         int // bytes
 }
 
-func (s syntax) matches(word string) bool { return len(word) <= s.max && s.pattern.MatchString(word) }
+const (
+	lower        = "abcdefghijklmnopqrstuvwxyz"
+	alphanumeric = lower + "ABCDEFGHIJKLMNOPQRSTUVWXYZ" + digits
+	digits       = "0123456789"
+)
+
+func (s syntax) matches(word string) bool {
+	return word != "" && len(word) <= s.max && strings.Trim(word[:1], s.first) == "" && strings.Trim(word[1:], s.rest) == ""
+}
 
 // hostName is the preferred syntax of RFC 1123, section 2.1, with the underscore that
 // container networks put into names.
-var hostName = syntax{regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?$`), 253}
+var hostName = syntax{alphanumeric + "_", alphanumeric + "_.-", 253}
+
+func isHostName(host string) bool { return hostName.matches(host) && !strings.HasSuffix(host, "-") }
 
 func checkHost(host string) string {
 	if _, err := netip.ParseAddr(host); err == nil {
@@ -59,7 +68,7 @@ func checkHost(host string) string {
 	if strings.HasPrefix(host, "[") {
 		return show(host) + " has brackets; write the address without them"
 	}
-	if !hostName.matches(host) {
+	if !isHostName(host) {
 		return show(host) + ` is no address and no host name; write one such as "192.0.2.7" or "board-3.lan"`
 	}
 	return ""
@@ -135,7 +144,7 @@ func checkLoopback(address string) string {
 	switch {
 	case host == "localhost", err == nil && addr.IsLoopback() && addr.Zone() == "" && !addr.Is4In6():
 		return ""
-	case host != "" && err != nil && !hostName.matches(host):
+	case host != "" && err != nil && !isHostName(host):
 		return show(address) + " is no address with a port; " + example
 	}
 	return show(address) + " can be reached from other machines, and this listener has no TLS yet; " + example +
@@ -143,7 +152,7 @@ func checkLoopback(address string) string {
 }
 
 // groupName is that of a name that groupadd(8) accepts.
-var groupName = syntax{regexp.MustCompile(`^[a-z_][a-z0-9_-]*$`), 32}
+var groupName = syntax{lower + "_", lower + digits + "_-", 32}
 
 func checkGroup(name string) string {
 	if name == "" || groupName.matches(name) {

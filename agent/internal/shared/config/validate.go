@@ -7,7 +7,6 @@ import (
 	"math"
 	"path/filepath"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -116,13 +115,16 @@ func wrongCode(code int64) string {
 	return ""
 }
 
-// checksum is the only form of a checksum, whose longest word is its only one.
-var checksum = syntax{regexp.MustCompile(`^sha256:[0-9a-f]+$`), len("sha256:") + 2*sha256.Size}
+// isChecksum reports whether the word is "sha256:" and the hexadecimal digits of such a checksum.
+func isChecksum(word string) bool {
+	hexadecimal, ok := strings.CutPrefix(word, "sha256:")
+	return ok && len(hexadecimal) == 2*sha256.Size && strings.Trim(hexadecimal, digits+"abcdef") == ""
+}
 
 // The names of validators: in their programs, and in the agent's logs.
 var (
-	validatorName = syntax{regexp.MustCompile(`^[a-z][a-z0-9_]*$`), 64}
-	validatorAs   = syntax{regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`), 64}
+	validatorName = syntax{lower, lower + digits + "_", 64}
+	validatorAs   = syntax{alphanumeric, alphanumeric + "_.-", 64}
 )
 
 func (c Config) validatorFindings() (found []finding) {
@@ -168,7 +170,7 @@ func (c Config) validatorFindings() (found []finding) {
 		case v.Path == "":
 			add(join(path, "checksum"), "a validator without a path is part of stepagent and has no checksum of its own; "+
 				"take it out, or add the path of its program")
-		case !checksum.matches(v.Checksum) || len(v.Checksum) < checksum.max:
+		case !isChecksum(v.Checksum):
 			add(join(path, "checksum"), "%s is no checksum; write sha256: and the 64 hexadecimal digits that "+
 				"sha256sum prints, in lower case", show(v.Checksum))
 		}

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 
@@ -44,24 +45,26 @@ func parseYAML(data []byte) (*node, Problems) {
 }
 
 // yamlLine finds the line that the library names in its errors.
-var yamlLine = regexp.MustCompile(`^line (\d+): `)
+var yamlLine = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^line (\d+): `) })
 
 // yamlStructure matches the errors for which the library counts lines from 0.
-var yamlStructure = regexp.MustCompile(`^did not find expected (key|',' or|'-' indicator|node content|<)`)
+var yamlStructure = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^did not find expected (key|',' or|'-' indicator|node content|<)`)
+})
 
 func yamlProblem(data []byte, err error) Problem {
 	message := strings.TrimPrefix(err.Error(), "yaml: ")
 	line := 1 // the library does not name line 1
-	if m := yamlLine.FindStringSubmatch(message); m != nil {
+	if m := yamlLine().FindStringSubmatch(message); m != nil {
 		line, _ = strconv.Atoi(m[1]) // digits of a line number
 		message = strings.TrimPrefix(message, m[0])
-		if yamlStructure.MatchString(message) {
+		if yamlStructure().MatchString(message) {
 			line++
 		}
 	}
 	hint := ""
 	switch {
-	case yamlStructure.MatchString(message):
+	case yamlStructure().MatchString(message):
 		hint = "; look at the indentation, the quotes and the brackets up to here"
 	case strings.Contains(message, "cannot start any token"):
 		hint = "; indent with spaces, and put a string that begins with such a character into quotes"
@@ -151,15 +154,28 @@ func (r *yamlReader) table(n *yaml.Node, path string, depth int) table {
 	return t
 }
 
-// leadingZero matches integers that are octal in YAML 1.1 and decimal in YAML 1.2.
-var leadingZero = regexp.MustCompile(`^[-+]?0[0-9_]+$`)
+// allDigits reports whether the text is an integer in decimal.
+func allDigits(text string) bool {
+	number := withoutSign(text)
+	return number != "" && strings.Trim(number, digits+"_") == ""
+}
 
-// allDigits matches integers in decimal.
-var allDigits = regexp.MustCompile(`^[-+]?[0-9_]+$`)
+// leadingZero reports whether the text is an integer that is octal in YAML 1.1 and decimal in YAML 1.2.
+func leadingZero(text string) bool {
+	number := withoutSign(text)
+	return len(number) > 1 && number[0] == '0' && allDigits(number)
+}
+
+func withoutSign(number string) string {
+	if number != "" && strings.Contains("-+", number[:1]) {
+		return number[1:]
+	}
+	return number
+}
 
 func (r *yamlReader) scalar(n *yaml.Node, path string) any {
 	plain := n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0
-	if plain && n.Tag != "!!str" && leadingZero.MatchString(n.Value) {
+	if plain && n.Tag != "!!str" && leadingZero(n.Value) {
 		r.problem(n, path, "%s begins with a zero, which is read as octal by some; write it without",
 			show(n.Value))
 		return nil
@@ -175,7 +191,7 @@ func (r *yamlReader) scalar(n *yaml.Node, path string) any {
 	case uint64:
 		r.problem(n, path, "%d is too large for a whole number of 64 bits", v)
 	case float64:
-		if allDigits.MatchString(n.Value) {
+		if allDigits(n.Value) {
 			r.problem(n, path, "%s is too large for a whole number of 64 bits", clip(n.Value))
 		}
 	}
