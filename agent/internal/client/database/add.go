@@ -39,23 +39,21 @@ func parse(name string, raw []byte, m Meta) (*parsed, error) {
 	}
 }
 
-// Add takes in the record of a run that was made without the database. A record that is there already
-// is not added again: added is false and id names the run. A record of a run that was interrupted
-// completes it. The first error in the record is returned, and then nothing is stored.
-func (db *DB) Add(ctx context.Context, name string, raw []byte, m Meta) (id string, added bool, err error) {
+// addRecord is DB.Add.
+func addRecord(ctx context.Context, db *DB, name string, raw []byte, m Meta) (id string, added bool, err error) {
 	p, err := parse(name, raw, m)
 	if err != nil {
 		return "", false, err
 	}
-	a := db.addAlone(ctx, p)
+	a := addAlone(ctx, db, p)
 	return a.ID, a.Added, a.Err
 }
 
 // addAlone adds a record in a transaction of its own.
-func (db *DB) addAlone(ctx context.Context, p *parsed) Added {
+func addAlone(ctx context.Context, db *DB, p *parsed) Added {
 	a := Added{Name: p.name}
 	err := db.Write(ctx, func(tx *sql.Tx) (err error) {
-		a.ID, a.Added, err = db.add(ctx, tx, p)
+		a.ID, a.Added, err = add(ctx, db, tx, p)
 		return err
 	})
 	if err != nil {
@@ -65,7 +63,7 @@ func (db *DB) addAlone(ctx context.Context, p *parsed) Added {
 }
 
 // add stores a record, unless it is there.
-func (db *DB) add(ctx context.Context, tx querier, p *parsed) (id string, added bool, err error) {
+func add(ctx context.Context, db *DB, tx querier, p *parsed) (id string, added bool, err error) {
 	err = tx.QueryRowContext(ctx, "SELECT id FROM runs WHERE record_sha256 = $1", *p.fold.hash()).Scan(&id)
 	if !errors.Is(err, sql.ErrNoRows) {
 		return id, false, err
@@ -86,6 +84,6 @@ func (db *DB) add(ctx context.Context, tx querier, p *parsed) (id string, added 
 			return "", false, err
 		}
 	}
-	_, err = db.merge(ctx, tx, &m, 1, p.lines, p.fold)
+	_, err = merge(ctx, db, tx, &m, 1, p.lines, p.fold)
 	return m.ID, id == "", err
 }

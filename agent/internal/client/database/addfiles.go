@@ -32,11 +32,8 @@ type Added struct {
 	Err error
 }
 
-// AddFiles adds many records as Add does, a few hundred in one transaction. each is called for every
-// file in their order, after its transaction was committed; a file that cannot be added does not
-// stop the others. AddFiles fails only if the context ends or the database fails. What was committed
-// stays: the same call goes on where it has ended.
-func (db *DB) AddFiles(ctx context.Context, names iter.Seq[string], m Meta, each func(Added)) error {
+// addFiles is DB.AddFiles.
+func addFiles(ctx context.Context, db *DB, names iter.Seq[string], m Meta, each func(Added)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	files := parseFiles(ctx, names, m)
@@ -45,7 +42,7 @@ func (db *DB) AddFiles(ctx context.Context, names iter.Seq[string], m Meta, each
 		one := <-file
 		batch, size = append(batch, one), size+one.size()
 		if len(batch) >= batchRecords || size >= batchBytes {
-			if err := db.addBatch(ctx, batch, each); err != nil {
+			if err := addBatch(ctx, db, batch, each); err != nil {
 				return err
 			}
 			batch, size = nil, 0
@@ -54,7 +51,7 @@ func (db *DB) AddFiles(ctx context.Context, names iter.Seq[string], m Meta, each
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return db.addBatch(ctx, batch, each)
+	return addBatch(ctx, db, batch, each)
 }
 
 // A parsedFile is a record, or the reason why it is none.
@@ -118,7 +115,7 @@ func parseFile(name string, m Meta) (*parsed, error) {
 }
 
 // addBatch adds records in one transaction; if it fails, each in its own.
-func (db *DB) addBatch(ctx context.Context, batch []parsedFile, each func(Added)) error {
+func addBatch(ctx context.Context, db *DB, batch []parsedFile, each func(Added)) error {
 	results := make([]Added, len(batch))
 	err := db.Write(ctx, func(unprepared *sql.Tx) error {
 		tx := &preparedTx{unprepared, map[string]*sql.Stmt{}}
@@ -128,7 +125,7 @@ func (db *DB) addBatch(ctx context.Context, batch []parsedFile, each func(Added)
 				continue
 			}
 			var err error
-			if results[i].ID, results[i].Added, err = db.add(ctx, tx, file.record); err != nil {
+			if results[i].ID, results[i].Added, err = add(ctx, db, tx, file.record); err != nil {
 				return err
 			}
 		}
@@ -136,7 +133,7 @@ func (db *DB) addBatch(ctx context.Context, batch []parsedFile, each func(Added)
 	})
 	for i, file := range batch {
 		if err != nil && file.record != nil {
-			results[i] = db.addAlone(ctx, file.record)
+			results[i] = addAlone(ctx, db, file.record)
 		}
 		if problem := results[i].Err; errors.Is(problem, ErrAway) || problem != nil && ctx.Err() != nil {
 			return problem

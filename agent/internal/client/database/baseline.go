@@ -17,10 +17,8 @@ type Baseline struct {
 	Runs []string
 }
 
-// SetBaseline makes the runs, by their full ids, a baseline of their procedure. It replaces one with
-// the same name. It fails if a run is of another procedure or is not in the database
-// (errors.Is(err, ErrMissing)).
-func (db *DB) SetBaseline(ctx context.Context, procedure, name string, runs []string) error {
+// setBaseline is DB.SetBaseline.
+func setBaseline(ctx context.Context, db *DB, procedure, name string, runs []string) error {
 	if err := CheckName("baseline", name); err != nil {
 		return err
 	}
@@ -45,9 +43,8 @@ func (db *DB) SetBaseline(ctx context.Context, procedure, name string, runs []st
 	})
 }
 
-// Baselines returns the baselines of a procedure, or of all if it is empty, in the order of procedure and
-// name.
-func (db *DB) Baselines(ctx context.Context, procedure string) ([]Baseline, error) {
+// baselines is DB.Baselines.
+func baselines(ctx context.Context, db *DB, procedure string) ([]Baseline, error) {
 	var all []Baseline
 	_, err := collect(ctx, db, func(rows *sql.Rows) (struct{}, error) {
 		var b Baseline
@@ -67,8 +64,8 @@ func (db *DB) Baselines(ctx context.Context, procedure string) ([]Baseline, erro
 	return all, err
 }
 
-// DropBaseline removes a baseline; its runs remain. errors.Is(err, ErrMissing) says that there is none.
-func (db *DB) DropBaseline(ctx context.Context, procedure, name string) error {
+// dropBaseline is DB.DropBaseline.
+func dropBaseline(ctx context.Context, db *DB, procedure, name string) error {
 	return db.Write(ctx, func(tx *sql.Tx) error {
 		removed, err := tx.ExecContext(ctx, "DELETE FROM baselines WHERE procedure = $1 AND name = $2", procedure, name)
 		if err != nil {

@@ -9,9 +9,8 @@ import (
 	"time"
 )
 
-// Check compares what is stored of a run, by its full id, with what follows from its events. It
-// returns a sentence for each difference; none if everything is right.
-func (db *DB) Check(ctx context.Context, id string) ([]string, error) {
+// checkRun is DB.Check.
+func checkRun(ctx context.Context, db *DB, id string) ([]string, error) {
 	run, err := db.Run(ctx, id)
 	if err != nil {
 		return nil, err
@@ -35,7 +34,7 @@ func (db *DB) Check(ctx context.Context, id string) ([]string, error) {
 		wrong = append(wrong, fmt.Sprintf("the events contradict each other: %v", f.broken))
 	}
 	wrong = append(wrong, compareRun(&run, &d)...)
-	steps, err := db.checkSteps(ctx, id, &d)
+	steps, err := checkSteps(ctx, db, id, &d)
 	return append(wrong, steps...), err
 }
 
@@ -70,7 +69,7 @@ func compareRun(run *Run, d *derived) []string {
 }
 
 // checkSteps compares the rows of steps.
-func (db *DB) checkSteps(ctx context.Context, id string, d *derived) ([]string, error) {
+func checkSteps(ctx context.Context, db *DB, id string, d *derived) ([]string, error) {
 	next := 0
 	var wrong []string
 	_, err := collect(ctx, db, func(rows *sql.Rows) (struct{}, error) {

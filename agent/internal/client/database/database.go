@@ -51,18 +51,18 @@ func Open(ctx context.Context, place string) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := db.prepare(ctx); err != nil {
+	if err := prepare(ctx, db); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
 }
 
 // prepare migrates the schema and marks dead runs.
-func (db *DB) prepare(ctx context.Context) error {
-	if err := db.migrate(ctx); err != nil {
+func prepare(ctx context.Context, db *DB) error {
+	if err := migrate(ctx, db); err != nil {
 		return err
 	}
-	_, err := db.MarkInterrupted(ctx)
+	_, err := markInterrupted(ctx, db)
 	return err
 }
 
@@ -143,3 +143,20 @@ func (db *DB) Now(ctx context.Context) (time.Time, error) {
 	err := db.read.QueryRowContext(ctx, "SELECT "+db.engine.Now()).Scan(&now)
 	return time.Time(now), db.fault(err)
 }
+
+// Listen returns a channel with a wake-up after each change of a part of the database, by any
+// program. Changes that come close together have one wake-up, and there are wake-ups without a
+// change. The first comes when nothing can be missed any more: a caller that reads the tables after
+// each wake-up sees everything. While the database is away there is none, and then one. The channel
+// is closed when the context ends.
+func (db *DB) Listen(ctx context.Context, c Channel) (<-chan struct{}, error) {
+	return listen(ctx, db, c)
+}
+
+// Info returns the description of the database. It counts all rows, which takes about a tenth of a
+// second for a million steps.
+func (db *DB) Info(ctx context.Context) (Info, error) { return describe(ctx, db) }
+
+// fault returns what an engine's error means and what to do about it. Other errors are returned as
+// they are; nil stays nil.
+func (db *DB) fault(err error) error { return sentence(db, err) }

@@ -21,4 +21,6 @@ func (db *DB) SetRetry(d time.Duration) { db.retry = d }
 func (db *DB) Fault(err error) error { return db.fault(err) }
 
 // CheckVersion checks the version of a server.
-func (db *DB) CheckVersion(number int, version string) error { return db.checkVersion(number, version) }
+func (db *DB) CheckVersion(number int, version string) error {
+	return checkVersion(db, number, version)
+}

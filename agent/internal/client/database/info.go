@@ -25,11 +25,10 @@ type Info struct {
 	First, Last time.Time
 }
 
-// Info returns the description of the database. It counts all rows, which takes about a tenth of a
-// second for a million steps.
-func (db *DB) Info(ctx context.Context) (Info, error) {
+// describe is DB.Info.
+func describe(ctx context.Context, db *DB) (Info, error) {
 	var i Info
-	version, err := db.schemaVersion(ctx)
+	version, err := schemaVersion(ctx, db)
 	if err != nil {
 		return i, db.fault(err)
 	}
@@ -52,12 +51,12 @@ func (db *DB) Info(ctx context.Context) (Info, error) {
 		}
 	}
 	i.First, i.Last = time.Time(first.V), time.Time(last.V)
-	i.Bytes, err = db.size(ctx)
+	i.Bytes, err = size(ctx, db)
 	return i, err
 }
 
 // size returns the size on disk in bytes.
-func (db *DB) size(ctx context.Context) (bytes int64, err error) {
+func size(ctx context.Context, db *DB) (bytes int64, err error) {
 	if db.engine == PostgreSQL {
 		err = db.read.QueryRowContext(ctx, "SELECT pg_database_size(current_database())").Scan(&bytes)
 		return bytes, db.fault(err)

@@ -6,13 +6,12 @@ import (
 )
 
 // begin inserts the row of a run.
-func (db *DB) begin(ctx context.Context, m *Meta) error {
-	return db.Write(ctx, func(tx *sql.Tx) error { return db.insertRun(ctx, tx, m) })
+func begin(ctx context.Context, db *DB, m *Meta) error {
+	return db.Write(ctx, func(tx *sql.Tx) error { return insertRun(ctx, db, tx, m) })
 }
 
-// MarkInterrupted marks the runs whose client has shown no sign of life for InterruptedAfter, by the
-// clock of the database, and returns how many. Open does so.
-func (db *DB) MarkInterrupted(ctx context.Context) (int64, error) {
+// markInterrupted is DB.MarkInterrupted.
+func markInterrupted(ctx context.Context, db *DB) (int64, error) {
 	now, err := db.Now(ctx)
 	if err != nil {
 		return 0, err

@@ -77,7 +77,7 @@ func (k *keeper) commit(open State) error {
 	k.tried = time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
 	defer cancel()
-	err := k.db.Write(ctx, func(tx *sql.Tx) error { return k.db.store(ctx, tx, &k.meta, k.fold, k.pending, open) })
+	err := k.db.Write(ctx, func(tx *sql.Tx) error { return store(ctx, k.db, tx, &k.meta, k.fold, k.pending, open) })
 	if err == nil {
 		clear(k.fold.changed)
 		k.pending, k.lost = nil, nil
@@ -128,7 +128,7 @@ func (k *keeper) comeBack() {
 		}
 	}
 	for len(k.waiting) > 0 {
-		_, err := k.db.take(ctx, k.waiting[0])
+		_, err := take(ctx, k.db, k.waiting[0])
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return // the files stay
 		}

@@ -24,19 +24,15 @@ const (
 	relistenInterval = time.Second
 )
 
-// Listen returns a channel with a wake-up after each change of a part of the database, by any
-// program. Changes that come close together have one wake-up, and there are wake-ups without a
-// change. The first comes when nothing can be missed any more: a caller that reads the tables after
-// each wake-up sees everything. While the database is away there is none, and then one. The channel
-// is closed when the context ends.
-func (db *DB) Listen(ctx context.Context, c Channel) (<-chan struct{}, error) {
+// listen is DB.Listen.
+func listen(ctx context.Context, db *DB, c Channel) (<-chan struct{}, error) {
 	wake := make(chan struct{}, 1)
 	if db.engine == PostgreSQL {
-		conn, err := db.listenTo(ctx, c)
+		conn, err := listenTo(ctx, db, c)
 		if err != nil {
 			return nil, err
 		}
-		go db.listenPostgres(ctx, c, conn, wake)
+		go listenPostgres(ctx, db, c, conn, wake)
 		return wake, nil
 	}
 	conn, err := db.read.Conn(ctx)
@@ -77,7 +73,7 @@ func pollSQLite(ctx context.Context, conn *sql.Conn, wake chan struct{}) {
 }
 
 // listenTo returns a connection of its own that listens.
-func (db *DB) listenTo(ctx context.Context, c Channel) (*pgx.Conn, error) {
+func listenTo(ctx context.Context, db *DB, c Channel) (*pgx.Conn, error) {
 	conn, err := pgx.ConnectConfig(ctx, db.config.Copy())
 	if err != nil {
 		return nil, db.fault(err)
@@ -90,7 +86,7 @@ func (db *DB) listenTo(ctx context.Context, c Channel) (*pgx.Conn, error) {
 }
 
 // listenPostgres waits for notifications, and connects again when the connection is lost.
-func (db *DB) listenPostgres(ctx context.Context, c Channel, conn *pgx.Conn, wake chan struct{}) {
+func listenPostgres(ctx context.Context, db *DB, c Channel, conn *pgx.Conn, wake chan struct{}) {
 	defer close(wake)
 	for {
 		if conn != nil {
@@ -108,6 +104,6 @@ func (db *DB) listenPostgres(ctx context.Context, c Channel, conn *pgx.Conn, wak
 			return
 		case <-time.After(relistenInterval):
 		}
-		conn, _ = db.listenTo(ctx, c) // tried again until the context ends
+		conn, _ = listenTo(ctx, db, c) // tried again until the context ends
 	}
 }

@@ -14,8 +14,8 @@ import (
 // is the number of the first line. A run that is there under another id, because its record was
 // added, is not stored twice: m gets its id. whole is what follows from the lines if they are the
 // whole record and were folded already; else nil. merge returns how many lines it has stored.
-func (db *DB) merge(ctx context.Context, tx querier, m *Meta, first int64, lines []byte, whole *folded) (int64, error) {
-	exists, err := db.lockRun(ctx, tx, m, first, lines, whole)
+func merge(ctx context.Context, db *DB, tx querier, m *Meta, first int64, lines []byte, whole *folded) (int64, error) {
+	exists, err := lockRun(ctx, db, tx, m, first, lines, whole)
 	if err != nil {
 		return 0, err
 	}
@@ -26,22 +26,22 @@ func (db *DB) merge(ctx context.Context, tx querier, m *Meta, first int64, lines
 	case first > 1:
 		err = fmt.Errorf("the run %s is %w, and its first %d lines are missing", m.ID, ErrMissing, first-1)
 	default:
-		err = db.insertRun(ctx, tx, m)
+		err = insertRun(ctx, db, tx, m)
 	}
 	if err != nil {
 		return 0, err
 	}
 	if !exists && whole != nil {
-		return whole.lines, db.store(ctx, tx, m, whole, lines, Interrupted)
+		return whole.lines, store(ctx, db, tx, m, whole, lines, Interrupted)
 	}
 	clear(f.changed)
 	before := f.lines
 	f.add(lines) // a line that is wrong is stored, and the run is undecided
-	return f.lines - before, db.store(ctx, tx, m, f, lines, Interrupted)
+	return f.lines - before, store(ctx, db, tx, m, f, lines, Interrupted)
 }
 
 // lockRun finds the run, and locks its row until the end of the transaction.
-func (db *DB) lockRun(ctx context.Context, tx querier, m *Meta, first int64, lines []byte, whole *folded) (bool, error) {
+func lockRun(ctx context.Context, db *DB, tx querier, m *Meta, first int64, lines []byte, whole *folded) (bool, error) {
 	id, err := sameID(ctx, tx, m.ID)
 	if err == nil && id == "" && first == 1 && m.Kind == KindRun {
 		if whole == nil {

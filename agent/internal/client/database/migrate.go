@@ -47,12 +47,12 @@ func readMigrations(e Engine) ([]migration, error) {
 
 // migrate applies the migrations that the database does not have yet, in one transaction: all or
 // none. Processes that do so at the same time wait for one another.
-func (db *DB) migrate(ctx context.Context) error {
+func migrate(ctx context.Context, db *DB) error {
 	all, err := readMigrations(db.engine)
 	if err != nil {
 		return err
 	}
-	version, err := db.schemaVersion(ctx)
+	version, err := schemaVersion(ctx, db)
 	if err != nil {
 		return db.fault(err)
 	}
@@ -60,7 +60,7 @@ func (db *DB) migrate(ctx context.Context) error {
 		return nil // the usual case takes no lock
 	}
 	return db.Write(ctx, func(tx *sql.Tx) error {
-		version, err := db.lockSchema(ctx, tx)
+		version, err := lockSchema(ctx, db, tx)
 		switch {
 		case err != nil:
 			return err
@@ -68,7 +68,7 @@ func (db *DB) migrate(ctx context.Context) error {
 			return fmt.Errorf("the database %s has schema %d and this stepctl knows %d; install a newer stepctl", db.place, version, len(all))
 		}
 		for _, m := range all[version:] {
-			if err := db.apply(ctx, tx, m); err != nil {
+			if err := apply(ctx, db, tx, m); err != nil {
 				return fmt.Errorf("cannot bring the database %s to schema %d: %w", db.place, m.version, err)
 			}
 		}
@@ -77,7 +77,7 @@ func (db *DB) migrate(ctx context.Context) error {
 }
 
 // schemaVersion returns the number of the newest migration that was applied; 0 for none.
-func (db *DB) schemaVersion(ctx context.Context) (version int, err error) {
+func schemaVersion(ctx context.Context, db *DB) (version int, err error) {
 	if db.engine == SQLite {
 		err = db.read.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version)
 		return version, err
@@ -94,7 +94,7 @@ const postgresVersion = "SELECT coalesce(max(version), 0) FROM stepctl_schema"
 
 // lockSchema waits for other processes that migrate, and returns the version. On SQLite the
 // transaction is the lock.
-func (db *DB) lockSchema(ctx context.Context, tx *sql.Tx) (version int, err error) {
+func lockSchema(ctx context.Context, db *DB, tx *sql.Tx) (version int, err error) {
 	if db.engine == SQLite {
 		err = tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version)
 		return version, err
@@ -111,7 +111,7 @@ func (db *DB) lockSchema(ctx context.Context, tx *sql.Tx) (version int, err erro
 }
 
 // apply applies one migration and marks the database with its version.
-func (db *DB) apply(ctx context.Context, tx *sql.Tx, m migration) error {
+func apply(ctx context.Context, db *DB, tx *sql.Tx, m migration) error {
 	if db.engine == PostgreSQL {
 		return postgresTx(ctx, tx, m.statements+fmt.Sprintf(";\nINSERT INTO stepctl_schema (version) VALUES (%d);", m.version))
 	}

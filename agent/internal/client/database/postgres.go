@@ -32,7 +32,7 @@ func openPostgres(ctx context.Context, place string) (*DB, error) {
 	pool := stdlib.OpenDB(*config)
 	pool.SetMaxOpenConns(maxReaders + 1)
 	db := &DB{engine: PostgreSQL, place: postgresName(config), read: pool, write: pool, config: config, retry: heartbeat}
-	if err := db.checkServer(ctx); err != nil {
+	if err := checkServer(ctx, db); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
@@ -55,7 +55,7 @@ func postgresName(config *pgx.ConnConfig) string {
 }
 
 // checkServer refuses a server that is too old or cannot be written.
-func (db *DB) checkServer(ctx context.Context) error {
+func checkServer(ctx context.Context, db *DB) error {
 	var number int
 	var version string
 	err := db.read.QueryRowContext(ctx,
@@ -63,10 +63,10 @@ func (db *DB) checkServer(ctx context.Context) error {
 	if err != nil {
 		return db.fault(err)
 	}
-	return db.checkVersion(number, version)
+	return checkVersion(db, number, version)
 }
 
-func (db *DB) checkVersion(number int, version string) error {
+func checkVersion(db *DB, number int, version string) error {
 	if number < minPostgres {
 		return fmt.Errorf("the database %s has PostgreSQL %s; stepctl needs %d or later", db.place, version, minPostgres/10000)
 	}

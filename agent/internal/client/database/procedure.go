@@ -98,15 +98,15 @@ func (db *DB) Procedure(ctx context.Context, name string, version int64) (Versio
 
 // Procedures returns the newest version of each procedure, in the order of their names.
 func (db *DB) Procedures(ctx context.Context) ([]Version, error) {
-	return db.versions(ctx, " FROM procedures AS p WHERE version = (SELECT max(version) FROM procedures WHERE name = p.name) ORDER BY name")
+	return versions(ctx, db, " FROM procedures AS p WHERE version = (SELECT max(version) FROM procedures WHERE name = p.name) ORDER BY name")
 }
 
 // Versions returns all versions of a procedure, the newest first; none if it is unknown.
 func (db *DB) Versions(ctx context.Context, name string) ([]Version, error) {
-	return db.versions(ctx, " FROM procedures WHERE name = $1 ORDER BY version DESC", name)
+	return versions(ctx, db, " FROM procedures WHERE name = $1 ORDER BY version DESC", name)
 }
 
-func (db *DB) versions(ctx context.Context, query string, args ...any) ([]Version, error) {
+func versions(ctx context.Context, db *DB, query string, args ...any) ([]Version, error) {
 	return collect(ctx, db, func(rows *sql.Rows) (Version, error) { return scanVersion(rows) }, "SELECT "+versionColumns+query, args...)
 }
 

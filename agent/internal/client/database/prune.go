@@ -43,9 +43,8 @@ const pruneRuns = 200
 // removable is the condition on runs that may be removed.
 const removable = "state <> 'running' AND NOT EXISTS (SELECT 1 FROM baselines AS b WHERE b.run = runs.id)"
 
-// Prune removes the runs that are not to be kept; with dry it only counts them. SQLite files do not
-// become smaller: the space is used again.
-func (db *DB) Prune(ctx context.Context, r Retention, dry bool) (Pruned, error) {
+// prune is DB.Prune.
+func prune(ctx context.Context, db *DB, r Retention, dry bool) (Pruned, error) {
 	var p Pruned
 	if r.MaxAge < 0 || r.FailedAge < 0 || r.MaxRuns < 0 || r.MaxBytes < 0 {
 		return p, fmt.Errorf("a limit of the retention is negative")
@@ -55,32 +54,32 @@ func (db *DB) Prune(ctx context.Context, r Retention, dry bool) (Pruned, error) 
 		return p, err
 	}
 	removed := map[string]bool{} // with dry, the runs that an earlier limit has counted
-	remove := func(count *int64, query string, args ...any) error {
+	drop := func(count *int64, query string, args ...any) error {
 		ids, err := collect(ctx, db, scanText, query, args...)
 		if err != nil {
 			return err
 		}
-		return db.remove(ctx, ids, dry, removed, count, &p.Bytes)
+		return remove(ctx, db, ids, dry, removed, count, &p.Bytes)
 	}
 	if r.MaxAge > 0 {
 		const old = "SELECT id FROM runs WHERE id < $1 AND verdict %s 'pass' AND " + removable + " ORDER BY id"
-		if err := remove(&p.ByAge, fmt.Sprintf(old, "="), idAt(now.Add(-r.MaxAge))); err != nil {
+		if err := drop(&p.ByAge, fmt.Sprintf(old, "="), idAt(now.Add(-r.MaxAge))); err != nil {
 			return p, err
 		}
 		if age := max(r.MaxAge, r.FailedAge); r.FailedAge > 0 {
-			if err := remove(&p.ByAge, fmt.Sprintf(old, "<>"), idAt(now.Add(-age))); err != nil {
+			if err := drop(&p.ByAge, fmt.Sprintf(old, "<>"), idAt(now.Add(-age))); err != nil {
 				return p, err
 			}
 		}
 	}
 	if r.MaxRuns > 0 {
-		if err := remove(&p.ByCount, "SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY procedure ORDER BY id DESC) AS n"+
+		if err := drop(&p.ByCount, "SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY procedure ORDER BY id DESC) AS n"+
 			" FROM runs WHERE verdict = 'pass' AND "+removable+") AS counted WHERE n > $1 ORDER BY id", r.MaxRuns); err != nil {
 			return p, err
 		}
 	}
 	if r.MaxBytes > 0 {
-		err = db.pruneSize(ctx, r.MaxBytes, dry, removed, &p)
+		err = pruneSize(ctx, db, r.MaxBytes, dry, removed, &p)
 	}
 	return p, err
 }
@@ -88,7 +87,7 @@ func (db *DB) Prune(ctx context.Context, r Retention, dry bool) (Pruned, error) 
 func scanText(rows *sql.Rows) (text string, err error) { return text, rows.Scan(&text) }
 
 // pruneSize removes runs until the records that stay have at most the number of bytes.
-func (db *DB) pruneSize(ctx context.Context, most int64, dry bool, removed map[string]bool, p *Pruned) error {
+func pruneSize(ctx context.Context, db *DB, most int64, dry bool, removed map[string]bool, p *Pruned) error {
 	var total int64
 	err := db.read.QueryRowContext(ctx, "SELECT coalesce(sum(length(lines)), 0) FROM events").Scan(&total)
 	if err != nil {
@@ -116,5 +115,5 @@ func (db *DB) pruneSize(ctx context.Context, most int64, dry bool, removed map[s
 			ids, total = append(ids, run.id), total-run.bytes
 		}
 	}
-	return db.remove(ctx, ids, dry, removed, &p.BySize, &p.Bytes)
+	return remove(ctx, db, ids, dry, removed, &p.BySize, &p.Bytes)
 }

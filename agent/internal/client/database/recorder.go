@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"iter"
 	"sync"
 	"time"
 
@@ -49,7 +50,7 @@ func (db *DB) Begin(ctx context.Context, m Meta, say func(error)) (*Recorder, er
 	if err := m.check(now); err != nil {
 		return nil, err
 	}
-	if err := db.begin(ctx, &m); err != nil {
+	if err := begin(ctx, db, &m); err != nil {
 		return nil, err
 	}
 	return newRecorder(&keeper{db: db, place: db.place, meta: m, say: say, fold: newFolded(m.Kind), retry: db.retry}), nil
@@ -142,4 +143,25 @@ func (r *Recorder) loop() {
 		}
 		r.store.flush(Running)
 	}
+}
+
+// Add takes in the record of a run that was made without the database. A record that is there already
+// is not added again: added is false and id names the run. A record of a run that was interrupted
+// completes it. The first error in the record is returned, and then nothing is stored.
+func (db *DB) Add(ctx context.Context, name string, raw []byte, m Meta) (id string, added bool, err error) {
+	return addRecord(ctx, db, name, raw, m)
+}
+
+// AddFiles adds many records as Add does, a few hundred in one transaction. each is called for every
+// file in their order, after its transaction was committed; a file that cannot be added does not
+// stop the others. AddFiles fails only if the context ends or the database fails. What was committed
+// stays: the same call goes on where it has ended.
+func (db *DB) AddFiles(ctx context.Context, names iter.Seq[string], m Meta, each func(Added)) error {
+	return addFiles(ctx, db, names, m, each)
+}
+
+// Sync takes in what runs have left in files while this database was away; see package spool. Lines
+// that are stored already are not stored again. It fails only if the database does.
+func (db *DB) Sync(ctx context.Context) (SyncResult, error) {
+	return syncFiles(ctx, db)
 }

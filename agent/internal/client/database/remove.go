@@ -8,7 +8,7 @@ import (
 
 // remove removes runs with all that belongs to them, some in each transaction. A run that has become
 // part of a baseline meanwhile stays. With dry it only counts. count and bytes are added to.
-func (db *DB) remove(ctx context.Context, ids []string, dry bool, removed map[string]bool, count, bytes *int64) error {
+func remove(ctx context.Context, db *DB, ids []string, dry bool, removed map[string]bool, count, bytes *int64) error {
 	for batch := range slices.Chunk(ids, pruneRuns) {
 		in := "IN " + placeholders(1, len(batch))
 		var args []any

@@ -67,7 +67,7 @@ func Duration(seconds float64) time.Duration {
 // Run returns the run whose id is or begins or ends with name; "last" is the newest. It fails if
 // there is none (errors.Is(err, ErrMissing)) or more than one.
 func (db *DB) Run(ctx context.Context, name string) (Run, error) {
-	id, err := db.findRun(ctx, name)
+	id, err := findRun(ctx, db, name)
 	if err != nil {
 		return Run{}, err
 	}
@@ -76,12 +76,12 @@ func (db *DB) Run(ctx context.Context, name string) (Run, error) {
 		return Run{}, db.fault(err)
 	}
 	runs := []Run{run}
-	err = db.addLabels(ctx, runs)
+	err = addLabels(ctx, db, runs)
 	return runs[0], err
 }
 
 // findRun returns the id that name stands for.
-func (db *DB) findRun(ctx context.Context, name string) (string, error) {
+func findRun(ctx context.Context, db *DB, name string) (string, error) {
 	if name == "last" {
 		var id string
 		err := db.read.QueryRowContext(ctx, "SELECT id FROM runs ORDER BY id DESC LIMIT 1").Scan(&id)
@@ -149,4 +149,45 @@ func (r *recordReader) Read(p []byte) (int, error) {
 	n := copy(p, r.rest)
 	r.rest = r.rest[n:]
 	return n, nil
+}
+
+// Runs returns the selected runs, the newest first.
+func (db *DB) Runs(ctx context.Context, f Filter) ([]Run, error) {
+	return listRuns(ctx, db, f)
+}
+
+// Check compares what is stored of a run, by its full id, with what follows from its events. It
+// returns a sentence for each difference; none if everything is right.
+func (db *DB) Check(ctx context.Context, id string) ([]string, error) {
+	return checkRun(ctx, db, id)
+}
+
+// Prune removes the runs that are not to be kept; with dry it only counts them. SQLite files do not
+// become smaller: the space is used again.
+func (db *DB) Prune(ctx context.Context, r Retention, dry bool) (Pruned, error) {
+	return prune(ctx, db, r, dry)
+}
+
+// MarkInterrupted marks the runs whose client has shown no sign of life for InterruptedAfter, by the
+// clock of the database, and returns how many. Open does so.
+func (db *DB) MarkInterrupted(ctx context.Context) (int64, error) {
+	return markInterrupted(ctx, db)
+}
+
+// SetBaseline makes the runs, by their full ids, a baseline of their procedure. It replaces one with
+// the same name. It fails if a run is of another procedure or is not in the database
+// (errors.Is(err, ErrMissing)).
+func (db *DB) SetBaseline(ctx context.Context, procedure, name string, runs []string) error {
+	return setBaseline(ctx, db, procedure, name, runs)
+}
+
+// Baselines returns the baselines of a procedure, or of all if it is empty, in the order of procedure and
+// name.
+func (db *DB) Baselines(ctx context.Context, procedure string) ([]Baseline, error) {
+	return baselines(ctx, db, procedure)
+}
+
+// DropBaseline removes a baseline; its runs remain. errors.Is(err, ErrMissing) says that there is none.
+func (db *DB) DropBaseline(ctx context.Context, procedure, name string) error {
+	return dropBaseline(ctx, db, procedure, name)
 }

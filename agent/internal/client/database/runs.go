@@ -75,14 +75,14 @@ func (f Filter) Where() (string, []any) {
 	return "WHERE " + strings.Join(conditions, " AND "), args
 }
 
-// Runs returns the selected runs, the newest first.
-func (db *DB) Runs(ctx context.Context, f Filter) ([]Run, error) {
+// listRuns is DB.Runs.
+func listRuns(ctx context.Context, db *DB, f Filter) ([]Run, error) {
 	query, args := f.query()
 	runs, err := collect(ctx, db, func(rows *sql.Rows) (Run, error) { return scanRun(rows) }, query, args...)
 	if err != nil {
 		return nil, err
 	}
-	return runs, db.addLabels(ctx, runs)
+	return runs, addLabels(ctx, db, runs)
 }
 
 // query returns the statement of a page of runs.
@@ -99,7 +99,7 @@ func (f Filter) query() (string, []any) {
 const labelRuns = 500
 
 // addLabels sets the labels of runs.
-func (db *DB) addLabels(ctx context.Context, runs []Run) error {
+func addLabels(ctx context.Context, db *DB, runs []Run) error {
 	for batch := range slices.Chunk(runs, labelRuns) {
 		at := make(map[string]*Run, len(batch))
 		var ids []any

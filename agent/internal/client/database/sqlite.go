@@ -42,7 +42,7 @@ func openSQLite(ctx context.Context, file string) (*DB, error) {
 	}
 	db.write.SetMaxOpenConns(1)
 	db.read.SetMaxOpenConns(maxReaders)
-	if err := db.useWAL(ctx); err != nil {
+	if err := useWAL(ctx, db); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
@@ -67,7 +67,7 @@ func checkFile(path string) error {
 			return fmt.Errorf("cannot create the database %s: its folder does not exist; create %s, or name another file", path, filepath.Dir(path))
 		}
 	case err != nil:
-		return fmt.Errorf("cannot open the database: %w", err)
+		return fmt.Errorf("cannot open the database: %w; check that this user may read its folder", err)
 	case info.IsDir():
 		return fmt.Errorf("cannot open the database %s: it is a directory; name a file in it, such as %s", path, filepath.Join(path, "runs.db"))
 	case !info.Mode().IsRegular():
@@ -78,7 +78,7 @@ func checkFile(path string) error {
 
 // useWAL checks the marks of the file and turns on its write-ahead log, which lets readers and one
 // writer work at the same time.
-func (db *DB) useWAL(ctx context.Context) error {
+func useWAL(ctx context.Context, db *DB) error {
 	var id, objects int64
 	err := db.write.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id)
 	if err == nil {

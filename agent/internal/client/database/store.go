@@ -22,7 +22,7 @@ const (
 )
 
 // insertRun inserts the row of a run that begins, and its labels.
-func (db *DB) insertRun(ctx context.Context, tx querier, m *Meta) error {
+func insertRun(ctx context.Context, db *DB, tx querier, m *Meta) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO runs (id, kind, procedure, version, board, address, client, host, started, seen, state,
 		entry, attempt, worker) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, `+db.engine.Now()+`, 'running', $10, $11, $12)`,
 		m.ID, string(m.Kind), m.Procedure, null(m.Version), m.Board, storable(m.Address), storable(m.Client), storable(m.Host),
@@ -67,7 +67,7 @@ func insertEvents(ctx context.Context, tx querier, id string, first int64, lines
 }
 
 // updateRun stores what follows from the lines of a run. A run without an end gets the state.
-func (db *DB) updateRun(ctx context.Context, tx querier, m *Meta, d *derived, open State) error {
+func updateRun(ctx context.Context, db *DB, tx querier, m *Meta, d *derived, open State) error {
 	state := d.State
 	if state == Running {
 		state = open
@@ -142,7 +142,7 @@ func placeholders(rows, columns int) string {
 
 // store stores lines that were folded already, and what has changed by them. A run without an end
 // gets the state.
-func (db *DB) store(ctx context.Context, tx querier, m *Meta, f *folded, lines []byte, open State) error {
+func store(ctx context.Context, db *DB, tx querier, m *Meta, f *folded, lines []byte, open State) error {
 	d := f.result()
 	first := f.lines - countLines(lines) + 1
 	if m.Kind == KindRun {
@@ -159,5 +159,5 @@ func (db *DB) store(ctx context.Context, tx querier, m *Meta, f *folded, lines [
 	if err := upsertSteps(ctx, tx, m.ID, steps); err != nil {
 		return err
 	}
-	return db.updateRun(ctx, tx, m, &d, open)
+	return updateRun(ctx, db, tx, m, &d, open)
 }

@@ -23,9 +23,8 @@ type SyncResult struct {
 	Problems []error
 }
 
-// Sync takes in what runs have left in files while this database was away; see package spool. Lines
-// that are stored already are not stored again. It fails only if the database does.
-func (db *DB) Sync(ctx context.Context) (SyncResult, error) {
+// syncFiles is DB.Sync.
+func syncFiles(ctx context.Context, db *DB) (SyncResult, error) {
 	var result SyncResult
 	folder, err := spool.Folder()
 	if err != nil {
@@ -36,7 +35,7 @@ func (db *DB) Sync(ctx context.Context) (SyncResult, error) {
 		return result, fmt.Errorf("cannot look for events that wait: %w", err)
 	}
 	for _, path := range paths {
-		lines, err := db.take(ctx, path)
+		lines, err := take(ctx, db, path)
 		switch {
 		case errors.Is(err, errOther), errors.Is(err, fs.ErrNotExist):
 		case errors.Is(err, outfile.ErrLocked):
@@ -57,19 +56,19 @@ func (db *DB) Sync(ctx context.Context) (SyncResult, error) {
 var errOther = errors.New("of another database")
 
 // take takes in the file at path, and returns how many of its lines were new.
-func (db *DB) take(ctx context.Context, path string) (added int64, err error) {
+func take(ctx context.Context, db *DB, path string) (added int64, err error) {
 	err = spool.Take(path, func(h spool.Header, lines []byte) (err error) {
 		if h.Place != db.place {
 			return errOther
 		}
-		added, err = db.takeIn(ctx, h, lines)
+		added, err = takeIn(ctx, db, h, lines)
 		return err
 	})
 	return added, err
 }
 
 // takeIn stores the lines of one file and returns how many were new.
-func (db *DB) takeIn(ctx context.Context, h spool.Header, lines []byte) (added int64, err error) {
+func takeIn(ctx context.Context, db *DB, h spool.Header, lines []byte) (added int64, err error) {
 	var m Meta
 	if err := json.Unmarshal(h.Meta, &m); err != nil {
 		return 0, fmt.Errorf("its first line is damaged: %w", err)
@@ -79,7 +78,7 @@ func (db *DB) takeIn(ctx context.Context, h spool.Header, lines []byte) (added i
 		return 0, err
 	}
 	err = db.Write(ctx, func(tx *sql.Tx) error {
-		added, err = db.merge(ctx, tx, &m, h.First, lines, nil)
+		added, err = merge(ctx, db, tx, &m, h.First, lines, nil)
 		return err
 	})
 	return added, err
