@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/client/database"
 	"github.com/stepagent/stepagent/agent/internal/client/record"
@@ -18,6 +19,9 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
 	"github.com/stepagent/stepagent/agent/internal/shared/version"
 )
+
+// syncInterval is the time between two tries to store what waits for the database.
+const syncInterval = time.Second
 
 // A performer performs the jobs of a worker. It is safe for concurrent use.
 type performer struct {
@@ -63,7 +67,31 @@ func (p *performer) perform(ctx context.Context, job worker.Job) error {
 		Address: job.Board.Address, DialTimeout: p.settings.Timeout.Duration(), MaxStrays: p.settings.MaxStrays,
 		ClientVersion: version.Number(), Host: hostName(), Dial: job.Dial,
 	})
+	if e.waits {
+		p.takeIn(ctx, e.logger)
+	}
 	return p.count(ctx, e, ended)
+}
+
+// takeIn stores the run that waits in a file as soon as the database is back, so that the entry is not
+// settled before.
+func (p *performer) takeIn(ctx context.Context, logger *slog.Logger) {
+	retry := time.NewTicker(syncInterval)
+	defer retry.Stop()
+	for {
+		result, err := p.db.Sync(ctx)
+		if err == nil {
+			for _, problem := range result.Problems {
+				logger.Error("events that wait in a file cannot be stored", "err", problem)
+			}
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return // what opens the database next takes it in
+		case <-retry.C:
+		}
+	}
 }
 
 // announce prints the line before those of the steps.

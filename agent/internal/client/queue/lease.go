@@ -40,7 +40,7 @@ func (q *Queue) Finish(ctx context.Context, c *Claim) (Entry, error) {
 			e.State, e.Problem, e.token, e.LeasedUntil = Failed, err.Error(), "", time.Time{}
 			e.Performed++
 			settled = *e
-			return nil
+			return nil //nolint:nilerr // the entry has it
 		}
 		e.settle(order.every, c.Claimed)
 		settled = *e
@@ -148,7 +148,7 @@ func (q *Queue) Wait(ctx context.Context, boards []string) (wait time.Duration, 
 	if len(boards) == 0 {
 		return 0, false, nil
 	}
-	now, err := q.time(ctx, q.db.Read())
+	now, err := q.present(ctx)
 	if err != nil {
 		return 0, false, q.fault(err)
 	}

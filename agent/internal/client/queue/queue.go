@@ -39,18 +39,21 @@ func New(db *database.DB, lease time.Duration) *Queue { return &Queue{db: db, le
 // Lease returns how long a claim is leased.
 func (q *Queue) Lease() time.Duration { return q.lease }
 
-// A rower is a pool or a transaction.
-type rower interface {
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+// present returns the present time of the database.
+func (q *Queue) present(ctx context.Context) (time.Time, error) {
+	if q.now != nil {
+		return q.now(), nil
+	}
+	return q.db.Now(ctx)
 }
 
-// time returns the present time of the database.
-func (q *Queue) time(ctx context.Context, from rower) (time.Time, error) {
+// time returns the present time of the database in a transaction.
+func (q *Queue) time(ctx context.Context, tx *sql.Tx) (time.Time, error) {
 	if q.now != nil {
 		return q.now(), nil
 	}
 	var now database.Time
-	err := from.QueryRowContext(ctx, "SELECT "+q.db.Engine().Now()).Scan(&now)
+	err := tx.QueryRowContext(ctx, "SELECT "+q.db.Engine().Now()).Scan(&now)
 	return time.Time(now), err
 }
 

@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	// MinEvery and MaxEvery are the shortest and the longest duration of a plan.
+	// MinEvery is the shortest duration of a plan.
 	MinEvery = time.Second
+	// MaxEvery is the longest one.
 	MaxEvery = 10 * 365 * 24 * time.Hour
 	// maxTextBytes is the length of the longest text of a plan, in bytes.
 	maxTextBytes = 256

@@ -89,6 +89,9 @@ type worker struct {
 	running map[string]*job // by board
 	ended   chan *job
 	problem string // of the database, as it was logged; empty for none
+	// claimFrom is when claims begin again after the database was away: those who have leases that
+	// ended meanwhile renew them first.
+	claimFrom time.Time
 }
 
 // loop claims and starts jobs, and waits for what changes that.
@@ -105,7 +108,7 @@ func (w *worker) loop(ctx context.Context) error {
 			wait = retryAfter
 		}
 		if len(w.running) == 0 && (once || ctx.Err() != nil) {
-			return nil
+			return nil //nolint:nilerr // an error after the end of ctx is that of ctx
 		}
 		w.await(ctx, wait)
 	}
@@ -124,6 +127,7 @@ func (w *worker) report(err error) {
 	switch {
 	case err == nil && w.problem != "":
 		w.problem = ""
+		w.claimFrom = time.Now().Add(w.Store.Lease() / 2) // leases are renewed in less
 		w.Logger.Info("the queue can be read again")
 	case err != nil && err.Error() != w.problem:
 		w.problem = err.Error()
@@ -148,6 +152,9 @@ func (w *worker) fill(ctx context.Context) (wait time.Duration, err error) {
 		w.report(nil)
 		if !ok || wait > 0 {
 			return w.pause(wait, ok), nil
+		}
+		if left := time.Until(w.claimFrom); left > 0 {
+			return left, nil
 		}
 		claim, err := w.Store.Claim(ctx, queue.Wanted{Worker: w.Name, Boards: names, Until: w.Until})
 		if err != nil {

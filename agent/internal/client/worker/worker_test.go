@@ -349,13 +349,18 @@ func TestTakenUp(t *testing.T) {
 	})
 }
 
-// While the database is away runs go on, and their entries are settled when it is back.
+// While the database is away runs go on, and their entries are settled when it is back. Nothing is
+// claimed before other workers can have renewed their leases.
 func TestAway(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(sleep(time.Minute))
-		b.options.Until = time.Now()
+		began, started := time.Now(), []time.Duration{}
+		b := newBench(func(ctx context.Context, j worker.Job) error {
+			started = append(started, time.Since(began)) // one after the other
+			return sleep(time.Minute)(ctx, j)
+		})
 		b.add("a", 0)
+		b.add("a", 80*time.Second)
 		away := func(err error) func() {
 			return func() {
 				b.table.mu.Lock()
@@ -365,11 +370,13 @@ func TestAway(t *testing.T) {
 		}
 		time.AfterFunc(30*time.Second, away(errors.New("cannot reach the database")))
 		time.AfterFunc(90*time.Second, away(nil))
-		b.options.Until = time.Time{}
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
-		if err := worker.Run(ctx, b.options); err != nil || b.settled() != "finish 1" {
+		if err := worker.Run(ctx, b.options); err != nil || b.settled() != "finish 1, release 2" {
 			t.Errorf("%v; %s\n%s", err, b.settled(), &b.log)
+		}
+		if len(started) != 2 || started[1] < 90*time.Second+lease/2 || started[1] > 110*time.Second {
+			t.Errorf("the runs began after %v", started)
 		}
 		for _, want := range []string{"cannot renew the lease of the entry; the run goes on", "cannot tell the queue that the run has ended; trying again",
 			"the queue cannot be read; trying again", "the queue can be read again"} {
