@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -119,16 +120,11 @@ func tableRows[T any](table *tabwriter.Writer, columns []column[T]) func(T) erro
 			writeCells(table, columns, func(c column[T]) string { return strings.ReplaceAll(c.name, "_", " ") })
 		}
 		writeCells(table, columns, func(c column[T]) string {
-			text := ""
-			if c.text != nil {
-				text = c.text(row)
-			} else {
-				text = plainText(c.value(row))
+			text := c.text
+			if text == nil {
+				text = func(row T) string { return plainText(c.value(row)) }
 			}
-			if text == "" {
-				return "-"
-			}
-			return logging.Clean(text)
+			return cmp.Or(logging.Clean(text(row)), "-")
 		})
 		if written++; written%flushRows == 0 {
 			return table.Flush()
