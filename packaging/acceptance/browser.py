@@ -84,7 +84,7 @@ class Browser:
         """Waits until the script is true."""
         deadline = time.monotonic() + seconds
         while not self.evaluate(f"Boolean({script})"):
-            check(time.monotonic() < deadline, f"not so after {seconds} s: {script}\n{self.evaluate('document.body.innerText')[:3000]}")
+            check(time.monotonic() < deadline, f"not so after {seconds} s: {script}\n{self.evaluate('document.body?.innerText ?? String()')[:3000]}")
             time.sleep(0.05)
 
     def open(self, url, before=""):

@@ -169,6 +169,20 @@ procedure() {
 	printf '{"test_services":[%s{"step_id":1,"timeout":5}]}' "$steps"
 }
 
+# --- Browsers
+
+# axe: gets axe-core, which checks accessibility, from the registry of npm, as axe.min.js. It also requires a
+# font for the Korean pages.
+axe() {
+	local version=axe-core@4.14.1
+	local sum=e63e659f9806d7ae5bd40899043b0871a5062c5442b01b3f1a3edf5eaf50bf5c3a7104a72463293b4ad1b77c661a0d4e40e850dec89de9d6ece70a8c13a9af17
+	require npm
+	[ -n "$(fc-list :lang=ko)" ] || die "no font has Korean; install the package fonts-nanum"
+	quietly npm pack --silent "$version"
+	tar -xzf axe-core-*.tgz --strip-components 1 package/axe.min.js
+	sha512sum --check --quiet <<<"$sum  axe.min.js" || fail "axe-core is not the version that was reviewed"
+}
+
 # --- Hosts
 
 # connect_hosts DEVICE HOST HOST: makes two network namespaces and joins them by a veth pair, the
