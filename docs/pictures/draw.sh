@@ -11,3 +11,4 @@ chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir
 	--screenshot="$PWD/docs/pictures/report.png" "file://$PWD/pcap/failure.html"
 go build -o "$profile/bin/" ./agent/cmd/...
 docs/pictures/live.py "$profile/bin"
+docs/pictures/web.py "$profile/bin"

@@ -101,7 +101,7 @@ func (s *Site) compare(ctx context.Context, db *database.DB, v *view) (string, a
 		p.Empty = v.Words.ChooseRuns
 		return v.Words.Comparison, p, nil
 	}
-	after, err := history.Select(ctx, db, v.query.Get("run"), "")
+	after, err := history.Select(ctx, db, v.query.Get("run"), v.query.Get("procedure"))
 	if err != nil {
 		return "", nil, unselected(err)
 	}

@@ -53,7 +53,7 @@ func New(place string, language htmlkit.Language) (*Site, error) {
 		"/{$}":        {"runs", filterParameters + " page rows", s.runs},
 		"/run/{id}":   {"run", "page", s.run},
 		"/trend":      {"trend", "procedure board label since until baseline page", s.trend},
-		"/compare":    {"compare", "run with page", s.compare},
+		"/compare":    {"compare", "procedure run with page", s.compare},
 		"/queue":      {"queue", "page", s.queue},
 		"/procedures": {"procedures", "", s.procedures},
 		"/procedure":  {"procedure", "name from to", s.procedure},
