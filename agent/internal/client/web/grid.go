@@ -63,7 +63,12 @@ type part struct {
 
 // newGrid returns the grid of runs, which are the newest first.
 func newGrid(v *view, f database.Filter, runs []brief, page int) grid {
-	from, to := runs[len(runs)-1].started, v.now
+	oldest, newest := runs[len(runs)-1].started, runs[0].started
+	// Time without runs shows, but the grid grows once an hour at most.
+	from, to := oldest, v.now.Truncate(time.Hour)
+	if newest.After(to) {
+		to = newest
+	}
 	if !f.Since.IsZero() {
 		from = f.Since
 	}
@@ -77,7 +82,7 @@ func newGrid(v *view, f database.Filter, runs []brief, page int) grid {
 	}
 	procedures := slices.Sorted(maps.Keys(byProcedure))
 	g.Pages = v.pages("rows", page, len(procedures), gridRows)
-	g.Caption = fmt.Sprintf(v.Words.GridCaption, v.Time(from), v.Time(to))
+	g.Caption = fmt.Sprintf(v.Words.GridCaption, v.Time(oldest), v.Time(newest))
 	first := min((page-1)*gridRows, len(procedures))
 	for _, name := range procedures[first:min(first+gridRows, len(procedures))] {
 		row := gridRow{Procedure: name, Address: v.Link("/trend", "procedure", name), Cells: make([]cell, len(g.Columns))}
