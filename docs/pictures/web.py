@@ -52,6 +52,22 @@ def nights(database):
     connection.close()
 
 
+def draw(page, browser):
+    browser.view(1280, 960, "light")
+    for name, path in (("web", "?lang=en"), ("web.ko", "?lang=ko")):
+        browser.open(page.url + path)
+        browser.until("document.querySelectorAll('.card .cell.p').length > 2", 30)
+        browser.picture(folder / f"{name}.png")
+    browser.view(1280, 960, "dark")
+    browser.open(page.url + "trend?procedure=lift&lang=en")
+    time.sleep(0.5)
+    browser.picture(folder / "web-trend.png")
+    browser.view(760, 900, "light")
+    browser.open(page.url + "compare?procedure=lift&run=firmware%3D2.2&with=firmware-2.1&lang=en")
+    time.sleep(0.5)
+    browser.picture(folder / "web-compare.png")
+
+
 def main():
     with tempfile.TemporaryDirectory() as work:
         work = pathlib.Path(work)
@@ -61,28 +77,17 @@ def main():
             (work / f"{name}.json").write_text(steps)
         lab.stepctl("db", "import", *(work / f"{name}.json" for name in PROCEDURES))
         nights(lab.database)
-        (work / "boards").write_text("".join(f"{board} 127.0.0.1:{lab.agent.port}\n" for board in BOARDS))
+        (work / "boards").write_text("".join(f"{board} {host}:{lab.agent.port}\n" for board, host in zip(BOARDS, ("127.0.0.1", "localhost"))))
         worker = lab.begin("worker", "--boards", work / "boards", "--jobs", "2")
         for name in PROCEDURES:
             lab.sql("INSERT INTO queue (procedure, board, labels) VALUES (?, ?, 'firmware=2.2')", name, BOARDS[len(name) % 2])
         page, browser = Page(lab.agent.programs, lab.database), Browser(shutil.which("chromium"))
-        browser.view(1280, 960, "light")
-        for name, path in (("web", "?lang=en"), ("web.ko", "?lang=ko")):
-            browser.open(page.url + path)
-            browser.until("document.querySelectorAll('.card .cell.p').length > 4", 30)
-            browser.picture(folder / f"{name}.png")
-        browser.view(1280, 960, "dark")
-        browser.open(page.url + "trend?procedure=lift&lang=en")
-        time.sleep(0.5)
-        browser.picture(folder / "web-trend.png")
-        browser.view(760, 900, "light")
-        browser.open(page.url + "compare?procedure=lift&run=firmware%3D2.2&with=firmware-2.1&lang=en")
-        time.sleep(0.5)
-        browser.picture(folder / "web-compare.png")
-        browser.close()
-        worker.kill()
-        page.stop()
-        lab.agent.stop()
+        try:
+            draw(page, browser)
+        finally:
+            browser.close()
+            for process in (worker, page.process, lab.agent.process):
+                process.kill()
 
 
 main()
