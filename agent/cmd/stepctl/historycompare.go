@@ -85,7 +85,8 @@ runs; without it, with the only baseline of the procedure. Steps are the same if
 interval are. Load tests are compared by their throughput and the quantiles of their latency.
 ` + statisticsHelp + `
 
---fail-on fail finds steps that all runs of BASELINE passed, and not all of RUN.
+--fail-on fail finds steps that all runs of BASELINE passed, and not all of RUN; --fail-on few, that
+there are too few runs to compare them as a whole.
 
 Exit codes:
   0  compared, and nothing of --fail-on found
@@ -133,7 +134,7 @@ Exit codes:
 		ValidArgsFunction: completeFromDatabase(2, runNames),
 	}
 	cmd.Flags().SortFlags = false
-	judge.register(cmd, "slower", "faster", "fail")
+	judge.register(cmd, "slower", "faster", "fail", "few")
 	format.register(cmd)
 	addDatabase(cmd)
 	return cmd
@@ -141,8 +142,11 @@ Exit codes:
 
 // foundIn returns the sentence of a word that is found in a comparison; empty if it is not.
 func foundIn(c *history.Comparison, word string) string {
-	if word == "fail" {
+	switch {
+	case word == "fail":
 		return failing(c.NewlyFailing(), c.Before.Name)
+	case word == "few" && c.Whole.Word == statistics.TooFew:
+		return fmt.Sprintf("too few runs to compare with %q as a whole", c.Before.Name)
 	}
 	var steps []string
 	for _, s := range c.Steps {

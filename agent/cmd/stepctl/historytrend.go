@@ -41,7 +41,8 @@ says at which run the level changed, where that can be told (Pettitt's test).
 ` + statisticsHelp + `
 
 --fail-on fail finds steps that all older runs passed, and not all newer ones; --fail-on flaky finds
-steps whose outcome changed more than once.
+steps whose outcome changed more than once; --fail-on few, that there are too few runs to compare
+them as a whole.
 
 Exit codes:
   0  compared, and nothing of --fail-on found
@@ -62,7 +63,7 @@ Exit codes:
 	cmd.Flags().StringVar(&flags.against, "against", "", "compare with the runs that `RUN` names, such as a baseline")
 	cmd.Flags().StringVar(&flags.split, "split", "", "compare the runs since `RUN|TIME` with those before")
 	flags.register(cmd)
-	flags.judge.register(cmd, "slower", "faster", "fail", "flaky")
+	flags.judge.register(cmd, "slower", "faster", "fail", "few", "flaky")
 	flags.format.register(cmd)
 	addDatabase(cmd)
 	return cmd
