@@ -126,7 +126,9 @@ func TestServerGoesAway(t *testing.T) {
 	if err := r.Close(); !errors.Is(err, database.ErrWaiting) {
 		t.Errorf("error %v", err)
 	}
-	<-said
+	if err := <-said; !errors.Is(err, database.ErrAway) {
+		t.Errorf("said %v", err)
+	}
 	p.start(t)
 	if result, err := db.Sync(ctx); err != nil || result.Files != int64(1) || len(waiting(t, folder)) != 0 {
 		t.Errorf("%+v, error %v", result, err)

@@ -76,7 +76,8 @@ func reason(err error) string {
 }
 
 func sqliteFault(db *DB, err *sqlite.Error) error {
-	text, away := "", false
+	var text string
+	away := false
 	switch err.Code() & 0xff { // extended codes add a second byte
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
 		text, away = fmt.Sprintf("is locked by another program for more than %v; end that program, or try again", busyTimeout), true
@@ -99,7 +100,8 @@ func sqliteFault(db *DB, err *sqlite.Error) error {
 }
 
 func serverFault(db *DB, err *pgconn.PgError) error {
-	text, away := "", false
+	var text string
+	away := false
 	switch class := err.Code[:min(2, len(err.Code))]; {
 	case class == "28":
 		text = "refuses the user or the password; check both in the URL, PGPASSWORD or ~/.pgpass, and pg_hba.conf of the server"

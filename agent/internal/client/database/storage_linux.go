@@ -24,7 +24,7 @@ var networkStorage = map[uint32]string{
 func checkStorage(folder string) error {
 	var stat unix.Statfs_t
 	if err := unix.Statfs(folder, &stat); err != nil {
-		return nil // opening the file tells what is wrong
+		return nil //nolint:nilerr // opening the file tells what is wrong
 	}
 	return storageError(folder, uint32(stat.Type)) //nolint:gosec // the magic numbers have 32 bits
 }
