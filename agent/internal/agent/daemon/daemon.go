@@ -171,15 +171,8 @@ func (a *Agent) start(ctx context.Context) error {
 	return nil
 }
 
-// startupTime is how long a start or a reload, with the first steps after it, is left the processor.
-const startupTime = 2 * time.Second
-
-// ready reports to the service manager that the config is in force. Soon after, the memory that only a
-// start or a reload needs is returned to the system, which takes as much CPU time as half of a start.
-func (a *Agent) ready() {
-	a.options.Service.Ready(a.summary())
-	a.freeMemory.Reset(startupTime)
-}
+// ready reports to the service manager that the config is in force.
+func (a *Agent) ready() { a.options.Service.Ready(a.summary()) }
 
 // updateService reports a changed state to the service manager.
 func (a *Agent) updateService() {

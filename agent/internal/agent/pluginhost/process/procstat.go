@@ -2,9 +2,11 @@ package process
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,7 +25,10 @@ type procStat struct {
 	dead    bool   // and not reaped
 }
 
-// procStats reads all processes.
+// compare orders processes by their ids.
+func (s procStat) compare(pid int) int { return cmp.Compare(s.pid, pid) }
+
+// procStats reads all processes and returns them in the order of their ids.
 func procStats() (all []procStat) {
 	dir, err := os.Open("/proc")
 	if err != nil {
@@ -31,6 +36,7 @@ func procStats() (all []procStat) {
 	}
 	defer func() { _ = dir.Close() }() // read only
 	names, _ := dir.Readdirnames(-1)   // those that it has read
+	all = make([]procStat, 0, len(names))
 	for _, name := range names {
 		if pid, err := strconv.Atoi(name); err == nil {
 			if s, ok := readProcStat(pid); ok {
@@ -38,6 +44,7 @@ func procStats() (all []procStat) {
 			}
 		}
 	}
+	slices.SortFunc(all, func(a, b procStat) int { return a.compare(b.pid) })
 	return all
 }
 

@@ -89,23 +89,23 @@ type descendants struct {
 // descendants finds the processes that have the origin, the session or the socket directory of p, or
 // p among their parents: a daemon leaves the session and loses its parent.
 func (p *Process) descendants() (all descendants) {
-	known, related := map[int]procStat{}, map[int]bool{}
+	stats := procStats()
+	related := make([]bool, len(stats))
 	own, dir := p.PID(), p.socketDir()
-	for _, s := range procStats() {
-		known[s.pid] = s
-		related[s.pid] = s.pid == own || s.session == own || p.origin != (origin{}) && originOf(s.pid) == p.origin ||
+	for i, s := range stats {
+		related[i] = s.pid == own || s.session == own || p.origin != (origin{}) && originOf(s.pid) == p.origin ||
 			dir != "" && slices.Contains(socketDirsOf(s.pid), dir)
 	}
-	for pid, s := range known {
-		up := pid
+	for i, s := range stats {
+		up, known := i, true
 		// Bounded, as an id that is reused during the scan can close a circle of parents.
-		for range known {
-			if up == 0 || related[up] {
+		for range stats {
+			if !known || related[up] {
 				break
 			}
-			up = known[up].parent
+			up, known = slices.BinarySearchFunc(stats, stats[up].parent, procStat.compare)
 		}
-		if !related[up] {
+		if !known || !related[up] {
 			continue
 		}
 		all.tasks += s.threads

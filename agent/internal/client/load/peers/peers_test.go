@@ -33,7 +33,7 @@ const (
 	crowdSlices = 3
 	starts      = 5 // of an agent, to see how long one takes
 	settling    = 300 * time.Millisecond
-	// resting is how long an agent needs after its start to return the memory that only the start needed.
+	// resting is how long an agent is left alone after its start before its memory at rest is read.
 	resting = 3 * time.Second
 )
 
