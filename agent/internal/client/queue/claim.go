@@ -105,8 +105,8 @@ func (q *Queue) next(ctx context.Context, tx *sql.Tx, w Wanted, now time.Time) (
 		append([]any{database.Time(now)}, values(w.Boards)...)...))
 	if errors.Is(err, sql.ErrNoRows) {
 		err = scan(&e, tx.QueryRowContext(ctx, "SELECT "+columns+" FROM queue AS q WHERE q.state = 'waiting' AND "+
-			"coalesce(q.due, q.added) <= $1 AND "+boards+" AND NOT EXISTS "+
-			"(SELECT 1 FROM queue AS r WHERE r.board = q.board AND r.state = 'running') "+
+			"coalesce(q.due, q.added) <= $1 AND "+boards+" AND q.board NOT IN "+
+			"(SELECT r.board FROM queue AS r WHERE r.state = 'running') "+
 			"ORDER BY q.priority DESC, coalesce(q.due, q.added), q.id LIMIT 1"+skip,
 			append([]any{database.Time(until)}, values(w.Boards)...)...))
 	}

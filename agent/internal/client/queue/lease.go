@@ -156,7 +156,7 @@ func (q *Queue) Wait(ctx context.Context, boards []string) (wait time.Duration, 
 	for _, query := range []string{
 		"SELECT min(coalesce(q.leased_until, q.added)) FROM queue AS q WHERE q.state = 'running' AND " + in,
 		"SELECT min(coalesce(q.due, q.added)) FROM queue AS q WHERE q.state = 'waiting' AND " + in +
-			" AND NOT EXISTS (SELECT 1 FROM queue AS r WHERE r.board = q.board AND r.state = 'running')",
+			" AND q.board NOT IN (SELECT r.board FROM queue AS r WHERE r.state = 'running')",
 	} {
 		var first looseTime
 		if err := q.db.Read().QueryRowContext(ctx, query, values(boards)...).Scan(&first); err != nil {
