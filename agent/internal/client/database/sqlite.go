@@ -79,11 +79,7 @@ func checkFile(path string) error {
 // useWAL checks the marks of the file and turns on its write-ahead log, which lets readers and one
 // writer work at the same time.
 func useWAL(ctx context.Context, db *DB) error {
-	var id, objects int64
-	err := db.write.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id)
-	if err == nil {
-		err = db.write.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&objects)
-	}
+	id, objects, err := readMarks(ctx, db)
 	switch {
 	case err != nil:
 		return db.fault(err)
@@ -98,4 +94,19 @@ func useWAL(ctx context.Context, db *DB) error {
 		return fmt.Errorf("the database %s cannot have a write-ahead log (journal mode %s); move it to a local disk", db.place, mode)
 	}
 	return nil
+}
+
+// readMarks returns the mark of the file and the number of its tables and indexes, both at the same
+// point in time: another process may be creating them.
+func readMarks(ctx context.Context, db *DB) (id, objects int64, err error) {
+	tx, err := db.read.BeginTx(ctx, nil)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { _ = tx.Rollback() }() // it only reads
+	if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&objects); err != nil {
+		return 0, 0, err
+	}
+	err = tx.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id)
+	return id, objects, err
 }
