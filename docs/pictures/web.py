@@ -69,8 +69,9 @@ def draw(page, browser):
 
 
 def main():
-    with tempfile.TemporaryDirectory() as work:
-        work = pathlib.Path(work)
+    with tempfile.TemporaryDirectory() as parent:
+        work = pathlib.Path(parent) / "lab"
+        work.mkdir()
         lab = Lab(sys.argv[1], work)
         steps = json.dumps({"test_services": [{"step_id": n, "timeout": 5, "interval": 1} for n in range(1, 11)]})
         for name in PROCEDURES:

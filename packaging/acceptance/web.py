@@ -191,7 +191,7 @@ def away(browser, lab, page):
     page.start()
     browser.until("document.getElementById('lost').textContent === ''")
     stayed(browser, "a restart")
-    quiet(browser, page.url, "")
+    quiet(browser, page.url, "Failed to load resource")
     print("away: the page says so and comes back by itself")
 
 
@@ -256,7 +256,10 @@ def look(browser, lab, page, axe, pictures):
     screens = 0
     for name, path in addresses(lab).items():
         for width, height in SCREENS if name == "runs" else SCREENS[1:3]:
-            for scheme, language in (("light", "en"), ("dark", "ko"), ("dark", "en"), ("light", "ko"))[:4 if name == "runs" else 2]:
+            looks = (("light", "en"), ("dark", "ko"), ("dark", "en"), ("light", "ko"))
+            if name != "runs":
+                looks = looks[:1] if width > 500 else looks[1:2]
+            for scheme, language in looks:
                 shot = f"web-{name}-{width}-{scheme}-{language}"
                 browser.view(width, height, scheme, width < 500)
                 browser.open(f"{page.url}{path}{'&' if '?' in path else '?'}lang={language}", OBSERVE)
