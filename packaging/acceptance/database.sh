@@ -39,8 +39,9 @@ postgres_create() {
 sql() { psql -X -q -v ON_ERROR_STOP=1 -d "$postgres" -f "$1"; }
 lite() { # FILE: runs the statements of a file on the SQLite database
 	python3 -c 'import sqlite3, sys
+database = sqlite3.connect("runs.db", isolation_level=None)
 for statement in open(sys.argv[1]).read().split(";"):
-    for row in sqlite3.connect("runs.db").execute(statement): print(*row, sep="|")' "$1"
+    for row in database.execute(statement): print(*row, sep="|")' "$1"
 }
 
 stage "a PostgreSQL server"
@@ -140,6 +141,7 @@ wait "$tests" || tested=$?
 pids=()
 tests_pass() { cat tests.log && return "$tested"; }
 check "the tests of $(grep -c '^ok' tests.log) packages pass on both engines" tests_pass
+sed -n 's/^ok/     &/p' tests.log
 export STEPCTL_DB=$postgres
 "$bin/stepctl" run slow.json --port "$port" --log-format text --record away.jsonl >away.txt 2>away.log &
 running=$!
