@@ -282,7 +282,7 @@ func writeProgram(t testing.TB, path string, content []byte) {
 // eventually waits for something that other processes bring about.
 func eventually(t testing.TB, what string, happened func() bool) {
 	t.Helper()
-	for began := time.Now(); !happened(); time.Sleep(5 * time.Millisecond) {
+	for began := time.Now(); !happened(); time.Sleep(10 * time.Millisecond) {
 		if time.Since(began) > patience {
 			t.Fatalf("never happened: %s", what)
 		}

@@ -2,6 +2,7 @@ package capture
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -114,11 +115,12 @@ func (a *assembler) addSegment(s segment) error {
 	key := endsOf(&s)
 	p := a.pairs[key]
 	if p == nil {
-		if len(a.pairs) == MaxConns {
+		most := cmp.Or(a.opts.Conns, MaxConns)
+		if len(a.pairs) == most {
 			a.evictForeign()
 		}
-		if len(a.pairs) == MaxConns {
-			return fmt.Errorf("more than %d TCP connections; give --port, or a part of the capture", MaxConns)
+		if len(a.pairs) == most {
+			return fmt.Errorf("more than %d TCP connections; give --port, or a part of the capture", most)
 		}
 		p = &pair{ends: key}
 		if a.opts.Wanted == nil || a.opts.Port != 0 {

@@ -22,7 +22,7 @@ import (
 const (
 	// MaxHeldBytes bounds the memory for the TCP packets of the connections of interest.
 	MaxHeldBytes = 512 << 20
-	// MaxConns bounds the TCP connections of one capture that are kept.
+	// MaxConns is the default of Options.Conns.
 	MaxConns = 1 << 18
 	// heldPerSegment is the memory of a TCP packet besides its payload, in bytes.
 	heldPerSegment = 224

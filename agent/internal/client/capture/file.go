@@ -26,6 +26,8 @@ type Options struct {
 	// connection of interest. Other connections are only counted, unless they share an end with
 	// one of interest. Nil keeps all.
 	Wanted func(payload []byte) bool
+	// Conns bounds the TCP connections that are kept; 0 for MaxConns.
+	Conns int
 	// Progress is called now and then with the packets and bytes of the file that were read; nil
 	// for not.
 	Progress func(packets int, bytes int64)

@@ -193,9 +193,9 @@ func TestManyConnections(t *testing.T) {
 	syn := file[header : header+record+int(file[header+8])]
 	ports := record + 20 // behind the header of the record and that of IP
 	var scan bytes.Buffer
-	scan.Grow((capture.MaxConns + 2000) * len(syn))
+	const kept = 2000
 	scan.Write(file[:header])
-	for n := range capture.MaxConns + 1000 {
+	for n := range kept + 1000 {
 		one := bytes.Clone(syn)
 		one[ports], one[ports+1] = byte(n>>8), byte(n)     // from
 		one[ports+2], one[ports+3] = byte(n>>16), byte(99) // to
@@ -205,11 +205,11 @@ func TestManyConnections(t *testing.T) {
 	asking.Open(time.Minute)
 	asking.Ask(time.Minute+time.Second, `{"step_id":1}`)
 	scan.Write(capturetest.File{Pcap: true}.Write(asking.Packets())[header:])
-	c, err := capture.Read(t.Context(), &scan, "x", capture.Options{Wanted: asks})
+	c, err := capture.Read(t.Context(), &scan, "x", capture.Options{Wanted: asks, Conns: kept})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Conns) != 1 || !c.Conns[0].Up.Started || c.Foreign != capture.MaxConns+1000 {
+	if len(c.Conns) != 1 || !c.Conns[0].Up.Started || c.Foreign != kept+1000 {
 		t.Errorf("%d connections, %d foreign", len(c.Conns), c.Foreign)
 	}
 }
