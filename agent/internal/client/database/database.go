@@ -13,7 +13,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -89,22 +88,6 @@ func engineOf(place string) (Engine, error) {
 		return "", fmt.Errorf("%s:// is no database; name a file, or postgres://user@host/database", scheme)
 	}
 	return SQLite, nil
-}
-
-// placeName returns the name that the database at the place has when it is open.
-func placeName(place string) (string, error) {
-	engine, err := engineOf(place)
-	switch {
-	case err != nil:
-		return "", err
-	case engine == PostgreSQL:
-		config, err := parsePostgres(place)
-		if err != nil {
-			return "", err
-		}
-		return postgresName(config), nil
-	}
-	return filepath.Abs(place)
 }
 
 // Close closes all connections. Recorders must be closed before.

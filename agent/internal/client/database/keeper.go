@@ -20,11 +20,9 @@ var ErrWaiting = errors.New("the events wait in a file")
 // A keeper stores the lines of one run in the database, or in a file while the database is away. It
 // is used by one goroutine.
 type keeper struct {
-	db    *DB    // nil while open could not be opened
-	open  string // place to open; empty if db is the caller's
-	place string // name of the database
-	meta  Meta
-	say   func(error)
+	db   *DB
+	meta Meta
+	say  func(error)
 
 	fold    *folded     // of all lines
 	pending []byte      // lines that are neither in the database nor in the file
@@ -96,7 +94,7 @@ func (k *keeper) startFile(why error) error {
 		return err
 	}
 	first := k.fold.lines - countLines(k.pending) + 1
-	file, err := spool.Create(folder, spool.Header{Place: k.place, Run: k.meta.ID, First: first, Meta: meta})
+	file, err := spool.Create(folder, spool.Header{Place: k.db.place, Run: k.meta.ID, First: first, Meta: meta})
 	if err != nil {
 		return err
 	}
@@ -110,13 +108,6 @@ func (k *keeper) comeBack() {
 	k.tried = time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
 	defer cancel()
-	if k.db == nil {
-		db, err := Open(ctx, k.open)
-		if err != nil {
-			return
-		}
-		k.db = db
-	}
 	if k.db.Ping(ctx) != nil {
 		return // the file need not be closed
 	}
@@ -152,7 +143,7 @@ func (k *keeper) tell(err error) {
 	}
 }
 
-// end stores the rest and closes what the keeper has opened.
+// end stores the rest.
 func (k *keeper) end() error {
 	k.flush(Interrupted)
 	if len(k.waiting) > 0 {
@@ -167,9 +158,6 @@ func (k *keeper) end() error {
 	}
 	if k.file != nil {
 		err = errors.Join(err, k.file.Close())
-	}
-	if k.db != nil && k.open != "" {
-		err = errors.Join(err, k.db.Close())
 	}
 	return err
 }

@@ -53,25 +53,7 @@ func (db *DB) Begin(ctx context.Context, m Meta, say func(error)) (*Recorder, er
 	if err := begin(ctx, db, &m); err != nil {
 		return nil, err
 	}
-	return newRecorder(&keeper{db: db, place: db.place, meta: m, say: say, fold: newFolded(m.Kind), retry: db.retry}), nil
-}
-
-// Away returns the Recorder of a run that begins while the database at the place is away: Open or
-// Begin has failed with why, which is ErrAway. What the run writes waits in a file until the database
-// is back, during the run or later. say is called with what is done about it.
-func Away(place string, m Meta, why error, say func(error)) (*Recorder, error) {
-	name, err := placeName(place)
-	if err != nil {
-		return nil, err
-	}
-	if err := m.check(time.Now()); err != nil {
-		return nil, err
-	}
-	k := &keeper{open: place, place: name, meta: m, say: say, fold: newFolded(m.Kind), retry: heartbeat, tried: time.Now()}
-	if err := k.startFile(why); err != nil {
-		return nil, err
-	}
-	return newRecorder(k), nil
+	return newRecorder(&keeper{db: db, meta: m, say: say, fold: newFolded(m.Kind), retry: db.retry}), nil
 }
 
 func newRecorder(k *keeper) *Recorder {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stepagent/stepagent/agent/internal/client/database"
 	"github.com/stepagent/stepagent/agent/internal/client/database/databasetest"
+	"github.com/stepagent/stepagent/agent/internal/client/database/spool"
 	"github.com/stepagent/stepagent/agent/internal/client/record"
 )
 
@@ -146,34 +147,38 @@ func TestFullDatabase(t *testing.T) {
 	}
 }
 
-// A file of which some lines are stored already, or that is there twice, is stored once.
+// leave leaves lines of a run in a file that waits.
+func leave(t *testing.T, folder string, h spool.Header, lines []byte) {
+	t.Helper()
+	f, err := spool.Create(folder, h)
+	must(t, err)
+	must(t, errors.Join(f.Append(lines), f.Close()))
+}
+
+// A file of which some lines are stored already, or that is there twice, is stored once. Files of
+// another database and files that are damaged stay.
 func TestSyncStoresOnce(t *testing.T) {
-	databasetest.EachPlace(t, func(t *testing.T, place string) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		folder := stateFolder(t)
 		ctx := context.Background()
-		all := events(start, 5, 2)
-		r, err := database.Away(place, database.Meta{Board: "b", Labels: map[string]string{"k": "v"}}, errors.New("no route"), nil)
-		must(t, err)
-		write(t, r, all...)
-		must(t, r.Close()) // the database is there at the end
-		db := databasetest.Open(t, place)
-		want := string(lines(t, all))
-		if got := stored(t, db, r.ID()); got != want || len(waiting(t, folder)) != 0 {
-			t.Fatalf("%d of %d bytes", len(got), len(want))
-		}
-		again, err := database.Away(db.Name(), database.Meta{ID: r.ID()}, errors.New("no route"), nil)
-		must(t, err)
-		copied, err := os.ReadFile(waiting(t, folder)[0])
-		must(t, err)
-		write(t, again, all...)
-		must(t, os.WriteFile(filepath.Join(folder, r.ID()+"-0000001-7.spool"), append(copied, want...), 0o600))
-		_ = again.Close() // SQLite takes it in
+		raw := lines(t, events(start, 5, 2))
+		h := spool.Header{Place: db.Name(), Run: database.NewID(start), First: 1, Meta: []byte(`{"board":"b","labels":{"k":"v"}}`)}
+		leave(t, folder, h, raw)
+		leave(t, folder, h, raw[:len(raw)/2])
+		leave(t, folder, h, raw)
+		other := h
+		other.Place = "/srv/other.db"
+		leave(t, folder, other, raw)
+		must(t, os.WriteFile(filepath.Join(folder, "damaged.spool"), []byte("{}\n"), 0o600))
 		result, err := db.Sync(ctx)
-		if err != nil || len(result.Problems) > 0 || result.Lines != 0 {
+		if err != nil || result.Files != 3 || result.Lines != int64(strings.Count(string(raw), "\n")) || len(result.Problems) != 1 {
 			t.Errorf("%+v, error %v", result, err)
 		}
-		run, err := db.Run(ctx, r.ID())
-		if err != nil || stored(t, db, r.ID()) != want || run.Verdict != "fail" || run.Labels["k"] != "v" {
+		if left := waiting(t, folder); len(left) != 2 {
+			t.Errorf("%v wait", left)
+		}
+		run, err := db.Run(ctx, h.Run)
+		if err != nil || stored(t, db, h.Run) != string(raw) || run.Verdict != "fail" || run.Labels["k"] != "v" || run.State != database.Ended {
 			t.Errorf("%+v, error %v", run, err)
 		}
 		if runs, err := db.Runs(ctx, database.Filter{}); err != nil || len(runs) != 1 {
@@ -182,7 +187,7 @@ func TestSyncStoresOnce(t *testing.T) {
 	})
 }
 
-// A load test has its result in the place of a record.
+// A load test has a result and no record.
 func TestLoadResult(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		ctx := context.Background()
