@@ -1,8 +1,7 @@
 -- The schema of a stepctl database, for PostgreSQL. migrations/sqlite has the same tables and columns.
 --
--- Times are TEXT of one width in UTC, 2026-11-30T00:14:22.500000Z, so that < and ORDER BY compare
--- them. Durations are DOUBLE PRECISION, in seconds. The file is marked by application_id 0x73746570 ("step") and
--- by user_version, the number of the newest migration.
+-- Durations are DOUBLE PRECISION, in seconds. The table stepctl_schema has a row for each migration
+-- that was applied. Everything is in the first schema of the search_path.
 --
 -- Programs may insert rows into queue, and may read everything. All other tables are written by
 -- stepctl alone.
@@ -26,8 +25,9 @@ END $$;
 CREATE TRIGGER procedures_immutable BEFORE UPDATE ON procedures FOR EACH ROW
     EXECUTE FUNCTION stepctl_refuse('a version of a procedure never changes; import a new version');
 
--- Runs: one row for each run of a procedure ('run') or load test ('load'). Everything from "cause" to
--- "failed" is derived from the events; stepctl db check compares them.
+-- Runs: one row for each run of a procedure ('run') or load test ('load'). From procedure_sha256 on,
+-- what the record says is derived from the events, and "stepctl db check" compares it with them. Board,
+-- version, entry, attempt and worker are not in the record.
 CREATE TABLE runs (
     -- Start in UTC and six hexadecimal digits, 20261130T001422-7f3a9c. The first three digits are
     -- the fraction of the second in 1/4096, the others random: ids sort by the time of the start.

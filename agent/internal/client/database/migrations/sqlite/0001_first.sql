@@ -22,8 +22,9 @@ CREATE TRIGGER procedures_immutable BEFORE UPDATE ON procedures BEGIN
     SELECT RAISE(ABORT, 'a version of a procedure never changes; import a new version');
 END;
 
--- Runs: one row for each run of a procedure ('run') or load test ('load'). Everything from "cause" to
--- "failed" is derived from the events; stepctl db check compares them.
+-- Runs: one row for each run of a procedure ('run') or load test ('load'). From procedure_sha256 on,
+-- what the record says is derived from the events, and "stepctl db check" compares it with them. Board,
+-- version, entry, attempt and worker are not in the record.
 CREATE TABLE runs (
     -- Start in UTC and six hexadecimal digits, 20261130T001422-7f3a9c. The first three digits are
     -- the fraction of the second in 1/4096, the others random: ids sort by the time of the start.
