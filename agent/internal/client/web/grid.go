@@ -75,7 +75,7 @@ func newGrid(v *view, f database.Filter, runs []brief, page int) grid {
 	if !f.Until.IsZero() {
 		to = f.Until.Add(-time.Nanosecond)
 	}
-	g := grid{Columns: columns(v, from, to)}
+	g := grid{Columns: columns(from, to)}
 	byProcedure := map[string][]brief{}
 	for _, r := range runs {
 		byProcedure[r.procedure] = append(byProcedure[r.procedure], r)
@@ -153,7 +153,7 @@ var spans = []span{
 const day = 24 * time.Hour
 
 // columns divides the time into at most gridColumns spans, and at least one.
-func columns(v *view, from, to time.Time) []column {
+func columns(from, to time.Time) []column {
 	at := slices.IndexFunc(spans, func(s span) bool { return to.Sub(from) <= (gridColumns-1)*s.length })
 	if at < 0 {
 		at = len(spans) - 1

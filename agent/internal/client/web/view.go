@@ -73,8 +73,8 @@ func (v *view) choose() (err error) {
 	} else if v.query.Has("lang") {
 		err = &badRequest{"lang", lang, "lang"}
 	}
-	switch v.Scheme = v.query.Get("scheme"); {
-	case v.query.Has("scheme") && v.Scheme != "light" && v.Scheme != "dark":
+	v.Scheme = v.query.Get("scheme")
+	if v.query.Has("scheme") && v.Scheme != "light" && v.Scheme != "dark" {
 		err, v.Scheme = &badRequest{"scheme", v.Scheme, "scheme"}, ""
 	}
 	return err
