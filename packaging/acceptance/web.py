@@ -22,8 +22,10 @@ import urllib.parse
 from browser import Browser, check, fail
 from live import HOSTILE, OBSERVE, SCREENS, Agent, accessible, quiet, steady
 
-# How long the server may take for a page of a database with a million step results, in seconds.
+# How much time of a processor the server may take for a page of a database with a million step results, in seconds.
+# The time until the answer depends on what else the machine does; it is printed.
 LIMIT = 0.2
+ASKED = 5  # times
 RUNS, STEPS = 100_000, 10
 
 QUICK = [{"step_id": n, "timeout": 5} for n in range(1, 11)]
@@ -49,6 +51,11 @@ class Page:
     def stop(self, how=signal.SIGTERM):
         self.process.send_signal(how)
         return self.process.wait(timeout=20)
+
+    def busy(self):
+        """Returns the seconds of processor time that the server has used."""
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def ask(self, path, method="GET", **headers):
         """Returns status, header and body."""
@@ -330,20 +337,22 @@ def big(programs, work):
     connection.close()
     filled = time.monotonic() - began
     page = Page(programs, database)
-    slowest = 0.0
+    slowest = longest = 0.0
     for path in ("/", "/?page=20", "/?procedure=procedure-3", "/?board=bench-2&verdict=fail", "/?label=build%3D500", "/?label=night%3Dyes",
                  "/?since=2025-12-01&until=2025-12-05", f"/run/{runs[-1][0]}", "/trend?procedure=procedure-3", "/trend?procedure=procedure-3&board=bench-3",
                  f"/compare?run={runs[-5][0]}&with=release", "/queue", "/procedures"):
-        times = []
-        for _ in range(5):
+        times, before = [], page.busy()
+        for _ in range(ASKED):
             began = time.monotonic()
             status, _, body = page.ask(path)
             times.append(time.monotonic() - began)
             check(status == 200, f"{path}: {status} {body[:1000]}")
-        check(min(times) < LIMIT, f"{path} takes {min(times):.3f} s of {RUNS * STEPS} step results")
-        slowest = max(slowest, min(times))
+        busy = (page.busy() - before) / ASKED
+        check(busy < LIMIT, f"{path} takes {busy:.3f} s of a processor at {RUNS * STEPS} step results")
+        slowest, longest = max(slowest, busy), max(longest, min(times))
     check(page.stop() == 0, "stepctl web does not end well")
-    print(f"{RUNS * STEPS:,} step results, inserted in {filled:.0f} s: the slowest page takes {1000 * slowest:.0f} ms")
+    print(f"{RUNS * STEPS:,} step results, inserted in {filled:.0f} s: "
+          f"the slowest page takes {1000 * slowest:.0f} ms of a processor and is answered in {1000 * longest:.0f} ms")
 
 
 def main():
