@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -141,7 +142,7 @@ func (s *site) says(w *workerProcess, pattern string) {
 			return
 		}
 	}
-	s.Errorf("the worker does not say %s", pattern)
+	s.Fatalf("the worker does not say %s", pattern)
 }
 
 // signal sends a signal to the worker alone.
@@ -149,6 +150,25 @@ func (s *site) signal(w *workerProcess, sig syscall.Signal) {
 	s.Helper()
 	if err := w.Process.Signal(sig); err != nil {
 		s.Error(err)
+	}
+}
+
+// pause stops the worker's process between its commits: a process that is stopped in a commit keeps
+// others from writing to a SQLite file.
+func (s *site) pause(w *workerProcess) {
+	s.Helper()
+	err := s.db.Write(context.Background(), func(*sql.Tx) error {
+		s.signal(w, syscall.SIGSTOP)
+		state := fmt.Sprintf("/proc/%d/stat", w.Process.Pid)
+		for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+			if stat, err := os.ReadFile(state); err != nil || strings.Contains(string(stat), ") T ") {
+				return err
+			}
+		}
+		return errors.New("the worker goes on")
+	})
+	if err != nil {
+		s.Fatal(err)
 	}
 }
 
@@ -244,7 +264,7 @@ func TestWorkerPaused(t *testing.T) {
 		s.exec("INSERT INTO queue (procedure, board) VALUES ('slow', 'a')")
 		paused := s.start("--name", "paused", "--lease", "1s")
 		a.await(2)
-		s.signal(paused, syscall.SIGSTOP)
+		s.pause(paused)
 		heir := s.start("--name", "heir", "--lease", "1s")
 		s.says(heir, "^a: entry 1: slow@1, run .*, attempt 2 ")
 		a.await(3)
