@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# arm.sh: checks the packages for boards by emulation with qemu:
+# arm.sh [BOARD...]: checks the packages for boards (armhf, arm64 and riscv64, or those named) by emulation
+# with qemu:
 #
 # - the packages of every board hold the same files as those of amd64;
 # - from the unpacked packages, agent and client run the demonstration, and a procedure against a
@@ -14,11 +15,14 @@ cd "$root"
 workdir
 
 # Debian's name of a board, the name in qemu, and the settings of Go.
-readonly boards=(
+boards=(
 	"armhf arm GOARCH=arm GOARM=6"
 	"arm64 aarch64 GOARCH=arm64"
 	"riscv64 riscv64 GOARCH=riscv64"
 )
+[ $# = 0 ] || mapfile -t boards < <(printf '%s\n' "${boards[@]}" | grep -E "^($(IFS='|'; echo "$*")) ")
+[ "${#boards[@]}" -ge "$#" ] && [ "${#boards[@]}" -gt 0 ] || die "usage: $script [armhf] [arm64] [riscv64]"
+readonly boards
 readonly binfmt=/proc/sys/fs/binfmt_misc
 
 # A new process of an emulated multi-threaded program sometimes hangs before its first instruction,

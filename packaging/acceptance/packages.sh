@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# packages.sh [all|each]: makes a snapshot release of this commit in dist/, of the targets of
+# packages.sh [all|common]: makes a snapshot release of this commit in dist/, of the targets of
 # packaging/build.sh, and checks the packages: checksums, bills of materials, lintian, a second build
 # (reproduce.sh), and the module's archive (module.sh). arm.sh uses the packages. Needs lintian, bsdtar
 # and gpg.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# reproduce.sh [all|each]: builds the commit of dist/ again, at another time and in another folder, with another
+# reproduce.sh [all|common]: builds the commit of dist/ again, at another time and in another folder, with another
 # umask, time zone and language, and compares the two builds byte by byte. Bills of materials hold
 # the time at which they were made and are left out. The second build is signed with a new key.
 . "$(dirname "$0")/lib.sh"
