@@ -167,7 +167,7 @@ func leadingZero(text string) bool {
 }
 
 func withoutSign(number string) string {
-	if number != "" && strings.Contains("-+", number[:1]) {
+	if number != "" && strings.ContainsAny(number[:1], "-+") {
 		return number[1:]
 	}
 	return number
