@@ -191,7 +191,8 @@ func TestWorkersSideBySide(t *testing.T) {
 			agents[name] = mustStartAgent(t)
 		}
 		s := newSite(t, place, agents)
-		first, second := s.start("--name", "one"), s.start("--name", "two")
+		// Each has room for half of the boards, so that both are needed.
+		first, second := s.start("--name", "one", "--jobs", "2"), s.start("--name", "two", "--jobs", "2")
 		for i := range 200 {
 			s.exec("INSERT INTO queue (procedure, board, priority) VALUES ('quick', $1, $2)", string(rune('a'+i%4)), i%3)
 		}
