@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # build.sh [all|common|amd64] [FLAG...]: makes a snapshot release of this commit in dist/: packages, archives,
 # checksums and bills of materials for every system and architecture. "common" leaves out ARMv7, RISC-V,
-# macOS and Windows for arm64, which takes half the time. "amd64" makes the packages of that
+# macOS and Windows, which takes half the time. "amd64" makes the packages of that
 # architecture alone, in seconds once the build cache is warm. Flags are passed to goreleaser.
 #
 # SNAPSHOT_VERSION, such as 1.2.3, replaces the version, which is the commit's time by default.
