@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -136,22 +137,17 @@ func showEntry(ctx context.Context, db *database.DB, q *queue.Queue, id int64) (
 	if shown.Entry, err = q.Entry(ctx, id); err != nil {
 		return shown, err
 	}
-	rows, err := db.Read().QueryContext(ctx, `SELECT id, coalesce(attempt, 0), state, verdict, passed, steps, coalesce(worker, ''), started
+	shown.Runs, err = database.Collect(ctx, db, func(rows *sql.Rows) (r entryRun, err error) {
+		var started database.Time
+		err = rows.Scan(&r.ID, &r.Attempt, &r.State, &r.Verdict, &r.Passed, &r.Steps, &r.Worker, &started)
+		r.Started = time.Time(started)
+		return r, err
+	}, `SELECT id, coalesce(attempt, 0), state, verdict, passed, steps, coalesce(worker, ''), started
 		FROM runs WHERE entry = $1 ORDER BY id DESC LIMIT $2`, id, maxShownRuns)
 	if err != nil {
-		return shown, fmt.Errorf("cannot read the runs of the entry: %w", err)
+		err = fmt.Errorf("cannot read the runs of the entry: %w", err)
 	}
-	defer func() { _ = rows.Close() }() // rows.Err has its error
-	for rows.Next() {
-		var r entryRun
-		var started database.Time
-		if err := rows.Scan(&r.ID, &r.Attempt, &r.State, &r.Verdict, &r.Passed, &r.Steps, &r.Worker, &started); err != nil {
-			return shown, fmt.Errorf("cannot read a run of the entry: %w", err)
-		}
-		r.Started = time.Time(started)
-		shown.Runs = append(shown.Runs, r)
-	}
-	return shown, rows.Err()
+	return shown, err
 }
 
 // write writes the entry for people.

@@ -46,7 +46,7 @@ func setBaseline(ctx context.Context, db *DB, procedure, name string, runs []str
 // baselines is DB.Baselines.
 func baselines(ctx context.Context, db *DB, procedure string) ([]Baseline, error) {
 	var all []Baseline
-	_, err := collect(ctx, db, func(rows *sql.Rows) (struct{}, error) {
+	_, err := Collect(ctx, db, func(rows *sql.Rows) (struct{}, error) {
 		var b Baseline
 		var run string
 		var made Time

@@ -72,7 +72,7 @@ func compareRun(run *Run, d *derived) []string {
 func checkSteps(ctx context.Context, db *DB, id string, d *derived) ([]string, error) {
 	next := 0
 	var wrong []string
-	_, err := collect(ctx, db, func(rows *sql.Rows) (struct{}, error) {
+	_, err := Collect(ctx, db, func(rows *sql.Rows) (struct{}, error) {
 		row := make([]any, 10)
 		into := make([]any, len(row))
 		for i := range row {

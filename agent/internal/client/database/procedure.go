@@ -107,23 +107,5 @@ func (db *DB) Versions(ctx context.Context, name string) ([]Version, error) {
 }
 
 func versions(ctx context.Context, db *DB, query string, args ...any) ([]Version, error) {
-	return collect(ctx, db, func(rows *sql.Rows) (Version, error) { return scanVersion(rows) }, "SELECT "+versionColumns+query, args...)
-}
-
-// collect returns all rows of a query.
-func collect[T any](ctx context.Context, db *DB, scan func(*sql.Rows) (T, error), query string, args ...any) ([]T, error) {
-	rows, err := db.read.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, db.fault(err)
-	}
-	defer func() { _ = rows.Close() }() // rows.Err has its error
-	var all []T
-	for rows.Next() {
-		one, err := scan(rows)
-		if err != nil {
-			return nil, db.fault(err)
-		}
-		all = append(all, one)
-	}
-	return all, db.fault(rows.Err())
+	return Collect(ctx, db, func(rows *sql.Rows) (Version, error) { return scanVersion(rows) }, "SELECT "+versionColumns+query, args...)
 }

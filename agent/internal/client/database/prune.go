@@ -55,7 +55,7 @@ func prune(ctx context.Context, db *DB, r Retention, dry bool) (Pruned, error) {
 	}
 	removed := map[string]bool{} // with dry, the runs that an earlier limit has counted
 	drop := func(count *int64, query string, args ...any) error {
-		ids, err := collect(ctx, db, scanText, query, args...)
+		ids, err := Collect(ctx, db, scanText, query, args...)
 		if err != nil {
 			return err
 		}
@@ -100,7 +100,7 @@ func pruneSize(ctx context.Context, db *DB, most int64, dry bool, removed map[st
 		id    string
 		bytes int64
 	}
-	runs, err := collect(ctx, db, func(rows *sql.Rows) (s sized, err error) { return s, rows.Scan(&s.id, &s.bytes) },
+	runs, err := Collect(ctx, db, func(rows *sql.Rows) (s sized, err error) { return s, rows.Scan(&s.id, &s.bytes) },
 		"SELECT id, (SELECT coalesce(sum(length(lines)), 0) FROM events WHERE run = id) FROM runs WHERE "+removable+
 			" ORDER BY CASE verdict WHEN 'pass' THEN 0 ELSE 1 END, id")
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 // part of a baseline meanwhile stays. With dry it only counts. count and bytes are added to.
 func remove(ctx context.Context, db *DB, ids []string, dry bool, removed map[string]bool, count, bytes *int64) error {
 	for batch := range slices.Chunk(ids, pruneRuns) {
-		in := "IN " + placeholders(1, len(batch))
+		in := "IN " + Placeholders(0, len(batch))
 		var args []any
 		for _, id := range batch {
 			args = append(args, id)

@@ -95,9 +95,9 @@ func findRun(ctx context.Context, db *DB, name string) (string, error) {
 	}
 	scan := func(rows *sql.Rows) (id string, err error) { return id, rows.Scan(&id) }
 	// '~' sorts after all characters of an id.
-	ids, err := collect(ctx, db, scan, "SELECT id FROM runs WHERE id >= $1 AND id < $2 ORDER BY id LIMIT 2", name, name+"~")
+	ids, err := Collect(ctx, db, scan, "SELECT id FROM runs WHERE id >= $1 AND id < $2 ORDER BY id LIMIT 2", name, name+"~")
 	if err == nil && len(ids) == 0 {
-		ids, err = collect(ctx, db, scan, "SELECT id FROM runs WHERE id LIKE $1 LIMIT 2", "%"+name)
+		ids, err = Collect(ctx, db, scan, "SELECT id FROM runs WHERE id LIKE $1 LIMIT 2", "%"+name)
 	}
 	switch {
 	case err != nil:

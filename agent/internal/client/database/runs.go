@@ -78,7 +78,7 @@ func (f Filter) Where() (string, []any) {
 // listRuns is DB.Runs.
 func listRuns(ctx context.Context, db *DB, f Filter) ([]Run, error) {
 	query, args := f.query()
-	runs, err := collect(ctx, db, func(rows *sql.Rows) (Run, error) { return scanRun(rows) }, query, args...)
+	runs, err := Collect(ctx, db, func(rows *sql.Rows) (Run, error) { return scanRun(rows) }, query, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +107,7 @@ func addLabels(ctx context.Context, db *DB, runs []Run) error {
 			at[batch[i].ID] = &batch[i]
 			ids = append(ids, batch[i].ID)
 		}
-		_, err := collect(ctx, db, func(rows *sql.Rows) (struct{}, error) {
+		_, err := Collect(ctx, db, func(rows *sql.Rows) (struct{}, error) {
 			var id, key, value string
 			err := rows.Scan(&id, &key, &value)
 			if run := at[id]; run != nil {
@@ -117,7 +117,7 @@ func addLabels(ctx context.Context, db *DB, runs []Run) error {
 				run.Labels[key] = value
 			}
 			return struct{}{}, err
-		}, "SELECT run, key, value FROM labels WHERE run IN "+placeholders(1, len(ids)), ids...)
+		}, "SELECT run, key, value FROM labels WHERE run IN "+Placeholders(0, len(ids)), ids...)
 		if err != nil {
 			return err
 		}

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/stepagent/stepagent/agent/internal/client/record"
 )
@@ -25,8 +23,8 @@ const (
 func insertRun(ctx context.Context, db *DB, tx querier, m *Meta) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO runs (id, kind, procedure, version, board, address, client, host, started, seen, state,
 		entry, attempt, worker) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, `+db.engine.Now()+`, 'running', $10, $11, $12)`,
-		m.ID, string(m.Kind), m.Procedure, null(m.Version), m.Board, storable(m.Address), storable(m.Client), storable(m.Host),
-		Time(m.Started), null(m.Entry), null(m.Attempt), null(m.Worker))
+		m.ID, string(m.Kind), m.Procedure, OrNull(m.Version), m.Board, storable(m.Address), storable(m.Client), storable(m.Host),
+		Time(m.Started), OrNull(m.Entry), OrNull(m.Attempt), OrNull(m.Worker))
 	for _, key := range slices.Sorted(maps.Keys(m.Labels)) {
 		if err == nil {
 			_, err = tx.ExecContext(ctx, "INSERT INTO labels (run, key, value) VALUES ($1, $2, $3)", m.ID, key, m.Labels[key])
@@ -37,14 +35,6 @@ func insertRun(ctx context.Context, db *DB, tx querier, m *Meta) error {
 
 // countLines returns the number of whole lines.
 func countLines(lines []byte) int64 { return int64(bytes.Count(lines, []byte{'\n'})) }
-
-// null returns nil for the zero value.
-func null[T comparable](value T) any {
-	if value == *new(T) {
-		return nil
-	}
-	return value
-}
 
 // insertEvents stores whole lines, of which the first has the number.
 func insertEvents(ctx context.Context, tx querier, id string, first int64, lines []byte) error {
@@ -113,7 +103,7 @@ func upsertSteps(ctx context.Context, tx querier, id string, steps []record.Step
 		for i := range batch {
 			args = append(args, stepValues(id, &batch[i])...)
 		}
-		query := "INSERT INTO steps (" + stepColumns + ") VALUES " + placeholders(len(batch), len(args)/len(batch)) +
+		query := "INSERT INTO steps (" + stepColumns + ") VALUES " + placeholderRows(len(batch), len(args)/len(batch)) +
 			" ON CONFLICT (run, idx) DO UPDATE SET outcome = excluded.outcome, reason = excluded.reason," +
 			" sent_at = excluded.sent_at, took = excluded.took, kept = excluded.kept"
 		if _, err := tx.ExecContext(ctx, query, args...); err != nil {
@@ -121,23 +111,6 @@ func upsertSteps(ctx context.Context, tx querier, id string, steps []record.Step
 		}
 	}
 	return nil
-}
-
-// placeholders returns ($1, $2), ($3, $4) for two rows of two columns.
-func placeholders(rows, columns int) string {
-	var b strings.Builder
-	for i := range rows * columns {
-		switch {
-		case i == 0:
-			b.WriteString("($")
-		case i%columns == 0:
-			b.WriteString("), ($")
-		default:
-			b.WriteString(", $")
-		}
-		b.WriteString(strconv.Itoa(i + 1))
-	}
-	return b.String() + ")"
 }
 
 // store stores lines that were folded already, and what has changed by them. A run without an end

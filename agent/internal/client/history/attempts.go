@@ -2,6 +2,7 @@ package history
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"slices"
 
@@ -17,20 +18,12 @@ func Attempts(ctx context.Context, db *database.DB, run database.Run) (attempts 
 	if run.Entry == 0 || run.Attempt < 2 {
 		return nil, nil
 	}
-	rows, err := db.Read().QueryContext(ctx, attemptsQuery, run.Entry, run.ID, min(run.Attempt-1, MaxRuns))
+	ids, err := database.Collect(ctx, db, func(rows *sql.Rows) (id string, err error) {
+		err = rows.Scan(&id)
+		return id, err
+	},
+		attemptsQuery, run.Entry, run.ID, min(run.Attempt-1, MaxRuns))
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the attempts: %w", err)
-	}
-	defer func() { _ = rows.Close() }() // its error is that of Err
-	var ids []string
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			return nil, fmt.Errorf("cannot read the attempts: %w", err)
-		}
-		ids = append(ids, id)
-	}
-	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("cannot read the attempts: %w", err)
 	}
 	for _, id := range slices.Backward(ids) {

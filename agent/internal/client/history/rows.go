@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/go-json-experiment/json"
 
@@ -53,7 +52,7 @@ type stepRow struct {
 }
 
 // stepsQuery reads steps by the primary key; its one verb is a list of placeholders.
-const stepsQuery = `SELECT run, step_id, timeout, interval, outcome, took FROM steps WHERE run IN (%s) ORDER BY run, idx`
+const stepsQuery = `SELECT run, step_id, timeout, interval, outcome, took FROM steps WHERE run IN %s ORDER BY run, idx`
 
 // readSteps adds the steps of runs, by run.
 func readSteps(ctx context.Context, db *database.DB, runs []database.Run, into map[string][]stepRow) (err error) {
@@ -86,14 +85,12 @@ func readSteps(ctx context.Context, db *database.DB, runs []database.Run, into m
 
 // stepsOf returns the query for the steps of those runs that are no load tests.
 func stepsOf(runs []database.Run) (query string, args []any) {
-	var places []string
 	for _, run := range runs {
 		if run.Kind != database.KindLoad {
 			args = append(args, run.ID)
-			places = append(places, fmt.Sprintf("$%d", len(args)))
 		}
 	}
-	return fmt.Sprintf(stepsQuery, strings.Join(places, ", ")), args
+	return fmt.Sprintf(stepsQuery, database.Placeholders(0, len(args))), args
 }
 
 // keysOf returns the keys of the steps of a run.

@@ -98,7 +98,7 @@ func (q *Queue) next(ctx context.Context, tx *sql.Tx, w Wanted, now time.Time) (
 	if q.db.Engine() == database.PostgreSQL {
 		skip = " FOR UPDATE OF q SKIP LOCKED" // those that another program is changing
 	}
-	boards := "q.board IN " + placeholders(1, len(w.Boards))
+	boards := "q.board IN " + database.Placeholders(1, len(w.Boards))
 	var e Entry
 	err := scan(&e, tx.QueryRowContext(ctx, "SELECT "+columns+" FROM queue AS q WHERE q.state = 'running' AND "+
 		"(q.leased_until IS NULL OR q.leased_until < $1) AND "+boards+" ORDER BY q.priority DESC, q.id LIMIT 1"+skip,
@@ -167,7 +167,7 @@ func (q *Queue) interrupt(ctx context.Context, tx *sql.Tx, run string) (performe
 // update stores what a worker changes of an entry.
 func (q *Queue) update(ctx context.Context, tx *sql.Tx, e *Entry) error {
 	_, err := tx.ExecContext(ctx, `UPDATE queue SET state = $2, due = $3, performed = $4, problem = $5, worker = $6, attempt = $7, run = $8,
-		lease = $9, leased_until = $10 WHERE id = $1`, e.ID, string(e.State), nullTime(e.Due), e.Performed, null(e.Problem), null(e.Worker),
-		e.Attempt, null(e.Run), null(e.token), nullTime(e.LeasedUntil))
+		lease = $9, leased_until = $10 WHERE id = $1`, e.ID, string(e.State), nullTime(e.Due), e.Performed, database.OrNull(e.Problem), database.OrNull(e.Worker),
+		e.Attempt, database.OrNull(e.Run), database.OrNull(e.token), nullTime(e.LeasedUntil))
 	return err
 }

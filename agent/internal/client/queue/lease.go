@@ -125,7 +125,7 @@ func (q *Queue) Lost(ctx context.Context, claims []*Claim) ([]*LostError, error)
 	for _, c := range claims {
 		ids = append(ids, c.ID)
 	}
-	list, err := q.entries(ctx, "WHERE id IN "+placeholders(0, len(ids)), ids...)
+	list, err := q.entries(ctx, "WHERE id IN "+database.Placeholders(0, len(ids)), ids...)
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +152,7 @@ func (q *Queue) Wait(ctx context.Context, boards []string) (wait time.Duration, 
 	if err != nil {
 		return 0, false, q.fault(err)
 	}
-	in := "q.board IN " + placeholders(0, len(boards))
+	in := "q.board IN " + database.Placeholders(0, len(boards))
 	for _, query := range []string{
 		"SELECT min(coalesce(q.leased_until, q.added)) FROM queue AS q WHERE q.state = 'running' AND " + in,
 		"SELECT min(coalesce(q.due, q.added)) FROM queue AS q WHERE q.state = 'waiting' AND " + in +

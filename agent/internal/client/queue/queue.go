@@ -67,17 +67,9 @@ func (q *Queue) Add(ctx context.Context, e Entry) (Entry, error) {
 	err := q.db.Write(ctx, func(tx *sql.Tx) error {
 		return scan(&e, tx.QueryRowContext(ctx, `INSERT INTO queue (procedure, version, board, priority, due, every, times, labels)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING `+columns,
-			e.Procedure, null(e.Version), e.Board, e.Priority, nullTime(e.Due), null(e.Every), null(e.Times), e.Labels))
+			e.Procedure, database.OrNull(e.Version), e.Board, e.Priority, nullTime(e.Due), database.OrNull(e.Every), database.OrNull(e.Times), e.Labels))
 	})
 	return e, err
-}
-
-// null returns nil for the zero value.
-func null[T comparable](value T) any {
-	if value == *new(T) {
-		return nil
-	}
-	return value
 }
 
 // nullTime returns nil for the zero time.
@@ -118,13 +110,13 @@ func (q *Queue) List(ctx context.Context, f Filter) ([]Entry, error) {
 		conditions = append(conditions, condition)
 	}
 	if len(f.States) > 0 {
-		add("state IN "+placeholders(len(args), len(f.States)), values(f.States)...)
+		add("state IN "+database.Placeholders(len(args), len(f.States)), values(f.States)...)
 	}
 	if f.Board != "" {
-		add("board = "+placeholders(len(args), 1), f.Board)
+		add("board = "+database.Placeholders(len(args), 1), f.Board)
 	}
 	if f.Procedure != "" {
-		add("procedure = "+placeholders(len(args), 1), f.Procedure)
+		add("procedure = "+database.Placeholders(len(args), 1), f.Procedure)
 	}
 	where := ""
 	if len(conditions) > 0 {
@@ -138,20 +130,12 @@ func (q *Queue) List(ctx context.Context, f Filter) ([]Entry, error) {
 
 // entries returns the entries that the rest of a query selects, in the order of their ids.
 func (q *Queue) entries(ctx context.Context, rest string, args ...any) ([]Entry, error) {
-	rows, err := q.db.Read().QueryContext(ctx, "SELECT * FROM (SELECT "+columns+" FROM queue "+rest+") AS selected ORDER BY id", args...)
-	if err != nil {
-		return nil, q.fault(err)
-	}
-	defer func() { _ = rows.Close() }() // rows.Err has its error
-	var list []Entry
-	for rows.Next() {
-		var e Entry
-		if err := scan(&e, rows); err != nil {
-			return nil, q.fault(err)
-		}
-		list = append(list, e)
-	}
-	return list, q.fault(rows.Err())
+	list, err := database.Collect(ctx, q.db, func(rows *sql.Rows) (e Entry, err error) {
+		err = scan(&e, rows)
+		return e, err
+	},
+		"SELECT * FROM (SELECT "+columns+" FROM queue "+rest+") AS selected ORDER BY id", args...)
+	return list, q.fault(err)
 }
 
 // fault adds to an error of the database what was being done.
@@ -160,15 +144,6 @@ func (*Queue) fault(err error) error {
 		return nil
 	}
 	return fmt.Errorf("cannot read the queue: %w", err)
-}
-
-// placeholders returns ($4, $5) for two arguments after three others.
-func placeholders(before, number int) string {
-	names := make([]string, number)
-	for i := range names {
-		names[i] = "$" + strconv.Itoa(before+i+1)
-	}
-	return "(" + strings.Join(names, ", ") + ")"
 }
 
 // values returns the values as arguments of a query.

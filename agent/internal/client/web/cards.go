@@ -86,7 +86,7 @@ func (v *view) progress(ctx context.Context, db *database.DB, r database.Run) (p
 
 // stepRows returns steps of a run by their positions, from first to last.
 func stepRows(ctx context.Context, db *database.DB, run string, first, last int) ([]step, error) {
-	return collect(ctx, db, scanStep, `SELECT idx, step_id, timeout, "interval", outcome, reason, took FROM steps
+	return database.Collect(ctx, db, scanStep, `SELECT idx, step_id, timeout, "interval", outcome, reason, took FROM steps
 		WHERE run = $1 AND idx BETWEEN $2 AND $3 ORDER BY idx`, run, first, last)
 }
 

@@ -130,22 +130,5 @@ func names(ctx context.Context, db *database.DB, column string) ([]string, error
 		SELECT min(` + column + `) FROM runs
 		UNION ALL SELECT (SELECT min(` + column + `) FROM runs WHERE ` + column + ` > found.name) FROM found WHERE found.name IS NOT NULL)
 		SELECT name FROM found WHERE name <> '' LIMIT ` + strconv.Itoa(maxNames)
-	return collect(ctx, db, func(rows *sql.Rows) (name string, err error) { return name, rows.Scan(&name) }, query)
-}
-
-// collect returns all rows of a query.
-func collect[T any](ctx context.Context, db *database.DB, scan func(*sql.Rows) (T, error), query string, args ...any) (all []T, err error) {
-	rows, err := db.Read().QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }() // rows.Err has its error
-	for rows.Next() {
-		one, err := scan(rows)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, one)
-	}
-	return all, rows.Err()
+	return database.Collect(ctx, db, func(rows *sql.Rows) (name string, err error) { return name, rows.Scan(&name) }, query)
 }

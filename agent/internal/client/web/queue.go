@@ -86,7 +86,7 @@ func (v *view) entryProgress(ctx context.Context, db *database.DB, id string) (*
 
 // entries returns entries of the queue.
 func (v *view) entries(ctx context.Context, db *database.DB, query string) ([]entry, error) {
-	return collect(ctx, db, func(rows *sql.Rows) (e entry, err error) {
+	return database.Collect(ctx, db, func(rows *sql.Rows) (e entry, err error) {
 		var version, times sql.Null[int64]
 		var due sql.Null[database.Time]
 		err = rows.Scan(&e.ID, &e.Procedure, &version, &e.Board, &e.Priority, &due, &e.Every, &times, &e.Labels, &e.Performed, &e.State,
@@ -110,7 +110,7 @@ func (v *view) entries(ctx context.Context, db *database.DB, query string) ([]en
 // stateCounts returns the number of entries of each state.
 func stateCounts(ctx context.Context, db *database.DB) (map[string]int, error) {
 	counts := map[string]int{}
-	_, err := collect(ctx, db, func(rows *sql.Rows) (struct{}, error) {
+	_, err := database.Collect(ctx, db, func(rows *sql.Rows) (struct{}, error) {
 		var state string
 		var n int
 		err := rows.Scan(&state, &n)

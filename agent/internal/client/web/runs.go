@@ -54,7 +54,7 @@ func (v *view) face(state database.State, verdict string, seen time.Time) face {
 func briefs(ctx context.Context, db *database.DB, v *view, f database.Filter) ([]brief, error) {
 	where, args := f.Where()
 	query := fmt.Sprintf("SELECT id, procedure, board, started, seen, state, verdict FROM runs %s ORDER BY id DESC LIMIT %d", where, maxRuns+1)
-	return collect(ctx, db, func(rows *sql.Rows) (b brief, err error) {
+	return database.Collect(ctx, db, func(rows *sql.Rows) (b brief, err error) {
 		var started, seen database.Time
 		var state, verdict string
 		err = rows.Scan(&b.id, &b.procedure, &b.board, &started, &seen, &state, &verdict)
