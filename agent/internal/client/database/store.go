@@ -56,23 +56,24 @@ func insertEvents(ctx context.Context, tx querier, id string, first int64, lines
 	return nil
 }
 
-// updateRun stores what follows from the lines of a run. A run without an end gets the state.
-func updateRun(ctx context.Context, db *DB, tx querier, m *Meta, d *derived, open State) error {
+// updateRun stores what follows from the lines of a run, and what its first line says only with that
+// line: indexed columns cost pages even where they do not change. A run without an end gets the state.
+func updateRun(ctx context.Context, db *DB, tx querier, m *Meta, d *derived, withStart bool, open State) error {
 	state := d.State
 	if state == Running {
 		state = open
 	}
 	set := `state = $2, cause = $3, verdict = $4, duration = $5, steps = $6, passed = $7, failed = $8, undecided = $9,
-		record_sha256 = $10, result = $11, seen = ` + db.engine.Now()
-	args := []any{m.ID, string(state), d.Cause, d.Verdict, d.Duration, d.Steps, d.Passed, d.Failed, d.Undecided, d.SHA256, d.Result}
-	if s := d.Start; s != nil {
-		set += `, procedure = $12, procedure_sha256 = $13, address = $14, session = $15, client = $16, agent = $17, host = $18, started = $19`
+		record_sha256 = $10, result = $11, agent = $12, seen = ` + db.engine.Now()
+	args := []any{m.ID, string(state), d.Cause, d.Verdict, d.Duration, d.Steps, d.Passed, d.Failed, d.Undecided, d.SHA256, d.Result, d.Agent}
+	if s := d.Start; s != nil && withStart {
+		set += `, procedure = $13, procedure_sha256 = $14, address = $15, session = $16, client = $17, host = $18, started = $19`
 		procedure := m.Procedure
 		if procedure == "" {
 			procedure = ProcedureName(s.Procedure.Name)
 		}
 		args = append(args, procedure, storable(s.Procedure.SHA256), storable(s.Address), storable(s.Session), storable(s.Client),
-			d.Agent, storable(s.Host), Time(s.Time))
+			storable(s.Host), Time(s.Time))
 	}
 	_, err := tx.ExecContext(ctx, "UPDATE runs SET "+set+" WHERE id = $1", args...)
 	return err
@@ -132,5 +133,5 @@ func store(ctx context.Context, db *DB, tx querier, m *Meta, f *folded, lines []
 	if err := upsertSteps(ctx, tx, m.ID, steps); err != nil {
 		return err
 	}
-	return updateRun(ctx, db, tx, m, &d, open)
+	return updateRun(ctx, db, tx, m, &d, first == 1, open)
 }
