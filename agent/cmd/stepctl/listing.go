@@ -104,12 +104,17 @@ func csvRows[T any](lines *csv.Writer, columns []column[T]) func(T) error {
 	}
 	err := lines.Write(headings)
 	return func(row T) error {
-		cells := make([]string, len(columns))
-		for i, c := range columns {
-			cells[i] = plainText(c.value(row))
-		}
-		return errors.Join(err, lines.Write(cells))
+		return errors.Join(err, lines.Write(csvCells(columns, row)))
 	}
+}
+
+// csvCells returns the cells of a row.
+func csvCells[T any](columns []column[T], row T) []string {
+	cells := make([]string, len(columns))
+	for i, c := range columns {
+		cells[i] = plainText(c.value(row))
+	}
+	return cells
 }
 
 // tableRows returns a function that writes rows as a table with headings.

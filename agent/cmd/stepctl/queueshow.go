@@ -69,11 +69,7 @@ func progressText(e entryRow) string {
 func writeRows(to io.Writer, rows []entryRow) error {
 	lines := csv.NewWriter(to)
 	for _, row := range rows {
-		var cells []string
-		for _, c := range entryColumns() {
-			cells = append(cells, plainText(c.value(row)))
-		}
-		_ = lines.Write(cells) // Error has it
+		_ = lines.Write(csvCells(entryColumns(), row)) // Error has it
 	}
 	lines.Flush()
 	return written(lines.Error())

@@ -117,7 +117,8 @@ func (q *Queue) next(ctx context.Context, tx *sql.Tx, w Wanted, now time.Time) (
 func (q *Queue) take(ctx context.Context, tx *sql.Tx, e *Entry, worker string, now time.Time) (*Claim, error) {
 	order, err := e.order()
 	if err != nil {
-		e.State, e.Problem, e.token, e.LeasedUntil = Failed, err.Error(), "", time.Time{}
+		e.leave(Failed)
+		e.Problem = err.Error()
 		return nil, q.update(ctx, tx, e)
 	}
 	claim := &Claim{Claimed: now}

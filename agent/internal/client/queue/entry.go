@@ -154,13 +154,15 @@ func (e *Entry) planned() time.Time {
 	return e.Due
 }
 
+// leave ends the lease of an entry, which gets another state.
+func (e *Entry) leave(state State) { e.State, e.token, e.LeasedUntil = state, "", time.Time{} }
+
 // settle changes an entry that was claimed at a time and performed to what comes next: waiting for
 // its next due time, or done. Times of the plan that passed before the claim are left out, and one
 // that has passed since is performed at once.
 func (e *Entry) settle(every schedule.Every, claimed time.Time) {
 	e.Performed++
-	e.token, e.LeasedUntil = "", time.Time{}
-	e.State = Waiting
+	e.leave(Waiting)
 	switch {
 	case e.Times > 0 && e.Performed >= e.Times, e.Times == 0 && every.IsZero():
 		e.State = Done

@@ -37,7 +37,8 @@ func (q *Queue) Finish(ctx context.Context, c *Claim) (Entry, error) {
 	err := q.change(ctx, c, func(e *Entry, _ time.Time) error {
 		order, err := e.order()
 		if err != nil { // it was changed since the claim
-			e.State, e.Problem, e.token, e.LeasedUntil = Failed, err.Error(), "", time.Time{}
+			e.leave(Failed)
+			e.Problem = err.Error()
 			e.Performed++
 			settled = *e
 			return nil //nolint:nilerr // the entry has it
@@ -53,7 +54,7 @@ func (q *Queue) Finish(ctx context.Context, c *Claim) (Entry, error) {
 // attempt.
 func (q *Queue) Release(ctx context.Context, c *Claim) error {
 	return q.change(ctx, c, func(e *Entry, _ time.Time) error {
-		e.State, e.token, e.LeasedUntil = Waiting, "", time.Time{}
+		e.leave(Waiting)
 		return nil
 	})
 }
@@ -61,7 +62,8 @@ func (q *Queue) Release(ctx context.Context, c *Claim) error {
 // Fail marks the entry of a claim as one that cannot be performed.
 func (q *Queue) Fail(ctx context.Context, c *Claim, problem string) error {
 	return q.change(ctx, c, func(e *Entry, _ time.Time) error {
-		e.State, e.Problem, e.token, e.LeasedUntil = Failed, problem, "", time.Time{}
+		e.leave(Failed)
+		e.Problem = problem
 		return nil
 	})
 }
@@ -189,7 +191,7 @@ func (q *Queue) Cancel(ctx context.Context, id int64) (Entry, error) {
 		case e.State != Waiting && e.State != Running:
 			return fmt.Errorf("%w: entry %d is %s", ErrSettled, id, e.State)
 		}
-		e.State, e.token, e.LeasedUntil = Cancelled, "", time.Time{}
+		e.leave(Cancelled)
 		cancelled = *e
 		return q.update(ctx, tx, e)
 	})
