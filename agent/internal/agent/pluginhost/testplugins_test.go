@@ -234,7 +234,7 @@ func misbehave(kind string) {
 	case "good":
 		serveBundled()
 	case "silent":
-		select {}
+		time.Sleep(time.Hour) // without cgo, Go ends a process that waits for nothing
 	case "panics":
 		panic("no licence found")
 	case "prints-first":
@@ -248,7 +248,7 @@ func misbehave(kind string) {
 	case "ignores-signals":
 		signal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 		serveBundled()
-		select {} // and does not end when it is told to
+		time.Sleep(time.Hour) // and does not end when it is told to
 	case "grandchild", "daemon":
 		child := exec.Command("/bin/sleep", nap(os.Getppid()))
 		child.SysProcAttr = &syscall.SysProcAttr{Setsid: kind == "daemon"}
