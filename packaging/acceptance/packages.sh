@@ -9,6 +9,7 @@ cd "$root"
 
 readonly targets=${1:-all}
 quietly packaging/build.sh "$targets"
+shopt -s nullglob # common has no .zip
 for file in dist/*.deb dist/*.rpm dist/*.tar.gz dist/*.zip; do
 	[ -s "$file.sbom.json" ] || die "$file has no bill of materials"
 done

@@ -23,6 +23,7 @@ build() { (
 ); }
 quietly build
 
+shopt -s nullglob # common has no .zip
 sums() { (cd "$1" && sha256sum -- *.deb *.rpm *.tar.gz *.zip); }
 sums dist >"$work/first"
 sums "$clone/dist" >"$work/second"
