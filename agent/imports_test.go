@@ -37,6 +37,7 @@ var floors = [][]string{
 		"agent/internal/shared/trustedpath",
 		"agent/internal/shared/version",
 		"agent/internal/testkit/cataloguetest",
+		"agent/internal/testkit/certtest",
 		"agent/internal/testkit/freeport",
 		"agent/internal/testkit/soaktest",
 		"agent/internal/testkit/voicetest",
