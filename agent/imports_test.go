@@ -59,6 +59,7 @@ var floors = [][]string{
 		"agent/internal/client/database/spool",
 		"agent/internal/client/record",
 		"agent/internal/shared/auditlog",
+		"agent/internal/shared/certificate",
 		"agent/internal/shared/cli",
 		"agent/internal/shared/config",
 		"agent/internal/shared/weblistener",
