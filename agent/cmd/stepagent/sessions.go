@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -23,7 +25,7 @@ letter p, one that did not has f.`,
 		request: func([]string) daemon.Request { return daemon.SessionsRequest(filter, limit) },
 		print:   printSessions, json: func(l api.SessionList) any { return l.Sessions },
 	}.command()
-	cmd.Flags().StringVar(&filter, "filter", "", "`TEXT` that the session's name or its client's address contains")
+	cmd.Flags().StringVar(&filter, "filter", "", "`TEXT` that the session's id, or its client's address or identity, contains")
 	cmd.Flags().IntVar(&limit, "limit", 1000, "list at most this `NUMBER`, up to 10000")
 	cmd.AddCommand(newShowSession(), newEndSession())
 	return cmd
@@ -32,6 +34,7 @@ letter p, one that did not has f.`,
 func newShowSession() *cobra.Command {
 	return query[session.View]{
 		use: "show NAME", short: "show an open session", args: oneSession,
+		long:    "show shows an open session.\n\n" + aboutNames,
 		request: func(args []string) daemon.Request { return daemon.SessionRequest(args[0]) },
 		print:   printSession, json: func(v session.View) any { return v },
 	}.command()
@@ -41,7 +44,9 @@ func newEndSession() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "end NAME", Short: "end an open session as incomplete", Args: oneSession,
 		Long: `end ends an open session as incomplete, after the step that is being judged in it. The next step
-of its client begins another.`,
+of its client begins another.
+
+` + aboutNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if _, err := send(cmd, daemon.EndRequest(args[0])); err != nil {
 				return err
@@ -54,6 +59,9 @@ of its client begins another.`,
 	return cmd
 }
 
+const aboutNames = `NAME is the session's name, or its id as "stepagent sessions" lists it. Clients with
+different identities may use one name; then only the id selects a session.`
+
 // oneSession wants the name of a session as the only argument.
 func oneSession(_ *cobra.Command, args []string) error {
 	if len(args) != 1 || args[0] == "" {
@@ -64,9 +72,17 @@ func oneSession(_ *cobra.Command, args []string) error {
 
 func printSessions(w io.Writer, l api.SessionList) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(t, "SESSION\tCLIENT\tOPEN FOR\tPOSITION\tSTEPS\tWAITS FOR") // Flush returns the error
+	header, identified := "", slices.ContainsFunc(l.Sessions, func(v session.View) bool { return v.Identity != "" })
+	if identified {
+		header = "IDENTITY\t"
+	}
+	_, _ = fmt.Fprintln(t, "SESSION\tCLIENT\t"+header+"OPEN FOR\tPOSITION\tSTEPS\tWAITS FOR") // Flush returns the error
 	for _, v := range l.Sessions {
-		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%d/%d\t%s\t%s\n", v.ID, v.Client, openFor(v), v.Position, v.Steps, v.Outcomes, v.WaitsFor)
+		client := v.Client
+		if identified {
+			client += "\t" + cmp.Or(v.Identity, "-")
+		}
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%d/%d\t%s\t%s\n", v.ID, client, openFor(v), v.Position, v.Steps, v.Outcomes, v.WaitsFor)
 	}
 	if err := t.Flush(); err != nil || l.Total == len(l.Sessions) {
 		return err
@@ -78,13 +94,17 @@ func printSessions(w io.Writer, l api.SessionList) error {
 func openFor(v session.View) time.Duration { return time.Since(v.Began).Truncate(time.Second) }
 
 func printSession(w io.Writer, v session.View) error {
+	identity := ""
+	if v.Identity != "" {
+		identity = "identity   " + v.Identity + "\n"
+	}
 	_, err := fmt.Fprintf(w, `session    %s
 client     %s
-open for   %v, since %s
+%sopen for   %v, since %s
 position   %d of %d
 steps      %s
 undecided  %d
 waits for  %s
-`, v.ID, v.Client, openFor(v), v.Began.Local().Format(time.DateTime), v.Position, v.Steps, v.Outcomes, v.Undecided, v.WaitsFor)
+`, v.ID, v.Client, identity, openFor(v), v.Began.Local().Format(time.DateTime), v.Position, v.Steps, v.Outcomes, v.Undecided, v.WaitsFor)
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -122,6 +123,57 @@ func TestProblems(t *testing.T) {
 			got.body["detail"] != tt.detail || got.body["status"] != float64(tt.status) || got.body["title"] != http.StatusText(tt.status) {
 			t.Errorf("%s %s: %+v", tt.method, tt.path, got)
 		}
+	}
+}
+
+// TestSessionsByName: a name selects the session of its only owner, an id always one, and a name with
+// several owners none.
+func TestSessionsByName(t *testing.T) {
+	t.Parallel()
+	log := slog.New(slog.DiscardHandler)
+	sessions := session.NewManager(judge.New(judge.NewChain(judge.Options{})),
+		session.Options{Steps: 9, IdleTimeout: time.Hour, ResumeWindow: time.Hour, MaxOpen: 99, MaxOpenPerAddress: 99, RememberedReplies: 1}, log)
+	defer sessions.Close()
+	begin := func(identity, name string) {
+		c := sessions.Connect(session.Peer{Addr: netip.MustParseAddrPort("192.0.2.1:4711"), Identity: identity})
+		t.Cleanup(c.Close)
+		if answer := c.Do(t.Context(), protocol.Request{StepID: 1, Session: name}, time.Now()); !answer.Reply.OK() {
+			t.Fatalf("%+v", answer)
+		}
+	}
+	begin("ada", "a")
+	begin("bob", "a")
+	begin("", "b")
+	begin("bob", "b")
+	begin("ada", "c")
+	begin("<b>", "<i>")
+	url := serve(t, &agent{}, func(o *api.Options) { o.Sessions = sessions })
+	for _, tt := range []struct {
+		method, path string
+		status       int
+		member, want string
+	}{
+		{"GET", "/a", 409, "detail", "2 sessions with the name a are open: a·ada, a·bob; give the id of one"},
+		{"POST", "/a/end", 409, "detail", "2 sessions with the name a are open: a·ada, a·bob; give the id of one"},
+		{"GET", "/a·bob", 200, "identity", "bob"},
+		{"GET", "/%3Ci%3E", 200, "identity", "<b>"},
+		{"GET", "/b", 200, "id", "b"},
+		{"GET", "/c", 200, "id", "c·ada"},
+		{"GET", "/c·bob", 404, "detail", "no session c·bob is open"},
+		{"POST", "/a·bob/end", 204, "", ""},
+		{"GET", "/a", 200, "id", "a·ada"},
+		{"POST", "/c/end", 204, "", ""},
+		{"POST", "/c/end", 404, "detail", "no session c is open"},
+		{"POST", "/b/end", 204, "", ""},
+		{"GET", "/b", 200, "id", "b·bob"},
+	} {
+		got := do(t, tt.method, url+"/api/v1/sessions"+tt.path)
+		if text, _ := got.body[tt.member].(string); got.status != tt.status || text != tt.want {
+			t.Errorf("%s %s: %d %v, want %d with %s %s", tt.method, tt.path, got.status, got.body, tt.status, tt.member, tt.want)
+		}
+	}
+	if got := do(t, "GET", url+"/api/v1/sessions?filter=bob"); got.body["total"] != 1.0 {
+		t.Errorf("bob has %v", got.body)
 	}
 }
 

@@ -3,6 +3,7 @@ package api
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"iter"
 	"net/http"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/session"
+	"github.com/stepagent/stepagent/agent/internal/shared/auditlog"
 )
 
 // maxSessions is how many sessions one answer has at most.
@@ -24,12 +26,12 @@ type SessionList struct {
 }
 
 type listInput struct {
-	Filter string `query:"filter" maxLength:"256" doc:"Text that the session's id or its client's address contains"`
+	Filter string `query:"filter" maxLength:"256" doc:"Text that the session's id, its client's address or its client's identity contains"`
 	Limit  int    `query:"limit" default:"1000" minimum:"1" maximum:"10000" doc:"How many sessions to return at most"`
 }
 
 type sessionInput struct {
-	Name string `path:"name" doc:"The session's name, or the id that the agent gave it"`
+	Name string `path:"name" doc:"The session's id, or its name if the sessions of one client alone have it"`
 }
 
 // addSessions adds what shows and ends sessions.
@@ -38,33 +40,65 @@ func addSessions(d *document, sessions *session.Manager) {
 		list, total := oldest(matching(sessions.Views(), in.Filter), in.Limit)
 		return SessionList{list, total}, nil
 	})
-	get(d, "session", Prefix+"/sessions/{name}", "Show an open session", []int{http.StatusNotFound},
+	errs := []int{http.StatusNotFound, http.StatusConflict}
+	get(d, "session", Prefix+"/sessions/{name}", "Show an open session", errs,
 		func(_ context.Context, in *sessionInput) (session.View, error) {
-			view, ok := sessions.View(in.Name)
-			if !ok {
-				return view, errNoSession(in.Name)
-			}
-			return view, nil
+			return find(sessions, in.Name)
 		})
 	huma.Register(d, huma.Operation{OperationID: "end-session", Method: http.MethodPost, Path: Prefix + "/sessions/{name}/end",
-		Summary: "End an open session as incomplete", DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound}},
+		Summary: "End an open session as incomplete", DefaultStatus: http.StatusNoContent, Errors: errs},
 		func(_ context.Context, in *sessionInput) (*none, error) {
-			if !sessions.EndSession(in.Name) {
-				return nil, errNoSession(in.Name)
+			view, err := find(sessions, in.Name)
+			if err == nil && !sessions.EndSession(view.ID) {
+				err = errNoSession(in.Name)
 			}
-			return nil, nil
+			return nil, err
 		})
 }
+
+// find returns the open session that has the id, or else the only one that has the name. Sessions of
+// several owners may have one name.
+func find(sessions *session.Manager, name string) (session.View, error) {
+	if view, ok := sessions.View(name); ok {
+		return view, nil
+	}
+	hasName := func(v session.View) bool { return auditlog.SessionName(v.ID) == name }
+	found, total := oldest(selected(sessions.Views(), hasName), maxNamed)
+	switch total {
+	case 0:
+		return session.View{}, errNoSession(name)
+	case 1:
+		return found[0], nil
+	}
+	ids := make([]string, len(found))
+	for i, v := range found {
+		ids[i] = v.ID
+	}
+	if total > len(ids) {
+		ids = append(ids, "...")
+	}
+	return session.View{}, huma.Error409Conflict(fmt.Sprintf("%d sessions with the name %s are open: %s; give the id of one",
+		total, name, strings.Join(ids, ", ")))
+}
+
+// maxNamed is how many sessions of one name an error lists.
+const maxNamed = 10
 
 func errNoSession(name string) error {
 	return huma.Error404NotFound("no session " + name + " is open")
 }
 
-// matching returns the sessions whose id or client contains the text.
+// matching returns the sessions whose id, client or identity contains the text.
 func matching(views iter.Seq[session.View], text string) iter.Seq[session.View] {
+	return selected(views, func(v session.View) bool {
+		return strings.Contains(v.ID, text) || strings.Contains(v.Client, text) || strings.Contains(v.Identity, text)
+	})
+}
+
+func selected(views iter.Seq[session.View], wanted func(session.View) bool) iter.Seq[session.View] {
 	return func(yield func(session.View) bool) {
 		for v := range views {
-			if (strings.Contains(v.ID, text) || strings.Contains(v.Client.String(), text)) && !yield(v) {
+			if wanted(v) && !yield(v) {
 				return
 			}
 		}

@@ -66,7 +66,7 @@ const (
 	ReadyRequest      Request = "GET " + api.ReadyPath
 )
 
-// SessionsRequest asks for at most limit sessions whose id or client contains the filter.
+// SessionsRequest asks for at most limit sessions whose id, client or identity contains the filter.
 func SessionsRequest(filter string, limit int) Request {
 	return Request("GET " + api.Prefix + "/sessions?" + url.Values{"filter": {filter}, "limit": {strconv.Itoa(limit)}}.Encode())
 }

@@ -1,15 +1,12 @@
 package session
 
-import (
-	"net/netip"
-	"slices"
-)
+import "slices"
 
-// A namelessIndex finds the nameless slots that have a session, by their address. Manager.mu guards
-// it and all that it holds.
-type namelessIndex map[netip.Addr]*addrIndex
+// A namelessIndex finds the nameless slots that have a session, by their client's origin. Manager.mu
+// guards it and all that it holds.
+type namelessIndex map[clientKey]*addrIndex
 
-// An addrIndex holds the slots of one address, by the step that each expects.
+// An addrIndex holds the slots of one origin, by the step that each expects.
 //
 // Most steps come over connections that stay open, and change what their slot expects while no
 // lookup needs it. So a step only marks its slot stale and queues it, once; the next lookup
@@ -31,7 +28,7 @@ const (
 // update queues a slot with a session, to be indexed by the next lookup.
 func (x namelessIndex) update(s *slot) {
 	if s.index == nil {
-		s.index = x.of(s.client.Addr())
+		s.index = x.of(s.client.origin())
 		s.index.slots++
 	}
 	a := s.index
@@ -48,11 +45,11 @@ func (x namelessIndex) update(s *slot) {
 	}
 }
 
-func (x namelessIndex) of(addr netip.Addr) *addrIndex {
-	a := x[addr]
+func (x namelessIndex) of(origin clientKey) *addrIndex {
+	a := x[origin]
 	if a == nil {
 		a = &addrIndex{attached: stepIndex{}, detached: stepIndex{}}
-		x[addr] = a
+		x[origin] = a
 	}
 	return a
 }
@@ -69,7 +66,7 @@ func (x namelessIndex) remove(s *slot) {
 		for _, other := range a.changed {
 			other.queued = false
 		}
-		delete(x, s.client.Addr())
+		delete(x, s.client.origin())
 	}
 }
 

@@ -58,9 +58,21 @@ func newAgentWith(t rapid.TB, mode string, o session.Options, at cached) *agent 
 func (a *agent) connect(addr string) *session.Conn { return a.connectPeer(addr, nil) }
 
 func (a *agent) connectPeer(addr string, gone func() bool) *session.Conn {
-	return a.Connect(session.Peer{
-		Addr: netip.AddrPortFrom(netip.MustParseAddr(addr), uint16(a.ports.Add(1))), Gone: gone,
-	})
+	peer := a.peer(addr)
+	peer.Gone = gone
+	return a.Connect(peer)
+}
+
+// connectAs is connect for a client with an identity.
+func (a *agent) connectAs(identity, addr string) *session.Conn {
+	peer := a.peer(addr)
+	peer.Identity = identity
+	return a.Connect(peer)
+}
+
+// peer returns one at the address, each time at another port.
+func (a *agent) peer(addr string) session.Peer {
+	return session.Peer{Addr: netip.AddrPortFrom(netip.MustParseAddr(addr), uint16(a.ports.Add(1)))}
 }
 
 // check looks at the tables once nothing moves any more.

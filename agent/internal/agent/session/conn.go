@@ -1,11 +1,11 @@
 package session
 
 import (
+	"cmp"
 	"container/list"
 	"context"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/judge"
@@ -13,21 +13,14 @@ import (
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
-// A Peer is the other end of a connection.
-type Peer struct {
-	Addr netip.AddrPort
-	// Gone reports whether the other end has closed, even if that has not been read yet. It must
-	// not block. Nil when that cannot be told.
-	Gone func() bool
-}
-
 // A Conn is the session side of one connection. Its methods are for one goroutine at a time.
 type Conn struct {
 	manager *Manager
-	peer    Peer
-	own     *slot     // for requests that name no session
-	begun   bool      // a request that names no session has come
-	named   list.List // of the named slots that this connection owns; guarded by Manager.mu
+	client  client
+	gone    func() bool // Peer.Gone
+	own     *slot       // for requests that name no session
+	begun   bool        // a request that names no session has come
+	named   list.List   // of the named slots that this connection owns; guarded by Manager.mu
 }
 
 // An Answer is the result of a request.
@@ -62,13 +55,15 @@ func (m *Manager) Connect(peer Peer) *Conn {
 
 // Connect initializes a zero Conn, for callers that embed one in their own connection.
 func (c *Conn) Connect(m *Manager, peer Peer) {
-	peer.Addr = netip.AddrPortFrom(peer.Addr.Addr().Unmap(), peer.Addr.Port())
-	c.manager, c.peer = m, peer
+	c.manager, c.client, c.gone = m, clientOf(&peer), peer.Gone
 }
 
 // Do has one step judged in its session and returns the answer. When the context ends first, the
 // step has not been judged and the answer says that the agent shuts down.
 func (c *Conn) Do(ctx context.Context, req protocol.Request, arrived time.Time) Answer {
+	if !c.client.mayUse(req.Session) {
+		return c.refuseName(ctx, &req)
+	}
 	for {
 		s := c.slot(ctx, &req, arrived, c.mayResume(req.StepID))
 		if !s.turn.lock(ctx) {
@@ -91,6 +86,9 @@ func (c *Conn) Try(req protocol.Request, arrived time.Time) (answer Answer, ok b
 		return Answer{}, false
 	}
 	ctx := context.Background() // nothing here waits for it
+	if !c.client.mayUse(req.Session) {
+		return c.refuseName(ctx, &req), true
+	}
 	s := c.slot(ctx, &req, arrived, false)
 	if !s.turn.tryLock() {
 		s.doneInFlight()
@@ -188,13 +186,13 @@ func (c *Conn) prepare(ctx context.Context, s *slot, req *protocol.Request, arri
 				// A client that asks again is done with its last step only now.
 				s.session.gap = gapClock{from: m.clock.Now()}
 			}
-			return Answer{Reply: reply, Replayed: true, Trace: Trace{Session: s.name}}, answered
+			return Answer{Reply: reply, Replayed: true, Trace: Trace{Session: s.session.id}}, answered
 		}
 	}
 	if s.session.open {
 		return Answer{}, mustJudge
 	}
-	reached, removed := m.begin(s, c.peer.Addr, arrived)
+	reached, removed := m.begin(s, &c.client, arrived)
 	switch {
 	case removed:
 		return Answer{}, needsSlot
@@ -249,14 +247,24 @@ func (c *Conn) complete(ctx context.Context, s *slot, req *protocol.Request, arr
 func (c *Conn) refuseSession(ctx context.Context, req *protocol.Request, limit *sessionLimit) Answer {
 	m := c.manager
 	m.refusals.Log(ctx, m.log, slog.LevelWarn, "too many sessions"+limit.scope,
-		slog.String("client", c.peer.Addr.String()), slog.Int("limit", limit.most))
+		append(appendClient(nil, c.client.String(), c.client.identity()), slog.Int("limit", limit.most))...)
 	return c.Refuse(req, protocol.Busy, fmt.Sprintf(
 		"the agent has %d sessions open%s, which is its limit; try again later", limit.most, limit.scope))
 }
 
+// refuseName refuses a request whose session name the client may not use.
+func (c *Conn) refuseName(ctx context.Context, req *protocol.Request) Answer {
+	m := c.manager
+	name, identity := c.client.String(), c.client.identity()
+	m.badNames.Log(ctx, m.log, slog.LevelWarn, "session name not allowed",
+		append(appendClient(nil, name, identity), slog.String("session", req.Session))...)
+	return c.Refuse(req, protocol.BadRequest, fmt.Sprintf(
+		"the session name %q is not one that %s may use; ask for it in tls.clients", req.Session, cmp.Or(identity, name)))
+}
+
 // Refuse returns an answer without a verdict: the step has not been judged.
 func (c *Conn) Refuse(req *protocol.Request, reason protocol.Reason, detail string) Answer {
-	return Answer{Reply: c.reply(req, reason, detail), Trace: Trace{Session: req.Session}}
+	return Answer{Reply: c.reply(req, reason, detail), Trace: Trace{Session: c.manager.idOf(&c.client, req.Session)}}
 }
 
 func (c *Conn) reply(req *protocol.Request, reason protocol.Reason, detail string) protocol.Reply {
@@ -266,6 +274,9 @@ func (c *Conn) reply(req *protocol.Request, reason protocol.Reason, detail strin
 		Req: req.Req, Session: req.Session, Reason: reason, Detail: detail,
 	}
 }
+
+// maxStepAttrs is the most that a line about a step has.
+const maxStepAttrs = 9
 
 // logStep logs a step that did not pass and keeps it for observers; one that did, it logs at debug
 // level. Position is the step's place in the procedure, counted from 1, whether or not it was judged.
@@ -277,17 +288,20 @@ func (c *Conn) logStep(session string, position int, req *protocol.Request, j *j
 	case validator.Undecided:
 		level, message = slog.LevelError, "step undecided"
 	}
-	if j.Outcome != validator.Pass {
-		c.manager.failures.add(Failure{Time: c.manager.clock.Now(), Session: session, Client: c.peer.Addr, StepID: req.StepID,
-			Position: position, Outcome: j.Outcome.String(), Reason: reason, Detail: j.Detail, Validator: j.By})
-	}
-	if !c.manager.log.Enabled(context.Background(), level) {
+	isLogged := c.manager.log.Enabled(context.Background(), level)
+	if j.Outcome == validator.Pass && !isLogged {
 		return
 	}
-	attrs := []slog.Attr{
-		slog.String("session", session), slog.Int64("step_id", req.StepID),
-		slog.Int("position", position), slog.String("client", c.peer.Addr.String()),
+	client, identity := c.client.String(), c.client.identity()
+	if j.Outcome != validator.Pass {
+		c.manager.failures.add(Failure{Time: c.manager.clock.Now(), Session: session, Client: client, Identity: identity,
+			StepID: req.StepID, Position: position, Outcome: j.Outcome.String(), Reason: reason, Detail: j.Detail, Validator: j.By})
 	}
+	if !isLogged {
+		return
+	}
+	attrs := appendClient(append(make([]slog.Attr, 0, maxStepAttrs),
+		slog.String("session", session), slog.Int64("step_id", req.StepID), slog.Int("position", position)), client, identity)
 	if reason != "" {
 		attrs = append(attrs, slog.String("reason", string(reason)),
 			slog.String("validator", j.By), slog.String("detail", j.Detail))

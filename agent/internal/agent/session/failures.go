@@ -1,7 +1,6 @@
 package session
 
 import (
-	"net/netip"
 	"sync"
 	"time"
 
@@ -13,10 +12,12 @@ const maxFailures = 64
 
 // A Failure is a step that did not pass.
 type Failure struct {
-	Time    time.Time      `json:"time"`
-	Session string         `json:"session"`
-	Client  netip.AddrPort `json:"client"`
-	StepID  int64          `json:"step_id"`
+	Time    time.Time `json:"time"`
+	Session string    `json:"session"`
+	Client  string    `json:"client"`
+	// Identity is that of the client's certificate; empty for none.
+	Identity string `json:"identity,omitempty"`
+	StepID   int64  `json:"step_id"`
 	// Position is the step's place in the session, counted from 1.
 	Position int `json:"position"`
 	// Outcome is fail or undecided.

@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"net/netip"
 	"strconv"
 	"time"
 
@@ -28,8 +27,9 @@ type sessionLimit struct {
 
 // begin begins a session in a slot whose turn the caller holds. Otherwise it returns the limit that is
 // reached, or says that the slot is removed and the request needs another one.
-func (m *Manager) begin(s *slot, client netip.AddrPort, now time.Time) (reached *sessionLimit, removed bool) {
+func (m *Manager) begin(s *slot, client *client, now time.Time) (reached *sessionLimit, removed bool) {
 	o, first := m.options.Load(), m.judge.First()
+	addr, identity := client.addr.Addr(), client.identity()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
@@ -37,8 +37,10 @@ func (m *Manager) begin(s *slot, client netip.AddrPort, now time.Time) (reached 
 		return nil, true
 	case m.stats.Open >= o.MaxOpen:
 		reached = &sessionLimit{o.MaxOpen, ""}
-	case m.begun[client.Addr()] >= o.MaxOpenPerAddress:
+	case m.begun[addr] >= o.MaxOpenPerAddress:
 		reached = &sessionLimit{o.MaxOpenPerAddress, " from this address"}
+	case identity != "" && client.more.maxSessions > 0 && m.begunBy[identity] >= client.more.maxSessions:
+		reached = &sessionLimit{client.more.maxSessions, " of this identity"}
 	}
 	if reached != nil {
 		if !s.used {
@@ -47,26 +49,35 @@ func (m *Manager) begin(s *slot, client netip.AddrPort, now time.Time) (reached 
 		return reached, false
 	}
 	m.stats.Open++
-	m.begun[client.Addr()]++
+	m.begun[addr]++
+	if identity != "" {
+		m.begunBy[identity]++
+	}
 	m.named.unretain(s)
-	id := s.session.id // of a session that was rolled back
+	id := s.session.id // of a named slot, or of a session that was rolled back
 	if id == "" {
 		id = m.newID(s)
 	}
-	s.session = session{id: id, client: client, steps: o.Steps, began: now, replied: now, expects: first, open: true}
+	s.session = session{id: id, client: *client, steps: o.Steps, began: now, replied: now, expects: first, open: true}
 	m.reschedule(s)
 	return nil, false
 }
 
-// newID returns the id of a session: its name, or else the client's address and a number, since
-// another connection may have the same port while this session is still open. The caller holds mu.
+// newID returns the id of a nameless session: the client and a number, since another connection may
+// have the same port while this session is still open. The caller holds mu.
 func (m *Manager) newID(s *slot) string {
-	if s.name != "" {
-		return s.name
-	}
 	m.unnamed++
-	id := s.client.AppendTo(make([]byte, 0, 64))
+	id := s.client.appendTo(make([]byte, 0, 64))
 	return string(strconv.AppendUint(append(id, '#'), m.unnamed, 10))
+}
+
+// idOf returns the id of a client's sessions of a name; empty for no name.
+func (m *Manager) idOf(c *client, name string) string {
+	byAddress := m.options.Load().OwnerAddress
+	if name == "" || c.identity() == "" && !byAddress {
+		return name
+	}
+	return string(c.appendID(nil, name, byAddress))
 }
 
 // rollback undoes begin where no step of the session has been committed. The caller holds the turn.
@@ -125,9 +136,12 @@ func (m *Manager) cacheReply(s *slot, reply *protocol.Reply) {
 // the turn and mu, and calls logEnd.
 func (m *Manager) end(s *slot, cause string) *session {
 	m.changeEnded(s, cause)
-	ended := s.session
+	ended, next := s.session, ""
+	if s.name != "" {
+		next = ended.id
+	}
 	s.used = true
-	m.clear(s, "")
+	m.clear(s, next)
 	return &ended
 }
 
@@ -135,9 +149,9 @@ func (m *Manager) end(s *slot, cause string) *session {
 // repeated request nor its connection. The caller holds the turn and mu.
 func (m *Manager) clear(s *slot, nextID string) {
 	m.stats.Open--
-	from := s.session.client.Addr()
-	if m.begun[from]--; m.begun[from] == 0 {
-		delete(m.begun, from)
+	decrement(m.begun, s.session.client.addr.Addr())
+	if identity := s.session.client.identity(); identity != "" {
+		decrement(m.begunBy, identity)
 	}
 	s.session = session{id: nextID, replied: m.clock.Now()}
 	if s.name != "" && s.used {
@@ -146,6 +160,13 @@ func (m *Manager) clear(s *slot, nextID string) {
 	m.reschedule(s)
 	if !s.isRetained() && (s.name != "" || s.owner == nil) {
 		m.remove(s)
+	}
+}
+
+// decrement takes one off a count, and removes a count of 0.
+func decrement[K comparable](counts map[K]int, key K) {
+	if counts[key]--; counts[key] == 0 {
+		delete(counts, key)
 	}
 }
 

@@ -30,7 +30,7 @@ type Manager struct {
 	clock Clock
 	log   *slog.Logger
 	// Limits of the log lines that clients can cause.
-	badSteps, ends, refusals *logging.Limiter
+	badSteps, ends, refusals, badNames *logging.Limiter
 
 	options  atomic.Pointer[Options]
 	observed atomic.Bool // changes are collected; written with mu held
@@ -41,6 +41,7 @@ type Manager struct {
 	named    namedSlots
 	nameless namelessIndex
 	begun    map[netip.Addr]int // open sessions by the address that began them
+	begunBy  map[string]int     // and by the identity, where there is one
 	unnamed  uint64             // sessions begun without a name, for their ids
 	stats    Stats
 	changes  changeLog
@@ -103,10 +104,12 @@ func NewManagerAt(clock Clock, judge Judge, options Options, log *slog.Logger) *
 		badSteps: logging.NewBurstLimiter(time.Second, maxLines),
 		ends:     logging.NewBurstLimiter(time.Second, maxLines),
 		refusals: logging.NewLimiter(time.Second),
+		badNames: logging.NewLimiter(time.Second),
 		slots:    map[*slot]struct{}{},
-		named:    namedSlots{byName: map[string]*slot{}, shares: map[netip.Addr]*share{}},
+		named:    namedSlots{byID: map[string]*slot{}, shares: map[clientKey]*share{}},
 		nameless: namelessIndex{},
 		begun:    map[netip.Addr]int{},
+		begunBy:  map[string]int{},
 		stats:    Stats{ByReason: map[protocol.Reason]uint64{}},
 	}
 	for _, reason := range append(protocol.Judged(), UndecidedReasons()...) {
@@ -165,18 +168,20 @@ func (m *Manager) Close() {
 	}
 }
 
-// namedSlot returns the slot of the session name, for a connection to use.
+// namedSlot returns the slot of the client's session name, for a connection to use.
 func (m *Manager) namedSlot(c *Conn, name string) *slot {
+	o := m.options.Load()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s := m.named.byName[name]
+	s := m.named.find(&c.client, name, o.OwnerAddress)
 	if s == nil {
-		s = &slot{name: name, client: c.peer.Addr}
+		id := m.idOf(&c.client, name)
+		s = &slot{name: id[:len(name)], client: c.client, session: session{id: id}}
 		m.slots[s] = struct{}{}
-		share, o := m.named.add(s), m.options.Load()
-		for share.slots > o.MaxOpenPerAddress && m.removeFirst(&share.retained) {
+		m.named.add(s)
+		for s.share.slots > o.MaxOpenPerAddress && m.removeFirst(&s.share.retained) {
 		}
-		for len(m.named.byName) > o.MaxOpen && m.removeFirst(&m.named.retained) {
+		for len(m.named.byID) > o.MaxOpen && m.removeFirst(&m.named.retained) {
 		}
 	}
 	s.attach(c)

@@ -1,7 +1,6 @@
 package session_test
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -28,14 +27,26 @@ type model struct {
 
 // A conn is an open connection.
 type conn struct {
-	addr string
+	from who
 	own  string // the slot for steps that name no session; empty when it has none
+}
+
+// A who is where a client connects from, and its identity; empty for none.
+type who struct{ addr, identity string }
+
+// account is whom session names count for.
+func (w who) account() who {
+	if w.identity != "" {
+		w.addr = ""
+	}
+	return w
 }
 
 // A slot is where sessions happen one after another: a name, or what a nameless client has.
 type slot struct {
 	name    string
-	addr    string // that used it first
+	key     string // of a named slot, in slots
+	from    who    // that used it first
 	run     run
 	replies []cachedReply
 	users   []int // the open connection that used it last
@@ -49,7 +60,7 @@ type run struct {
 	steps, position           int
 	wants                     int64 // sequence's next step
 	began, due                time.Time
-	from                      string // the address of the client that began it
+	from                      who // that began it
 	passed, failed, undecided int
 	generations               string
 }
@@ -145,73 +156,111 @@ func (m *model) end(p *slot, at time.Time, verdict string) {
 	}
 	m.stats.Open--
 	m.ended = append(m.ended, fmt.Sprintf("%s: %s steps=%d of=%d passed=%d failed=%d undecided=%d duration=%v validators=%s",
-		cmp.Or(p.name, "nameless"), verdict, p.run.position, p.run.steps, p.run.passed, p.run.failed, p.run.undecided,
+		p.id(), verdict, p.run.position, p.run.steps, p.run.passed, p.run.failed, p.run.undecided,
 		at.Sub(p.run.began).Round(time.Millisecond), p.run.generations))
 	p.run = run{}
 	m.count++
 	p.rest, p.ended = m.count, at
 }
 
+// id is what the log calls the slot's sessions, but for those without a name.
+func (p slot) id() string {
+	if p.name == "" {
+		return "nameless by " + p.run.from.identity
+	}
+	return p.key
+}
+
+// find returns the slot that a connection's sessions of a name are in, or would be: the identity's, or
+// else that of the address or of all, as the rules say. What is open when the rules change goes on.
+func (m *model) find(c int, name string) string {
+	if name == "" {
+		return m.conns[c].own
+	}
+	from := m.conns[c].from
+	if from.identity != "" {
+		return name + "·" + from.identity
+	}
+	ofAddress := name + "←" + from.addr
+	if _, found := m.slots[ofAddress]; found || !m.rules.OwnerAddress {
+		if found {
+			return ofAddress
+		}
+		return name
+	}
+	if p, found := m.slots[name]; found && (p.open() && p.run.from.addr == from.addr || !p.open() && p.from.addr == from.addr) {
+		return name
+	}
+	return ofAddress
+}
+
 // slotFor returns where the connection's step is to be judged, and makes the slot if need be.
 func (m *model) slotFor(c int, name string) string {
+	id, from := m.find(c, name), m.conns[c].from
 	if name == "" {
-		own := m.conns[c].own
-		if own == "" {
-			own = fmt.Sprint("#", c)
-			m.slots[own] = slot{addr: m.conns[c].addr}
-			m.take(c, own)
+		if id == "" {
+			id = fmt.Sprint("#", c)
+			m.slots[id] = slot{from: from}
+			m.take(c, id)
 		}
-		return own
+		return id
 	}
-	p, found := m.slots[name]
+	p, found := m.slots[id]
 	if !found {
-		addr := m.conns[c].addr
-		for m.names(addr) >= m.rules.MaxOpenPerAddress && m.restsLongest(addr) != "" {
-			delete(m.slots, m.restsLongest(addr))
+		account := from.account()
+		for m.names(account) >= m.rules.MaxOpenPerAddress && m.restsLongest(account) != "" {
+			delete(m.slots, m.restsLongest(account))
 		}
-		for m.names("") >= m.rules.MaxOpen && m.restsLongest("") != "" {
-			delete(m.slots, m.restsLongest(""))
+		for m.names(who{}) >= m.rules.MaxOpen && m.restsLongest(who{}) != "" {
+			delete(m.slots, m.restsLongest(who{}))
 		}
-		p.name, p.addr = name, addr
+		p.name, p.key, p.from = name, id, from
 	}
 	p.users = []int{c}
-	m.slots[name] = p
-	return name
+	m.slots[id] = p
+	return id
 }
 
 // take makes the connection the user of a nameless slot.
 func (m *model) take(c int, id string) {
-	m.conns[c] = conn{addr: m.conns[c].addr, own: id}
+	m.conns[c] = conn{from: m.conns[c].from, own: id}
 	p := m.slots[id]
 	p.users = []int{c}
 	m.slots[id] = p
 }
 
-// names is how many names there are that the address was first to use, or any.
-func (m *model) names(addr string) int {
+// names is how many names there are that the account was first to use, or any.
+func (m *model) names(account who) int {
 	n := 0
 	for _, p := range m.slots {
-		if p.name != "" && (addr == "" || p.addr == addr) {
+		if p.name != "" && (account == who{} || p.from.account() == account) {
 			n++
 		}
 	}
 	return n
 }
 
-// openFrom is how many sessions the address has begun that are open.
-func (m *model) openFrom(addr string) int {
-	n := 0
+// room is how many further sessions the client may begin.
+func (m *model) room(from who) int {
+	ofAddress, ofIdentity := 0, 0
 	for _, p := range m.slots {
-		if p.open() && p.run.from == addr {
-			n++
+		if p.open() && p.run.from.addr == from.addr {
+			ofAddress++
+		}
+		if p.open() && p.run.from.identity == from.identity {
+			ofIdentity++
 		}
 	}
-	return n
+	room := min(m.rules.MaxOpen-m.stats.Open, m.rules.MaxOpenPerAddress-ofAddress)
+	if limit := maxSessions[from.identity]; limit > 0 {
+		room = min(room, limit-ofIdentity)
+	}
+	return room
 }
 
-func (m *model) restsLongest(addr string) (oldest string) {
+func (m *model) restsLongest(account who) (oldest string) {
 	for id, p := range m.slots {
-		if p.name != "" && (addr == "" || p.addr == addr) && !p.open() && p.rest > 0 && (oldest == "" || p.rest < m.slots[oldest].rest) {
+		if p.name != "" && (account == who{} || p.from.account() == account) && !p.open() && p.rest > 0 && (oldest == "" || p.rest < m.slots[oldest].rest) {
 			oldest = id
 		}
 	}

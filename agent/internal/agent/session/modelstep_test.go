@@ -21,6 +21,10 @@ type call struct {
 
 // do is what the design says of a step. Details are for people and left out.
 func (m *model) do(c call) session.Answer {
+	from := m.conns[c.conn].from
+	if c.req.Session != "" && !mayUse(from.identity, c.req.Session) {
+		return m.answer(c, protocol.BadRequest)
+	}
 	id := m.slotFor(c.conn, c.req.Session)
 	p := m.slots[id]
 	defer func() { m.keep(id, p) }()
@@ -30,8 +34,7 @@ func (m *model) do(c call) session.Answer {
 			return session.Answer{Reply: cached.reply, Replayed: true}
 		}
 	}
-	from := m.conns[c.conn].addr
-	if !p.open() && (m.stats.Open >= m.rules.MaxOpen || m.openFrom(from) >= m.rules.MaxOpenPerAddress) {
+	if !p.open() && m.room(from) <= 0 {
 		return m.answer(c, protocol.Busy)
 	}
 

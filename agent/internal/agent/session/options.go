@@ -53,6 +53,10 @@ type Options struct {
 	// MaxOpen limits the open sessions, MaxOpenPerAddress those that one address began.
 	MaxOpen           int
 	MaxOpenPerAddress int
+	// OwnerAddress makes a named session of a client without an identity belong to the client's
+	// address. Otherwise it belongs to every such client that uses the name. A session that is open
+	// when this changes goes on for the address that began it.
+	OwnerAddress bool
 	// Codes are the error codes of reasons.
 	Codes protocol.Codes
 	// Recorder records the end of each session; nil for none.

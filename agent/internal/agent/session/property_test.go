@@ -45,11 +45,17 @@ type client struct {
 	gone atomic.Bool
 }
 
-// names and addresses are few, so that clients meet.
+// names, addresses and identities are few, so that clients meet.
 var (
-	names     = []string{"a", "b", "c", "d"}
-	addresses = []string{here, there}
+	names      = []string{"a", "b", "c", "d"}
+	addresses  = []string{here, there}
+	identities = []string{"", "ada", "bob"}
+	// maxSessions are the limits of identities.
+	maxSessions = map[string]int{"bob": 3}
 )
+
+// mayUse reports whether an identity may use a session name.
+func mayUse(identity, name string) bool { return identity != "bob" || name != "d" }
 
 func newWorld(t *rapid.T, mode string) *world {
 	w := &world{T: t, conns: map[int]*client{}}
@@ -103,6 +109,7 @@ func (w *world) rules() session.Options {
 	rules.LongestInterval = time.Duration(rapid.SampledFrom([]int{3600, 41, 2}).Draw(w.T, "longest interval")) * time.Second
 	rules.RememberedReplies = rapid.SampledFrom([]int{64, 1, 3}).Draw(w.T, "remembered")
 	rules.MaxOpen = rapid.SampledFrom([]int{1000, 6, 3, 1}).Draw(w.T, "max open")
+	rules.OwnerAddress = rapid.Bool().Draw(w.T, "owner address")
 	rules.MaxOpenPerAddress = rapid.SampledFrom([]int{1000, 4, 2}).Draw(w.T, "max open per address")
 	if rapid.Bool().Draw(w.T, "codes") {
 		rules.Codes = protocol.Codes{protocol.OutOfOrder: 2, protocol.Busy: 9}
@@ -127,16 +134,26 @@ func (w *world) connect() {
 	if len(w.conns) >= 8 {
 		w.hangUp(w.open()[0])
 	}
-	w.connectFrom(rapid.SampledFrom(addresses).Draw(w.T, "address"))
+	w.connectFrom(w.someone())
 }
 
-func (w *world) connectFrom(addr string) int {
+// someone draws a client.
+func (w *world) someone() who {
+	return who{rapid.SampledFrom(addresses).Draw(w.T, "address"), rapid.SampledFrom(identities).Draw(w.T, "identity")}
+}
+
+func (w *world) connectFrom(from who) int {
 	w.count++
 	c := &client{}
-	c.Conn = w.agent.connectPeer(addr, c.gone.Load)
+	peer := w.agent.peer(from.addr)
+	peer.Gone, peer.Identity, peer.MaxSessions = c.gone.Load, from.identity, maxSessions[from.identity]
+	if from.identity != "" {
+		peer.MaySession = func(name string) bool { return mayUse(from.identity, name) }
+	}
+	c.Conn = w.agent.Connect(peer)
 	w.conns[w.count] = c
 	for _, m := range w.models {
-		m.conns[w.count] = conn{addr: addr}
+		m.conns[w.count] = conn{from: from}
 	}
 	return w.count
 }
@@ -214,14 +231,17 @@ func (w *world) check() {
 func (w *world) lines() {
 	var got []string
 	for _, line := range w.agent.log.ends() {
-		fields := strings.Fields(line.text)[2:]
-		name := strings.TrimPrefix(fields[0], "session=")
-		if strings.Contains(name, "#") {
-			name = "nameless"
+		client, said, _ := strings.Cut(line.text, " verdict=")
+		_, identity, _ := strings.Cut(client, " identity=")
+		id := strings.TrimPrefix(strings.Fields(client)[2], "session=")
+		switch _, owner, _ := strings.Cut(id, "·"); {
+		case strings.Contains(id, "#"):
+			id = "nameless by " + identity
+		case owner != identity:
+			w.Errorf("the identity is %q: %s", identity, line.text)
 		}
-		verdict := strings.TrimPrefix(fields[2], "verdict=") // behind the client's address
-		rest, _, _ := strings.Cut(strings.Join(fields[3:], " "), " cause=")
-		got = append(got, name+": "+verdict+" "+rest)
+		said, _, _ = strings.Cut(said, " cause=")
+		got = append(got, id+": "+said)
 	}
 	slices.Sort(got)
 	for _, m := range w.models {

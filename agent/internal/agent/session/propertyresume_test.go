@@ -11,11 +11,11 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/agent/session"
 )
 
-// left returns the sessions that nameless clients of the address have left.
-func (w *world) left(m *model, addr string) []string {
+// left returns the sessions that nameless clients of the address with the identity have left.
+func (w *world) left(m *model, from who) []string {
 	var left []string
 	for _, id := range slices.Sorted(maps.Keys(m.slots)) {
-		if p := m.slots[id]; p.name == "" && p.addr == addr && p.open() && len(p.users) == 0 {
+		if p := m.slots[id]; p.name == "" && p.from == from && p.open() && len(p.users) == 0 {
 			left = append(left, id)
 		}
 	}
@@ -48,7 +48,7 @@ func (w *world) resume() {
 // fieldClient goes through a part of a procedure over a connection for every step, and mostly
 // comes back at the time that it said.
 func (w *world) fieldClient() {
-	c := w.connectFrom(rapid.SampledFrom(addresses).Draw(w.T, "address"))
+	c := w.connectFrom(w.someone())
 	w.steps(c, "", 1)
 	slot := w.first().conns[c].own
 	for range rapid.IntRange(1, 11).Draw(w.T, "steps") {
@@ -90,7 +90,7 @@ func (w *world) resumeIn(id string) {
 		}
 	}
 
-	next := w.connectFrom(p.addr)
+	next := w.connectFrom(p.from)
 	arrived := time.Now()
 	answered := make(chan session.Answer, 1)
 	send := w.way()
@@ -126,7 +126,7 @@ func (w *world) isPromised(m *model, id string, stepID int64) bool {
 	if !due && p.run.due.Before(now.Add(clearly)) {
 		return false
 	}
-	for _, other := range w.left(m, p.addr) {
+	for _, other := range w.left(m, p.from) {
 		o := m.slots[other]
 		if other == id || p.expects(stepID) && !o.expects(stepID) {
 			continue

@@ -1,7 +1,6 @@
 package session_test
 
 import (
-	"cmp"
 	"time"
 
 	"pgregory.net/rapid"
@@ -42,7 +41,7 @@ func (w *world) request(name string, wants int64) (protocol.Request, order) {
 // wants returns the step that must come for the connection.
 func (w *world) wants(c int, name string) int64 {
 	m := w.first()
-	if p := m.slots[cmp.Or(name, m.conns[c].own)]; p.open() {
+	if p := m.slots[m.find(c, name)]; p.open() {
 		return p.run.wants
 	}
 	return 1
@@ -70,7 +69,7 @@ func (w *world) steps(c int, name string, n int) {
 		var patience time.Duration
 		if name == "" && m.conns[c].own == "" {
 			patience = options.TakeoverWait
-			if len(w.left(m, m.conns[c].addr)) > 0 {
+			if len(w.left(m, m.conns[c].from)) > 0 {
 				req.StepID = 1 // anything else would take up what others have left
 			}
 		}
@@ -114,7 +113,7 @@ func (w *world) way() way {
 func (w *world) answered(c call, answer session.Answer, patience time.Duration) {
 	w.Helper()
 	took := time.Since(c.arrived)
-	judged := !answer.Replayed && answer.Reply.Reason != protocol.Busy
+	judged := !answer.Replayed && answer.Reply.Reason != protocol.Busy && answer.Reply.Reason != protocol.BadRequest
 	if !judged {
 		c.order.Takes = 0
 	}

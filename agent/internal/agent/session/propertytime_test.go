@@ -27,10 +27,13 @@ func (w *world) together() {
 		w.connect()
 	}
 	w.calm(100 * time.Millisecond)
-	if m := w.first(); max(m.stats.Open, m.names(""))+3 > min(m.rules.MaxOpen, m.rules.MaxOpenPerAddress) {
+	if m := w.first(); max(m.stats.Open, m.names(who{}))+3 > min(m.rules.MaxOpen, m.rules.MaxOpenPerAddress) {
 		return // who finds room depends on who waits for whom
 	}
 	conns := rapid.Permutation(w.open()).Draw(w.T, "connections")[:rapid.IntRange(2, 3).Draw(w.T, "steps")]
+	if m := w.first(); slices.ContainsFunc(conns, func(c int) bool { return m.room(m.conns[c].from) < 3 }) {
+		return
+	}
 	var calls []call
 	for i, c := range conns {
 		name := rapid.SampledFrom([]string{"a", "a", "a", "b"}).Draw(w.T, "session")

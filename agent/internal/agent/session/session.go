@@ -3,7 +3,6 @@ package session
 import (
 	"context"
 	"log/slog"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,8 +18,8 @@ import (
 
 // A session is the agent's view of one run.
 type session struct {
-	id          string
-	client      netip.AddrPort // that began it
+	id          string // of a named slot: always the same
+	client      client // that began it
 	steps       int
 	began       time.Time
 	position    int
@@ -97,22 +96,24 @@ func (s *session) verdict(cause string) string {
 // recordEnd records the end of the session.
 func (s *session) recordEnd(to Recorder, now time.Time, cause string) {
 	to.Record(auditlog.Event{Kind: auditlog.KindSession, Time: now, Session: &auditlog.Session{
-		Session: s.id, Client: s.client.String(), Verdict: s.verdict(cause), Cause: cause,
+		Session: s.id, Client: s.client.String(), Identity: s.client.identity(), Verdict: s.verdict(cause), Cause: cause,
 		Steps: s.position, Of: s.steps, Passed: s.tally.passed, Failed: s.tally.failed, Undecided: s.tally.undecided,
 		Duration: jsonl.Seconds(max(now.Sub(s.began), 0)),
 	}})
 }
 
+// maxEndAttrs is the most that a line about the end of a session has.
+const maxEndAttrs = 13
+
 // logEnd writes the line of the log about the session.
 func (s *session) logEnd(limiter *logging.Limiter, log *slog.Logger, now time.Time, cause string) {
-	attrs := []slog.Attr{
-		slog.String("session", s.id), slog.String("client", s.client.String()), slog.String("verdict", s.verdict(cause)),
-		slog.Int("steps", s.position), slog.Int("of", s.steps),
+	attrs := appendClient(append(make([]slog.Attr, 0, maxEndAttrs), slog.String("session", s.id)), s.client.String(), s.client.identity())
+	attrs = append(attrs,
+		slog.String("verdict", s.verdict(cause)), slog.Int("steps", s.position), slog.Int("of", s.steps),
 		slog.Int("passed", s.tally.passed), slog.Int("failed", s.tally.failed),
 		slog.Int("undecided", s.tally.undecided),
 		slog.Duration("duration", now.Sub(s.began).Round(time.Millisecond)),
-		slog.String("validators", joinGenerations(s.generations)),
-	}
+		slog.String("validators", joinGenerations(s.generations)))
 	if cause != "" {
 		attrs = append(attrs, slog.String("cause", cause))
 	}

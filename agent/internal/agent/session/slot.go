@@ -2,7 +2,6 @@ package session
 
 import (
 	"container/list"
-	"net/netip"
 	"sync/atomic"
 	"time"
 )
@@ -10,9 +9,9 @@ import (
 // A slot holds the sessions of one client, one after another: those of a session name, or those of
 // a connection that names none.
 type slot struct {
-	name   string         // the session name; empty for a nameless slot
-	client netip.AddrPort // the first to use the slot
-	turn   turn           // held while a step is judged here
+	name   string // the session name; empty for a nameless slot
+	client client // the first to use the slot
+	turn   turn   // held while a step is judged here
 
 	// Written with turn and Manager.mu held, read with either; but session's fields for the judge
 	// and the log need turn alone.
@@ -31,6 +30,7 @@ type slot struct {
 
 	// Of a named slot, guarded by Manager.mu.
 	owned    *list.Element // in owner.named
+	share    *share        // what counts it
 	retained *list.Element // in namedSlots.retained
 	shared   *list.Element // in share.retained
 
@@ -64,6 +64,20 @@ func (s *slot) detach() {
 		s.owner.named.Remove(s.owned)
 	}
 	s.owner, s.owned = nil, nil
+}
+
+// isOfAddress reports whether the named slot belongs to an address.
+func (s *slot) isOfAddress() bool {
+	return len(s.session.id) > len(s.name) && s.client.identity() == ""
+}
+
+// user returns the client that began the open session, or else the first to use the slot. The caller
+// holds Manager.mu.
+func (s *slot) user() *client {
+	if s.session.open {
+		return &s.session.client
+	}
+	return &s.client
 }
 
 // isRetained reports whether the slot has no session and is kept for the replies of its last one.

@@ -12,7 +12,7 @@ import (
 // measure its interval from when it sent.
 const earlyBy = 5 * time.Millisecond
 
-// A stepIndex holds nameless slots of one address by the step that each expects.
+// A stepIndex holds nameless slots of one origin by the step that each expects.
 type stepIndex map[judge.Expectation]dueList
 
 // A dueList holds slots in the order in which their clients are due. It may have thousands.

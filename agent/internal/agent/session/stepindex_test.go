@@ -1,7 +1,6 @@
 package session
 
 import (
-	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -107,7 +106,7 @@ func TestAround(t *testing.T) {
 func TestMoveAll(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		one, many := namelessIndex{}.of(netip.Addr{}), namelessIndex{}.of(netip.Addr{})
+		one, many := namelessIndex{}.of(clientKey{}), namelessIndex{}.of(clientKey{})
 		var slots [][2]*slot
 		for range rapid.IntRange(1, 4).Draw(t, "times") {
 			for n := rapid.IntRange(0, 20).Draw(t, "new"); n > 0; n-- {

@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"net/netip"
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/judge"
@@ -17,7 +16,7 @@ const (
 )
 
 // namelessSlot returns the slot of a connection that names no session: the one that an earlier
-// connection from its address has left and that fits the step, if it may resume one, or a new one.
+// connection of its origin has left and that fits the step, if it may resume one, or a new one.
 func (m *Manager) namelessSlot(ctx context.Context, c *Conn, stepID int64, now time.Time, mayResume bool) *slot {
 	c.begun = true
 
@@ -28,7 +27,7 @@ func (m *Manager) namelessSlot(ctx context.Context, c *Conn, stepID int64, now t
 		s = m.resume(ctx, c, stepID, now)
 	}
 	if s == nil {
-		s = &slot{client: c.peer.Addr, owner: c}
+		s = &slot{client: c.client, owner: c}
 		m.slots[s] = struct{}{}
 	}
 	s.inFlight.Add(1)
@@ -52,7 +51,7 @@ func (m *Manager) resume(ctx context.Context, c *Conn, stepID int64, arrived tim
 	expects := judge.Expectation{StepID: stepID, Known: true}
 	patience := m.options.Load().TakeoverWait
 	for pause := firstPause; ; pause *= 2 {
-		s, certain := m.find(c.peer.Addr.Addr(), expects, arrived)
+		s, certain := m.find(c.client.origin(), expects, arrived)
 		if certain || patience <= 0 {
 			if s != nil {
 				s.attach(c)
@@ -76,8 +75,8 @@ func (m *Manager) resume(ctx context.Context, c *Conn, stepID int64, arrived tim
 // may share the address, so the expected step counts first, and then the time at which each is
 // due. Where no slot expects the step, the client has made a mistake and the time alone decides.
 // The caller holds mu.
-func (m *Manager) find(addr netip.Addr, expects judge.Expectation, at time.Time) (s *slot, certain bool) {
-	a := m.nameless[addr]
+func (m *Manager) find(origin clientKey, expects judge.Expectation, at time.Time) (s *slot, certain bool) {
+	a := m.nameless[origin]
 	if a == nil {
 		return nil, true
 	}
@@ -126,7 +125,7 @@ func (m *Manager) detachClosed(attached dueList, at time.Time) int {
 	nearest := attached.around(at, maxChecked)
 	for _, s := range nearest {
 		// A client that has given up a step in flight waits for another one.
-		if gone := s.owner.peer.Gone; gone != nil && s.inFlight.Load() == 0 && gone() {
+		if gone := s.owner.gone; gone != nil && s.inFlight.Load() == 0 && gone() {
 			m.detach(s)
 		}
 	}

@@ -3,7 +3,6 @@ package session
 import (
 	"iter"
 	"maps"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -34,9 +33,11 @@ const (
 
 // A View is a session as observers see it.
 type View struct {
-	ID     string         `json:"id"`
-	Client netip.AddrPort `json:"client"`
-	Began  time.Time      `json:"began"`
+	ID     string `json:"id"`
+	Client string `json:"client"`
+	// Identity is that of the certificate of the client that began the session; empty for none.
+	Identity string    `json:"identity,omitempty"`
+	Began    time.Time `json:"began"`
 	// Position is how many of the Steps have been judged.
 	Position int `json:"position"`
 	Steps    int `json:"steps"`
@@ -65,7 +66,8 @@ func (s *session) view(now time.Time, state State, cause string) View {
 		outcomes.WriteByte(letter)
 	}
 	return View{
-		ID: s.id, Client: s.client, Began: asOf(now, s.began), Position: s.position, Steps: s.steps, Outcomes: outcomes.String(),
+		ID: s.id, Client: s.client.String(), Identity: s.client.identity(), Began: asOf(now, s.began),
+		Position: s.position, Steps: s.steps, Outcomes: outcomes.String(),
 		Undecided: s.tally.undecided, State: state, Cause: cause,
 	}
 }
@@ -133,7 +135,7 @@ func (m *Manager) View(id string) (View, bool) {
 // openSlot returns the slot with the open session of that id; nil when there is none. The caller holds
 // mu.
 func (m *Manager) openSlot(id string) *slot {
-	if s := m.named.byName[id]; s != nil && s.session.open {
+	if s := m.named.byID[id]; s != nil && s.session.open {
 		return s
 	}
 	for s := range m.slots {

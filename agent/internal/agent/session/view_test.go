@@ -60,7 +60,7 @@ func TestViewTellsOutcomes(t *testing.T) {
 		client := netip.AddrPortFrom(netip.MustParseAddr(here), 1000)
 		c := a.Connect(session.Peer{Addr: client})
 		began := time.Now()
-		want := session.View{ID: "bench-7", Client: client, Began: began, Steps: options.Steps, State: session.Open, WaitsFor: session.WaitsForClient}
+		want := session.View{ID: "bench-7", Client: client.String(), Began: began, Steps: options.Steps, State: session.Open, WaitsFor: session.WaitsForClient}
 		for n, id := range []int64{1, 7, 3} { // the second is out of order
 			time.Sleep(time.Second)
 			do(c, named("bench-7", id))
@@ -238,7 +238,7 @@ func TestFailures(t *testing.T) {
 		}
 		do(c, named("a", 1))
 		do(c, named("a", 5))
-		want := session.Failure{Time: time.Now(), Session: "a", Client: client, StepID: 5, Position: 2,
+		want := session.Failure{Time: time.Now(), Session: "a", Client: client.String(), StepID: 5, Position: 2,
 			Outcome: "fail", Reason: protocol.OutOfOrder, Validator: "sequence"}
 		last, count := a.Failures(0)
 		if len(last) == 1 {

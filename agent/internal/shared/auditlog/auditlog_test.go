@@ -30,6 +30,10 @@ func TestLines(t *testing.T) {
 		`{"event":"session","time":"2026-11-22T10:00:00.000000005Z","session":{"session":"s","client":"c","verdict":"incomplete","cause":"the agent stops","steps":2,"of":10,"passed":1,"failed":1,"undecided":0,"duration":1.5}}`: {
 			Kind: KindSession, Time: at, Session: &Session{Session: "s", Client: "c", Verdict: "incomplete", Cause: "the agent stops", Steps: 2, Of: 10,
 				Passed: 1, Failed: 1, Duration: jsonl.Seconds(1500 * time.Millisecond)}},
+		`{"event":"step","time":"2026-11-22T10:00:00.000000005Z","step":{"session":"s·ada","client":"c","identity":"ada","step_id":1,"position":1,"error_code":0,"turn":0,"judged":0}}`: {
+			Kind: KindStep, Time: at, Step: &Step{Session: "s·ada", Client: "c", Identity: "ada", StepID: 1, Position: 1}},
+		`{"event":"session","time":"2026-11-22T10:00:00.000000005Z","session":{"session":"s·ada","client":"c","identity":"ada","verdict":"pass","steps":1,"of":1,"passed":1,"failed":0,"undecided":0,"duration":0}}`: {
+			Kind: KindSession, Time: at, Session: &Session{Session: "s·ada", Client: "c", Identity: "ada", Verdict: "pass", Steps: 1, Of: 1, Passed: 1}},
 		`{"event":"dropped","time":"2026-11-22T10:00:00.000000005Z","dropped":{"count":7,"cause":"no space left on device"}}`: {
 			Kind: KindDropped, Time: at, Dropped: &Dropped{Count: 7, Cause: "no space left on device"}},
 	} {
@@ -61,7 +65,7 @@ func TestReadSession(t *testing.T) {
 	}
 	write("1.jsonl", opened+step("s", "1")+step("other", "9")+`{"event":"news","time":"2026-11-22T10:00:00Z","more":[1]}`+"\n"+
 		`{"event":"dropped","time":"2026-11-22T10:00:00Z","dropped":{"count":3,"cause":"x"}}`+"\n"+step("s", "2")[:40])
-	write("2.jsonl", opened+step("s", "3"))
+	write("2.jsonl", opened+step("s·ada", "3")+step("s@ada", "4")+step("ss·ada", "5"))
 	write("3.jsonl", opened+step("other", "3"))
 	write("x.txt", "not ours")
 	found, err := ReadSession(dir, "s")

@@ -60,9 +60,11 @@ type Open struct {
 // A Step is what the agent did with one request. Its durations are measured on the monotonic
 // clock.
 type Step struct {
-	// Session is the session as in the agent's log, Client the client's address.
+	// Session is the session's id as in the agent's log (see SessionName), Client the client's address.
 	Session string `json:"session"`
 	Client  string `json:"client"`
+	// Identity is that of the client's certificate; empty for none.
+	Identity string `json:"identity,omitzero"`
 	// Req is the request's req; the zero value when it had none.
 	Req    protocol.ReqID `json:"req,omitzero"`
 	StepID int64          `json:"step_id"`
@@ -102,8 +104,9 @@ type Group struct {
 
 // A Session is a session that has ended.
 type Session struct {
-	Session string `json:"session"`
-	Client  string `json:"client"`
+	Session  string `json:"session"`
+	Client   string `json:"client"`
+	Identity string `json:"identity,omitzero"`
 	// Verdict is pass, fail or incomplete; Cause says why it is incomplete.
 	Verdict   string        `json:"verdict"`
 	Cause     string        `json:"cause,omitzero"`

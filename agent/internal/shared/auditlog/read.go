@@ -19,15 +19,16 @@ import (
 const (
 	// MaxLineBytes is the length of the longest line, in bytes.
 	MaxLineBytes = 1 << 20
-	// MaxSessionEvents is the largest number of events of one session.
+	// MaxSessionEvents is the largest number of events of one session name.
 	MaxSessionEvents = 1 << 20
 )
 
-// SessionEvents are the events of one session.
+// SessionEvents are the events of one session name.
 type SessionEvents struct {
 	// Opens describe the agent processes that wrote the events, in the order of the files.
 	Opens []Open
-	// Steps are the session's steps. Ends has more than one item if a session name was reused.
+	// Steps are the steps of the sessions. Ends has more than one item if the name was reused, or if
+	// clients with different identities or addresses have used it.
 	Steps []StepEvent
 	Ends  []Session
 	// Dropped is how many events, of any session, the files say are missing.
@@ -42,8 +43,8 @@ type StepEvent struct {
 	Step
 }
 
-// ReadSession reads the events of a session from the file at path, or from all files of the
-// record in the folder at path.
+// ReadSession reads the events of all sessions of a name, of every owner, from the file at path, or
+// from all files of the record in the folder at path.
 func ReadSession(path, session string) (SessionEvents, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -89,12 +90,12 @@ func (s *SessionEvents) readFile(name, session string) error {
 		case KindDropped:
 			s.Dropped += e.Dropped.Count
 		case KindStep:
-			if e.Step.Session != session {
+			if SessionName(e.Step.Session) != session {
 				return nil
 			}
 			s.Steps = append(s.Steps, StepEvent{e.Time, *e.Step})
 		case KindSession:
-			if e.Session.Session != session {
+			if SessionName(e.Session.Session) != session {
 				return nil
 			}
 			s.Ends = append(s.Ends, *e.Session)
