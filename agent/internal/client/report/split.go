@@ -56,6 +56,8 @@ type Split struct {
 	Between   time.Duration `json:"between"`  // other time between steps: the client's own work
 	Dropped   uint64        `json:"dropped"`  // events that the agent's record lacks
 	Versions  []string      `json:"versions"` // of the agents that wrote the record
+	// Identity is the client's as the agent recorded it: that of its certificate; empty for none.
+	Identity string `json:"identity,omitempty"`
 }
 
 // Join matches the steps of a run with the agent's record of its session, by the req of each
@@ -67,11 +69,11 @@ func Join(run record.Run, found auditlog.SessionEvents) (*Split, error) {
 	if len(found.Steps) == 0 {
 		return nil, fmt.Errorf("the agent's record has no step of session %s; is it that of the right agent and time?", logging.Clean(run.Start.Session))
 	}
-	byReq := map[protocol.ReqID][]auditlog.StepEvent{}
-	for _, e := range found.Steps {
-		byReq[e.Req] = append(byReq[e.Req], e)
-	}
 	split := &Split{Dropped: found.Dropped}
+	byReq := eventsOf(run, found.Steps)
+	for _, events := range byReq {
+		split.Identity = events[0].Identity
+	}
 	for _, o := range found.Opens {
 		split.Versions = append(split.Versions, "stepagent "+o.Agent)
 	}
@@ -88,6 +90,32 @@ func Join(run record.Run, found auditlog.SessionEvents) (*Split, error) {
 	}
 	split.Between = max(run.Duration-spent, 0)
 	return split, nil
+}
+
+// eventsOf returns the events of the run by req: those of the session that has most of the run's
+// requests. Clients with other identities or addresses may have used its name.
+func eventsOf(run record.Run, all []auditlog.StepEvent) map[protocol.ReqID][]auditlog.StepEvent {
+	sent := map[protocol.ReqID]bool{}
+	for _, step := range run.Steps {
+		sent[step.Req] = !step.Req.IsZero()
+	}
+	bySession := map[string]map[protocol.ReqID][]auditlog.StepEvent{}
+	most := ""
+	for _, e := range all {
+		if !sent[e.Req] {
+			continue
+		}
+		events := bySession[e.Session]
+		if events == nil {
+			events = map[protocol.ReqID][]auditlog.StepEvent{}
+			bySession[e.Session] = events
+		}
+		events[e.Req] = append(events[e.Req], e)
+		if len(events) > len(bySession[most]) {
+			most = e.Session
+		}
+	}
+	return bySession[most]
 }
 
 // viewOf returns the view of a step from the events that have its req.
@@ -158,6 +186,9 @@ func (s *Split) Sentence() string {
 		text += ", injected delay " + Span(t.Fault)
 	}
 	text += fmt.Sprintf("; the client waited %s in intervals and spent %s between steps", Span(s.Intervals), Span(s.Between))
+	if s.Identity != "" {
+		text += "; the agent identified the client as " + logging.Clean(s.Identity)
+	}
 	if s.Dropped > 0 {
 		text += fmt.Sprintf("; the agent's record lacks %s", phrase.Count(int(s.Dropped), "event"))
 	}

@@ -110,12 +110,39 @@ func TestJoinThatCannotBe(t *testing.T) {
 	}
 }
 
+// A session of another owner with the same name and the same reqs does not count.
+func TestJoinOfOneOwner(t *testing.T) {
+	of := func(id, identity string, req string, judged time.Duration) auditlog.StepEvent {
+		e := asked(protocol.TextReq(req), 0, 0, 0, judged, judged)
+		e.Session, e.Identity = id, identity
+		return e
+	}
+	passed := func(req string) record.StepResult {
+		return record.StepResult{Outcome: record.Passed, Req: protocol.TextReq(req), Took: 10 * ms, Reply: &protocol.Reply{}}
+	}
+	run := joined(passed("a-1"), passed("a-2"), record.StepResult{Outcome: record.Unreachable})
+	split, err := report.Join(run, auditlog.SessionEvents{Steps: []auditlog.StepEvent{
+		of("s", "", "a-1", 9*ms), of("s", "", "b-1", 9*ms), of("s", "", "b-2", 9*ms), {},
+		of("s·ada", "ada", "a-1", 1*ms), of("s·ada", "ada", "a-2", 2*ms),
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if split.Identity != "ada" || split.Total.Agent != 3*ms || split.Counted != 2 || split.Steps[2].Known {
+		t.Errorf("got %+v", split)
+	}
+	split.Identity = "<b>\x1b"
+	if got := split.Sentence(); !strings.Contains(got, `; the agent identified the client as <b>\x1b`) {
+		t.Errorf("the sentence is %s", got)
+	}
+}
+
 // The summary has the parts of the time in "where", and those of each step in "agent".
 func TestSummaryOfASplit(t *testing.T) {
 	part := report.Part{Waited: 20 * time.Millisecond, Link: 300 * time.Nanosecond}
 	run := record.Run{Steps: []record.StepResult{{Index: 1, Outcome: record.Passed}}}
 	var out strings.Builder
-	split := &report.Split{Steps: []report.View{{Part: part, Known: true, Arrivals: 1}}, Total: part, Counted: 1}
+	split := &report.Split{Steps: []report.View{{Part: part, Known: true, Arrivals: 1}}, Total: part, Counted: 1, Identity: "ada"}
 	if err := report.Summary(&out, run, split); err != nil {
 		t.Fatal(err)
 	}
@@ -125,13 +152,16 @@ func TestSummaryOfASplit(t *testing.T) {
 		Arrivals     int
 	}
 	var got struct {
-		Where parts
+		Where struct {
+			parts
+			Identity string
+		}
 		Steps []struct{ Agent parts }
 	}
 	if err := json.Unmarshal([]byte(out.String()), &got); err != nil {
 		t.Fatal(err)
 	}
-	if want := (parts{Waited: 0.02, Link: 3e-7, Counted: 1}); got.Where != want {
+	if want := (parts{Waited: 0.02, Link: 3e-7, Counted: 1}); got.Where.parts != want || got.Where.Identity != "ada" {
 		t.Errorf("where is %+v, want %+v", got.Where, want)
 	}
 	if want := (parts{Waited: 0.02, Link: 3e-7, Arrivals: 1}); got.Steps[0].Agent != want {

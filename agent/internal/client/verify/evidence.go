@@ -10,6 +10,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/client/verify/match"
 	"github.com/stepagent/stepagent/agent/internal/client/verify/replay"
 	"github.com/stepagent/stepagent/agent/internal/client/verify/result"
+	"github.com/stepagent/stepagent/agent/internal/shared/auditlog"
 )
 
 // evidence is the capture as sessions of steps, which the checks read.
@@ -139,7 +140,7 @@ func (e *evidence) ended(s *session) bool {
 		return true
 	}
 	isOf := func(session string) bool {
-		return session != "" && session == s.ID || session == "" && len(e.sessions) == 1
+		return session != "" && session == auditlog.SessionName(s.ID) || session == "" && len(e.sessions) == 1
 	}
 	if r := e.recordedRun; r != nil && !r.Cut() && isOf(r.Start.Session) && steps >= len(r.Steps)-r.Counts[record.NotRun] {
 		return true

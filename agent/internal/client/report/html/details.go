@@ -44,6 +44,8 @@ func koreanDetails() []translation {
 			"${1}초 늦게 전송했습니다. 실제 대기 ${2}초, 선언 ${3}초, 허용 오차 ${4}초."},
 		{"the agent stops", "에이전트가 종료 중입니다."},
 		{`the agent has (\d+) sessions open.*, which is its limit; try again later`, "열린 세션이 한도인 ${1}개에 도달했습니다. 나중에 다시 시도하십시오."},
+		{`the session name "(.*)" is not one that (.*) may use; ask for it in tls.clients`,
+			"세션 이름 “${1}”은(는) ${2}에 허용되지 않았습니다. 에이전트 설정의 tls.clients에 추가해 달라고 요청하십시오."},
 		{"too many replies of this connection are outstanding; wait for them", "이 연결에 아직 전송하지 못한 응답이 너무 많습니다. 응답을 받은 뒤 다시 시도하십시오."},
 		{`validator (\S+) gave no verdict: .*`, "검증기 ${1}: 판정하지 못했습니다."},
 		{`validator (\S+) is undecided`, "검증기 ${1}: 판정을 보류했습니다."},

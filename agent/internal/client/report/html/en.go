@@ -87,8 +87,9 @@ func english() *words {
 			record.StrayGarbage: "not a reply"},
 
 		Where: "Where the time went", WhereSentence: "From the records of the client and the agent: the client waited for %[1]d replies, %[2]s in all.",
-		WhereLacks:   "The agent's record lacks %d events.",
-		WhereCaption: "The time of the run, by where it was spent.", WherePart: "Part", WhereTime: "Time", WhereShare: "Share of the waiting", WhereMeaning: "Meaning",
+		WhereIdentity: "By its certificate, the agent identified the client as %s.",
+		WhereLacks:    "The agent's record lacks %d events.",
+		WhereCaption:  "The time of the run, by where it was spent.", WherePart: "Part", WhereTime: "Time", WhereShare: "Share of the waiting", WhereMeaning: "Meaning",
 		WhereLink: "Link", WhereQueue: "Agent queue", WhereValidators: "Validators", WhereAgent: "Agent", WhereFault: "Injected delay",
 		WhereIntervals: "Client, intervals", WhereClient: "Client, other",
 		MeansLink:       "The network in both directions, with sending and receiving on both machines.",

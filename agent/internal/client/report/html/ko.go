@@ -87,8 +87,9 @@ func korean() *words {
 			record.StrayGarbage: "응답 형식이 아닌 데이터"},
 
 		Where: "소요 시간 분석", WhereSentence: "클라이언트 기록과 에이전트 기록을 대조한 결과입니다. 클라이언트가 응답 %[1]d개를 기다린 시간은 모두 %[2]s입니다.",
-		WhereLacks:   "에이전트 기록에서 이벤트 %d개가 누락되었습니다.",
-		WhereCaption: "실행 시간을 항목별로 나누어 표시합니다.", WherePart: "항목", WhereTime: "시간", WhereShare: "응답 대기 시간 중 비율", WhereMeaning: "설명",
+		WhereIdentity: "에이전트가 인증서로 확인한 클라이언트 신원은 %s입니다.",
+		WhereLacks:    "에이전트 기록에서 이벤트 %d개가 누락되었습니다.",
+		WhereCaption:  "실행 시간을 항목별로 나누어 표시합니다.", WherePart: "항목", WhereTime: "시간", WhereShare: "응답 대기 시간 중 비율", WhereMeaning: "설명",
 		WhereLink: "네트워크", WhereQueue: "에이전트 대기열", WhereValidators: "검증기", WhereAgent: "에이전트 처리", WhereFault: "주입된 지연",
 		WhereIntervals: "클라이언트 대기 간격", WhereClient: "클라이언트 처리",
 		MeansLink:       "요청과 응답이 오가는 데 걸린 시간입니다. 양쪽 장비의 송수신 처리를 포함합니다.",

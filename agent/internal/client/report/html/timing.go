@@ -10,9 +10,12 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/client/report"
 )
 
-// timing says which waits the split covers.
+// timing says which waits the split covers, and whose.
 func timing(w *words, split *report.Split) string {
 	text := fmt.Sprintf(w.WhereSentence, split.Counted, w.Time(split.Total.Waited))
+	if split.Identity != "" {
+		text += " " + fmt.Sprintf(w.WhereIdentity, w.shorten(split.Identity))
+	}
 	if split.Dropped > 0 {
 		text += " " + fmt.Sprintf(w.WhereLacks, split.Dropped)
 	}
