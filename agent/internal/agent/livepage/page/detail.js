@@ -61,11 +61,12 @@ const lasted = session => secondsSince(session.began, session.endedAt ?? model.t
 function drawFacts(session) {
   const facts = [
     [words.client, session.client],
+    ...session.identity ? [[words.identity, session.identity]] : [],
     [words.started, `${time(new Date(session.began))} (${say(words.ago, {time: duration(secondsSince(session.began, model.time))})})`],
     [words.position, `${session.position}/${session.steps}`],
     [words.state, waiting(session, model.time)],
   ];
-  setChildren($('detail-facts'), language, () => facts.flatMap(([name]) => [make('dt', {}, name), make('dd')]));
+  setChildren($('detail-facts'), `${facts.length} ${language}`, () => facts.flatMap(([name]) => [make('dt', {}, name), make('dd')]));
   const values = $('detail-facts').querySelectorAll('dd');
   facts.forEach(([, value], i) => setText(values[i], value));
 }

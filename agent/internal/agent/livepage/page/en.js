@@ -98,6 +98,7 @@ export default {
   },
 
   "close": "Close",
+  "identity": "Identity",
   "started": "Started",
   "position": "Steps",
   "ago": "{time} ago",

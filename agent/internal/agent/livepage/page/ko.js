@@ -97,6 +97,7 @@ export default {
   },
 
   "close": "닫기",
+  "identity": "신원",
   "started": "시작 시각",
   "position": "단계",
   "ago": "{time} 전",

@@ -18,7 +18,7 @@ const mostResting = 20; // do so; if more have just ended, only those whose name
 // filter returns a function that says whether a session is to be shown.
 function filter() {
   const text = $('text').value.trim().toLowerCase(), kind = fits[$('kind').value] ?? fits.all;
-  return s => kind(s) && (!text || s.id.toLowerCase().includes(text) || s.client.includes(text));
+  return s => kind(s) && (!text || s.id.toLowerCase().includes(text) || s.client.includes(text) || s.identity?.toLowerCase().includes(text));
 }
 
 // order returns all sessions: those that go on, each in its place, and those that have ended, latest first.
