@@ -25,10 +25,16 @@ func checks() map[string]kind {
 		"loopback":    text{checkLoopback},
 		databaseCheck: text{checkDatabase},
 		"socket":      text{checkSocket},
-		"group":       text{checkGroup},
+		"group":       text{func(name string) string { return checkAccount(name, "group") }},
+		"user":        text{func(name string) string { return checkAccount(name, "user") }},
+		"pem":         text{checkPEM},
+		"listen":      text{checkListen},
+		"identity":    text{checkPattern},
 		"networks": listing{MaxAllow, `write ["loopback"] to serve this machine alone`, `["loopback", "192.0.2.0/24"]`,
 			func(entry string) string { _, wrong := readNetwork(entry); return wrong }},
-		"hosts": listing{maxHosts, "", `["board-3.lan"]`, checkHost},
+		"hosts":      listing{maxHosts, "", `["board-3.lan"]`, checkHost},
+		"identities": listing{len(identities()), "name one at least, such as [\"uri\"]", `["uri", "dns"]`, checkIdentity},
+		"patterns":   listing{maxPatterns, `write ["*"] for every name, or take the key out`, `["station-7-*"]`, checkPattern},
 	}
 }
 
@@ -41,7 +47,8 @@ type syntax struct {
 
 const (
 	lower        = "abcdefghijklmnopqrstuvwxyz"
-	alphanumeric = lower + "ABCDEFGHIJKLMNOPQRSTUVWXYZ" + digits
+	upper        = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	alphanumeric = lower + upper + digits
 	digits       = "0123456789"
 )
 
@@ -151,17 +158,18 @@ func checkLoopback(address string) string {
 		", and reach it from elsewhere with ssh -L 8081:127.0.0.1:8081"
 }
 
-// groupName is that of a name that groupadd(8) accepts.
-var groupName = syntax{lower + "_", lower + digits + "_-", 32}
+// accountName is the syntax of a name that useradd(8) and groupadd(8) accept.
+var accountName = syntax{lower + "_", lower + digits + "_-", 32}
 
-func checkGroup(name string) string {
-	if name == "" || groupName.matches(name) {
+// checkAccount checks the name or the id of a user or a group, which may be empty.
+func checkAccount(name, what string) string {
+	if name == "" || accountName.matches(name) {
 		return ""
 	}
-	if _, err := strconv.ParseUint(name, 10, 32); err == nil { // the id of a group
+	if _, err := strconv.ParseUint(name, 10, 32); err == nil {
 		return ""
 	}
-	return show(name) + ` is no name and no id of a group; write one such as "stepagent"`
+	return fmt.Sprintf(`%s is no name and no id of a %s; write one such as "stepagent"`, show(name), what)
 }
 
 // MaxSocketBytes is the longest path of a unix socket, without the NUL at its end: unix(7),

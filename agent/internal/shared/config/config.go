@@ -27,6 +27,7 @@ type Config struct {
 	// AllowFaults permits validators that make the agent misbehave on purpose.
 	AllowFaults bool `config:"allow_faults"`
 
+	TLS     TLS     `config:"tls"`
 	Session Session `config:"session"`
 	Limits  Limits  `config:"limits"`
 	Judging Judging `config:"judging"`
@@ -38,6 +39,9 @@ type Config struct {
 	Admin   Admin   `config:"admin"`
 	HTTP    HTTP    `config:"http"`
 
+	// Listeners are further listeners, after that of Host and Port; up to MaxListeners. They cannot
+	// change while the agent runs.
+	Listeners []Listener `config:"listeners"`
 	// Validators judge every step, in this order.
 	Validators []Validator `config:"validators"`
 	// ErrorCodes gives reasons an error_code of their own in replies, never 0. A reason
@@ -65,6 +69,10 @@ type Session struct {
 	// RememberedReplies is the number of replies kept for each session name, to answer a
 	// repeated req.
 	RememberedReplies int `config:"remembered_replies" default:"64" limits:"1..65536"`
+	// Owner is what a named session belongs to where the client has no certificate: "name", the name
+	// alone, so that a client may change its address, or "address", the address that began it. A
+	// session of a client with a certificate belongs to its identity.
+	Owner string `config:"owner" default:"name" oneof:"name,address"`
 }
 
 // Limits bound the resources that clients can use.

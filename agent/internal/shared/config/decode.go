@@ -15,6 +15,8 @@ type decoder struct {
 	scalars    map[string]any
 	places     map[string]Place // of the scalars
 	validators []Validator
+	tlsClients []TLSClient
+	listeners  []Listener
 	errorCodes map[protocol.Reason]int
 	problems   Problems
 	wrong      map[fileKey]bool // what has a problem
@@ -50,6 +52,10 @@ func (d *decoder) table(t table, path string) {
 			d.scalar(n, name, k.kind)
 		case name == "validators" && slices.Contains(d.schema.tables, name):
 			d.validatorList(n, name)
+		case name == "tls.clients" && slices.Contains(d.schema.tables, name):
+			d.tlsClients = rowSet[TLSClient]{tlsClientSchema(), MaxTLSClients}.decode(d, n, name)
+		case name == "listeners" && slices.Contains(d.schema.tables, name):
+			d.listenerList(n, name)
 		case name == "error_codes" && slices.Contains(d.schema.tables, name):
 			d.errorCodeTable(n, name)
 		case d.schema.isSection(name):
@@ -72,11 +78,18 @@ func want[T any](d *decoder, n *node, path, what string) (T, bool) {
 }
 
 func (d *decoder) scalar(n *node, name string, k kind) {
+	if value, ok := d.value(n, name, k); ok {
+		d.scalars[name], d.places[name] = value, n.place()
+	}
+}
+
+// value returns the value of a node if it is of the kind.
+func (d *decoder) value(n *node, name string, k kind) (value any, ok bool) {
 	value, err := k.fromFile(n.value)
 	var elements elementErrors
 	switch {
 	case err == nil:
-		d.scalars[name], d.places[name] = value, n.place()
+		return value, true
 	case errors.As(err, &elements):
 		for i, element := range n.value.(list) {
 			if wrong, ok := elements[i]; ok {
@@ -86,13 +99,15 @@ func (d *decoder) scalar(n *node, name string, k kind) {
 	default:
 		d.problem(n, name, "%v", err)
 	}
+	return nil, false
 }
 
 // unknown suggests the key that was most likely meant.
 func (d *decoder) unknown(n *node, path, key string) {
 	name := join(path, key)
+	names := append(d.schema.fileNames(), d.schema.tables...)
 	var here []string // what may stand next to the key
-	for _, known := range append(d.schema.fileNames(), d.schema.tables...) {
+	for _, known := range names {
 		section, rest, nested := strings.Cut(known, ".")
 		switch {
 		case !nested && path == "":
@@ -107,14 +122,18 @@ func (d *decoder) unknown(n *node, path, key string) {
 		d.problem(n, name, "unknown key; did you mean %s?", best)
 		return
 	}
-	for _, known := range d.schema.fileNames() {
+	var sections []string // that have such a key
+	for _, known := range names {
 		if section, last, nested := strings.Cut(known, "."); nested && last == key {
-			d.problem(n, name, "unknown key; %s stands in the table %s", key, section)
-			return
+			sections = append(sections, section)
 		} else if known == key {
 			d.problem(n, name, "unknown key; %s stands outside every table, at the top of the file", key)
 			return
 		}
+	}
+	if len(sections) > 0 {
+		d.problem(n, name, "unknown key; %s stands in the table %s", key, strings.Join(sections, ", and in "))
+		return
 	}
 	d.problem(n, name, "unknown key; %s", only(here))
 }

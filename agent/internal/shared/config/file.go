@@ -88,7 +88,7 @@ func (c *content) open(format string, anyOwner bool) (err error) {
 			return err
 		}
 	}
-	c.data, err = readFile(c.file, format != "")
+	c.data, err = readFile(c.file, configFile(), format != "")
 	return err
 }
 
@@ -102,7 +102,7 @@ func (c *content) openInput(s Sources) (err error) {
 	if c.folder, err = absolute("."); err != nil {
 		return err
 	}
-	c.data, err = readAll(s.Input)
+	c.data, err = readAll(s.Input, configFile())
 	return err
 }
 
@@ -116,12 +116,27 @@ func trusted(path string) error {
 	return nil // other errors are reported by the open
 }
 
-func readFile(file string, pipes bool) ([]byte, error) {
-	data, err := readRegular(file, pipes)
+// A fileKind is what is read from a file.
+type fileKind struct {
+	maxBytes int
+	// irregular and large end the errors about a file that is none, or is larger than maxBytes.
+	irregular, large string
+}
+
+// configFile is the kind of config files.
+func configFile() fileKind {
+	return fileKind{MaxFileBytes, "; give the path of a config file", "; is it a config?"}
+}
+
+// errNoFile is the error for a file that is missing.
+var errNoFile = errors.New("there is no such file")
+
+func readFile(file string, kind fileKind, pipes bool) ([]byte, error) {
+	data, err := readRegular(file, kind, pipes)
 	var path *fs.PathError
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, errors.New("there is no such file")
+		return nil, errNoFile
 	case errors.As(err, &path):
 		return nil, fmt.Errorf("cannot be read: %w", path.Err)
 	}
@@ -129,27 +144,27 @@ func readFile(file string, pipes bool) ([]byte, error) {
 }
 
 // readRegular reads a file and refuses a pipe, which could block, unless pipes is set.
-func readRegular(file string, pipes bool) ([]byte, error) {
+func readRegular(file string, kind fileKind, pipes bool) ([]byte, error) {
 	info, err := os.Stat(file)
 	if err != nil {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() && (!pipes || info.IsDir()) {
-		return nil, errors.New("is not a regular file; give the path of a config file")
+		return nil, errors.New("is not a regular file" + kind.irregular)
 	}
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }() // nothing was written
-	return readAll(f)
+	return readAll(f, kind)
 }
 
-// readAll reads at most one byte more than MaxFileBytes.
-func readAll(from io.Reader) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(from, MaxFileBytes+1))
-	if err == nil && len(data) > MaxFileBytes {
-		return nil, fmt.Errorf("is larger than %d bytes; is it a config?", MaxFileBytes)
+// readAll reads at most one byte more than the kind may have.
+func readAll(from io.Reader, kind fileKind) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(from, int64(kind.maxBytes)+1))
+	if err == nil && len(data) > kind.maxBytes {
+		return nil, fmt.Errorf("is larger than %d bytes%s", kind.maxBytes, kind.large)
 	}
 	return data, err
 }

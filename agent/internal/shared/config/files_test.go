@@ -98,7 +98,9 @@ func TestSamplesUncommented(t *testing.T) {
 			t.Fatal(err)
 		}
 		text := example.ReplaceAllString(string(data), "$1$2")
-		got = append(got, load(t, config.Sources{File: write(t, name, text)}).Config)
+		// Of the keys with a default of their own those that the examples need.
+		environ := []string{"STEPAGENT_TLS_CERTIFICATE=/x/agent.pem", "STEPAGENT_TLS_KEY=/x/agent.key", "STEPAGENT_TLS_CLIENT_CA=/x/clients.pem"}
+		got = append(got, load(t, config.Sources{File: write(t, name, text), Environ: environ}).Config)
 	}
 	if diff := cmp.Diff(got[0], got[1]); diff != "" {
 		t.Errorf("the samples differ (-toml +yaml):\n%s", diff)
@@ -112,6 +114,9 @@ func TestSamplesUncommented(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"sequence", "min_timeout", "pacing", "rules", "torque-front"}, names); diff != "" {
 		t.Errorf("validators (-want +got):\n%s", diff)
+	}
+	if len(got[0].TLS.Clients) != 2 || len(got[0].Listeners) != 2 {
+		t.Errorf("clients and listeners were not uncommented: %+v, %+v", got[0].TLS.Clients, got[0].Listeners)
 	}
 	if len(got[0].ErrorCodes) != len(protocol.Sent()) {
 		t.Errorf("not all error codes were uncommented: %v", got[0].ErrorCodes)
@@ -134,7 +139,7 @@ func TestSamplesNameEveryKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, name := range names {
-			key := regexp.MustCompile(`(?m)^ *#? *(- )?(\[+(validators\.)?)?` + name + `( =|:|\])`)
+			key := regexp.MustCompile(`(?m)^ *#? *(- )?(\[+(validators\.|tls\.)?)?` + name + `( =|:|\])`)
 			if !key.Match(data) {
 				t.Errorf("%s does not mention the key %s", sample, name)
 			}
@@ -150,7 +155,7 @@ func tags(of reflect.Type) (names []string) {
 		switch {
 		case field.Type.Kind() == reflect.Struct:
 			names = append(names, tags(field.Type)...)
-		case field.Type == reflect.TypeFor[[]config.Validator]():
+		case field.Type.Kind() == reflect.Slice && field.Type.Elem().Kind() == reflect.Struct:
 			names = append(names, tags(field.Type.Elem())...)
 		}
 	}

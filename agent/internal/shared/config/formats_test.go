@@ -34,8 +34,34 @@ func document(t *rapid.T) map[string]any {
 		rapid.Map(rapid.SampledFrom(protocol.Sent()), func(r protocol.Reason) string { return string(r) }),
 		rapid.IntRange(-1, 9),
 	).Draw(t, "codes"))
+	maybe("tls", map[string]any{
+		"certificate": "/c.pem", "key": "/k.pem", "client_ca": "/ca.pem",
+		"mode":     rapid.SampledFrom([]string{"auto", "off", "on", "either", "no"}).Draw(t, "mode"),
+		"identity": rapid.SliceOfN(rapid.SampledFrom([]string{"uri", "dns", "cn", "ip"}), 0, 3).Draw(t, "identity"),
+		"clients":  rapid.SliceOfN(rapid.Custom(client), 0, 3).Draw(t, "clients"),
+	})
+	maybe("listeners", rapid.SliceOfN(rapid.Custom(listener), 0, 3).Draw(t, "listeners"))
 	maybe("validators", rapid.SliceOfN(rapid.Custom(entry), 0, 3).Draw(t, "list"))
 	return doc
+}
+
+func client(t *rapid.T) map[string]any {
+	c := map[string]any{"match": rapid.OneOf(anyText(), rapid.SampledFrom([]string{"*", "spiffe://a/*", "b"})).Draw(t, "match")}
+	if rapid.Bool().Draw(t, "has sessions") {
+		c["sessions"] = rapid.SliceOfN(rapid.SampledFrom([]string{"*", "a-*", "b"}), 0, 3).Draw(t, "sessions")
+		c["connections"] = rapid.IntRange(-1, 3).Draw(t, "connections")
+	}
+	return c
+}
+
+func listener(t *rapid.T) map[string]any {
+	l := map[string]any{"address": rapid.SampledFrom([]string{"0.0.0.0:8443", "[::1]:0", "unix:/run/x.sock", "unix:x", ":1"}).Draw(t, "address")}
+	if rapid.Bool().Draw(t, "has more") {
+		l["mode"] = rapid.SampledFrom([]string{"0600", "0660", "0777"}).Draw(t, "socket mode")
+		l["tls"] = rapid.SampledFrom([]string{"auto", "on", ""}).Draw(t, "tls")
+		l["group"] = rapid.SampledFrom([]string{"adm", "0", "a b"}).Draw(t, "group")
+	}
+	return l
 }
 
 func entry(t *rapid.T) map[string]any {

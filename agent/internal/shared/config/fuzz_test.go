@@ -21,7 +21,7 @@ func fuzz(f *testing.F, read parser, extension string) {
 		}
 	}
 	for _, file := range []string{"testdata/first", "../../../../configs/stepagent"} {
-		data, err := readFile(file+extension, false)
+		data, err := readFile(file+extension, configFile(), false)
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -73,6 +73,7 @@ func FuzzLoadSnippet(f *testing.F) {
 	const file, snippet = "port = 1\n[[validators]]\nname = \"pacing\"\n[error_codes]\nbusy = 2\n", "port: 2\n" +
 		"validators: [{name: pacing, path: x, settings: {a: 1}}, 5, {as: y}]\nerror_codes: {busy: x}\nlog: {level: info}\n"
 	f.Add([]byte(file), []byte(snippet))
+	f.Add([]byte("tls.clients = [{match = 'a'}]\nlisteners = 1\n"), []byte("tls: {clients: [{match: a, sessions: [b]}, 5]}\nlisteners: [{address: x}]"))
 	f.Add([]byte("validators = 1\nlog = 2\n"), []byte(snippet))
 	f.Add([]byte(""), []byte("validators: []"))
 	f.Fuzz(func(t *testing.T, file, snippet []byte) {
@@ -80,5 +81,31 @@ func FuzzLoadSnippet(f *testing.F) {
 			&content{file: "conf.d/x.yaml", data: snippet, read: parseYAML, folder: "/folder/conf.d"}
 		loadAny(t, toml, yaml)
 		loadAny(t, yaml, toml)
+	})
+}
+
+// FuzzExpand: each reference that is asked for stands in the text, a text without any is itself, and a
+// text whose ${ are escaped expands to the text.
+func FuzzExpand(f *testing.F) {
+	for _, text := range []string{"", "a", "${x}", "a${x}b$${c}d", "$${", "$$${x}", "${", "${x", "}", "${${x}}"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		got, err := expand(text, func(reference string) (string, error) {
+			if !strings.Contains(text, "${"+reference+"}") {
+				t.Errorf("%q has no reference %q", text, reference)
+			}
+			return reference, nil
+		})
+		if !strings.Contains(text, "${") && (err != nil || got != text) {
+			t.Errorf("%q became %q, %v", text, got, err)
+		}
+		if err != nil && strings.Contains(text[strings.LastIndex(text, "${"):], "}") {
+			t.Errorf("%q is refused: %v", text, err)
+		}
+		escaped := strings.ReplaceAll(text, "${", "$${")
+		if got, err := expand(escaped, nil); err != nil || got != text {
+			t.Errorf("%q became %q, %v", escaped, got, err)
+		}
 	})
 }

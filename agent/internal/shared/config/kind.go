@@ -201,7 +201,11 @@ func (k choice) fromFile(value any) (any, error) {
 	if s, ok := value.(string); ok {
 		return k.fromText(s)
 	}
-	return nil, fmt.Errorf("want one of %s, got %s", strings.Join(k, ", "), describe(value))
+	hint := ""
+	if slices.Contains(k, fmt.Sprint(value)) {
+		hint = "; write it in quotes"
+	}
+	return nil, fmt.Errorf("want one of %s, got %s%s", strings.Join(k, ", "), describe(value), hint)
 }
 
 func (k choice) fromText(text string) (any, error) { return text, k.check(text) }

@@ -34,6 +34,16 @@ func (d *decoder) errorCodeTable(n *node, path string) {
 	}
 }
 
+// listenerList decodes [[listeners]].
+func (d *decoder) listenerList(n *node, path string) {
+	d.listeners = rowSet[Listener]{listenerSchema(), MaxListeners}.decode(d, n, path)
+	for i := range d.listeners {
+		if _, unix := d.listeners[i].Socket(); unix && d.listeners[i].Mode == "" {
+			d.listeners[i].Mode = defaultSocketMode
+		}
+	}
+}
+
 func (d *decoder) validatorList(n *node, path string) {
 	if _, ok := n.value.(table); ok {
 		d.problem(n, path, "want a list, got a table; head each validator with [[validators]] in TOML, "+

@@ -101,7 +101,7 @@ func (l *Loaded) mergeTree(root *node) {
 
 // setLists sets the lists and tables, which only files have. They replace the defaults as a whole.
 func (l *Loaded) setLists(d *decoder) {
-	l.ErrorCodes = d.errorCodes
+	l.ErrorCodes, l.TLS.Clients, l.Listeners = d.errorCodes, d.tlsClients, d.listeners
 	if d.validators == nil {
 		return
 	}

@@ -166,7 +166,7 @@ func TestEveryVariable(t *testing.T) {
 		"host": "192.0.2.7", "port": "0", "allow": "loopback, 192.0.2.0/24,2001:db8::7", "allow_faults": "true",
 		"session.steps": "11", "session.idle_timeout": "1h30m", "session.resume_window": "2s",
 		"session.longest_interval": "4m",
-		"session.takeover_wait":    "3ms", "session.remembered_replies": "12",
+		"session.takeover_wait":    "3ms", "session.remembered_replies": "12", "session.owner": "address",
 		"limits.connections": "13", "limits.connections_per_address": "12", "limits.message_bytes": "65",
 		"limits.message_time": "4s", "limits.reply_time": "6s", "limits.pipelined_messages": "14",
 		"limits.sessions": "15", "limits.sessions_per_address": "10", "limits.remembered_bytes": "65536",
@@ -174,6 +174,8 @@ func TestEveryVariable(t *testing.T) {
 		"plugins.memory_mib": "16", "plugins.processes": "17", "plugins.open_files": "18", "plugins.shadow_every": "19",
 		"log.format": "json", "log.level": "debug", "admin.socket": "/run/x.sock", "admin.mode": "0660", "admin.group": "adm",
 		"reload.on_change": "true", "reload.settle": "30ms",
+		"tls.certificate": "/c.pem", "tls.key": "/k.pem", "tls.client_ca": "/ca.pem", "tls.crl": "/r.crl", "tls.crl_expired": "refuse",
+		"tls.min_version": "1.2", "tls.identity": "cn, uri", "tls.mode": "either", "tls.connections": "23",
 		"record.enabled": "true", "record.dir": "/tmp/record", "record.file_mib": "2", "record.file_age": "2h",
 		"record.total_mib": "4", "record.queue": "20",
 	}
@@ -181,12 +183,14 @@ func TestEveryVariable(t *testing.T) {
 	want.Host, want.Port, want.AllowFaults = "192.0.2.7", 0, true
 	want.Allow = []string{"loopback", "192.0.2.0/24", "2001:db8::7"}
 	want.Session = config.Session{Steps: 11, IdleTimeout: 90 * time.Minute, ResumeWindow: 2 * time.Second,
-		LongestInterval: 4 * time.Minute, TakeoverWait: 3 * time.Millisecond, RememberedReplies: 12}
+		LongestInterval: 4 * time.Minute, TakeoverWait: 3 * time.Millisecond, RememberedReplies: 12, Owner: "address"}
 	want.Limits = config.Limits{Connections: 13, ConnectionsPerAddress: 12, MessageBytes: 65,
 		MessageTime: 4 * time.Second, ReplyTime: 6 * time.Second, PipelinedMessages: 14, Sessions: 15,
 		SessionsPerAddress: 10, RememberedBytes: 65536}
 	want.Judging = config.Judging{Floor: 1500 * time.Millisecond, Cap: 7 * time.Second, KeptMiB: 21, RecheckEvery: 22}
 	want.Stop.Grace = 8 * time.Second
+	want.TLS = config.TLS{Certificate: "/c.pem", Key: "/k.pem", ClientCA: "/ca.pem", CRL: "/r.crl", CRLExpired: "refuse",
+		MinVersion: "1.2", Identity: []string{"cn", "uri"}, Mode: "either", Connections: 23}
 	want.Reload = config.Reload{OnChange: true, Settle: 30 * time.Millisecond}
 	want.Plugins = config.Plugins{MemoryMiB: 16, Processes: 17, OpenFiles: 18, ShadowEvery: 19}
 	want.Log = config.Log{Format: "json", Level: "debug"}

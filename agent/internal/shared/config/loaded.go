@@ -33,15 +33,21 @@ func (l *Loaded) Files() []string {
 }
 
 // Watched returns the absolute paths whose change may change this config: the config file, its
-// snippets, their folder, and the validators' programs, each once.
+// snippets, their folder, the validators' programs and the files that it names, each once.
 func (l *Loaded) Watched() (paths []string) {
 	if file := l.File(); file != "" {
 		paths = append(l.Files(), SnippetDir(file))
 	}
-	for _, v := range l.Validators {
-		if v.Path != "" && !slices.Contains(paths, v.Path) {
-			paths = append(paths, v.Path)
+	add := func(path string) {
+		if path != "" && !slices.Contains(paths, path) {
+			paths = append(paths, path)
 		}
+	}
+	for _, v := range l.Validators {
+		add(v.Path)
+	}
+	for _, f := range l.NamedFiles() {
+		add(f.Path)
 	}
 	return paths
 }
@@ -138,5 +144,11 @@ func NotReloadable(old, next Config) (changed []string) {
 			changed = append(changed, k.name)
 		}
 	})
+	switch {
+	case !slices.Equal(old.Listeners, next.Listeners):
+		changed = append(changed, "listeners")
+	case old.TLS.Mode == next.TLS.Mode && !slices.Equal(old.modes(), next.modes()):
+		changed = append(changed, "tls.certificate") // the first, or none any more, where a listener says auto
+	}
 	return changed
 }

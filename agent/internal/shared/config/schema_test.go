@@ -96,7 +96,7 @@ func TestFieldIsChecked(t *testing.T) {
 // TestTables: each key of Config that is not a scalar is decoded by a function of its own.
 func TestTables(t *testing.T) {
 	t.Parallel()
-	if diff := cmp.Diff([]string{"validators", "error_codes"}, agentSchema().tables); diff != "" {
+	if diff := cmp.Diff([]string{"tls.clients", "listeners", "validators", "error_codes"}, agentSchema().tables); diff != "" {
 		t.Errorf("tables (-want +got):\n%s", diff)
 	}
 }

@@ -56,16 +56,23 @@ func (d *decoder) plain(n *node, path string) any {
 
 // withSeconds returns the settings with the key seconds set.
 func withSeconds(settings []byte, seconds float64) []byte {
-	object := map[string]any{}
-	if len(settings) > 0 {
-		dec := json.NewDecoder(bytes.NewReader(settings))
-		dec.UseNumber()
-		if err := dec.Decode(&object); err != nil {
-			panic(err) // settings are what marshal wrote
-		}
-	}
+	object := objectOf(settings)
 	object["seconds"] = seconds
 	return marshal(object)
+}
+
+// objectOf decodes settings, which may be empty. Numbers keep their digits.
+func objectOf(settings []byte) map[string]any {
+	object := map[string]any{}
+	if len(settings) == 0 {
+		return object
+	}
+	dec := json.NewDecoder(bytes.NewReader(settings))
+	dec.UseNumber()
+	if err := dec.Decode(&object); err != nil {
+		panic(err) // settings are what marshal wrote
+	}
+	return object
 }
 
 // marshal writes JSON without escapes for HTML, because people read settings too.

@@ -32,6 +32,14 @@ func (c Config) Shown() map[string]any {
 		validators = append(validators, v.shown())
 	}
 	shown["validators"] = validators
+	clients, listeners := []map[string]any{}, []map[string]any{}
+	for _, client := range c.TLS.Clients {
+		clients = append(clients, shownRow(tlsClientSchema(), &client))
+	}
+	for _, l := range c.Listeners {
+		listeners = append(listeners, shownRow(listenerSchema(), &l))
+	}
+	shown["tls"].(map[string]any)["clients"], shown["listeners"] = clients, listeners
 	if len(c.ErrorCodes) > 0 {
 		shown["error_codes"] = c.ErrorCodes
 	}

@@ -55,8 +55,8 @@ func snippets(file string) ([]string, error) {
 	return files, nil
 }
 
-// merge merges the tree of a snippet over that of the files before it, by key, and entries of
-// validators by their names; other lists are replaced as a whole. Replaced values stay in node.under
+// merge merges the tree of a snippet over that of the files before it, by key, and entries of the
+// lists of tables by their names, see namedBy; other lists are replaced as a whole. Replaced values stay in node.under
 // and are checked too.
 func merge(base, over *node) *node {
 	before, after := base.value.(table), over.value.(table)
@@ -85,39 +85,54 @@ func mergeAt(base, over *node, path string) *node {
 		return base.placedAs(over)
 	case list:
 		before, ok := base.value.(list)
-		if !ok || path != "validators" {
+		if !ok || namedBy(path) == nil {
 			break
 		}
-		base.value = mergeValidators(before, after)
+		base.value = mergeEntries(before, after, path)
 		return base.placedAs(over)
 	}
 	over.under = base
 	return over
 }
 
-// mergeValidators changes the entries that have the name of one in over, and appends the rest. It
+// namedBy returns the keys that name an entry of the list at a path, the first that it has; nil for a
+// list that is replaced as a whole.
+func namedBy(path string) []string {
+	switch path {
+	case "validators":
+		return []string{"as", "name"}
+	case "tls.clients":
+		return []string{"match"}
+	case "listeners":
+		return []string{"address"}
+	}
+	return nil
+}
+
+// mergeEntries changes the entries that have the name of one in over, and appends the rest. It
 // changes an entry once: Load reports a second one of the same name.
-func mergeValidators(base, over list) list {
-	merged, places := slices.Clone(base), map[string]int{}
+func mergeEntries(base, over list, path string) list {
+	merged, places, keys := slices.Clone(base), map[string]int{}, namedBy(path)
 	for i, n := range slices.Backward(merged) {
-		places[n.validatorName()] = i
+		places[n.entryName(keys)] = i
 	}
 	for _, n := range over {
-		name := n.validatorName()
+		name := n.entryName(keys)
 		i, ok := places[name]
 		if !ok || name == "" {
 			merged = append(merged, n)
 			continue
 		}
 		delete(places, name)
-		merged[i] = mergeAt(merged[i], n, elementPath("validators", i))
+		merged[i] = mergeAt(merged[i], n, elementPath(path, i))
 	}
 	return merged
 }
 
-// validatorName returns the name of an entry of validators in this agent; empty for an invalid entry.
-func (n *node) validatorName() string {
-	for _, key := range []string{"as", "name"} {
+// entryName returns the name of an entry of a list, under the first of the keys that it has; empty
+// for an invalid entry.
+func (n *node) entryName(keys []string) string {
+	for _, key := range keys {
 		if child := n.child(key); child != nil {
 			name, _ := child.value.(string)
 			return name

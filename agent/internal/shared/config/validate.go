@@ -36,7 +36,8 @@ func (c Config) Validate() error {
 }
 
 func (c Config) findings() []finding {
-	return slices.Concat(c.scalarFindings(), c.conflicts(), c.errorCodeFindings(), c.validatorFindings())
+	return slices.Concat(c.scalarFindings(), c.conflicts(), c.tlsFindings(), c.listenerFindings(), c.errorCodeFindings(),
+		c.validatorFindings())
 }
 
 func (c Config) scalarFindings() (found []finding) {

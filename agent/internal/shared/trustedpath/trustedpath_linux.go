@@ -26,6 +26,23 @@ func Resolve(path string, uid int) (string, error) {
 	return walk(path, func(_, name string, st *unix.Stat_t) error { return check(name, st, uid) })
 }
 
+// ResolveSecret is Resolve for a file that holds a secret: it also refuses one that others than its
+// owner and its group may read.
+func ResolveSecret(path string, uid int) (string, error) {
+	real, err := Resolve(path, uid)
+	if err != nil {
+		return "", err
+	}
+	var st unix.Stat_t
+	if err := unix.Lstat(real, &st); err != nil {
+		return "", &fs.PathError{Op: "lstat", Path: real, Err: err}
+	}
+	if st.Mode&0o004 != 0 {
+		return "", &UntrustedError{real, fmt.Sprintf("every user can read %s (mode %#o); chmod o-r %[1]s", real, st.Mode&0o777)}
+	}
+	return real, nil
+}
+
 // Folders returns the folders in which the names of the path are looked up, "/" first and each once,
 // and the name in each. It goes as far as the path does, and checks nothing.
 func Folders(path string) (names []Name) {

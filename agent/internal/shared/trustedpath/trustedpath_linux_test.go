@@ -137,6 +137,27 @@ func TestResolveOwner(t *testing.T) {
 	}
 }
 
+// TestResolveSecret: a file that every user can read is refused, one of the group is not.
+func TestResolveSecret(t *testing.T) {
+	t.Parallel()
+	for mode, want := range map[fs.FileMode]string{
+		0o600: "", 0o400: "", 0o640: "", 0o644: "dir/file (mode 0644); chmod o-r ", 0o604: "every user can read ",
+		0o660: "others than the owner can write to ",
+	} {
+		r := newTree(t)
+		must(t, os.Chmod(r.at("dir/file"), mode))
+		must(t, os.Symlink("dir/file", r.at("link"))) // whose own mode means nothing
+		got, err := ResolveSecret(r.at("link"), os.Geteuid())
+		if _, untrusted := errors.AsType[*UntrustedError](err); want == "" && got != r.at("dir/file") ||
+			want != "" && (!untrusted || !strings.Contains(err.Error(), want)) {
+			t.Errorf("mode %o: got %s, %v", mode, got, err)
+		}
+	}
+	if _, err := ResolveSecret(newTree(t).at("none"), os.Geteuid()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a missing file: %v", err)
+	}
+}
+
 // TestReadOnly: no user writes to what is mounted read-only, whatever its mode says, unless that is so
 // for one service alone.
 func TestReadOnly(t *testing.T) {
