@@ -175,6 +175,12 @@ func (k *checker) hidden(c *config.Loaded) error {
 					"or let the service have it with BindReadOnlyPaths= in a drop-in", k.unit.Name, path, setting)))
 		}
 	}
+	for _, f := range c.NamedFiles() {
+		if setting := k.unit.Hides(f.Path, false); setting != "" {
+			problems = append(problems, c.Problem(f.Key, fmt.Sprintf("%s does not see %s, by its %s; put the file elsewhere",
+				k.unit.Name, f.Path, setting)))
+		}
+	}
 	if len(problems) > 0 {
 		return problems
 	}

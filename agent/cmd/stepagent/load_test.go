@@ -55,6 +55,7 @@ func serveTestPlugin() {
 				return v, err
 			}), nil
 		}},
+		secretValidator(),
 	}})
 	// At once: a program with the race detector in it takes a second for its usual end.
 	_, _, _ = syscall.RawSyscall(syscall.SYS_EXIT_GROUP, 0, 0, 0)

@@ -116,6 +116,9 @@ func Start(ctx context.Context, options Options) (*Agent, error) {
 
 func (a *Agent) start(ctx context.Context) error {
 	c, err := a.options.Load()
+	if err == nil {
+		err = c.CheckNamedFiles()
+	}
 	if err != nil {
 		return err
 	}

@@ -78,6 +78,9 @@ func (a *Agent) tryReload(ctx context.Context, unchanged func() bool) error {
 	}
 	// Also for a config that is refused now, as a program that it names may appear later.
 	a.auto.watch(a.current().Reload, began, a.current(), next)
+	if err := next.CheckNamedFiles(); err != nil {
+		return err
+	}
 	if err := checkReloadable(a.current(), next); err != nil {
 		return err
 	}

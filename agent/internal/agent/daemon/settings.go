@@ -87,10 +87,14 @@ func source(c *config.Loaded) string {
 func startValidators(ctx context.Context, host *pluginhost.Host, c *config.Loaded, old *pluginhost.Set) (*pluginhost.Set, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, errTooLong)
 	defer cancel()
-	specs := make([]pluginhost.Spec, len(c.Validators))
-	for i, v := range c.Validators {
+	validators, secrets, err := c.ResolveSettings()
+	if err != nil {
+		return nil, err
+	}
+	specs := make([]pluginhost.Spec, len(validators))
+	for i, v := range validators {
 		specs[i] = pluginhost.Spec{Name: v.As, Validator: v.Name, Path: v.Path, Checksum: v.Checksum,
-			Args: v.Args, Settings: v.Settings, Limits: pluginLimits(c), Cache: cacheOptions(c)}
+			Args: v.Args, Settings: v.Settings, Hide: secrets.Hide, Limits: pluginLimits(c), Cache: cacheOptions(c)}
 	}
 	start := host.Start
 	if old != nil {
@@ -153,6 +157,9 @@ func flatten(err error) []error {
 
 // Check starts the config's validators once to verify that they serve, and stops them.
 func Check(ctx context.Context, c *config.Loaded, options Options) error {
+	if err := c.CheckNamedFiles(); err != nil {
+		return err
+	}
 	dirs := runtimeDirs(options)
 	if _, err := newAdminOptions(c, dirs, nil); err != nil {
 		return err

@@ -22,6 +22,7 @@ var errClosed = errors.New("the validators are stopped")
 // A group is neighbouring validators, in one process at a time. It is a verdictcache.Group.
 type group struct {
 	names []string
+	spec  Spec // the first
 	first []judge.Expectation
 
 	phase  atomic.Pointer[phase]
@@ -42,7 +43,7 @@ type phase struct {
 }
 
 func newGroup(members []member, first []judge.Expectation) *group {
-	g := &group{first: first}
+	g := &group{first: first, spec: members[0].Spec}
 	for _, m := range members {
 		g.names = append(g.names, m.Name)
 	}
@@ -90,6 +91,11 @@ func (g *group) Again(ctx context.Context, call judge.Call) ([]judge.Answer, err
 	answers, err := g.judgeWithRetry(ctx, call)
 	if err != nil {
 		answers = slices.Repeat([]judge.Answer{{Err: err}}, len(g.names))
+	}
+	for i, a := range answers {
+		if a.Err != nil {
+			answers[i].Err = g.spec.hidden(a.Err)
+		}
 	}
 	return answers, err
 }

@@ -79,7 +79,8 @@ func (h *Host) newInstance(p *plugin) *instance {
 		image: p.program.Image(), // before the start: the file may be another one after it
 		process: process.New(process.Config{
 			Cmd: command(h.options, first.Spec, p.program), Path: p.program.Path, Label: first.label(), Limits: first.Limits,
-			Logger: h.options.Logger.With("plugin", first.label()), Lines: p.lines, Reaper: h.reaper,
+			Logger: h.options.Logger.With("plugin", first.label()), Lines: p.lines, Hide: first.Hide,
+			Reaper: h.reaper,
 		}),
 	}
 }

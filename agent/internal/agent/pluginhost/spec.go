@@ -29,6 +29,9 @@ type Spec struct {
 	Args []string
 	// Settings is one JSON object, or empty.
 	Settings []byte
+	// Hide replaces the secrets of the settings in what the plugin prints and reports, for the log and
+	// for errors; nil for none. Neighbours that share a process have that of the first.
+	Hide func(text string) string
 	// Limits bound the process. Neighbours that are to share one must have the same.
 	Limits Limits
 	// Cache says which verdicts are kept and judged again. Neighbours that share a process have that
@@ -73,8 +76,36 @@ type member struct {
 }
 
 func (m member) wrong(key, format string, args ...any) error {
-	return &SpecError{Index: m.index, Key: key, Problem: fmt.Sprintf(format, args...)}
+	return &SpecError{Index: m.index, Key: m.hide(key), Problem: m.hide(fmt.Sprintf(format, args...))}
 }
+
+func (s Spec) hide(text string) string {
+	if s.Hide == nil {
+		return text
+	}
+	return s.Hide(text)
+}
+
+// hidden returns the error without secrets in its text; nil for nil.
+func (s Spec) hidden(err error) error {
+	if err == nil {
+		return nil
+	}
+	text := err.Error()
+	if shown := s.hide(text); shown != text {
+		return hiddenError{err, shown}
+	}
+	return err
+}
+
+// A hiddenError is an error with another text.
+type hiddenError struct {
+	error
+	text string
+}
+
+func (e hiddenError) Error() string { return e.text }
+func (e hiddenError) Unwrap() error { return e.error }
 
 // checkSpecs finds the mistakes that show before a start.
 func checkSpecs(specs []Spec) error {

@@ -74,7 +74,7 @@ func (s *supervisor) run(in *instance) {
 		case <-in.process.Exited():
 		case <-in.stream.Lost():
 		}
-		last, cause := life{time.Since(began), s.group.judged.Load() - judged}, in.whyLost()
+		last, cause := life{time.Since(began), s.group.judged.Load() - judged}, s.plugin.members[0].hidden(in.whyLost())
 		s.setState(Starting, cause)
 		s.group.setPhase(&phase{})
 		lost := in

@@ -67,6 +67,7 @@ func readOutput(pipe *os.File, to sink) {
 type lineLog struct {
 	logger *slog.Logger
 	limit  *rate.Limiter
+	hide   func(text string) string // nil for no secrets
 
 	mu      sync.Mutex // guards what follows
 	line    []byte     // the line so far, at most maxLineBytes
@@ -77,8 +78,8 @@ type lineLog struct {
 }
 
 // newLineLog returns a log of one stream of a process. The limit is shared by all processes of a plugin.
-func newLineLog(logger *slog.Logger, stream string, limit *rate.Limiter) *lineLog {
-	return &lineLog{logger: logger.With("stream", stream), limit: limit}
+func newLineLog(c Config, stream string) *lineLog {
+	return &lineLog{logger: c.Logger.With("stream", stream), limit: c.Lines, hide: c.Hide}
 }
 
 func (l *lineLog) write(b []byte) (flooded bool) {
@@ -133,7 +134,11 @@ func (l *lineLog) flush() bool {
 		return false
 	}
 	l.logSkipped()
-	line := logging.Clean(string(text))
+	line := string(text)
+	if l.hide != nil {
+		line = l.hide(line)
+	}
+	line = logging.Clean(line)
 	if cut {
 		line += "..."
 	}

@@ -23,7 +23,7 @@ func linesOf(limit *rate.Limiter) (*lineLog, func() []string) {
 		}
 		return slog.Attr{}
 	}})
-	return newLineLog(slog.New(handler), "stderr", limit), func() []string {
+	return newLineLog(Config{Logger: slog.New(handler), Lines: limit}, "stderr"), func() []string {
 		return strings.Split(strings.TrimSuffix(buf.String(), "\n"), "\n")
 	}
 }
@@ -53,6 +53,18 @@ func TestLineLog(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// TestLineLogHidesSecrets: before the characters of a line are escaped, and also in the last line.
+func TestLineLogHidesSecrets(t *testing.T) {
+	t.Parallel()
+	l, lines := linesOf(rate.NewLimiter(rate.Inf, 0))
+	l.hide = func(text string) string { return strings.ReplaceAll(text, "\x1bsecret", "(left out)") }
+	l.write([]byte("panic: \x1bsec"))
+	l.write([]byte("ret!\n"))
+	if diff := cmp.Diff([]string{`line="panic: (left out)!"`}, lines()); diff != "" || l.lastLine() != "panic: (left out)!" {
+		t.Errorf("the last line is %q, and the lines (-want +got):\n%s", l.lastLine(), diff)
 	}
 }
 

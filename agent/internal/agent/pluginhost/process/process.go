@@ -42,6 +42,8 @@ type Config struct {
 	// Logger gets the lines that the program prints, as many as Lines allows.
 	Logger *slog.Logger
 	Lines  *rate.Limiter
+	// Hide replaces secrets in these lines; nil for none.
+	Hide func(text string) string
 	// Reaper kills and reaps what the program leaves behind.
 	Reaper *Reaper
 }
@@ -82,8 +84,8 @@ func New(c Config) *Process {
 	}
 	return &Process{
 		config: c, cmd: c.Cmd, rlimits: c.Limits.rlimits(), origin: c.Reaper.nextOrigin(),
-		stdout: newHandshake(newLineLog(c.Logger, "stdout", c.Lines)),
-		stderr: newLineLog(c.Logger, "stderr", c.Lines),
+		stdout: newHandshake(newLineLog(c, "stdout")),
+		stderr: newLineLog(c, "stderr"),
 		exited: make(chan struct{}), drained: make(chan struct{}),
 	}
 }

@@ -24,8 +24,9 @@ type Rules struct {
 	Text string
 	// Simple says that all validators judge by step ids, positions and timeouts alone, see
 	// verify.Options.
-	Simple bool
-	close  []func()
+	Simple  bool
+	secrets *config.Secrets // in the settings of the validators
+	close   []func()
 }
 
 // Close ends the processes of the validators.
@@ -66,12 +67,17 @@ func (r *Rules) loadGroups(ctx context.Context, c *config.Loaded, version string
 	for _, v := range bundled.Plugin(version).Validators {
 		known[v.Name] = v
 	}
+	validators, secrets, err := c.ResolveSettings()
+	if err != nil {
+		return nil, err
+	}
+	r.secrets = secrets
 	var groups []judge.Group
 	var problems config.Problems
-	for i, v := range c.Validators {
+	for i, v := range validators {
 		group, at, err := r.loadGroup(ctx, v, known)
 		if err != nil {
-			problems = append(problems, c.Problem(fmt.Sprintf("validators[%d]%s", i, at), err.Error()))
+			problems = append(problems, c.Problem(fmt.Sprintf("validators[%d]%s", i, at), secrets.Hide(err.Error())))
 		}
 		groups = append(groups, group)
 	}

@@ -26,6 +26,7 @@ func (r *Rules) start(ctx context.Context, v config.Validator) (judge.Group, err
 	}
 	set, err := host.Start(ctx, []pluginhost.Spec{{
 		Name: v.As, Validator: v.Name, Path: v.Path, Checksum: v.Checksum, Args: v.Args, Settings: v.Settings,
+		Hide: r.secrets.Hide,
 	}})
 	if err != nil {
 		host.Close()
