@@ -33,7 +33,7 @@ type agent struct {
 func (*agent) Status() api.Status {
 	return api.Status{
 		Version: "test", Started: time.Now(), Uptime: jsonl.Seconds(1500 * time.Millisecond), Allow: []string{"all"},
-		Connections: server.Stats{RefusedByReason: map[protocol.Reason]uint64{protocol.Busy: 1}},
+		Connections: server.Stats{RefusedByReason: map[protocol.Reason]uint64{protocol.Busy: 1}, Handshakes: map[server.HandshakeOutcome]uint64{server.HandshakeOK: 1}},
 		Sessions:    session.Stats{ByReason: map[protocol.Reason]uint64{protocol.OutOfOrder: 1}},
 		Trouble:     []string{"the disk is full"}, HTTP: api.HTTP{Address: "127.0.0.1:1"},
 		Validators: []api.Process{{Generation: 3, Status: pluginhost.Status{Validators: []string{"sequence"}, Reads: []string{"step_id"}, LastError: "lost"}}},

@@ -163,7 +163,7 @@ func (a *Agent) start(ctx context.Context) error {
 	}
 	a.failed = make(chan error, len(a.listeners))
 	for _, listener := range a.listeners {
-		go func() { a.failed <- a.server.Serve(listener) }()
+		go func() { a.failed <- a.server.Serve(listener, server.Plain) }()
 	}
 	a.auto.watch(c.Reload, a.started, c)
 	a.serving.Store(true)

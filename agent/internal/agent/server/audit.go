@@ -1,6 +1,8 @@
 package server
 
 import (
+	"cmp"
+	"log/slog"
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/session"
@@ -17,6 +19,42 @@ type auditEntry struct {
 	step    *auditlog.Step
 }
 
+// client returns the client for logs and the record.
+func (c *conn) client() string { return cmp.Or(c.peer.text(), c.addr.String()) }
+
+// attrs are those of the client in the log.
+func (c *conn) attrs() []slog.Attr {
+	attrs := []slog.Attr{slog.String("client", c.client())}
+	if c.peer != nil && c.peer.identity != "" {
+		attrs = append(attrs, slog.String("identity", c.peer.identity))
+	}
+	return attrs
+}
+
+// finish completes an answer, counts it and returns its audit entry.
+func (c *conn) finish(answer *session.Answer, req *protocol.Request, arrived time.Time) *auditEntry {
+	o := c.server.options.Load()
+	if req.Client != "" {
+		answer.Reply.Agent = o.Agent
+	}
+	switch r := answer.Reply.Reason; r {
+	case protocol.Busy, protocol.ShuttingDown, protocol.BadRequest:
+		c.countRefused(r)
+	}
+	return c.newAuditEntry(o, req, answer, arrived)
+}
+
+// countRefused counts a message that no validator was asked about.
+func (c *conn) countRefused(reason protocol.Reason) {
+	if c.probing {
+		return
+	}
+	c.server.mu.Lock()
+	defer c.server.mu.Unlock()
+	c.server.stats.RefusedMessages++
+	c.server.stats.RefusedByReason[reason]++
+}
+
 // newAuditEntry returns the entry of a request that has been answered.
 func (c *conn) newAuditEntry(o *Options, req *protocol.Request, answer *session.Answer, arrived time.Time) *auditEntry {
 	if o.Recorder == nil || c.probing {
@@ -24,7 +62,7 @@ func (c *conn) newAuditEntry(o *Options, req *protocol.Request, answer *session.
 	}
 	trace, reply := &answer.Trace, &answer.Reply
 	step := &auditlog.Step{
-		Session: trace.Session, Client: c.addr.String(), Req: req.Req, StepID: req.StepID, Position: trace.Position,
+		Session: trace.Session, Client: c.client(), Req: req.Req, StepID: req.StepID, Position: trace.Position,
 		ErrorCode: reply.ErrorCode, Reason: string(reply.Reason), Detail: reply.Detail,
 		Replayed: answer.Replayed, Generation: trace.Generation,
 		Turn: jsonl.Seconds(trace.Turn), Judged: jsonl.Seconds(time.Since(arrived)),

@@ -11,7 +11,6 @@ import (
 
 	"github.com/stepagent/stepagent/agent/internal/agent/session"
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
-	"github.com/stepagent/stepagent/agent/protocol"
 )
 
 // A conn is one connection. Either its worker, a goroutine, reads, judges and replies, or it is
@@ -21,7 +20,9 @@ type conn struct {
 	server  *Server
 	steps   context.Context // of the steps that are judged
 	probing bool            // a health probe, see probeListener
+	overTLS bool            // counted in Server.tlsConns
 	addr    netip.AddrPort
+	peer    *peer // nil for a TCP connection without TLS; Server.mu guards the pointer for all but the worker
 	worker  worker
 
 	// The worker or the loop uses these, whichever serves the connection.
@@ -81,26 +82,43 @@ func newConn(s *Server, nc stream, addr netip.AddrPort) *conn {
 	if p, ok := nc.(probeConn); ok {
 		c.steps, c.probing = p.judging, true
 	}
+	if name := unixPeer(nc); name != "" {
+		c.peer = &peer{name: name}
+	}
 	return c
 }
 
 // serve handles messages until the connection ends or is parked.
-func (c *conn) serve() {
+func (c *conn) serve(mode Mode) {
+	c.connect()
+	c.worker = worker{conn: c, neverPark: c.probing || c.server.loops == nil}
+	if mode == Plain {
+		c.worker.loop(nil)
+	} else {
+		c.worker.loop(func() bool { return c.worker.begin(mode) })
+	}
+}
+
+// connect tells the sessions who the client is.
+func (c *conn) connect() {
 	sessions := c.server.sessions
 	if c.probing {
 		sessions = c.server.probes
 	}
 	c.sessions.Connect(sessions, session.Peer{Addr: c.addr, Gone: c.peerGone})
-	c.worker = worker{conn: c, neverPark: c.probing || c.server.loops == nil}
-	c.worker.loop(nil)
+}
+
+// isEnding reports whether the connection is to end after the step under way.
+func (c *conn) isEnding() bool {
+	return c.server.draining.Load() || c.peer != nil && c.peer.revoked.Load()
 }
 
 // setPhase sets the worker's phase, and how long it may read in it: limit, or at most draining
-// once the agent is stopping. False means that the agent is stopping and draining is 0.
+// once the connection is ending. False means that it is ending and draining is 0.
 func (c *conn) setPhase(p phase, limit, draining time.Duration) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.server.draining.Load() {
+	if c.isEnding() {
 		if draining == 0 {
 			return false
 		}
@@ -128,7 +146,7 @@ func (c *conn) setBusy() {
 func (c *conn) readTimedOut() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.server.draining.Load() {
+	if c.isEnding() {
 		return os.ErrDeadlineExceeded
 	}
 	s, now := &c.state, time.Now()
@@ -188,11 +206,15 @@ func (c *conn) close() {
 // end closes the connection and removes it from the server.
 func (c *conn) end() {
 	c.sessions.Close()
+	if t, ok := c.state.stream.(*tlsStream); ok {
+		t.notify() // mu is not held: it may block
+	}
 	c.close()
 	c.server.remove(c)
 }
 
-// peerGone reports whether the other end has closed and all that it sent has been read.
+// peerGone reports whether the other end has closed and all that it sent has been read. With TLS the
+// worker finds that out first as a rule: a closing client sends an alert, which is unread here.
 func (c *conn) peerGone() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -202,43 +224,19 @@ func (c *conn) peerGone() bool {
 	if c.state.stream == nil {
 		return socketGone(c.state.fd)
 	}
-	return streamGone(c.state.stream)
-}
-
-// finish completes an answer, counts it and returns its audit entry.
-func (c *conn) finish(answer *session.Answer, req *protocol.Request, arrived time.Time) *auditEntry {
-	o := c.server.options.Load()
-	if req.Client != "" {
-		answer.Reply.Agent = o.Agent
-	}
-	if r := answer.Reply.Reason; r == protocol.Busy || r == protocol.ShuttingDown {
-		c.countRefused(r)
-	}
-	return c.newAuditEntry(o, req, answer, arrived)
-}
-
-// countRefused counts a message that no validator was asked about.
-func (c *conn) countRefused(reason protocol.Reason) {
-	if c.probing {
-		return
-	}
-	c.server.mu.Lock()
-	defer c.server.mu.Unlock()
-	c.server.stats.RefusedMessages++
-	c.server.stats.RefusedByReason[reason]++
+	return streamGone(socketOf(c.state.stream))
 }
 
 // warn logs what the client has done, within a limit of such lines.
 func (c *conn) warn(limit *logging.Limiter, message string, attrs ...slog.Attr) {
-	attrs = append([]slog.Attr{slog.String("client", c.addr.String())}, attrs...)
-	limit.Log(c.server.steps, c.server.log, slog.LevelWarn, message, attrs...)
+	limit.Log(c.server.steps, c.server.log, slog.LevelWarn, message, append(c.attrs(), attrs...)...)
 }
 
 func (c *conn) logPanic(p any, stack []byte) {
-	c.server.log.Error("panic while serving a connection", slog.String("client", c.addr.String()),
-		slog.Any("panic", p), slog.String("stack", string(stack)))
+	c.server.log.LogAttrs(c.server.steps, slog.LevelError, "panic while serving a connection",
+		append(c.attrs(), slog.Any("panic", p), slog.String("stack", string(stack)))...)
 }
 
 func (c *conn) debug(message string, err error) {
-	c.server.log.Debug(message, slog.String("client", c.addr.String()), slog.Any("error", err))
+	c.server.log.LogAttrs(c.server.steps, slog.LevelDebug, message, append(c.attrs(), slog.Any("error", err))...)
 }

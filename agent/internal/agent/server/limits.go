@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/tls"
 	"log/slog"
 	"math"
 	"net/netip"
@@ -10,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/session"
+	"github.com/stepagent/stepagent/agent/internal/shared/certificate"
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
@@ -24,7 +26,8 @@ type Options struct {
 	ConnectionsPerAddress int
 	// MessageBytes is the length of the longest message, in bytes.
 	MessageBytes int
-	// MessageTime is how long a message may take to arrive, counted from its first byte.
+	// MessageTime is how long a message may take to arrive, counted from its first byte, and a TLS
+	// handshake to complete.
 	MessageTime time.Duration
 	// ReplyTime is how long a client may take to accept a reply.
 	ReplyTime time.Duration
@@ -39,6 +42,15 @@ type Options struct {
 	Agent string
 	// Recorder records the outcome of each request; nil for none.
 	Recorder session.Recorder
+	// Certificates are those of TLS; without them no handshake succeeds.
+	Certificates *certificate.Set
+	// TLSConnections limits the open connections with TLS, those in a handshake too.
+	TLSConnections int
+	// Clients say which identities may connect with TLS; without any all may. The first rule that
+	// matches an identity counts.
+	Clients []ClientRule
+
+	tls *tls.Config // of Certificates and Clients; nil without certificates
 }
 
 // allows reports whether connections from the address are served.
@@ -49,13 +61,13 @@ func (o *Options) allows(addr netip.Addr) bool {
 
 // logLimits limit the log lines that clients can cause, one limit for each kind.
 type logLimits struct {
-	accept, stranger, refused, bad, slow, idle, ahead, unread *logging.Limiter
+	accept, stranger, refused, bad, slow, idle, ahead, unread, handshake *logging.Limiter
 }
 
 func newLogLimits() logLimits {
 	limiter := func() *logging.Limiter { return logging.NewLimiter(time.Second) }
 	return logLimits{accept: limiter(), stranger: limiter(), refused: limiter(), bad: limiter(),
-		slow: limiter(), idle: limiter(), ahead: limiter(), unread: limiter()}
+		slow: limiter(), idle: limiter(), ahead: limiter(), unread: limiter(), handshake: limiter()}
 }
 
 const (

@@ -152,9 +152,7 @@ func TestParkedClientLeaves(t *testing.T) {
 	h := start(t, defaults())
 	p := h.parked(t)
 	p.send(`{"step_id":2}`)
-	if err := p.Conn.(*net.TCPConn).CloseWrite(); err != nil {
-		t.Fatal(err)
-	}
+	p.closeWrite()
 	p.expect(`{"step_id":2,"error_code":0}`)
 	p.expectClosed()
 	for range 2 { // with nothing under way, in an orderly way and by a reset

@@ -36,13 +36,14 @@ func (c *conn) commit(sent bool, number int, arrived time.Time, entry *auditEntr
 	entry.commit(sent)
 }
 
-// write writes bytes within the reply time. The caller holds writing.
+// write writes bytes within the reply time. The caller holds writing. With TLS a write that has timed
+// out cannot go on, and none times out early: see transport.
 func (c *conn) write(b []byte) bool {
 	stream := c.state.stream
 	until := time.Now().Add(c.server.options.Load().ReplyTime)
 	c.writes.extend(until, until, stream.SetWriteDeadline)
 	n, err := stream.Write(b)
-	for errors.Is(err, os.ErrDeadlineExceeded) && c.writes.timedOut(time.Now(), until, stream.SetWriteDeadline) == nil {
+	for errors.Is(err, os.ErrDeadlineExceeded) && !c.overTLS && c.writes.timedOut(time.Now(), until, stream.SetWriteDeadline) == nil {
 		var more int
 		more, err = stream.Write(b[n:])
 		n += more
@@ -162,15 +163,35 @@ func (c *conn) sendLast(reason protocol.Reason, detail string) {
 	c.close()
 }
 
+// sendsHello waits a moment for the first byte of a client that is being refused, and reports whether
+// it begins a TLS handshake.
+func (c *conn) sendsHello() bool {
+	stream, first := c.state.stream, make([]byte, 1)
+	_ = stream.SetReadDeadline(time.Now().Add(maxLingerTime)) // fails only when closed
+	_, err := io.ReadFull(stream, first)
+	return err == nil && first[0] == firstOfTLS
+}
+
+// sendOverload is sendLast for a client whose handshake is not made, because there are too many
+// connections: an alert, since a reply would need the handshake.
+func (c *conn) sendOverload() {
+	c.writing.Lock()
+	sent := c.write(overloadAlert)
+	c.writing.Unlock()
+	if sent {
+		c.linger(maxLingerTime)
+	}
+	c.close()
+}
+
 // linger closes our side of the connection, and gives the client time to read what it was sent and
 // to close its own.
 func (c *conn) linger(within time.Duration) {
 	stream := c.state.stream
-	half, ok := stream.(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil {
+	if closeWrite(stream) != nil {
 		return
 	}
 	c.setBusy()
 	_ = stream.SetReadDeadline(time.Now().Add(within))
-	_, _ = io.CopyN(io.Discard, stream, maxLingerBytes) // mostly ends with an error
+	_, _ = io.CopyN(io.Discard, socketOf(stream), maxLingerBytes) // mostly ends with an error
 }

@@ -9,6 +9,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -24,7 +25,6 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/agent/latency"
 	"github.com/stepagent/stepagent/agent/internal/agent/session"
 	"github.com/stepagent/stepagent/agent/internal/shared/eventloop"
-	"github.com/stepagent/stepagent/agent/protocol"
 )
 
 // A Server serves connections. Its methods are safe for concurrent use.
@@ -42,37 +42,19 @@ type Server struct {
 	steps context.Context
 	stop  context.CancelFunc
 
-	running  sync.WaitGroup // connections, those being refused too; not added to once draining
-	refusing chan struct{}  // a semaphore for the goroutines that refuse
-	took     latency.Shards // steps, from the arrival to the written reply; by socket
+	running    sync.WaitGroup // connections, those being refused too; not added to once draining
+	refusing   chan struct{}  // a semaphore for the goroutines that refuse
+	took       latency.Shards // steps, from the arrival to the written reply; by socket
+	tls        *tls.Config    // outer, see outerConfig
+	handshakes *handshakeSlots
 
-	mu        sync.Mutex // guards the fields below
-	listeners map[*probeListener]struct{}
-	conns     map[*conn]struct{} // of clients
-	byAddr    map[netip.Addr]int
-	stats     Stats
-}
-
-// Stats count connections and messages since the agent started.
-type Stats struct {
-	// Open is the number of open connections, Limit its limit.
-	Open  int `json:"open"`
-	Limit int `json:"limit"`
-	// Accepted counts connections that were served, Refused those past a limit, and
-	// NotAllowed those from addresses that are not served.
-	Accepted   uint64 `json:"accepted"`
-	Refused    uint64 `json:"refused"`
-	NotAllowed uint64 `json:"not_allowed"`
-	// RefusedMessages counts messages that no validator was asked about: the reply had the reason
-	// bad_message, bad_request, busy, shutting_down or internal.
-	RefusedMessages uint64 `json:"messages_refused"`
-	// RefusedByReason are those by the reason of the reply, with each of RefusalReasons.
-	RefusedByReason map[protocol.Reason]uint64 `json:"messages_refused_by_reason"`
-}
-
-// RefusalReasons returns the reasons of messages that no validator is asked about.
-func RefusalReasons() []protocol.Reason {
-	return []protocol.Reason{protocol.BadMessage, protocol.BadRequest, protocol.Busy, protocol.ShuttingDown, protocol.Internal}
+	mu         sync.Mutex // guards the fields below
+	listeners  map[*probeListener]struct{}
+	conns      map[*conn]struct{} // of clients
+	byAddr     map[netip.Addr]int
+	byIdentity map[string]int
+	tlsConns   int // those in a handshake too
+	stats      Stats
 }
 
 // New returns a Server that has steps judged by sessions. Without loops, which may be nil, every
@@ -83,23 +65,23 @@ func New(sessions *session.Manager, loops *eventloop.Loops, options Options, log
 		sessions: sessions, loops: loops, probes: sessions.ForProbes(), log: log, logLimits: newLogLimits(), steps: ctx, stop: stop,
 		listeners: map[*probeListener]struct{}{},
 		conns:     map[*conn]struct{}{},
-		byAddr:    map[netip.Addr]int{},
-		stats:     Stats{RefusedByReason: map[protocol.Reason]uint64{}},
-		took:      latency.NewShards(loops.Count()),
-		refusing:  make(chan struct{}, reservedFiles(openFileLimit())/refusalShare),
-		stopping:  make(chan struct{}),
+		byAddr:    map[netip.Addr]int{}, byIdentity: map[string]int{},
+		stats:      newStats(),
+		took:       latency.NewShards(loops.Count()),
+		refusing:   make(chan struct{}, reservedFiles(openFileLimit())/refusalShare),
+		handshakes: newHandshakeSlots(),
+		stopping:   make(chan struct{}),
 	}
-	for _, reason := range RefusalReasons() {
-		s.stats.RefusedByReason[reason] = 0
-	}
+	s.tls = outerConfig(&s.options)
 	s.SetOptions(options)
 	return s
 }
 
-// SetOptions replaces the options. Open connections stay open. The limit of open files lowers those
-// of connections.
+// SetOptions replaces the options. Open connections stay open, see RecheckPeers. The limit of open
+// files lowers those of connections.
 func (s *Server) SetOptions(options Options) {
 	s.capConnections(&options)
+	options.prepareTLS()
 	s.options.Store(&options)
 }
 
@@ -108,8 +90,10 @@ func (s *Server) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	stats := s.stats
-	stats.Open, stats.Limit = len(s.conns), s.options.Load().Connections
-	stats.RefusedByReason = maps.Clone(stats.RefusedByReason)
+	o := s.options.Load()
+	stats.Open, stats.Limit = len(s.conns), o.Connections
+	stats.TLS, stats.TLSLimit = s.tlsConns, o.TLSConnections
+	stats.RefusedByReason, stats.Handshakes = maps.Clone(stats.RefusedByReason), maps.Clone(stats.Handshakes)
 	return stats
 }
 
@@ -123,9 +107,9 @@ const (
 	lastAcceptPause  = time.Second
 )
 
-// Serve accepts connections until Shutdown, and returns nil then, or at once after it. An error
-// means that the listener has failed for good.
-func (s *Server) Serve(listener net.Listener) error {
+// Serve accepts connections until Shutdown, and returns nil then, or at once after it. Mode says
+// whether they speak TLS. An error means that the listener has failed for good.
+func (s *Server) Serve(listener net.Listener, mode Mode) error {
 	l := &probeListener{Listener: listener, probes: make(chan probeConn, 1)}
 	s.mu.Lock()
 	if s.draining.Load() {
@@ -141,7 +125,7 @@ func (s *Server) Serve(listener net.Listener) error {
 		switch {
 		case err == nil:
 			pause = firstAcceptPause
-			s.admit(nc)
+			s.admit(nc, mode)
 		case s.draining.Load():
 			return nil
 		case isTemporary(err):
@@ -159,79 +143,6 @@ func isTemporary(err error) bool {
 	errno, ok := errors.AsType[syscall.Errno](err)
 	return ok && slices.Contains([]syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS,
 		syscall.ENOMEM, syscall.ECONNABORTED, syscall.EPROTO, syscall.EINTR}, errno)
-}
-
-// admit serves the connection in a goroutine, or refuses it: with a reason past a limit, and
-// without one where its address is not allowed.
-func (s *Server) admit(nc net.Conn) {
-	o := s.options.Load()
-	addr := remote(nc)
-	c := newConn(s, nc, addr)
-
-	s.mu.Lock()
-	full := ""
-	switch {
-	case s.draining.Load(): // Shutdown does not wait for new goroutines
-		s.mu.Unlock()
-		c.close()
-		return
-	case c.probing:
-		s.running.Add(1)
-		go c.serve()
-	case !o.allows(addr.Addr()):
-		s.stats.NotAllowed++
-		s.mu.Unlock()
-		c.close()
-		c.warn(s.logLimits.stranger, "connection not allowed",
-			slog.String("detail", "the list allow in the config does not have this address"))
-		return
-	case len(s.conns) >= o.Connections:
-		full = fmt.Sprintf("the agent has %d connections, which is its limit; try again later", o.Connections)
-	case s.byAddr[addr.Addr()] >= o.ConnectionsPerAddress:
-		full = fmt.Sprintf("the agent has %d connections from this address, which is its limit; close one", o.ConnectionsPerAddress)
-	default:
-		s.stats.Accepted++
-		s.conns[c] = struct{}{}
-		s.byAddr[addr.Addr()]++
-		s.running.Add(1)
-		go c.serve()
-	}
-	if full != "" {
-		s.stats.Refused++
-		s.refuse(c, full)
-	}
-	s.mu.Unlock()
-	if full != "" {
-		c.warn(s.logLimits.refused, "connection refused", slog.String("detail", full))
-	}
-}
-
-// refuse tells the client why in a goroutine. Past a limit of these it only closes the connection, so
-// that a flood costs little. The caller holds mu: once Shutdown waits for goroutines, none may begin.
-func (s *Server) refuse(c *conn, detail string) {
-	select {
-	case s.refusing <- struct{}{}:
-		s.running.Go(func() {
-			defer func() { <-s.refusing }()
-			c.sendLast(protocol.Busy, detail)
-		})
-	default:
-		c.close()
-	}
-}
-
-// remove removes a connection that has closed.
-func (s *Server) remove(c *conn) {
-	defer s.running.Done()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if c.probing {
-		return
-	}
-	delete(s.conns, c)
-	if s.byAddr[c.addr.Addr()]--; s.byAddr[c.addr.Addr()] == 0 {
-		delete(s.byAddr, c.addr.Addr())
-	}
 }
 
 // Shutdown stops accepting, closes idle connections, lets steps that are being judged get their
@@ -284,11 +195,3 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // forceTime is how long last replies may take before connections are closed by force. Clients that
 // read do not need it; it allows for a busy machine.
 const forceTime = time.Second
-
-func remote(nc net.Conn) netip.AddrPort {
-	if tcp, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
-		addr := tcp.AddrPort()
-		return netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
-	}
-	return netip.AddrPort{} // a pipe
-}

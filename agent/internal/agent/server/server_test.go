@@ -3,6 +3,7 @@ package server_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"io"
 	"log/slog"
 	"net"
@@ -32,7 +33,7 @@ func defaults() server.Options {
 	return server.Options{
 		Agent:       "stepagent test",
 		Allow:       []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
-		Connections: 16384, ConnectionsPerAddress: 8192,
+		Connections: 16384, ConnectionsPerAddress: 8192, TLSConnections: 2048,
 		MessageBytes: protocol.DefaultMaxMessageBytes, MessageTime: 5 * time.Second,
 		ReplyTime: 5 * time.Second, PipelinedMessages: 1024, IdleTimeout: 5 * time.Minute,
 	}
@@ -81,6 +82,7 @@ type harness struct {
 	*server.Server
 	sessions *session.Manager
 	addr     string
+	client   *tls.Config // of dial; nil for no TLS
 }
 
 func start(t *testing.T, options server.Options, more ...judge.Member) *harness {
@@ -114,6 +116,11 @@ func startOn(t *testing.T, listener net.Listener, options server.Options, to io.
 
 func startIn(t *testing.T, loops *eventloop.Loops, listener net.Listener, options server.Options, log *slog.Logger, by session.Judge) *harness {
 	t.Helper()
+	return startMode(t, loops, listener, server.Plain, options, log, by)
+}
+
+func startMode(t *testing.T, loops *eventloop.Loops, listener net.Listener, mode server.Mode, options server.Options, log *slog.Logger, by session.Judge) *harness {
+	t.Helper()
 	sessions := session.NewManager(by, session.Options{
 		Steps: 10, IdleTimeout: 5 * time.Minute, ResumeWindow: time.Minute, LongestInterval: time.Hour,
 		TakeoverWait: 250 * time.Millisecond, RememberedReplies: 64, RememberedBytes: 64 << 20,
@@ -121,7 +128,7 @@ func startIn(t *testing.T, loops *eventloop.Loops, listener net.Listener, option
 	}, log)
 	h := &harness{Server: server.New(sessions, loops, options, log), sessions: sessions, addr: listener.Addr().String()}
 	served := make(chan error, 1)
-	go func() { served <- h.Serve(listener) }()
+	go func() { served <- h.Serve(listener, mode) }()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
@@ -145,12 +152,28 @@ type peer struct {
 
 func (h *harness) dial(t *testing.T) *peer {
 	t.Helper()
-	conn, err := net.Dial("tcp", h.addr)
+	conn, err := h.connect()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
 	return newPeer(t, conn)
+}
+
+// connect connects, over TLS if the harness has a config for it.
+func (h *harness) connect() (net.Conn, error) {
+	if h.client == nil {
+		return net.Dial("tcp", h.addr)
+	}
+	return tls.DialWithDialer(&net.Dialer{Timeout: patience}, "tcp", h.addr, h.client)
+}
+
+// closeWrite ends what the client sends.
+func (p *peer) closeWrite() {
+	p.t.Helper()
+	if err := p.Conn.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
+		p.t.Fatal(err)
+	}
 }
 
 func newPeer(t *testing.T, conn net.Conn) *peer {

@@ -2,6 +2,8 @@ package server
 
 import (
 	"cmp"
+	"fmt"
+	"net"
 	"os"
 	"syscall"
 
@@ -34,6 +36,25 @@ func control(conn syscall.Conn, do func(fd int) error) error {
 	}
 	controlErr := raw.Control(func(fd uintptr) { err = do(int(fd)) })
 	return cmp.Or(controlErr, err)
+}
+
+// unixPeer names the process at the other end of a unix socket, unix(7); empty for other connections.
+func unixPeer(nc stream) (name string) {
+	conn, ok := nc.(*net.UnixConn)
+	if !ok {
+		return ""
+	}
+	err := control(conn, func(fd int) error {
+		cred, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
+		if err == nil {
+			name = fmt.Sprintf("unix:uid=%d,pid=%d", cred.Uid, cred.Pid)
+		}
+		return err
+	})
+	if err != nil {
+		return "unix" // already closed
+	}
+	return name
 }
 
 // streamGone is socketGone for a stream; false where that is unknown.

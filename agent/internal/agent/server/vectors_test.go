@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"strings"
 	"testing"
@@ -88,9 +87,7 @@ func play(t *testing.T, h *harness, v testvectors.Vector, pieces []string) {
 	case testvectors.Closed:
 		p.expectClosed()
 	case testvectors.Cut:
-		if err := p.Conn.(*net.TCPConn).CloseWrite(); err != nil {
-			t.Fatal(err)
-		}
+		p.closeWrite()
 		p.expectClosed()
 	case testvectors.Open:
 		p.expectSilence()
@@ -150,9 +147,7 @@ func TestCutMessageIsNotJudged(t *testing.T) {
 func TestMessageThenEnd(t *testing.T) {
 	p := start(t, defaults()).dial(t)
 	p.send(`{"step_id":1}`)
-	if err := p.Conn.(*net.TCPConn).CloseWrite(); err != nil {
-		t.Fatal(err)
-	}
+	p.closeWrite()
 	p.expect(`{"step_id":1,"error_code":0}`)
 	p.expectClosed()
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/session"
+	"github.com/stepagent/stepagent/agent/internal/shared/certificate"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
@@ -63,7 +64,7 @@ func (w *worker) fail(p any, stack []byte) {
 func (w *worker) awaitMessage() error {
 	c := w.conn
 	switch {
-	case c.server.draining.Load():
+	case c.isEnding():
 		w.refuseRest()
 		return io.EOF
 	case w.reader.Buffered():
@@ -162,7 +163,7 @@ func (w *worker) refuseUnread(err error) bool {
 		c.countRefused(bad.Reason)
 		c.sendLast(bad.Reason, bad.Detail)
 	case errors.Is(err, io.EOF):
-	case s.draining.Load():
+	case c.isEnding():
 		c.linger(drainTime)
 	case errors.Is(err, os.ErrDeadlineExceeded) && w.reader.Buffered():
 		detail := "the message was not complete within " + o.MessageTime.String()
@@ -170,18 +171,32 @@ func (w *worker) refuseUnread(err error) bool {
 		c.countRefused(protocol.BadMessage)
 		c.sendLast(protocol.BadMessage, detail)
 	case errors.Is(err, os.ErrDeadlineExceeded): // no mistake: a client that has finished may stay for a while
-		s.logLimits.idle.Log(s.steps, s.log, slog.LevelInfo, "idle connection closed", slog.String("client", c.addr.String()))
+		s.logLimits.idle.Log(s.steps, s.log, slog.LevelInfo, "idle connection closed", c.attrs()...)
 	default:
-		c.debug("connection ended", err)
+		w.broken(err)
 	}
 	return false
 }
 
-// refuseRest refuses, when the agent stops, the messages that the client has sent ahead.
+// broken logs an error of the connection. After one of TLS the client gets the time to read the alert
+// that says why.
+func (w *worker) broken(err error) {
+	c := w.conn
+	detail, isTLS := certificate.Refusal(err)
+	if !c.overTLS || !isTLS {
+		c.debug("connection ended", err)
+		return
+	}
+	c.warn(c.server.logLimits.handshake, "TLS connection failed", slog.String("detail", detail))
+	c.linger(maxLingerTime)
+}
+
+// refuseRest refuses, when the agent stops, the messages that the client has sent ahead. One whose
+// certificate is not accepted any more gets no answer to them.
 func (w *worker) refuseRest() {
 	c := w.conn
 	_ = c.state.stream.SetReadDeadline(time.Now()) // only what has been read already
-	for w.reader.Buffered() || len(w.unread) > 0 {
+	for c.server.draining.Load() && (w.reader.Buffered() || len(w.unread) > 0) {
 		message, err := w.reader.Next()
 		if err != nil {
 			break

@@ -84,7 +84,7 @@ func serveInProcess(address string) error {
 	if err != nil {
 		return err
 	}
-	return s.Serve(listener)
+	return s.Serve(listener, server.Plain)
 }
 
 // ownPlugin is a plugin such as a user writes: a validator that passes every step.

@@ -1,0 +1,448 @@
+package server_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/agent/server"
+	"github.com/stepagent/stepagent/agent/internal/shared/certificate"
+	"github.com/stepagent/stepagent/agent/internal/testkit/certtest"
+	"github.com/stepagent/stepagent/agent/protocol"
+)
+
+// refusal returns the error that a client with TLS gets at its first step, because it was refused.
+func (h *harness) refusal(t *testing.T, config *tls.Config) error {
+	t.Helper()
+	conn, err := tls.Dial("tcp", h.addr, config)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	_, _ = io.WriteString(conn, `{"step_id":1}`) // may fail already
+	line, err := io.ReadAll(conn)
+	if err == nil {
+		err = fmt.Errorf("got %q and no error", line)
+	}
+	return err
+}
+
+// TestClientCertificates: who is let in, what a client that is not reads, and what the log says.
+func TestClientCertificates(t *testing.T) {
+	a, stranger := newAuthority(t), newAuthority(t)
+	for name, c := range map[string]struct {
+		client  *tls.Config
+		alert   string // empty: let in
+		outcome server.HandshakeOutcome
+		logged  string
+	}{
+		"valid":         {client: a.clientAs(certtest.Template{URIs: []string{"spiffe://bench.example/station/7"}})},
+		"none":          {a.client(), "certificate required", server.HandshakeFailed, "certificate"},
+		"expired":       {a.clientAs(certtest.Template{CN: "old"}.Expired()), "expired certificate", server.HandshakeFailed, "CN=old"},
+		"of another CA": {withRoots(stranger.clientAs(certtest.Template{CN: "foreign"}), a), "unknown certificate authority", server.HandshakeFailed, "CN=foreign"},
+		"not allowed": {a.clientAs(certtest.Template{URIs: []string{"spiffe://bench.example/guest"}}), "bad certificate", server.HandshakeRefused,
+			"spiffe://bench.example/guest"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := a.options(true)
+			o.Clients = []server.ClientRule{{Match: "spiffe://bench.example/station/*"}, {Match: "other"}}
+			var log lockedBuffer
+			h := a.startTLS(t, server.TLS, o, &log)
+			if c.alert == "" {
+				h.as(t, c.client).step()
+				return
+			}
+			if err := h.refusal(t, c.client); !strings.Contains(err.Error(), c.alert) {
+				t.Errorf("the client reads %v, want %q", err, c.alert)
+			}
+			waitFor(t, "the connection to end", func() bool { return h.Stats().Open == 0 })
+			if n := h.Stats(); n.TLSRefused != 1 || n.Handshakes[c.outcome] != 1 || n.TLS != 0 {
+				t.Errorf("%+v", n)
+			}
+			if text := log.String(); !strings.Contains(text, "TLS handshake failed") || !strings.Contains(text, c.logged) || !strings.Contains(text, "client=127.0.0.1:") {
+				t.Errorf("the log does not name %s:\n%s", c.logged, text)
+			}
+		})
+	}
+}
+
+// withRoots returns a client's config that trusts the agent of another authority.
+func withRoots(config *tls.Config, a *authority) *tls.Config {
+	config.RootCAs = a.client().RootCAs
+	return config
+}
+
+// TestNoCertificate: without certificates no handshake succeeds, and the log says why.
+func TestNoCertificate(t *testing.T) {
+	a := newAuthority(t)
+	var log lockedBuffer
+	h := a.startTLS(t, server.Either, defaults(), &log)
+	if err := h.refusal(t, a.client()); !strings.Contains(err.Error(), "internal error") {
+		t.Error(err)
+	}
+	waitFor(t, "a line to say so", func() bool { return strings.Contains(log.String(), "the agent has no certificate") })
+	h.plain(t).step()
+}
+
+// TestIdentityLimit: a rule limits the connections of each identity by itself.
+func TestIdentityLimit(t *testing.T) {
+	a := newAuthority(t)
+	o := a.options(true)
+	o.Clients = []server.ClientRule{{Match: "station-*", Connections: 1}}
+	var log lockedBuffer
+	h := a.startTLS(t, server.TLS, o, &log)
+	one, two := a.clientAs(certtest.Template{CN: "station-1"}), a.clientAs(certtest.Template{CN: "station-2"})
+	first := h.as(t, one)
+	first.step()
+	second := h.as(t, one)
+	second.send(`{"step_id":1}`)
+	second.expect(`"busy"`, "1 connections of station-1")
+	second.expectClosed()
+	h.as(t, two).step()
+	if n := h.Stats(); n.Refused != 1 || n.TLSRefused != 0 {
+		t.Errorf("%+v", n)
+	}
+	if !strings.Contains(log.String(), "identity=station-1") {
+		t.Errorf("no identity in:\n%s", log.String())
+	}
+	_ = first.Close()
+	waitFor(t, "a place", func() bool { return h.Stats().Open == 1 })
+	h.as(t, one).step()
+}
+
+// TestTLSLimit: past the limit a client gets an alert instead of a handshake, and one without TLS is
+// served.
+func TestTLSLimit(t *testing.T) {
+	a := newAuthority(t)
+	o := a.options(false)
+	o.TLSConnections = 1
+	h := a.startTLS(t, server.Either, o, io.Discard)
+	first := h.dial(t)
+	first.step()
+	if err := h.refusal(t, a.client()); !strings.Contains(err.Error(), "remote error: tls: internal error") {
+		t.Errorf("the client reads %v", err)
+	}
+	h.plain(t).step()
+	waitFor(t, "the refused one to end", func() bool { return h.Stats().Open == 2 })
+	if n := h.Stats(); n.Refused != 1 || n.TLS != 1 || n.TLSRefused != 0 {
+		t.Errorf("%+v", n)
+	}
+	_ = first.Close()
+	waitFor(t, "a place", func() bool { return h.Stats().TLS == 0 })
+	h.dial(t).step()
+}
+
+// TestTooManyConnectionsOverTLS: a client past limits.connections is told so in its own way.
+func TestTooManyConnectionsOverTLS(t *testing.T) {
+	a := newAuthority(t)
+	o := a.options(false)
+	o.Connections = 1
+	for name, mode := range map[string]server.Mode{"on": server.TLS, "either": server.Either} {
+		t.Run(name, func(t *testing.T) {
+			h := a.startTLS(t, mode, o, io.Discard)
+			h.dial(t).step()
+			if err := h.refusal(t, a.client()); !strings.Contains(err.Error(), "remote error: tls: internal error") {
+				t.Errorf("a client with TLS reads %v", err)
+			}
+			plain := h.plain(t)
+			plain.send(`{"step_id":1}`)
+			plain.expect(`"busy"`, "1 connections")
+			plain.expectClosed()
+		})
+	}
+}
+
+// hello returns the first message of a client's handshake.
+func hello(t testing.TB, config *tls.Config) []byte {
+	t.Helper()
+	ours, theirs := net.Pipe()
+	defer func() { _ = ours.Close(); _ = theirs.Close() }()
+	_ = theirs.SetDeadline(time.Now().Add(patience))
+	go func() { _ = tls.Client(ours, config).Handshake() }() // ends with the pipe
+	message := make([]byte, 64<<10)
+	n, err := theirs.Read(message)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return message[:n]
+}
+
+// TestHandshakeTime: a handshake that does not come to its end is given up, in whichever state it is.
+func TestHandshakeTime(t *testing.T) {
+	a := newAuthority(t)
+	o := a.options(false)
+	o.MessageTime = 100 * time.Millisecond
+	var log lockedBuffer
+	h := a.startTLS(t, server.TLS, o, &log)
+	whole := hello(t, a.client())
+	for name, sent := range map[string][]byte{"silent": nil, "one byte": whole[:1], "half": whole[:len(whole)/2], "no answer": whole} {
+		before, began := h.Stats().Handshakes[server.HandshakeTimedOut], time.Now()
+		p := h.plain(t)
+		p.send(string(sent))
+		_, _ = io.Copy(io.Discard, p.lines)
+		waitFor(t, "the end: "+name, func() bool { return h.Stats().Open == 0 })
+		if took := time.Since(began); took < o.MessageTime {
+			t.Errorf("%s: closed after %v", name, took)
+		}
+		if n := h.Stats(); n.Handshakes[server.HandshakeTimedOut] != before+1 || n.TLS != 0 {
+			t.Errorf("%s: %+v", name, n)
+		}
+	}
+	if text := log.String(); !strings.Contains(text, "TLS handshake failed") || !strings.Contains(text, "not complete within 100ms") {
+		t.Errorf("no line says so:\n%s", text)
+	}
+}
+
+// TestBrokenHandshake: bytes that are none of a handshake end it at once.
+func TestBrokenHandshake(t *testing.T) {
+	a := newAuthority(t)
+	h := a.startTLS(t, server.Either, a.options(false), io.Discard)
+	for _, sent := range []string{"\x16 and so on, which is no record", "\x16\x03\x01\x00\x05hello", "\x16\x03\x01\xff\xff"} {
+		p := h.plain(t)
+		p.send(sent)
+		p.closeWrite()
+		_, _ = io.Copy(io.Discard, p.lines)
+	}
+	waitFor(t, "the ends", func() bool { n := h.Stats(); return n.Open == 0 && n.Handshakes[server.HandshakeFailed] == 3 })
+}
+
+// TestLongHandshake: a client that has not shown who it is cannot fill the agent's memory.
+func TestLongHandshake(t *testing.T) {
+	a := newAuthority(t)
+	var log lockedBuffer
+	h := a.startTLS(t, server.TLS, a.options(true), &log)
+	p := h.plain(t)
+	record := append([]byte{22, 3, 1, 0x40, 0, 1, 0, 0xff, 0xff}, make([]byte, 1<<14-4)...) // of a ClientHello of 64 KiB
+	go func() {
+		_, _ = p.Write(record)
+		_, _ = p.Write(append([]byte{22, 3, 1, 0x40, 0}, make([]byte, 1<<14)...))
+	}()
+	_, _ = io.Copy(io.Discard, p.lines)
+	waitFor(t, "a line", func() bool { return strings.Contains(log.String(), "more than 32768 bytes") })
+}
+
+// TestHalfHandshakesByTheThousand: they are gone in time, leave no goroutine, and do not keep clients
+// from their steps, with TLS or without.
+func TestHalfHandshakesByTheThousand(t *testing.T) {
+	a := newAuthority(t)
+	o := a.options(false)
+	o.MessageTime = 3 * time.Second
+	var log lockedBuffer
+	h := a.startTLS(t, server.Either, o, &log)
+	plain := h.plain(t)
+	plain.step()
+	before, whole := runtime.NumGoroutine(), hello(t, a.client())
+	const half = 1000
+	var clients sync.WaitGroup
+	for i := range half {
+		conn, err := net.Dial("tcp", h.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sent := whole
+		if i%2 == 0 {
+			sent = whole[:1+i%(len(whole)-1)]
+		}
+		clients.Go(func() {
+			defer func() { _ = conn.Close() }()
+			_ = conn.SetDeadline(time.Now().Add(patience))
+			_, _ = conn.Write(sent)
+			_, _ = io.Copy(io.Discard, conn)
+		})
+	}
+	began := time.Now()
+	for step := 2; step <= 10; step++ {
+		plain.send(fmt.Sprintf(`{"step_id":%d}`, step))
+		plain.expect(fmt.Sprintf(`{"step_id":%d,"error_code":0`, step))
+	}
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("the steps of a client without TLS took %v", took)
+	}
+	h.dial(t).step()
+	clients.Wait()
+	waitFor(t, "all to be closed", func() bool { n := h.Stats(); return n.Open == 2 && n.TLS == 1 })
+	if n := h.Stats(); n.TLSRefused != half {
+		t.Errorf("%+v", n)
+	}
+	waitFor(t, "no goroutine to be left", func() bool { return runtime.NumGoroutine() <= before+5 })
+	if n := strings.Count(log.String(), "TLS handshake failed"); n == 0 || n > 20 {
+		t.Errorf("%d half handshakes made %d lines", half, n)
+	}
+}
+
+// TestShutdownWithTLS: the step that is being judged gets its reply, one that was sent ahead is told,
+// idle connections end with an alert, and a handshake under way does not hold up the stop.
+func TestShutdownWithTLS(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	member, there, let := gate()
+	h := a.startTLS(t, server.TLS, a.options(false), io.Discard, member)
+	idle, busy, half, silent := h.dial(t), h.dial(t), h.plain(t), h.plain(t)
+	idle.step()
+	whole := hello(t, a.client())
+	half.send(string(whole[:len(whole)/2]))
+	busy.send(`{"step_id":1}{"step_id":2}{"step_id":3,"req":"ahead"}`)
+	busy.expect(`{"step_id":1,"error_code":0}`)
+	<-there
+	waitFor(t, "all clients", func() bool { n := h.Stats(); return n.Open == 4 && n.TLS == 3 })
+
+	down, began := make(chan error, 1), time.Now()
+	go func() { down <- h.Shutdown(context.Background()) }()
+	idle.expectClosed()
+	silent.expectClosed()
+	half.expectClosed()
+	h.dialRefused(t)
+	let()
+	busy.expect(`{"step_id":2,"error_code":0}`)
+	busy.expect(`{"step_id":3,"error_code":1,"req":"ahead","reason":"shutting_down"`)
+	busy.expectClosed()
+	if err := <-down; err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took > patience/4 {
+		t.Errorf("the shutdown took %v", took)
+	}
+	if n := h.Stats(); n.TLSRefused != 0 {
+		t.Errorf("the handshake that the stop ended is counted: %+v", n)
+	}
+}
+
+// TestShutdownWithTLSByForce: past the grace time the rest is closed, also a client that does not read.
+func TestShutdownWithTLSByForce(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	member, there, _ := gate()
+	h := a.startTLS(t, server.TLS, a.options(false), io.Discard, member)
+	p := h.dial(t)
+	p.send(`{"step_id":1}{"step_id":2}`)
+	p.expect(`{"step_id":1,"error_code":0}`)
+	<-there
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+	defer cancel()
+	if err := h.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("shutdown returned %v, want that its time was over", err)
+	}
+	p.expect(`{"step_id":2,"error_code":1,"reason":"shutting_down"`)
+	p.expectClosed()
+}
+
+// TestRecheckPeers: after a change of the certificates or the rules, connections that would not get in
+// any more end after their step; the others stay.
+func TestRecheckPeers(t *testing.T) {
+	a, next := newAuthority(t), newAuthority(t)
+	valid := a.clientAs(certtest.Template{CN: "station-1"})
+	for name, c := range map[string]struct {
+		change func(o *server.Options)
+		stays  bool
+		logged string
+	}{
+		"nothing":         {change: func(*server.Options) {}, stays: true},
+		"the same again":  {change: func(o *server.Options) { o.Certificates = a.set(true) }, stays: true},
+		"a rule for it":   {change: func(o *server.Options) { o.Clients = []server.ClientRule{{Match: "station-1"}} }, stays: true},
+		"no rule for it":  {func(o *server.Options) { o.Clients = []server.ClientRule{{Match: "station-2"}} }, false, "may not connect"},
+		"another CA":      {func(o *server.Options) { o.Certificates = next.set(true) }, false, "CN=station-1"},
+		"no certificates": {func(o *server.Options) { o.Certificates = nil }, false, "no certificate"},
+		"revoked": {func(o *server.Options) {
+			o.Certificates = a.set(true, func(s *certificate.Source) { s.CRL = a.CRL(t, valid.Certificates[0].Leaf.SerialNumber) })
+		}, false, "revoked"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := a.options(true)
+			var log lockedBuffer
+			member, there, let := gate()
+			h := a.startTLS(t, server.Either, o, &log, member)
+			plain, idle, half, busy := h.plain(t), h.as(t, valid), h.as(t, valid), h.as(t, valid)
+			plain.step()
+			idle.step()
+			half.send(`{"step_id":1}{"step`)
+			half.expect(`"error_code":0`)
+			busy.send(`{"step_id":1}{"step_id":2}`)
+			busy.expect(`{"step_id":1,"error_code":0}`)
+			<-there
+			c.change(&o)
+			h.SetOptions(o)
+			h.RecheckPeers()
+			h.RecheckPeers()
+			if !c.stays {
+				idle.expectClosed()
+				half.expectClosed()
+			}
+			let()
+			busy.expect(`{"step_id":2,"error_code":0}`)
+			if !c.stays {
+				busy.expectClosed()
+				if n := strings.Count(log.String(), "no longer accepted"); n != 3 || !strings.Contains(log.String(), c.logged) {
+					t.Errorf("%d lines, want 3 that say %q:\n%s", n, c.logged, log.String())
+				}
+			} else {
+				half.send(`_id":2}`)
+				half.expect(`{"step_id":2,"error_code":0}`)
+			}
+			plain.send(`{"step_id":2}`)
+			plain.expect(`{"step_id":2,"error_code":0}`)
+		})
+	}
+}
+
+// TestReloadDuringHandshake: a client whose handshake began under certificates that would not let it in
+// any more does not stay.
+func TestReloadDuringHandshake(t *testing.T) {
+	a, next := newAuthority(t), newAuthority(t)
+	o := a.options(true)
+	var log lockedBuffer
+	h := a.startTLS(t, server.TLS, o, &log)
+	gated := &gatedConn{Conn: h.plain(t).Conn, reached: make(chan struct{}), let: make(chan struct{})}
+	p := newPeer(t, tls.Client(gated, a.clientAs(certtest.Template{CN: "station-1"})))
+	done := make(chan error, 1)
+	go func() { done <- p.Conn.(*tls.Conn).Handshake() }()
+	<-gated.reached // the agent's answer has come
+	o.Certificates = next.set(true)
+	h.SetOptions(o)
+	h.RecheckPeers()
+	close(gated.let)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	p.expectClosed()
+	waitFor(t, "a line", func() bool { return strings.Contains(log.String(), "no longer accepted") })
+	if n := h.sessions.Stats(); n.Passed != 0 {
+		t.Errorf("%+v", n)
+	}
+}
+
+// A gatedConn holds back the second write, once it is reached, until it is let.
+type gatedConn struct {
+	net.Conn
+	writes       int
+	reached, let chan struct{}
+}
+
+func (g *gatedConn) Write(b []byte) (int, error) {
+	if g.writes++; g.writes == 2 {
+		close(g.reached)
+		<-g.let
+	}
+	return g.Conn.Write(b)
+}
+
+// TestBusyReasons: what is refused before or after a handshake is counted as connections, not as
+// messages.
+func TestBusyReasons(t *testing.T) {
+	a := newAuthority(t)
+	o := a.options(false)
+	o.TLSConnections = 0
+	h := a.startTLS(t, server.TLS, o, io.Discard)
+	_ = h.refusal(t, a.client())
+	if n := h.Stats(); n.Refused != 1 || n.RefusedMessages != 0 || n.RefusedByReason[protocol.Busy] != 0 {
+		t.Errorf("%+v", n)
+	}
+}
