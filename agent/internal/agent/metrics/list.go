@@ -53,6 +53,14 @@ var clientMetrics = []metric{
 			to.count(s.Connections.Refused, "limit")
 			to.count(s.Connections.NotAllowed, "not_allowed")
 		}},
+	{"tls_connections", gauge, "Open connections with TLS, those in a handshake too.", nil,
+		func(s *State, to *samples) { to.add(float64(s.Connections.TLS)) }},
+	{"tls_handshakes_total", counter, "TLS handshakes, by outcome.", []string{"outcome"},
+		func(s *State, to *samples) {
+			for _, outcome := range server.HandshakeOutcomes() {
+				to.count(s.Connections.Handshakes[outcome], string(outcome))
+			}
+		}},
 	{"messages_refused_total", counter, "Messages that no validator was asked about, by the reason of the reply.", []string{"reason"},
 		func(s *State, to *samples) {
 			to.byReason(s.Connections.RefusedMessages, s.Connections.RefusedByReason, server.RefusalReasons())

@@ -48,7 +48,9 @@ func busy() State {
 	return State{
 		Version: "1.2.3", Commit: "abc", Degraded: true,
 		Connections: server.Stats{Open: 11, Limit: 12, Accepted: 13, Refused: 14, NotAllowed: 15, RefusedMessages: 31,
-			RefusedByReason: map[protocol.Reason]uint64{protocol.BadMessage: 1, protocol.BadRequest: 2, protocol.Busy: 4, protocol.ShuttingDown: 8, protocol.Internal: 16}},
+			RefusedByReason: map[protocol.Reason]uint64{protocol.BadMessage: 1, protocol.BadRequest: 2, protocol.Busy: 4, protocol.ShuttingDown: 8, protocol.Internal: 16},
+			TLS:             9, Handshakes: map[server.HandshakeOutcome]uint64{server.HandshakeOK: 16, server.HandshakeFailed: 17, server.HandshakeTimedOut: 18,
+				server.HandshakeRefused: 19}},
 		Sessions: session.Stats{Open: 21, Completed: 22, Incomplete: 23, Passed: 24, Failed: 15, Undecided: 48, Replayed: 26, RememberedBytes: 27,
 			ByReason: map[protocol.Reason]uint64{protocol.OutOfOrder: 1, protocol.TimeoutTooShort: 2, protocol.IntervalNotKept: 4, protocol.RuleBroken: 8,
 				protocol.ValidatorUnavailable: 16, protocol.ShuttingDown: 32}},
