@@ -25,6 +25,7 @@ var floors = [][]string{
 		"agent/internal/agent/signals",
 		"agent/internal/agent/systemd",
 		"agent/internal/client/capture/packet",
+		"agent/internal/client/capture/tlsrecord",
 		"agent/internal/client/history/statistics",
 		"agent/internal/client/phrase",
 		"agent/internal/client/schedule",

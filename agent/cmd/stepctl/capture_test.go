@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -11,13 +13,18 @@ import (
 )
 
 // cmdCapture writes a capture of a conversation that is written down, see capturetest.Script:
-// capture FILE SCRIPT [option]... where an option is pcap, gzip, a link such as sll2, or cut=N
-// to leave out the last N bytes.
+// capture FILE SCRIPT [option]... where an option is pcap, gzip, a link such as sll2, cut=N to leave
+// out the last N bytes, or keylog=FILE to write the secrets of connections over TLS.
 func cmdCapture(ts *testscript.TestScript, _ bool, args []string) {
-	packets, err := capturetest.Script(ts.ReadFile(args[1]), time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
+	var secrets bytes.Buffer
+	packets, err := capturetest.Script(ts.ReadFile(args[1]), time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), &secrets)
 	ts.Check(err)
 	file, cut := capturetest.File{}, 0
 	for _, option := range args[2:] {
+		if path, ok := strings.CutPrefix(option, "keylog="); ok {
+			ts.Check(os.WriteFile(ts.MkAbs(path), secrets.Bytes(), 0o600))
+			continue
+		}
 		switch n, err := strconv.Atoi(option[min(len("cut="), len(option)):]); {
 		case option == "pcap":
 			file.Pcap = true

@@ -4,7 +4,8 @@
 //
 // file.go reads frames, package packet decodes them, assemble.go selects the connections of
 // interest, split.go separates connections between the same ends, and stream.go, cover.go and
-// clock.go reassemble and check each one.
+// clock.go reassemble and check each one. decode.go replaces streams by what they stand for, such
+// as the data in TLS records, which package tlsrecord decrypts.
 //
 // Files are not trusted: every length is bounded, and an error names the file and the packet.
 package capture
@@ -150,6 +151,8 @@ type Stream struct {
 	Packets []Packet
 	// FIN and RST are the first packets with these flags.
 	FIN, RST Mark
+	// Undecoded are the bytes that are in the capture and that Conn.Decode had no parts for.
+	Undecoded Undecoded
 }
 
 // A Chunk is contiguous bytes of a stream.
@@ -188,6 +191,13 @@ type Missing struct {
 	// Cut says that a packet was there and was cut off when it was captured (snaplen).
 	Cut bool
 	// Near is the packet after which, or at which, it shows.
+	Near int
+}
+
+// Undecoded counts bytes that were not decoded.
+type Undecoded struct {
+	Bytes int64
+	// Near is the packet of the first of them.
 	Near int
 }
 

@@ -20,10 +20,12 @@ type Packet struct {
 	HasClock bool
 
 	maxEnd int64 // the highest End up to this packet
+	pure   bool
 }
 
-// Pure reports whether the packet has no bytes.
-func (p *Packet) Pure() bool { return p.Begin == p.End }
+// Pure reports whether the packet has no bytes. One with bytes may still have Begin equal to End,
+// after Conn.Decode.
+func (p *Packet) Pure() bool { return p.pure }
 
 // listPackets lists the packets of a stream without damaged ones and resets, whose numbers are
 // not reliable.
@@ -52,7 +54,7 @@ func listPackets(segments []segment) []Packet {
 		}
 		counts = append(counts, count)
 		packets = append(packets, Packet{Mark: s.Mark, Begin: s.offset, End: end, Acked: s.acked,
-			Before: -1, Clock: s.Clock, HasClock: s.HasClock, maxEnd: maxEnd})
+			Before: -1, Clock: s.Clock, HasClock: s.HasClock, maxEnd: maxEnd, pure: s.Length == 0})
 	}
 	for i, count := range counts {
 		if before, known := index[count-1]; count != 0 && known {

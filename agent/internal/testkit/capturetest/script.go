@@ -2,6 +2,7 @@ package capturetest
 
 import (
 	"fmt"
+	"io"
 	"net/netip"
 	"strings"
 	"time"
@@ -10,13 +11,14 @@ import (
 // Script returns the packets of a script with one action a line, after its time from the start:
 //
 //	0s    open             the client opens a new connection
+//	0s    open tls         and speaks TLS over it
 //	1ms   > {"step_id":1}  the client sends
 //	2ms   < {"step_id":1}  the agent sends
 //	3ms   close            the client closes the connection
 //	3ms   reset            the agent resets it
 //
-// Empty lines and lines that begin with # are ignored.
-func Script(text string, began time.Time) ([]Packet, error) {
+// Empty lines and lines that begin with # are ignored. The secrets of TLS are written to keyLog.
+func Script(text string, began time.Time, keyLog io.Writer) ([]Packet, error) {
 	agent := netip.MustParseAddrPort("192.0.2.2:8080")
 	var talks []*Talk
 	for number, line := range strings.Split(text, "\n") {
@@ -30,9 +32,14 @@ func Script(text string, began time.Time) ([]Packet, error) {
 			return nil, fmt.Errorf("line %d: %w", number+1, err)
 		}
 		what = strings.TrimSpace(what)
-		if what == "open" {
+		if what == "open" || what == "open tls" {
 			client := netip.AddrPortFrom(netip.MustParseAddr("192.0.2.1"), uint16(40000+len(talks)))
 			t := NewTalk(client, agent, began, 1000, 2000)
+			if what == "open tls" {
+				if t.TLS, err = NewTLS(TLSConfigs(keyLog)); err != nil {
+					return nil, fmt.Errorf("line %d: %w", number+1, err)
+				}
+			}
 			t.Open(at)
 			talks = append(talks, t)
 			continue

@@ -28,6 +28,8 @@ type Packet struct {
 
 	// known is the time up to which the sender has received packets of the other end.
 	known time.Time
+	// said says that Payload is what the sender says, and not yet encrypted.
+	said bool
 }
 
 // A Talk is one connection between a client and an agent. Its methods add packets at times
@@ -40,6 +42,8 @@ type Talk struct {
 	// Way is the travel time of a packet that the client sends at a time, for a capture at the
 	// agent. Packets must not overtake one another. Nil for a capture at the client.
 	Way func(at time.Duration) time.Duration
+	// TLS encrypts what is said, and has its handshake after that of TCP; nil for plain.
+	TLS *TLS
 
 	first   map[netip.AddrPort]uint32
 	packets []Packet
@@ -75,8 +79,9 @@ func (t *Talk) Send(at time.Duration, p Packet) {
 
 // Packets returns the packets in the order of their times, with their sequence numbers.
 func (t *Talk) Packets() []Packet {
+	slices.SortStableFunc(t.packets, func(a, b Packet) int { return a.Time.Compare(b.Time) })
+	t.encrypt()
 	all := slices.Clone(t.packets)
-	slices.SortStableFunc(all, func(a, b Packet) int { return a.Time.Compare(b.Time) })
 	seq := maps.Clone(t.first)
 	for i := range all {
 		p := &all[i]
@@ -127,15 +132,53 @@ func Number(packets []Packet) {
 	}
 }
 
+// encrypt encrypts what is said and is not encrypted yet. The ends say it in the order of the packets.
+func (t *Talk) encrypt() {
+	for i := range t.packets {
+		p := &t.packets[i]
+		switch {
+		case t.TLS == nil || !p.said:
+		case p.FIN:
+			p.Payload = t.TLS.Close(p.From == t.Client)
+		default:
+			p.Payload = t.TLS.Say(p.From == t.Client, p.Payload)
+		}
+		p.said = false
+	}
+}
+
 // Open adds the handshake and returns the time at which the client can send.
 func (t *Talk) Open(at time.Duration) time.Duration {
 	agreed := t.answered(at, Packet{From: t.Client, SYN: true}, Packet{From: t.Agent, SYN: true, ACK: true})
 	if t.Way == nil {
 		t.Send(at+2*Delay, Packet{From: t.Client})
-		return at + 2*Delay
+		return t.openTLS(at + 2*Delay)
 	}
 	t.Send(agreed+MaxWay, Packet{From: t.Client})
-	return agreed + MaxWay
+	return t.openTLS(agreed + MaxWay)
+}
+
+// openTLS adds the handshake of TLS, if there is one.
+func (t *Talk) openTLS(at time.Duration) time.Duration {
+	if t.TLS == nil {
+		return at
+	}
+	for _, f := range t.TLS.handshake {
+		from := t.Agent
+		if f.fromClient {
+			from = t.Client
+		}
+		t.Send(at, Packet{From: from, Payload: f.data})
+		switch {
+		case t.Way == nil:
+			at += Delay
+		case f.fromClient: // the agent answers when it arrives
+			at = t.packets[len(t.packets)-1].Time.Sub(t.Began) + Delay
+		default:
+			at += MaxWay
+		}
+	}
+	return at
 }
 
 // Ask adds bytes of the client and their acknowledgement, and returns their time of arrival.
@@ -145,7 +188,7 @@ func (t *Talk) Ask(at time.Duration, text string) time.Duration { return t.say(t
 func (t *Talk) Reply(at time.Duration, text string) { t.say(t.Agent, at, text) }
 
 func (t *Talk) say(from netip.AddrPort, at time.Duration, text string) time.Duration {
-	return t.answered(at, Packet{From: from, Payload: []byte(text)}, Packet{From: t.other(from)}) - Delay
+	return t.answered(at, Packet{From: from, Payload: []byte(text), said: true}, Packet{From: t.other(from)}) - Delay
 }
 
 // MaxWay bounds the travel times of Talk.Way.
@@ -168,7 +211,7 @@ func (t *Talk) answered(at time.Duration, p, answer Packet) time.Duration {
 
 // Close adds the FIN of one end and then that of the other.
 func (t *Talk) Close(at time.Duration, first netip.AddrPort) {
-	followed := t.answered(at, Packet{From: first, FIN: true}, Packet{From: t.other(first), FIN: true})
+	followed := t.answered(at, Packet{From: first, FIN: true, said: true}, Packet{From: t.other(first), FIN: true, said: true})
 	if t.Way == nil {
 		t.Send(at+2*Delay, Packet{From: first})
 	} else {
