@@ -345,10 +345,21 @@ end
 function p.dissector(tvb, pinfo, tree) return dissect(tvb, pinfo, tree) end
 
 -- On other ports a segment is stepagent's when it begins with an object that has a step_id.
-p:register_heuristic("tcp", function(tvb, pinfo, tree)
+local function recognises(tvb)
 	local text = tvb():raw()
-	if not text:find('^[ \t\r\n]*{') or not text:sub(1, 4096):find('"step_id"[ \t\r\n]*:') then return false end
+	return text:find('^[ \t\r\n]*{') and text:sub(1, 4096):find('"step_id"[ \t\r\n]*:')
+end
+p:register_heuristic("tcp", function(tvb, pinfo, tree)
+	if not recognises(tvb) then return false end
 	pinfo.conversation = p
+	dissect(tvb, pinfo, tree)
+	return true
+end)
+
+-- Over TLS that Wireshark can decrypt, by ALPN or by the content.
+DissectorTable.get("tls.alpn"):add("stepagent/1", p)
+p:register_heuristic("tls", function(tvb, pinfo, tree)
+	if not recognises(tvb) then return false end
 	dissect(tvb, pinfo, tree)
 	return true
 end)
