@@ -14,10 +14,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stepagent/stepagent/agent/internal/client/capture"
+	"github.com/stepagent/stepagent/agent/internal/client/capture/tlsrecord"
 	"github.com/stepagent/stepagent/agent/internal/client/record"
 	"github.com/stepagent/stepagent/agent/internal/client/verify"
 	"github.com/stepagent/stepagent/agent/internal/client/verify/agentrules"
-	"github.com/stepagent/stepagent/agent/internal/client/verify/match"
 	"github.com/stepagent/stepagent/agent/internal/client/verify/result"
 	"github.com/stepagent/stepagent/agent/internal/shared/config"
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
@@ -31,6 +31,7 @@ type verifyFlags struct {
 	data      string
 	record    string
 	config    string
+	keyLog    string
 	port      uint16
 	json      bool
 	shows     []string
@@ -49,9 +50,10 @@ was kept after it.
 
 With --steps it also compares the procedure sent with the file, and takes from the file what the
 requests do not declare. With --record it compares a run record with the capture, event by event.
-With --config it judges by the validators and rules of that agent, otherwise by the defaults. A file
-named success, failure or timeout must show that. --shows replaces the name's claim; --shows none
-makes no claim.
+With --config it judges by the validators and rules of that agent, otherwise by the defaults. With
+--keylog it decrypts connections over TLS, which are inconclusive without their keys. A file named
+success, failure or timeout must show that. --shows replaces the name's claim; --shows none makes no
+claim.
 
 pass, fail and inconclusive are verdicts on the evidence, not on the run: a capture that correctly
 shows how a step was refused is a pass. inconclusive means that the capture lacks packets that the
@@ -92,6 +94,7 @@ func (f *verifyFlags) register(cmd *cobra.Command) {
 	set.StringVar(&f.data, "data", "", "the same as a built-in procedure: `NAME` is "+strings.Join(stepfile.BuiltinNames(), ", "))
 	set.StringVar(&f.record, "record", "", "compare with the run's record in `FILE`; needs a single capture")
 	set.StringVar(&f.config, "config", "", "judge by the agent's config `FILE`")
+	set.StringVar(&f.keyLog, "keylog", "", "decrypt TLS with the secrets of `FILE`, a key log in NSS format, as the client wrote it")
 	set.Func("port", "`PORT` of the agent (default: the side that sends replies is the agent)", f.setPort)
 	set.BoolVar(&f.json, "json", false, "print one JSON object per capture instead of text")
 	set.StringSliceVar(&f.shows, "shows", nil, "what the captures must show: `LIST` of success, failure, timeout, or none (default: from the file name)")
@@ -159,7 +162,7 @@ func worse(a, b int) int {
 // one judges one capture and returns its exit code.
 func (f *verifyFlags) one(ctx context.Context, path string, opts verify.Options, stdout, stderr io.Writer, further bool) (int, error) {
 	progress := newReadProgress(path, stderr)
-	c, broken := capture.ReadFile(ctx, path, capture.Options{Port: f.port, Wanted: match.MayBeAgents, Progress: progress.show})
+	c, broken := capture.ReadFile(ctx, path, capture.Options{Port: f.port, Wanted: opts.Wanted, Progress: progress.show})
 	progress.done()
 	if ctx.Err() != nil {
 		return 0, &exitError{exitInconclusive, fmt.Errorf("interrupted while reading %s; it is not judged", nameOf(path))}
@@ -220,6 +223,11 @@ func (f *verifyFlags) options(ctx context.Context, paths []string) (opts verify.
 			return opts, nil, &exitError{exitUsage, err}
 		}
 		opts.Record = &log
+	}
+	if f.keyLog != "" {
+		if opts.Keys, err = tlsrecord.ReadKeyLogFile(f.keyLog); err != nil {
+			return opts, nil, &exitError{exitUsage, err}
+		}
 	}
 	loaded, err := config.Load(config.Sources{File: f.config})
 	if err != nil {

@@ -19,15 +19,19 @@ type evidence struct {
 	capture *capture.Capture
 	report  *result.Report
 	conns   []*match.Conn
+	// secured are the connections over TLS, also of others than agents; overTLS has them by TCP.
+	secured []*secured
+	overTLS map[*capture.Conn]bool
 	// recordedRun is what the record says; nil without one.
 	recordedRun *record.Run
 
 	sessions []*session
 	outside  []*step // of no session
 	chains   []*chain
-	// lossy says that the capture may lack packets anywhere, exhausted that the replay did not try
-	// all that might explain a reply.
-	lossy, exhausted bool
+	// lossy says that the capture may lack packets anywhere, sealed that it has a connection with an
+	// agent that cannot be read, exhausted that the replay did not try all that might explain a
+	// reply.
+	lossy, sealed, exhausted bool
 	// incomplete are the hosts with a connection that lacks packets.
 	incomplete map[hostPair]bool
 }
@@ -163,14 +167,18 @@ func (e *evidence) conclude() {
 	for _, s := range r.Outside {
 		r.Verdict = r.Verdict.And(s.Verdict)
 	}
-	if len(all)+len(r.Outside) == 0 {
+	if len(all)+len(r.Outside) == 0 && !e.sealed {
 		r.Findings.Add(result.Inconclusive, "nothing", 0, "no request to an agent is in the capture; if there should be one, name the agent's port with --port")
 	}
 	if r.Record != nil {
 		r.Verdict = r.Verdict.And(r.Record.Verdict)
 	}
 	r.Verdict = r.Verdict.And(r.Findings.Verdict())
-	if len(all) == 0 {
+	switch {
+	case len(all) == 0 && e.sealed:
+		r.Summary = []string{"no step in the capture can be read"}
+		return
+	case len(all) == 0:
 		r.Summary = []string{"there is no step in the capture"}
 		return
 	}

@@ -1,6 +1,7 @@
 package verify_test
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -34,6 +35,8 @@ type sound struct {
 	crowd bool
 	// apart says that the packets are of two interfaces.
 	apart bool
+	// keyLog has the secrets of the clients that speak TLS.
+	keyLog bytes.Buffer
 }
 
 // aSound draws a sound capture; number keeps the clients of two of them apart.
@@ -51,6 +54,9 @@ func aSound(t *testing.T, r *rand.Rand, number int) *sound {
 	s.timely = !far
 	for i := range clients {
 		one := aClient(r, byte(10+20*number+i), six)
+		if r.IntN(3) == 0 {
+			one.keyLog = &s.keyLog
+		}
 		if far {
 			one.way = jitter(r)
 		}
@@ -63,7 +69,7 @@ func aSound(t *testing.T, r *rand.Rand, number int) *sound {
 			s.one, s.crowd = nil, true
 			port := one.client.Port() + uint16(1000*(1+r.IntN(20)))
 			s.add(t, &scene{plain: true, acts: one.acts, at: time.Duration(r.IntN(900)) * ms, agent: one.agent,
-				client: netip.AddrPortFrom(one.client.Addr(), port), noID: one.noID, noClock: one.noClock, way: one.way})
+				client: netip.AddrPortFrom(one.client.Addr(), port), noID: one.noID, noClock: one.noClock, way: one.way, keyLog: one.keyLog})
 		}
 	}
 	s.name = fmt.Sprintf("%d clients, the last %s", clients, s.name)
@@ -110,8 +116,8 @@ func (s *sound) add(t *testing.T, one *scene) {
 		}
 	}
 	s.sizes[host] = len(one.acts)
-	s.name = fmt.Sprintf("%q, plain %t, ahead %t, apart %t, far %t, %v",
-		one.session, one.plain, one.ahead, one.apart, one.way != nil, one.client)
+	s.name = fmt.Sprintf("%q, plain %t, ahead %t, apart %t, far %t, TLS %t, %v",
+		one.session, one.plain, one.ahead, one.apart, one.way != nil, one.keyLog != nil, one.client)
 }
 
 // settled reports whether every step gets its reply in time.

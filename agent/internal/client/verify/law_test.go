@@ -60,6 +60,11 @@ func lawHolds(t *testing.T, r *rand.Rand, opts, byTime verify.Options) result.Ve
 		s.name += ", judged by times"
 	}
 	opts = s.claimed(t, r, opts)
+	keyLog := &s.keyLog
+	if r.IntN(4) == 0 { // it is lost
+		s.vague, keyLog = s.vague || keyLog.Len() > 0, nil
+	}
+	opts = withKeys(t, opts, keyLog)
 	file := capturetest.File{Link: s.link, Pcap: r.IntN(2) == 0, Micro: r.IntN(4) == 0, Big: r.IntN(4) == 0}
 	if s.apart {
 		file.Pcap, file.Faces = false, 2
@@ -80,6 +85,10 @@ func lawHolds(t *testing.T, r *rand.Rand, opts, byTime verify.Options) result.Ve
 		packets = merged(packets, other.packets)
 		truth, sizes = join(truth, other.truth), join(sizes, other.sizes)
 		opts.Procedure, opts.Record, opts.Claims = nil, nil, nil // they are of one
+		if keyLog != nil {
+			_, _ = keyLog.ReadFrom(&other.keyLog)
+			opts = withKeys(t, opts, keyLog)
+		}
 		did = append(did, "merged with "+other.name)
 	}
 	got := judgeFile(t, file.Write(packets), opts)

@@ -13,8 +13,8 @@ import (
 	agentjudge "github.com/stepagent/stepagent/agent/internal/agent/judge"
 	"github.com/stepagent/stepagent/agent/internal/agent/session"
 	"github.com/stepagent/stepagent/agent/internal/client/capture"
+	"github.com/stepagent/stepagent/agent/internal/client/capture/tlsrecord"
 	"github.com/stepagent/stepagent/agent/internal/client/verify"
-	"github.com/stepagent/stepagent/agent/internal/client/verify/match"
 	"github.com/stepagent/stepagent/agent/internal/client/verify/result"
 	"github.com/stepagent/stepagent/agent/internal/shared/config"
 	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
@@ -61,6 +61,8 @@ type scene struct {
 	noID, noClock bool
 	// way has the capture taken at the agent, see capturetest.Talk.
 	way func(at time.Duration) time.Duration
+	// keyLog has the client speak TLS and log its secrets; nil for plain.
+	keyLog *bytes.Buffer
 	// talks are the connections, and sentAt when each request was sent.
 	talks  []*capturetest.Talk
 	sentAt []time.Duration
@@ -147,7 +149,13 @@ func (s *scene) connect(client netip.AddrPort) *capturetest.Talk {
 	talk := capturetest.NewTalk(client, s.agent, began, 1000*port, 77*port)
 	talk.NoID, talk.NoClock, talk.Way = s.noID, s.noClock, s.way
 	s.talks = append(s.talks, talk)
-	if opened := talk.Open(s.at); s.way == nil {
+	if s.keyLog != nil {
+		var err error
+		if talk.TLS, err = capturetest.NewTLS(capturetest.TLSConfigs(s.keyLog)); err != nil {
+			panic(err)
+		}
+	}
+	if opened := talk.Open(s.at); s.way == nil && s.keyLog == nil {
 		s.at += 200 * time.Microsecond
 	} else {
 		s.at = opened + time.Microsecond
@@ -250,6 +258,19 @@ func rulesOf(t testing.TB, validators ...validator.Factory) verify.Options {
 		Rules: "the rules of a test", Late: verify.DefaultLate}
 }
 
+// withKeys returns options that have the secrets of a key log, which is nil for none.
+func withKeys(t testing.TB, opts verify.Options, keyLog *bytes.Buffer) verify.Options {
+	t.Helper()
+	if keyLog == nil || keyLog.Len() == 0 {
+		return opts
+	}
+	var err error
+	if opts.Keys, err = tlsrecord.ReadKeyLog(bytes.NewReader(keyLog.Bytes()), "keys.log"); err != nil {
+		t.Fatal(err)
+	}
+	return opts
+}
+
 // procedure returns the procedure of a step file with these steps.
 func procedure(t testing.TB, steps string) *stepfile.Procedure {
 	t.Helper()
@@ -268,7 +289,7 @@ func judge(t testing.TB, packets []capturetest.Packet, opts verify.Options) *res
 
 func judgeFile(t testing.TB, file []byte, opts verify.Options) *result.Report {
 	t.Helper()
-	c, err := capture.Read(context.Background(), bytes.NewReader(file), "test.pcapng", capture.Options{Port: opts.Port, Wanted: match.MayBeAgents})
+	c, err := capture.Read(context.Background(), bytes.NewReader(file), "test.pcapng", capture.Options{Port: opts.Port, Wanted: opts.Wanted})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -282,7 +303,7 @@ func judgeFile(t testing.TB, file []byte, opts verify.Options) *result.Report {
 // judgeAnything judges what may be no capture; nil when it is none.
 func judgeAnything(t *testing.T, file []byte, opts verify.Options) *result.Report {
 	t.Helper()
-	c, broken := capture.Read(t.Context(), bytes.NewReader(file), "test.pcapng", capture.Options{Wanted: match.MayBeAgents})
+	c, broken := capture.Read(t.Context(), bytes.NewReader(file), "test.pcapng", capture.Options{Wanted: opts.Wanted})
 	if c == nil {
 		return nil
 	}

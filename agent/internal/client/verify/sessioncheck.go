@@ -92,6 +92,10 @@ func (s *session) weaken(findings result.Findings) {
 			if s.mayLack {
 				f.Weaken("packets are missing")
 			}
+		case "procedure":
+			if s.several {
+				f.Weaken("over TLS the agent may have several sessions of this name")
+			}
 		}
 	}
 }

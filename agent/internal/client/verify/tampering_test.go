@@ -37,7 +37,11 @@ func TestNetworkDoesNotMatter(t *testing.T) {
 	opts := rules(t)
 	rapid.Check(t, func(r *rapid.T) {
 		s := aScene(r)
+		if rapid.Bool().Draw(r, "TLS") {
+			s.keyLog = &bytes.Buffer{}
+		}
 		packets := s.perform()
+		opts := withKeys(t, opts, s.keyLog)
 		want, got := judge(t, packets, opts), judge(t, capturetest.Meddle(r, packets), opts)
 		if got.Verdict != want.Verdict || outcomes(got) != outcomes(want) {
 			r.Fatalf("got %s\nwant %s", text(t, got), text(t, want))
@@ -167,6 +171,9 @@ func FuzzCapture(f *testing.F) {
 		s := scene{session: "bench-7", acts: acts}
 		f.Add(capturetest.File{}.Write(s.perform()))
 	}
+	secured := scene{session: "bench-7", acts: failure(), keyLog: &bytes.Buffer{}}
+	f.Add(capturetest.File{}.Write(secured.perform()))
+	opts = withKeys(f, opts, secured.keyLog)
 	f.Fuzz(func(t *testing.T, file []byte) {
 		r := judgeAnything(t, file, opts)
 		if r != nil && r.Verdict == result.Pass && len(r.Sessions)+len(r.Outside) == 0 {

@@ -4,6 +4,7 @@
 //
 // The work is done in steps, each by a package or a type that knows only those before it:
 //
+//   - secured decrypts the connections that speak TLS, with the secrets of a key log;
 //   - match finds the connections with an agent and matches replies to requests;
 //   - inspector reports what is missing or contradictory in the packets;
 //   - replay judges the requests again, with the sessions and validators of the agent;
@@ -23,6 +24,7 @@ import (
 
 	agentsession "github.com/stepagent/stepagent/agent/internal/agent/session"
 	"github.com/stepagent/stepagent/agent/internal/client/capture"
+	"github.com/stepagent/stepagent/agent/internal/client/capture/tlsrecord"
 	"github.com/stepagent/stepagent/agent/internal/client/record"
 	"github.com/stepagent/stepagent/agent/internal/client/verify/match"
 	"github.com/stepagent/stepagent/agent/internal/client/verify/replay"
@@ -60,6 +62,8 @@ type Options struct {
 	Simple bool
 	// Port is that of the agent; 0 to find who sends replies.
 	Port uint16
+	// Keys are the secrets of connections over TLS; nil for none.
+	Keys *tlsrecord.KeyLog
 	// Claims are what the capture is said to show, besides its messages.
 	Claims []Claim
 	// Procedure is what the client is said to have sent; nil for none.
@@ -73,13 +77,26 @@ type Options struct {
 // lateBy returns how much longer than declared an interval may be.
 func (o Options) lateBy(interval time.Duration) time.Duration { return max(o.Late, interval/10) }
 
-// Capture verifies a capture. broken is why the file could not be read to its end, nil when it
-// was. The error is that of ctx, or says that the record is invalid.
+// Wanted reports whether a payload may belong to a connection with an agent, over TLS too. It is a
+// filter for capture.Options.
+func (o Options) Wanted(payload []byte) bool {
+	return match.MayBeAgents(payload) || o.Keys.MayBeAgents(payload)
+}
+
+// Capture verifies a capture, and decrypts its connections over TLS whose secrets are known. broken is
+// why the file could not be read to its end, nil when it was. The error is that of ctx, or says that
+// the record is invalid.
 func Capture(ctx context.Context, c *capture.Capture, broken error, opts Options) (*result.Report, error) {
-	e := &evidence{opts: opts, capture: c, report: result.New(c, opts.Rules), conns: match.Conns(c, opts.Port, opts.MessageBytes)}
-	e.report.Connections, e.report.Foreign = len(e.conns), c.Foreign+len(c.Conns)-len(e.conns)
+	readable, secured := decrypt(c, opts)
+	e := &evidence{opts: opts, capture: c, report: result.New(c, opts.Rules), secured: secured}
+	e.conns = match.Conns(readable, opts.Port, opts.MessageBytes)
+	e.report.Connections = len(e.conns)
+	e.findAgents()
+	e.report.Foreign = c.Foreign + len(c.Conns) - e.report.Connections
 	inspector := &inspector{capture: c, conns: e.conns, findings: &e.report.Findings}
 	e.lossy = inspector.inspectFile(broken) != result.Pass
+	e.sealed = inspector.inspectSecured(secured)
+	e.lossy = e.lossy || e.sealed
 	inspector.inspectTimes()
 	inspector.inspectConns()
 	if opts.Record != nil {
@@ -94,6 +111,7 @@ func Capture(ctx context.Context, c *capture.Capture, broken error, opts Options
 		return nil, err
 	}
 	e.report.Agents = append(e.report.Agents, replayed.Agents...)
+	e.addAgents()
 	e.group(replayed)
 	for _, s := range e.sessions {
 		(&sessionCheck{evidence: e, session: s}).run()

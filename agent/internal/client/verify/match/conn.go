@@ -108,7 +108,9 @@ func (c *Conn) Complete() bool {
 // AgentComplete reports whether no packet of the agent is known to be missing.
 func (c *Conn) AgentComplete() bool { return complete(c.ToClient) }
 
-func complete(s *capture.Stream) bool { return s.Started && len(s.Missing)+len(s.Late) == 0 }
+func complete(s *capture.Stream) bool {
+	return s.Started && len(s.Missing)+len(s.Late) == 0 && s.Undecoded.Bytes == 0
+}
 
 // Refused reports whether the client asked for a connection and the other end did not listen.
 func (c *Conn) Refused() bool {
