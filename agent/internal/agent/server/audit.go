@@ -22,11 +22,19 @@ type auditEntry struct {
 // client returns the client for logs and the record.
 func (c *conn) client() string { return cmp.Or(c.peer.text(), c.addr.String()) }
 
+// identity returns that of the client's certificate; empty for none.
+func (c *conn) identity() string {
+	if c.peer == nil {
+		return ""
+	}
+	return c.peer.identity
+}
+
 // attrs are those of the client in the log.
 func (c *conn) attrs() []slog.Attr {
 	attrs := []slog.Attr{slog.String("client", c.client())}
-	if c.peer != nil && c.peer.identity != "" {
-		attrs = append(attrs, slog.String("identity", c.peer.identity))
+	if identity := c.identity(); identity != "" {
+		attrs = append(attrs, slog.String("identity", identity))
 	}
 	return attrs
 }
@@ -62,7 +70,8 @@ func (c *conn) newAuditEntry(o *Options, req *protocol.Request, answer *session.
 	}
 	trace, reply := &answer.Trace, &answer.Reply
 	step := &auditlog.Step{
-		Session: trace.Session, Client: c.client(), Req: req.Req, StepID: req.StepID, Position: trace.Position,
+		Session: trace.Session, Client: c.client(), Identity: c.identity(),
+		Req: req.Req, StepID: req.StepID, Position: trace.Position,
 		ErrorCode: reply.ErrorCode, Reason: string(reply.Reason), Detail: reply.Detail,
 		Replayed: answer.Replayed, Generation: trace.Generation,
 		Turn: jsonl.Seconds(trace.Turn), Judged: jsonl.Seconds(time.Since(arrived)),

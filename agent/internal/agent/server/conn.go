@@ -105,7 +105,11 @@ func (c *conn) connect() {
 	if c.probing {
 		sessions = c.server.probes
 	}
-	c.sessions.Connect(sessions, session.Peer{Addr: c.addr, Gone: c.peerGone})
+	client := session.Peer{Addr: c.addr, Name: c.peer.text(), Identity: c.identity(), Gone: c.peerGone}
+	if client.Identity != "" {
+		client.MaySession, client.MaxSessions = c.peer.mayUse, c.peer.maxSessions()
+	}
+	c.sessions.Connect(sessions, client)
 }
 
 // isEnding reports whether the connection is to end after the step under way.

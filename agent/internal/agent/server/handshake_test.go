@@ -1,9 +1,7 @@
 package server_test
 
 import (
-	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -14,7 +12,6 @@ import (
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/server"
-	"github.com/stepagent/stepagent/agent/internal/shared/certificate"
 	"github.com/stepagent/stepagent/agent/internal/testkit/certtest"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
@@ -91,32 +88,6 @@ func TestNoCertificate(t *testing.T) {
 	}
 	waitFor(t, "a line to say so", func() bool { return strings.Contains(log.String(), "the agent has no certificate") })
 	h.plain(t).step()
-}
-
-// TestIdentityLimit: a rule limits the connections of each identity by itself.
-func TestIdentityLimit(t *testing.T) {
-	a := newAuthority(t)
-	o := a.options(true)
-	o.Clients = []server.ClientRule{{Match: "station-*", Connections: 1}}
-	var log lockedBuffer
-	h := a.startTLS(t, server.TLS, o, &log)
-	one, two := a.clientAs(certtest.Template{CN: "station-1"}), a.clientAs(certtest.Template{CN: "station-2"})
-	first := h.as(t, one)
-	first.step()
-	second := h.as(t, one)
-	second.send(`{"step_id":1}`)
-	second.expect(`"busy"`, "1 connections of station-1")
-	second.expectClosed()
-	h.as(t, two).step()
-	if n := h.Stats(); n.Refused != 1 || n.TLSRefused != 0 {
-		t.Errorf("%+v", n)
-	}
-	if !strings.Contains(log.String(), "identity=station-1") {
-		t.Errorf("no identity in:\n%s", log.String())
-	}
-	_ = first.Close()
-	waitFor(t, "a place", func() bool { return h.Stats().Open == 1 })
-	h.as(t, one).step()
 }
 
 // TestTLSLimit: past the limit a client gets an alert instead of a handshake, and one without TLS is
@@ -277,161 +248,6 @@ func TestHalfHandshakesByTheThousand(t *testing.T) {
 	if n := strings.Count(log.String(), "TLS handshake failed"); n == 0 || n > 20 {
 		t.Errorf("%d half handshakes made %d lines", half, n)
 	}
-}
-
-// TestShutdownWithTLS: the step that is being judged gets its reply, one that was sent ahead is told,
-// idle connections end with an alert, and a handshake under way does not hold up the stop.
-func TestShutdownWithTLS(t *testing.T) {
-	t.Parallel()
-	a := newAuthority(t)
-	member, there, let := gate()
-	h := a.startTLS(t, server.TLS, a.options(false), io.Discard, member)
-	idle, busy, half, silent := h.dial(t), h.dial(t), h.plain(t), h.plain(t)
-	idle.step()
-	whole := hello(t, a.client())
-	half.send(string(whole[:len(whole)/2]))
-	busy.send(`{"step_id":1}{"step_id":2}{"step_id":3,"req":"ahead"}`)
-	busy.expect(`{"step_id":1,"error_code":0}`)
-	<-there
-	waitFor(t, "all clients", func() bool { n := h.Stats(); return n.Open == 4 && n.TLS == 3 })
-
-	down, began := make(chan error, 1), time.Now()
-	go func() { down <- h.Shutdown(context.Background()) }()
-	idle.expectClosed()
-	silent.expectClosed()
-	half.expectClosed()
-	h.dialRefused(t)
-	let()
-	busy.expect(`{"step_id":2,"error_code":0}`)
-	busy.expect(`{"step_id":3,"error_code":1,"req":"ahead","reason":"shutting_down"`)
-	busy.expectClosed()
-	if err := <-down; err != nil {
-		t.Error(err)
-	}
-	if took := time.Since(began); took > patience/4 {
-		t.Errorf("the shutdown took %v", took)
-	}
-	if n := h.Stats(); n.TLSRefused != 0 {
-		t.Errorf("the handshake that the stop ended is counted: %+v", n)
-	}
-}
-
-// TestShutdownWithTLSByForce: past the grace time the rest is closed, also a client that does not read.
-func TestShutdownWithTLSByForce(t *testing.T) {
-	t.Parallel()
-	a := newAuthority(t)
-	member, there, _ := gate()
-	h := a.startTLS(t, server.TLS, a.options(false), io.Discard, member)
-	p := h.dial(t)
-	p.send(`{"step_id":1}{"step_id":2}`)
-	p.expect(`{"step_id":1,"error_code":0}`)
-	<-there
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
-	defer cancel()
-	if err := h.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("shutdown returned %v, want that its time was over", err)
-	}
-	p.expect(`{"step_id":2,"error_code":1,"reason":"shutting_down"`)
-	p.expectClosed()
-}
-
-// TestRecheckPeers: after a change of the certificates or the rules, connections that would not get in
-// any more end after their step; the others stay.
-func TestRecheckPeers(t *testing.T) {
-	a, next := newAuthority(t), newAuthority(t)
-	valid := a.clientAs(certtest.Template{CN: "station-1"})
-	for name, c := range map[string]struct {
-		change func(o *server.Options)
-		stays  bool
-		logged string
-	}{
-		"nothing":         {change: func(*server.Options) {}, stays: true},
-		"the same again":  {change: func(o *server.Options) { o.Certificates = a.set(true) }, stays: true},
-		"a rule for it":   {change: func(o *server.Options) { o.Clients = []server.ClientRule{{Match: "station-1"}} }, stays: true},
-		"no rule for it":  {func(o *server.Options) { o.Clients = []server.ClientRule{{Match: "station-2"}} }, false, "may not connect"},
-		"another CA":      {func(o *server.Options) { o.Certificates = next.set(true) }, false, "CN=station-1"},
-		"no certificates": {func(o *server.Options) { o.Certificates = nil }, false, "no certificate"},
-		"revoked": {func(o *server.Options) {
-			o.Certificates = a.set(true, func(s *certificate.Source) { s.CRL = a.CRL(t, valid.Certificates[0].Leaf.SerialNumber) })
-		}, false, "revoked"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			o := a.options(true)
-			var log lockedBuffer
-			member, there, let := gate()
-			h := a.startTLS(t, server.Either, o, &log, member)
-			plain, idle, half, busy := h.plain(t), h.as(t, valid), h.as(t, valid), h.as(t, valid)
-			plain.step()
-			idle.step()
-			half.send(`{"step_id":1}{"step`)
-			half.expect(`"error_code":0`)
-			busy.send(`{"step_id":1}{"step_id":2}`)
-			busy.expect(`{"step_id":1,"error_code":0}`)
-			<-there
-			c.change(&o)
-			h.SetOptions(o)
-			h.RecheckPeers()
-			h.RecheckPeers()
-			if !c.stays {
-				idle.expectClosed()
-				half.expectClosed()
-			}
-			let()
-			busy.expect(`{"step_id":2,"error_code":0}`)
-			if !c.stays {
-				busy.expectClosed()
-				if n := strings.Count(log.String(), "no longer accepted"); n != 3 || !strings.Contains(log.String(), c.logged) {
-					t.Errorf("%d lines, want 3 that say %q:\n%s", n, c.logged, log.String())
-				}
-			} else {
-				half.send(`_id":2}`)
-				half.expect(`{"step_id":2,"error_code":0}`)
-			}
-			plain.send(`{"step_id":2}`)
-			plain.expect(`{"step_id":2,"error_code":0}`)
-		})
-	}
-}
-
-// TestReloadDuringHandshake: a client whose handshake began under certificates that would not let it in
-// any more does not stay.
-func TestReloadDuringHandshake(t *testing.T) {
-	a, next := newAuthority(t), newAuthority(t)
-	o := a.options(true)
-	var log lockedBuffer
-	h := a.startTLS(t, server.TLS, o, &log)
-	gated := &gatedConn{Conn: h.plain(t).Conn, reached: make(chan struct{}), let: make(chan struct{})}
-	p := newPeer(t, tls.Client(gated, a.clientAs(certtest.Template{CN: "station-1"})))
-	done := make(chan error, 1)
-	go func() { done <- p.Conn.(*tls.Conn).Handshake() }()
-	<-gated.reached // the agent's answer has come
-	o.Certificates = next.set(true)
-	h.SetOptions(o)
-	h.RecheckPeers()
-	close(gated.let)
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
-	p.expectClosed()
-	waitFor(t, "a line", func() bool { return strings.Contains(log.String(), "no longer accepted") })
-	if n := h.sessions.Stats(); n.Passed != 0 {
-		t.Errorf("%+v", n)
-	}
-}
-
-// A gatedConn holds back the second write, once it is reached, until it is let.
-type gatedConn struct {
-	net.Conn
-	writes       int
-	reached, let chan struct{}
-}
-
-func (g *gatedConn) Write(b []byte) (int, error) {
-	if g.writes++; g.writes == 2 {
-		close(g.reached)
-		<-g.let
-	}
-	return g.Conn.Write(b)
 }
 
 // TestBusyReasons: what is refused before or after a handshake is counted as connections, not as

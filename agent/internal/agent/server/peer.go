@@ -17,7 +17,7 @@ type ClientRule struct {
 	// Sessions are patterns of the session names that they may use; without any they may use all.
 	Sessions []string
 	// Connections limits the open connections of one identity, SessionsOpen its open sessions; 0 for
-	// no limit but that of addresses.
+	// no limit but that of addresses. Changed limits are for connections that open later.
 	Connections, SessionsOpen int
 }
 
@@ -62,6 +62,20 @@ func (p *peer) text() string {
 		return ""
 	}
 	return p.name
+}
+
+// mayUse reports whether the client may use a session name, by the rule in force.
+func (p *peer) mayUse(session string) bool {
+	rule := p.rule.Load()
+	return rule == nil || rule.mayUse(session)
+}
+
+// maxSessions returns the limit of open sessions of its identity; 0 for none.
+func (p *peer) maxSessions() int {
+	if rule := p.rule.Load(); rule != nil {
+		return rule.SessionsOpen
+	}
+	return 0
 }
 
 // A notAllowedError says that no rule has the identity.

@@ -1,0 +1,67 @@
+package server_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/agent/server"
+)
+
+// TestShutdownWithTLS: the step that is being judged gets its reply, one that was sent ahead is told,
+// idle connections end with an alert, and a handshake under way does not hold up the stop.
+func TestShutdownWithTLS(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	member, there, let := gate()
+	h := a.startTLS(t, server.TLS, a.options(false), io.Discard, member)
+	idle, busy, half, silent := h.dial(t), h.dial(t), h.plain(t), h.plain(t)
+	idle.step()
+	whole := hello(t, a.client())
+	half.send(string(whole[:len(whole)/2]))
+	busy.send(`{"step_id":1}{"step_id":2}{"step_id":3,"req":"ahead"}`)
+	busy.expect(`{"step_id":1,"error_code":0}`)
+	<-there
+	waitFor(t, "all clients", func() bool { n := h.Stats(); return n.Open == 4 && n.TLS == 3 })
+
+	down, began := make(chan error, 1), time.Now()
+	go func() { down <- h.Shutdown(context.Background()) }()
+	idle.expectClosed()
+	silent.expectClosed()
+	half.expectClosed()
+	h.dialRefused(t)
+	let()
+	busy.expect(`{"step_id":2,"error_code":0}`)
+	busy.expect(`{"step_id":3,"error_code":1,"req":"ahead","reason":"shutting_down"`)
+	busy.expectClosed()
+	if err := <-down; err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took > patience/4 {
+		t.Errorf("the shutdown took %v", took)
+	}
+	if n := h.Stats(); n.TLSRefused != 0 {
+		t.Errorf("the handshake that the stop ended is counted: %+v", n)
+	}
+}
+
+// TestShutdownWithTLSByForce: past the grace time the rest is closed, also a client that does not read.
+func TestShutdownWithTLSByForce(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	member, there, _ := gate()
+	h := a.startTLS(t, server.TLS, a.options(false), io.Discard, member)
+	p := h.dial(t)
+	p.send(`{"step_id":1}{"step_id":2}`)
+	p.expect(`{"step_id":1,"error_code":0}`)
+	<-there
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+	defer cancel()
+	if err := h.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("shutdown returned %v, want that its time was over", err)
+	}
+	p.expect(`{"step_id":2,"error_code":1,"reason":"shutting_down"`)
+	p.expectClosed()
+}
