@@ -22,7 +22,7 @@ func TestDenied(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer os.RemoveAll(folder)
+	defer func() { _ = os.RemoveAll(folder) }()
 	closed := filepath.Join(folder, "closed")
 	for name, from := range map[string]string{"cert.pem": cert, "key.pem": key, "closed/ca.pem": ca.File} {
 		path := filepath.Join(folder, name)

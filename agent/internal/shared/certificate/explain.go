@@ -17,7 +17,8 @@ import (
 func Explain(err error, own *x509.Certificate, server string) (sentence string, ok bool) {
 	server = clean(server)
 	if failed, ok := errors.AsType[*tls.CertificateVerificationError](err); ok && len(failed.UnverifiedCertificates) > 0 {
-		v := verifyError(failed.UnverifiedCertificates[0], failed.Err, time.Now(), "the certificate of the agent at "+server, "serverAuth")
+		of := side{"the certificate of the agent at " + server, "serverAuth", "authority that is trusted here"}
+		v := verifyError(failed.UnverifiedCertificates[0], failed.Err, time.Now(), of)
 		v.advice = adviceFor(failed.Err)
 		return v.Error(), true
 	}
@@ -43,7 +44,7 @@ func Explain(err error, own *x509.Certificate, server string) (sentence string, 
 // adviceFor says what a client can do when the agent's certificate is refused.
 func adviceFor(err error) string {
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-		return "give the agent's CA with --ca"
+		return "give the CA that issued it with --ca"
 	}
 	if _, ok := errors.AsType[x509.HostnameError](err); ok {
 		return "connect to a name that it is for, or say which one it has with --server-name"
@@ -70,12 +71,12 @@ func explainAlert(alert tls.AlertError, text string, own *x509.Certificate, serv
 		return server + " speaks TLS, but not " + Protocol + "; is it an agent?"
 	case alertCertificateRequired:
 		if own == nil {
-			return agent + " asks for a client's certificate; give one with --cert and --key"
+			return agent + " asks for a client certificate; give one with --cert and --key"
 		}
-		return agent + " asks for a client's certificate and got none, although there is one: " + Describe(own)
+		return agent + " asks for a client certificate and got none, although there is one: " + Describe(own)
 	case alertHandshakeFailure:
 		if own == nil {
-			return agent + " refused the handshake; it may ask for a client's certificate: give one with --cert and --key"
+			return agent + " refused the handshake; it may ask for a client certificate: give one with --cert and --key"
 		}
 	}
 	if !slices.Contains(certificateAlerts, alert) {
@@ -106,7 +107,7 @@ func ownProblem(alert tls.AlertError, text string, own *x509.Certificate, now ti
 	case now.Before(own.NotBefore):
 		return "is not valid before " + moment(own.NotBefore), "wait until then, or set the clock of this machine"
 	case alert == alertCertificateExpired:
-		return "is outside its dates by the clock there", "compare that clock with this one"
+		return "is outside its dates by the clock there, or an authority above it is", "compare that clock with this one"
 	case alert == alertUnknownCA:
 		return "is signed by no authority that is trusted there", "use one that is issued by an authority of the agent's tls.client_ca"
 	case alert == alertCertificateRevoked:

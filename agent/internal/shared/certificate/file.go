@@ -84,7 +84,7 @@ func readAll(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // nothing was written
 	return io.ReadAll(io.LimitReader(file, maxFile+1))
 }
 

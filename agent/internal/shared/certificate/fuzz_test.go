@@ -75,7 +75,7 @@ func checkCertificate(t *testing.T, cert *x509.Certificate) {
 	}
 	now := time.Unix(1e9, 0)
 	_, err := cert.Verify(x509.VerifyOptions{Roots: x509.NewCertPool(), CurrentTime: now})
-	texts = append(texts, verifyError(cert, err, now, theClients, "clientAuth").Error())
+	texts = append(texts, verifyError(cert, err, now, clientSide).Error())
 	for _, text := range texts {
 		if !isOneLine(text) {
 			t.Errorf("text %q", text)

@@ -64,7 +64,7 @@ func TestRefusals(t *testing.T) {
 		},
 		"wrong CA": {
 			change: func(t *testing.T, s *scene) { s.clientCA = certtest.NewCA(t, certtest.Template{CN: "Other CA"}) },
-			server: "the client's certificate is signed by no authority that is trusted here: CN=station-7, issued by CN=Other CA, " +
+			server: "the client's certificate is signed by no authority of client_ca: CN=station-7, issued by CN=Other CA, " +
 				"serial 3A:F0, valid 1999-12-31 to 2009-12-28; " + clock,
 			client: "the agent at " + server + " refused this client's certificate, which is signed by no authority that is trusted " +
 				"there: CN=station-7, issued by CN=Other CA, serial 3A:F0, valid 1999-12-31 to 2009-12-28; " + clock +
@@ -79,7 +79,7 @@ func TestRefusals(t *testing.T) {
 		"no certificate": {
 			change: func(_ *testing.T, s *scene) { s.bare = true },
 			server: "the client sent no certificate, and client_ca asks each client for one",
-			client: "the agent at " + server + " asks for a client's certificate; give one with --cert and --key",
+			client: "the agent at " + server + " asks for a client certificate; give one with --cert and --key",
 		},
 		"no certificate, TLS 1.2": {
 			change: func(_ *testing.T, s *scene) {
@@ -87,7 +87,7 @@ func TestRefusals(t *testing.T) {
 			},
 			then:   func(_ *testing.T, s *scene) { s.config.MaxVersion = tls.VersionTLS12 },
 			server: "the client sent no certificate, and client_ca asks each client for one",
-			client: "the agent at " + server + " refused the handshake; it may ask for a client's certificate: give one with " +
+			client: "the agent at " + server + " refused the handshake; it may ask for a client certificate: give one with " +
 				"--cert and --key",
 		},
 		"revoked": {
@@ -135,11 +135,49 @@ func TestRefusals(t *testing.T) {
 			client: "the certificate of the agent at " + server + " is for board-7.example and not for board-8.example: " + board + "; " +
 				clock + "; connect to a name that it is for, or say which one it has with --server-name",
 		},
+		"CA expired": {
+			change: func(t *testing.T, s *scene) {
+				s.clientCA = certtest.NewCA(t, certtest.Template{CN: "Old CA"}.Expired())
+				s.source = func(source *certificate.Source) { source.ClientCA = s.clientCA.File }
+			},
+			server: "the client's certificate is issued below CN=Old CA, which expired at 1999-12-31T23:00:00Z: CN=station-7, issued by " +
+				"CN=Old CA, serial 3A:F0, valid 1999-12-31 to 2009-12-28; " + clock,
+			client: "the agent at " + server + " refused this client's certificate, which is outside its dates by the clock there, or " +
+				"an authority above it is: CN=station-7, issued by CN=Old CA, serial 3A:F0, valid 1999-12-31 to 2009-12-28; " + clock +
+				"; compare that clock with this one",
+		},
+		"CA of that name": {
+			change: func(t *testing.T, s *scene) { s.clientCA = certtest.New(t) },
+			server: "the client's certificate is signed by no authority of client_ca (not by \"Test CA\": ECDSA verification failure): " +
+				station + "; " + clock,
+			client: "the agent at " + server + " refused this client's certificate, which is signed by no authority that is trusted " +
+				"there: " + station + "; " + clock + "; use one that is issued by an authority of the agent's tls.client_ca",
+		},
+		"self-signed": {
+			then: func(t *testing.T, s *scene) {
+				cert, key := certtest.SelfSigned(t, clientCert())
+				s.config, s.own = mustLoadClient(t, certificate.ClientSource{CA: s.trusted, Certificate: cert, Key: key, ServerName: host})
+			},
+			server: "the client's certificate is signed by itself and by no authority of client_ca: CN=station-7, issued by " +
+				"CN=station-7, serial 3A:F0, valid 1999-12-31 to 2009-12-28; " + clock,
+			client: "the agent at " + server + " refused this client's certificate, which is signed by no authority that is trusted " +
+				"there: CN=station-7, issued by CN=station-7, serial 3A:F0, valid 1999-12-31 to 2009-12-28; " + clock +
+				"; use one that is issued by an authority of the agent's tls.client_ca",
+		},
+		"revoked by another CA": {
+			change: func(t *testing.T, s *scene) { // whose numbers are others
+				other := certtest.NewCA(t, certtest.Template{CN: "Other CA"})
+				s.source = func(source *certificate.Source) {
+					source.ClientCA = write(t, "ca.pem", read(t, s.ca.File), read(t, other.File))
+					source.CRL = write(t, "crl.pem", read(t, s.ca.CRL(t)), read(t, other.CRL(t, big.NewInt(0x3af0))))
+				}
+			},
+		},
 		"agent's CA": {
 			change: func(t *testing.T, s *scene) { s.trusted = certtest.NewCA(t, certtest.Template{CN: "Other CA"}).File },
 			server: "the client refused the agent's certificate (bad certificate) and itself says why",
 			client: "the certificate of the agent at " + server + " is signed by no authority that is trusted here: " + board + "; " +
-				clock + "; give the agent's CA with --ca",
+				clock + "; give the CA that issued it with --ca",
 		},
 		"agent's usage": {
 			change: func(_ *testing.T, s *scene) { s.agent.Usage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} },
@@ -259,7 +297,7 @@ func TestResumption(t *testing.T) {
 			change: func(t *testing.T, _ *scene, source *certificate.Source) {
 				source.ClientCA = certtest.NewCA(t, certtest.Template{CN: "Other CA"}).File
 			},
-			want: "the client's certificate is signed by no authority that is trusted here: " + station + "; " + clock,
+			want: "the client's certificate is signed by no authority of client_ca: " + station + "; " + clock,
 		},
 		"CA renewed": {
 			change: func(t *testing.T, s *scene, source *certificate.Source) {

@@ -95,7 +95,7 @@ func meetRaw(t testing.TB, serverConfig *tls.Config, client func(net.Conn) error
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
+	defer func() { _ = listener.Close() }()
 	served := make(chan error, 1)
 	go func() {
 		raw, err := listener.Accept()
@@ -103,7 +103,7 @@ func meetRaw(t testing.TB, serverConfig *tls.Config, client func(net.Conn) error
 			served <- err
 			return
 		}
-		defer raw.Close()
+		defer func() { _ = raw.Close() }()
 		conn := tls.Server(raw, serverConfig)
 		if err = conn.Handshake(); err == nil {
 			m.state = conn.ConnectionState()

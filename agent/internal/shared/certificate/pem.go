@@ -45,8 +45,8 @@ func isDER(data []byte) bool {
 func (r *reader) certificates(c content) (certs []*x509.Certificate, hasKey bool) {
 	var others []string
 	for _, block := range r.blocks(c, "x509") {
-		switch {
-		case block.Type == "CERTIFICATE":
+		switch block.Type {
+		case "CERTIFICATE":
 			cert, err := x509.ParseCertificate(block.Bytes)
 			if err != nil {
 				r.fail(c.role, c.path, "its certificate %d cannot be read: %s", len(certs)+1, plain(err))

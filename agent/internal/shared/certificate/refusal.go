@@ -47,13 +47,13 @@ func Refusal(err error) (detail string, ok bool) {
 		return verify.Error(), true
 	}
 	if failed, ok := errors.AsType[*tls.CertificateVerificationError](err); ok && len(failed.UnverifiedCertificates) > 0 {
-		return verifyError(failed.UnverifiedCertificates[0], failed.Err, time.Now(), theClients, "clientAuth").Error(), true
+		return verifyError(failed.UnverifiedCertificates[0], failed.Err, time.Now(), clientSide).Error(), true
 	}
 	if alert, text, ok := remoteAlert(err); ok {
 		if sentence := clientAlerts[alert]; sentence != "" {
 			return sentence, true
 		}
-		return "the client ended the handshake: " + text, true
+		return "the client ended the TLS connection: " + text, true
 	}
 	if header, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		return fmt.Sprintf("what the client sent is not TLS: %s (it begins with % x)", header.Msg, header.RecordHeader), true

@@ -18,7 +18,7 @@ type VerifyError struct {
 	// Now is the time by which it was judged, and Clock what the machine's clock said.
 	Now, Clock time.Time
 
-	whose  string // such as "the client's certificate"
+	whose  string // begins the text
 	advice string // what to do; may be empty
 }
 
@@ -36,10 +36,17 @@ func (e *VerifyError) Error() string {
 	return text
 }
 
-const theClients = "the client's certificate"
+// A side says in sentences whose certificate is checked and against what.
+type side struct {
+	whose       string
+	usage       string // the extended key usage that it needs
+	authorities string // which one must have signed it
+}
+
+var clientSide = side{"the client's certificate", "clientAuth", "authority of client_ca"}
 
 func (s *Set) refuse(cert *x509.Certificate, problem string) *VerifyError {
-	return &VerifyError{Certificate: cert, Problem: problem, Now: s.Now(), Clock: time.Now(), whose: theClients}
+	return &VerifyError{Certificate: cert, Problem: problem, Now: s.Now(), Clock: time.Now(), whose: clientSide.whose}
 }
 
 // Verify checks the certificate of a client at this time against the authorities, their lists of
@@ -57,7 +64,7 @@ func (s *Set) Verify(state tls.ConnectionState) error {
 	leaf := state.PeerCertificates[0]
 	chains, err := s.chains(state, now)
 	if err != nil {
-		return verifyError(leaf, err, now, theClients, "clientAuth")
+		return verifyError(leaf, err, now, clientSide)
 	}
 	var problem string
 	for _, chain := range chains {
@@ -110,21 +117,17 @@ func (s *Set) revocationProblem(chain []*x509.Certificate, now time.Time) string
 	return ""
 }
 
-// verifyError makes a sentence of an error of crypto/x509. Usage is the extended key usage that was
-// asked for.
-func verifyError(cert *x509.Certificate, err error, now time.Time, whose, usage string) *VerifyError {
-	v := &VerifyError{Certificate: cert, Now: now, Clock: time.Now(), whose: whose}
+// verifyError makes a sentence of an error of crypto/x509.
+func verifyError(cert *x509.Certificate, err error, now time.Time, of side) *VerifyError {
+	v := &VerifyError{Certificate: cert, Now: now, Clock: time.Now(), whose: of.whose}
 	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok {
-		v.Problem = invalidProblem(v, invalid, usage)
+		v.Problem = invalidProblem(v, invalid, of.usage)
 		return v
 	}
 	if unknown, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-		v.Problem = "is signed by no authority that is trusted here"
+		v.Problem = "is signed by no " + of.authorities + authorityHint(unknown)
 		if isSelfIssued(cert) {
-			v.Problem = "is signed by itself and is not trusted here"
-		}
-		if _, hint, found := strings.Cut(unknown.Error(), " (possibly because of "); found {
-			v.Problem += " (possibly because of " + clean(hint)
+			v.Problem = "is signed by itself and by no " + of.authorities
 		}
 		return v
 	}
@@ -140,14 +143,29 @@ func invalidProblem(v *VerifyError, invalid x509.CertificateInvalidError, usage 
 	switch invalid.Reason {
 	case x509.Expired:
 		v.Now = judgedAt(invalid, v.Now)
-		if v.Now.Before(v.Certificate.NotBefore) {
-			return "is not valid before " + moment(v.Certificate.NotBefore)
+		cert, below := v.Certificate, ""
+		if invalid.Cert != nil && !invalid.Cert.Equal(cert) { // an authority is outside its dates
+			cert, below = invalid.Cert, "is issued below "+subject(invalid.Cert)+", which "
 		}
-		return "expired at " + moment(v.Certificate.NotAfter)
+		if v.Now.Before(cert.NotBefore) {
+			return below + "is not valid before " + moment(cert.NotBefore)
+		}
+		return below + "expired at " + moment(cert.NotAfter)
 	case x509.IncompatibleUsage:
 		return "is not for this use: its extended key usage lacks " + usage
 	}
 	return "is not valid: " + plain(invalid)
+}
+
+// authorityHint says why an authority with the name of a certificate's issuer does not count, such as
+// that it expired; empty if there is none. crypto/x509 says so in its text alone.
+func authorityHint(unknown x509.UnknownAuthorityError) string {
+	_, hint, found := strings.Cut(unknown.Error(), `(possibly because of "`)
+	why, name, complete := strings.Cut(strings.TrimSuffix(hint, ")"), `" while trying to verify candidate authority certificate `)
+	if !found || !complete {
+		return ""
+	}
+	return " (not by " + clean(name) + ": " + clean(strings.TrimPrefix(why, "x509: ")) + ")"
 }
 
 // judgedAt returns the time by which crypto/x509 found a certificate outside its dates, from
