@@ -3,6 +3,7 @@ package session
 import (
 	"log/slog"
 	"net/netip"
+	"unique"
 
 	"github.com/stepagent/stepagent/agent/internal/shared/auditlog"
 )
@@ -34,6 +35,7 @@ type client struct {
 // credentials are what a peer has besides an address. They do not change.
 type credentials struct {
 	name, identity string
+	key            unique.Handle[string] // of identity; the zero value for none
 	maySession     func(string) bool
 	maxSessions    int
 }
@@ -42,6 +44,9 @@ func clientOf(p *Peer) client {
 	c := client{addr: netip.AddrPortFrom(p.Addr.Addr().Unmap(), p.Addr.Port())}
 	if p.Name != "" || p.Identity != "" || p.MaySession != nil {
 		c.more = &credentials{name: p.Name, identity: p.Identity, maySession: p.MaySession, maxSessions: p.MaxSessions}
+		if p.Identity != "" {
+			c.more.key = unique.Make(p.Identity)
+		}
 	}
 	return c
 }
@@ -64,11 +69,11 @@ func (c *client) appendTo(b []byte) []byte {
 
 func (c *client) String() string { return string(c.appendTo(make([]byte, 0, 64))) }
 
-// appendClient appends a client's name and its identity, if it has one, to the attributes of a line
-// of the log.
-func appendClient(attrs []slog.Attr, name, identity string) []slog.Attr {
-	attrs = append(attrs, slog.String("client", name))
-	if identity != "" {
+// appendAttrs appends the client and its identity, if it has one, to the attributes of a line of the
+// log.
+func (c *client) appendAttrs(attrs []slog.Attr) []slog.Attr {
+	attrs = append(attrs, slog.String("client", c.String()))
+	if identity := c.identity(); identity != "" {
 		attrs = append(attrs, slog.String("identity", identity))
 	}
 	return attrs
@@ -79,21 +84,28 @@ func (c *client) mayUse(name string) bool {
 	return c.more == nil || name == "" || c.more.maySession == nil || c.more.maySession(name)
 }
 
-// A clientKey selects clients by address, by identity or by both.
+// A clientKey selects clients by address, by identity or by both. Handles keep it small and fast to
+// look up.
 type clientKey struct {
 	addr     netip.Addr
-	identity string
+	identity unique.Handle[string]
 }
 
 // origin selects the clients that may resume a nameless session of this one: those of its address
 // with its identity.
-func (c *client) origin() clientKey { return clientKey{c.addr.Addr(), c.identity()} }
+func (c *client) origin() clientKey {
+	key := clientKey{addr: c.addr.Addr()}
+	if c.more != nil {
+		key.identity = c.more.key
+	}
+	return key
+}
 
 // account selects the clients whose session names are counted together: those of its identity,
 // wherever they connect from, or else those of its address.
 func (c *client) account() clientKey {
-	if identity := c.identity(); identity != "" {
-		return clientKey{identity: identity}
+	if c.identity() != "" {
+		return clientKey{identity: c.more.key}
 	}
 	return clientKey{addr: c.addr.Addr()}
 }

@@ -247,7 +247,7 @@ func (c *Conn) complete(ctx context.Context, s *slot, req *protocol.Request, arr
 func (c *Conn) refuseSession(ctx context.Context, req *protocol.Request, limit *sessionLimit) Answer {
 	m := c.manager
 	m.refusals.Log(ctx, m.log, slog.LevelWarn, "too many sessions"+limit.scope,
-		append(appendClient(nil, c.client.String(), c.client.identity()), slog.Int("limit", limit.most))...)
+		append(c.client.appendAttrs(nil), slog.Int("limit", limit.most))...)
 	return c.Refuse(req, protocol.Busy, fmt.Sprintf(
 		"the agent has %d sessions open%s, which is its limit; try again later", limit.most, limit.scope))
 }
@@ -255,11 +255,10 @@ func (c *Conn) refuseSession(ctx context.Context, req *protocol.Request, limit *
 // refuseName refuses a request whose session name the client may not use.
 func (c *Conn) refuseName(ctx context.Context, req *protocol.Request) Answer {
 	m := c.manager
-	name, identity := c.client.String(), c.client.identity()
 	m.badNames.Log(ctx, m.log, slog.LevelWarn, "session name not allowed",
-		append(appendClient(nil, name, identity), slog.String("session", req.Session))...)
-	return c.Refuse(req, protocol.BadRequest, fmt.Sprintf(
-		"the session name %q is not one that %s may use; ask for it in tls.clients", req.Session, cmp.Or(identity, name)))
+		append(c.client.appendAttrs(nil), slog.String("session", req.Session))...)
+	return c.Refuse(req, protocol.BadRequest, fmt.Sprintf("the session name %q is not one that %s may use; ask for it in tls.clients",
+		req.Session, cmp.Or(c.client.identity(), c.client.String())))
 }
 
 // Refuse returns an answer without a verdict: the step has not been judged.
@@ -288,20 +287,15 @@ func (c *Conn) logStep(session string, position int, req *protocol.Request, j *j
 	case validator.Undecided:
 		level, message = slog.LevelError, "step undecided"
 	}
-	isLogged := c.manager.log.Enabled(context.Background(), level)
-	if j.Outcome == validator.Pass && !isLogged {
-		return
-	}
-	client, identity := c.client.String(), c.client.identity()
 	if j.Outcome != validator.Pass {
-		c.manager.failures.add(Failure{Time: c.manager.clock.Now(), Session: session, Client: client, Identity: identity,
-			StepID: req.StepID, Position: position, Outcome: j.Outcome.String(), Reason: reason, Detail: j.Detail, Validator: j.By})
+		c.manager.failures.add(&c.client, Failure{Time: c.manager.clock.Now(), Session: session, StepID: req.StepID,
+			Position: position, Outcome: j.Outcome.String(), Reason: reason, Detail: j.Detail, Validator: j.By})
 	}
-	if !isLogged {
+	if !c.manager.log.Enabled(context.Background(), level) {
 		return
 	}
-	attrs := appendClient(append(make([]slog.Attr, 0, maxStepAttrs),
-		slog.String("session", session), slog.Int64("step_id", req.StepID), slog.Int("position", position)), client, identity)
+	attrs := c.client.appendAttrs(append(make([]slog.Attr, 0, maxStepAttrs),
+		slog.String("session", session), slog.Int64("step_id", req.StepID), slog.Int("position", position)))
 	if reason != "" {
 		attrs = append(attrs, slog.String("reason", string(reason)),
 			slog.String("validator", j.By), slog.String("detail", j.Detail))

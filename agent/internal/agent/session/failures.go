@@ -28,17 +28,21 @@ type Failure struct {
 	Validator string `json:"validator,omitempty"`
 }
 
-// failures are the last ones.
+// failures are the last ones. Whose they are is put into words when they are read.
 type failures struct {
 	mu    sync.Mutex // guards the fields below
 	count uint64
-	ring  [maxFailures]Failure // failure n is at n%maxFailures
+	ring  [maxFailures]struct { // failure n is at n%maxFailures
+		Failure
+		from client
+	}
 }
 
-func (f *failures) add(one Failure) {
+func (f *failures) add(from *client, one Failure) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.ring[f.count%maxFailures] = one
+	at := &f.ring[f.count%maxFailures]
+	at.Failure, at.from = one, *from
 	f.count++
 }
 
@@ -53,7 +57,10 @@ func (m *Manager) Failures(after uint64) (last []Failure, count uint64) {
 		from = max(from, f.count-maxFailures)
 	}
 	for n := from; n < f.count; n++ {
-		last = append(last, f.ring[n%maxFailures])
+		at := &f.ring[n%maxFailures]
+		one := at.Failure
+		one.Client, one.Identity = at.from.String(), at.from.identity()
+		last = append(last, one)
 	}
 	return last, f.count
 }

@@ -107,7 +107,7 @@ const maxEndAttrs = 13
 
 // logEnd writes the line of the log about the session.
 func (s *session) logEnd(limiter *logging.Limiter, log *slog.Logger, now time.Time, cause string) {
-	attrs := appendClient(append(make([]slog.Attr, 0, maxEndAttrs), slog.String("session", s.id)), s.client.String(), s.client.identity())
+	attrs := s.client.appendAttrs(append(make([]slog.Attr, 0, maxEndAttrs), slog.String("session", s.id)))
 	attrs = append(attrs,
 		slog.String("verdict", s.verdict(cause)), slog.Int("steps", s.position), slog.Int("of", s.steps),
 		slog.Int("passed", s.tally.passed), slog.Int("failed", s.tally.failed),
