@@ -117,10 +117,14 @@ func cmdAwait(ts *testscript.TestScript, _ bool, _ []string) {
 }
 
 func cmdSend(ts *testscript.TestScript, _ bool, args []string) {
-	if len(args) != 1 {
-		ts.Fatalf("usage: send FILE")
+	if len(args) == 0 || len(args) > 2 {
+		ts.Fatalf("usage: send FILE [ADDRESS], which is the client's")
 	}
-	conn, err := net.Dial("tcp", "localhost:"+ts.Getenv("PORT"))
+	var from net.Dialer
+	if len(args) == 2 {
+		from.LocalAddr = &net.TCPAddr{IP: net.ParseIP(args[1])}
+	}
+	conn, err := from.DialContext(context.Background(), "tcp", "localhost:"+ts.Getenv("PORT"))
 	ts.Check(err)
 	defer func() { _ = conn.Close() }()
 	ts.Check(conn.SetDeadline(time.Now().Add(patience)))

@@ -82,6 +82,7 @@ func OptionsOf(c config.Config) Options {
 		RememberedBytes:   c.Limits.RememberedBytes,
 		MaxOpen:           c.Limits.Sessions,
 		MaxOpenPerAddress: c.Limits.SessionsPerAddress,
+		OwnerAddress:      c.Session.Owner == "address",
 		Codes:             protocol.Codes(c.ErrorCodes),
 	}
 }

@@ -6,7 +6,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/stepagent/stepagent/agent/internal/agent/session"
+	"github.com/stepagent/stepagent/agent/internal/shared/config"
 )
 
 // TestLastConnectionOwnsName: what many connections that use the same names keep does not
@@ -79,5 +82,82 @@ func TestAddressEvictsItsOwnFirst(t *testing.T) {
 				a.expire()
 			})
 		})
+	}
+}
+
+// TestNameOfOneAddress: with OwnerAddress a name without an identity belongs to the address; all unix
+// sockets are one.
+func TestNameOfOneAddress(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := options
+		o.OwnerAddress = true
+		a := newAgent(t, "advance", o)
+		unix := func(pid int) *session.Conn {
+			return a.Connect(session.Peer{Name: fmt.Sprint("unix:uid=1000,pid=", pid)})
+		}
+		conns := []*session.Conn{a.connect(here), a.connect(there), a.connectAs("ada", here), unix(7), a.connect("2001:db8::1"), a.connect("::ffff:" + here)}
+		for _, c := range conns[:5] {
+			a.want("1 ok", do(c, request("a", 1, 1)))
+		}
+		a.want("1 ok replayed", do(conns[5], request("a", 1, 1)))
+		conns = append(conns, unix(8))
+		a.want("2 ok", do(conns[6], named("a", 2)))
+		a.want("1 ok", do(conns[6], step(1)))
+		want := []string{"a·ada", "a←192.0.2.1", "a←192.0.2.2", "a←2001:db8::1", "a←unix", "unix:uid=1000,pid=8#1"}
+		if diff := cmp.Diff(want, a.ids()); diff != "" {
+			t.Errorf("want - got +\n%s", diff)
+		}
+		if v, _ := a.View("a←unix"); v.Client != "unix:uid=1000,pid=7" {
+			t.Errorf("the client is %q", v.Client)
+		}
+		for _, c := range conns {
+			c.Close()
+		}
+		a.check()
+		a.expire()
+	})
+}
+
+// TestOwnerChangesAtReload: an open session goes on for the address that began it. Others have no part
+// in it any more once names belong to addresses.
+func TestOwnerChangesAtReload(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(a *agent) {
+		c, d := a.connect(here), a.connect(there)
+		a.want("1 ok", do(c, request("a", 1, 1)))
+		o := options
+		o.OwnerAddress = true
+		a.SetOptions(o)
+		a.want("1 ok", do(d, named("a", 1)))
+		a.want("1 ok replayed", do(c, request("a", 1, 1)))
+		a.want("2 ok", do(c, named("a", 2)))
+		a.SetOptions(options)
+		a.want("2 ok", do(d, named("a", 2)))
+		a.want("3 ok", do(c, named("a", 3)))
+		if diff := cmp.Diff([]string{"a", "a←192.0.2.2"}, a.ids()); diff != "" {
+			t.Errorf("want - got +\n%s", diff)
+		}
+		for id := range int64(8) {
+			do(d, named("a", id+3))
+		}
+		time.Sleep(2 * options.IdleTimeout) // until its replies have gone, too
+		a.want("1 ok", do(c, named("a", 1)))
+		a.want("2 ok", do(d, named("a", 2)))
+		c.Close()
+		d.Close()
+	})
+}
+
+// TestOptionsOfOwner: session.owner is the name by default.
+func TestOptionsOfOwner(t *testing.T) {
+	t.Parallel()
+	c := config.Default()
+	if session.OptionsOf(c).OwnerAddress {
+		t.Error("by default a name belongs to its address")
+	}
+	c.Session.Owner = "address"
+	if !session.OptionsOf(c).OwnerAddress {
+		t.Error("a name does not belong to its address")
 	}
 }
