@@ -46,25 +46,14 @@ func (e *evidence) findMissing() {
 		simple := e.opts.Simple
 		s.unclear = s.hidden > 0 || s.contradicted && (!s.sure && (!simple || e.exhausted) || crowded || !simple && !s.timesKnown())
 		s.mixed = c != nil && (!s.sure || crowded)
-		s.several = s.Named && e.mayBeSeveral(s)
-		s.unclear = s.unclear || s.several && s.contradicted
+		s.several = s.Named && s.contradicted && e.mayBeSeveral(s)
 	}
 }
 
-// mayBeSeveral reports whether a session came over several connections with TLS: the agent keeps a
-// session of one name for each identity, and the certificates of clients are not read.
+// mayBeSeveral reports whether a session came over several connections, one with TLS: the agent keeps
+// a session of one name for each identity, and the certificates of clients are not read.
 func (e *evidence) mayBeSeveral(s *session) bool {
-	var first *match.Conn
-	for _, step := range s.steps {
-		switch c := step.exchange.Conn; {
-		case !e.overTLS[c.TCP]:
-		case first == nil:
-			first = c
-		case c != first:
-			return true
-		}
-	}
-	return false
+	return !s.oneConn() && slices.ContainsFunc(s.steps, func(step *step) bool { return e.overTLS[step.exchange.Conn.TCP] })
 }
 
 // promptly bounds the travel time of a packet over a fast link.

@@ -106,6 +106,18 @@ func TestTLSBesidePlain(t *testing.T) {
 	expect(t, judge(t, merged(again.perform(), web.Packets()), rules(t)), result.Pass, "1 connection with an agent at 192.0.2.2:8080, 1 others")
 }
 
+// TestTLSSameName: clients with other identities may use one name, each for a session of its own.
+func TestTLSSameName(t *testing.T) {
+	keyLog := &bytes.Buffer{}
+	for _, others := range []*bytes.Buffer{nil, keyLog} {
+		one := scene{session: "bench-7", acts: failure(), keyLog: keyLog}
+		two := scene{session: "bench-7", acts: success(), client: netip.MustParseAddrPort("192.0.2.3:41000"), at: 700 * ms, keyLog: others}
+		packets := merged(one.perform(), two.perform())
+		expect(t, judge(t, packets, withKeys(t, rules(t), keyLog)), result.Inconclusive, "the validators say fail out_of_order",
+			"; but over TLS the agent may have several sessions of this name")
+	}
+}
+
 // TestTLSTampered: a record that was changed, with the checksum of TCP, is not supported.
 func TestTLSTampered(t *testing.T) {
 	s := scene{session: "bench-7", acts: failure(), keyLog: &bytes.Buffer{}}

@@ -109,7 +109,7 @@ type session struct {
 	// contradicted says that there are replies that the validators do not give, unclear that
 	// missing steps might explain them, mixed that it may have steps of another client.
 	contradicted, unclear, mixed bool
-	// several says that it may be sessions of several identities.
+	// several says that it is contradicted and may be sessions of several identities.
 	several bool
 	// slow says that the client took longer than declared after each of several steps.
 	slow bool

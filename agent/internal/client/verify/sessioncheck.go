@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/stepagent/stepagent/agent/internal/client/phrase"
 	"github.com/stepagent/stepagent/agent/internal/client/verify/result"
@@ -83,19 +84,15 @@ func (s *session) weaken(findings result.Findings) {
 		if f.Verdict != result.Fail {
 			continue
 		}
-		switch f.Code {
-		case "verdict", "not_asked", "end":
-			if s.mayLack || s.unclear {
-				f.Weaken("steps may be missing")
-			}
-		case "interval", "abandoned", "wrong_id", "wrong_session", "two_replies":
-			if s.mayLack {
-				f.Weaken("packets are missing")
-			}
-		case "procedure":
-			if s.several {
-				f.Weaken("over TLS the agent may have several sessions of this name")
-			}
+		replayed := slices.Contains([]string{"verdict", "not_asked", "end"}, f.Code)
+		measured := slices.Contains([]string{"interval", "abandoned", "wrong_id", "wrong_session", "two_replies"}, f.Code)
+		switch {
+		case replayed && (s.mayLack || s.unclear):
+			f.Weaken("steps may be missing")
+		case measured && s.mayLack:
+			f.Weaken("packets are missing")
+		case (replayed || measured || f.Code == "procedure") && s.several:
+			f.Weaken("over TLS the agent may have several sessions of this name")
 		}
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/shared/certificate"
 )
 
 // A TLS encrypts what the two ends of a connection say, by a client and a server of crypto/tls that
@@ -32,17 +34,17 @@ type flight struct {
 // TLSConfigs returns the configs of a client and a server that trust one another and log their
 // secrets to keyLog. The client asks for the agent's protocol by ALPN.
 func TLSConfigs(keyLog io.Writer) (client, server *tls.Config) {
-	c := certificate()
+	c := ownCertificate()
 	roots := x509.NewCertPool()
 	roots.AddCert(c.Leaf)
-	protocols := []string{"stepagent/1"}
+	protocols := []string{certificate.Protocol}
 	client = &tls.Config{ServerName: c.Leaf.DNSNames[0], RootCAs: roots, NextProtos: protocols, KeyLogWriter: keyLog}
 	server = &tls.Config{Certificates: []tls.Certificate{c}, NextProtos: protocols}
 	return client, server
 }
 
-// certificate is a certificate that signs itself, made once.
-var certificate = sync.OnceValue(func() tls.Certificate {
+// ownCertificate returns a certificate that signs itself, made once.
+var ownCertificate = sync.OnceValue(func() tls.Certificate {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(err)
 	template := &x509.Certificate{

@@ -4,6 +4,8 @@ import (
 	"crypto/tls"
 	"encoding/binary"
 	"strings"
+
+	"github.com/stepagent/stepagent/agent/internal/shared/certificate"
 )
 
 // The types of records, RFC 8446 section 5.1.
@@ -32,8 +34,8 @@ const (
 	randomBytes = 32
 )
 
-// alpn is Protocol as it stands in a ClientHello.
-var alpn = []byte("\x0b" + Protocol)
+// alpn is the protocol of agents as it stands in a ClientHello (RFC 7301). Not all clients ask for it.
+var alpn = append([]byte{byte(len(certificate.Protocol))}, certificate.Protocol...)
 
 // Speaks reports whether bytes begin with the header of a record.
 func Speaks(b []byte) bool {

@@ -14,9 +14,6 @@ import (
 	"fmt"
 )
 
-// Protocol is the name by which clients ask for an agent (ALPN, RFC 7301). Not all clients do.
-const Protocol = "stepagent/1"
-
 // A Conn is a recorded connection.
 type Conn struct {
 	// Version and Suite are those that the server chose, as in package crypto/tls; 0 when its
