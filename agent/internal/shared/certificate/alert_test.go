@@ -27,11 +27,11 @@ func TestAlerts(t *testing.T) {
 	certFile, _ := certtest.New(t).Issue(t, clientCert())
 	own := certtest.Leaf(t, certFile)
 	for code, want := range map[tls.AlertError]struct{ server, client, bare string }{
-		42: {"(bad certificate) and itself says why", "may be revoked or not allowed there (bad certificate): CN=station-7", "which has no certificate; give one"},
+		42: {"(bad certificate); it itself says why", "may be revoked or not allowed there (bad certificate): CN=station-7", "which has no certificate; give one"},
 		43: {"cannot use a certificate of this kind", "not allowed there (unsupported certificate)", "(unsupported certificate), which has no certificate"},
 		44: {"says that the agent's certificate is revoked", "is revoked: CN=station-7", "(revoked certificate), which has no certificate"},
 		45: {"outside its dates; compare the clocks", "is outside its dates by the clock there, or an authority above it is: CN=station-7", "(expired certificate), which"},
-		46: {"(certificate unknown) and itself says why", "(unknown certificate): CN=station-7", "(unknown certificate), which"},
+		46: {"(certificate unknown); it itself says why", "(unknown certificate): CN=station-7", "(unknown certificate), which"},
 		48: {"does not know the authority of the agent's certificate", "is signed by no authority that is trusted there", "(unknown certificate authority), which"},
 		49: {"ended the TLS connection: access denied", "not allowed there (access denied)", "(access denied), which"},
 		40: {"ended the TLS connection: handshake failure", "ended the TLS connection: handshake failure", "it may ask for a client certificate: give one"},
@@ -72,11 +72,14 @@ func TestOtherErrors(t *testing.T) {
 	}
 	for text, want := range map[string][2]string{
 		"local error: tls: bad record MAC": {
-			"the TLS handshake failed: bad record MAC", "the TLS handshake with " + server + " failed: bad record MAC"},
+			"what the client sent cannot be decrypted (bad record MAC), as when a client with OpenSSL refuses the agent's " +
+				"certificate; it itself says why", "the TLS handshake with " + server + " failed: bad record MAC"},
 		"tls: no cipher suite supported by both client and server; client offered: [1]": {
 			"client and agent have no cipher suite in common", ""},
 		"tls: client offered only unsupported versions: [1a1a 302 301]": {
 			"the client speaks TLS 1.1 at most; update it, or allow that with tls.min_version", ""},
+		"local error: tls: unexpected message": {
+			"the TLS handshake failed: unexpected message", ""},
 		"tls: client offered only unsupported versions: [1a1a]": {
 			"the client offers no version of TLS that the agent speaks", ""},
 		"tls: server selected unsupported protocol version 302": {

@@ -3,7 +3,6 @@ package certificate_test
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"math/big"
 	"net"
 	"testing"
@@ -125,13 +124,13 @@ func TestRefusals(t *testing.T) {
 		},
 		"agent expired": {
 			change: func(_ *testing.T, s *scene) { s.agent = s.agent.Expired() },
-			server: "the client refused the agent's certificate (bad certificate) and itself says why",
+			server: "the client refused the agent's certificate (bad certificate); it itself says why",
 			client: "the certificate of the agent at " + server + " expired at 1999-12-31T23:00:00Z: CN=board-7.example, issued by " +
 				"CN=Test CA, serial 01:05, valid 1999-12-30 to 1999-12-31; " + clock + "; replace it, or set the clock of this machine",
 		},
 		"agent's name": {
 			then:   func(_ *testing.T, s *scene) { s.config.ServerName = "board-8.example" },
-			server: "the client refused the agent's certificate (bad certificate) and itself says why",
+			server: "the client refused the agent's certificate (bad certificate); it itself says why",
 			client: "the certificate of the agent at " + server + " is for board-7.example and not for board-8.example: " + board + "; " +
 				clock + "; connect to a name that it is for, or say which one it has with --server-name",
 		},
@@ -175,13 +174,13 @@ func TestRefusals(t *testing.T) {
 		},
 		"agent's CA": {
 			change: func(t *testing.T, s *scene) { s.trusted = certtest.NewCA(t, certtest.Template{CN: "Other CA"}).File },
-			server: "the client refused the agent's certificate (bad certificate) and itself says why",
+			server: "the client refused the agent's certificate (bad certificate); it itself says why",
 			client: "the certificate of the agent at " + server + " is signed by no authority that is trusted here: " + board + "; " +
 				clock + "; give the CA that issued it with --ca",
 		},
 		"agent's usage": {
 			change: func(_ *testing.T, s *scene) { s.agent.Usage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} },
-			server: "the client refused the agent's certificate (bad certificate) and itself says why",
+			server: "the client refused the agent's certificate (bad certificate); it itself says why",
 			client: "the certificate of the agent at " + server + " is not for this use: its extended key usage lacks serverAuth: " +
 				board + "; " + clock + "; issue one for servers",
 		},
@@ -274,78 +273,6 @@ func TestAnswersWithoutTLS(t *testing.T) {
 	}
 }
 
-// TestResumption: a session that is resumed is checked as a new one: the client's certificate is
-// revoked, expires, or loses its CA in between.
-func TestResumption(t *testing.T) {
-	for name, test := range map[string]struct {
-		later   time.Duration
-		change  func(*testing.T, *scene, *certificate.Source)
-		resumed bool
-		want    string // of Refusal
-	}{
-		"valid": {resumed: true},
-		"revoked": {
-			change: func(t *testing.T, s *scene, source *certificate.Source) { source.CRL = s.ca.CRL(t, s.own.SerialNumber) },
-			want:   "the client's certificate was revoked at 1999-12-31T23:00:00Z: " + station + "; " + clock,
-		},
-		"expired": {
-			later: 24 * time.Hour,
-			want: "the client's certificate expired at 2000-01-01T12:00:00Z: CN=station-7, issued by CN=Test CA, serial 3A:F0, " +
-				"valid 1999-12-31 to 2000-01-01; this machine's clock says 2000-01-02T00:00:00Z",
-		},
-		"CA removed": {
-			change: func(t *testing.T, _ *scene, source *certificate.Source) {
-				source.ClientCA = certtest.NewCA(t, certtest.Template{CN: "Other CA"}).File
-			},
-			want: "the client's certificate is signed by no authority of client_ca: " + station + "; " + clock,
-		},
-		"CA renewed": {
-			change: func(t *testing.T, s *scene, source *certificate.Source) {
-				source.ClientCA = write(t, "ca.pem", read(t, certtest.New(t).File), read(t, s.ca.File))
-			},
-			resumed: true,
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := newScene(t, func(_ *testing.T, s *scene) {
-					if test.later > 0 {
-						s.client.NotAfter = time.Now().Add(test.later / 2)
-					}
-				})
-				current := s.set
-				outer := &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
-					return current.ServerConfig(), nil
-				}}
-				s.config.ClientSessionCache = tls.NewLRUClientSessionCache(1)
-				first := meet(t, outer, s.config)
-				if first.serverErr != nil || first.clientErr != nil || first.state.DidResume {
-					t.Fatal(first)
-				}
-				time.Sleep(test.later) // of the bubble
-				cert, key := s.ca.Issue(t, s.agent)
-				source := certificate.Source{Certificate: cert, Key: key, ClientCA: s.ca.File}
-				if test.change != nil {
-					test.change(t, s, &source)
-				}
-				current = mustLoad(t, source)
-
-				again, _ := certificate.Refusal(current.Verify(first.state)) // as of a connection that stays open
-				if again != test.want {
-					t.Errorf("open connection:\ngot  %s\nwant %s", again, test.want)
-				}
-				second := meet(t, outer, s.config)
-				if got, _ := certificate.Refusal(second.serverErr); got != test.want {
-					t.Errorf("next connection: %v\ngot  %s\nwant %s", second.serverErr, got, test.want)
-				}
-				if second.state.DidResume != test.resumed {
-					t.Errorf("resumed: %t, want %t", second.state.DidResume, test.resumed)
-				}
-			})
-		})
-	}
-}
-
 // TestKeys: agents and clients with keys of each kind.
 func TestKeys(t *testing.T) {
 	t.Parallel()
@@ -383,43 +310,4 @@ func TestWithoutClientCA(t *testing.T) {
 		t.Error(m.serverErr, m.clientErr, identity, err)
 	}
 	wantError(t, set.Verify(m.state))
-}
-
-// TestIntermediates: the intermediates in a file are sent, in any order of the file, and one that is
-// revoked refuses what it issued.
-func TestIntermediates(t *testing.T) {
-	t.Parallel()
-	root := certtest.New(t)
-	upper := root.Intermediate(t, certtest.Template{CN: "Upper"})
-	lower := upper.Intermediate(t, certtest.Template{CN: "Lower"})
-	certFile, keyFile := lower.Issue(t, agentCert())
-	var blocks [][]byte
-	for rest := read(t, certFile); ; {
-		var block *pem.Block
-		if block, rest = pem.Decode(rest); block == nil {
-			break
-		}
-		blocks = append(blocks, pem.EncodeToMemory(block))
-	}
-	if len(blocks) != 3 {
-		t.Fatalf("%d certificates in the file", len(blocks))
-	}
-	clientFile, clientKey := lower.Issue(t, clientCert())
-	config, _ := mustLoadClient(t, certificate.ClientSource{CA: root.File, Certificate: clientFile, Key: clientKey, ServerName: host})
-	for _, order := range [][3]int{{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}} {
-		source := certificate.Source{Key: keyFile, ClientCA: root.File,
-			Certificate: write(t, "cert.pem", blocks[order[0]], blocks[order[1]], blocks[order[2]])}
-		set := mustLoad(t, source)
-		if m := meet(t, set.ServerConfig(), config); m.serverErr != nil || m.clientErr != nil {
-			t.Errorf("%v: %v, %v", order, m.serverErr, m.clientErr)
-		}
-		warnings := set.Warnings(nil)
-		if inOrder := order == [3]int{0, 1, 2}; inOrder != (len(warnings) == 0) {
-			t.Errorf("%v: warnings %q", order, warnings)
-		}
-	}
-
-	source := certificate.Source{Certificate: certFile, Key: keyFile, ClientCA: root.File, CRL: root.CRL(t, upper.Cert.SerialNumber)}
-	m := meet(t, mustLoad(t, source).ServerConfig(), config)
-	wantError(t, m.serverErr, "the client's certificate is issued below CN=Upper, which was revoked at ")
 }

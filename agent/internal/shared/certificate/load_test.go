@@ -7,11 +7,8 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/asn1"
 	"encoding/pem"
 	"errors"
-	"math/big"
 	"os"
 	"testing"
 	"time"
@@ -193,48 +190,6 @@ func TestClientProblems(t *testing.T) {
 	config, leaf := mustLoadClient(t, certificate.ClientSource{})
 	if config.RootCAs != nil || leaf != nil {
 		t.Error("a client without files has roots or a certificate of its own")
-	}
-}
-
-// TestCRLProblems: lists that cannot be used are named by their issuer.
-func TestCRLProblems(t *testing.T) {
-	t.Parallel()
-	ca := certtest.New(t)
-	other := certtest.NewCA(t, certtest.Template{CN: "Other CA"})
-	delta := pkix.Extension{Id: asn1.ObjectIdentifier{2, 5, 29, 27}, Critical: true, Value: []byte{2, 1, 1}}
-	indirect := x509.RevocationListEntry{SerialNumber: big.NewInt(1), RevocationTime: time.Now(), ExtraExtensions: []pkix.Extension{
-		{Id: asn1.ObjectIdentifier{2, 5, 29, 29}, Critical: true, Value: []byte{0x30, 0}}}}
-	raw := func(change func(*x509.RevocationList)) []byte {
-		now := time.Now()
-		list := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: now, NextUpdate: now.Add(time.Hour)}
-		change(list)
-		return block("X509 CRL", ca.SignCRL(t, list))
-	}
-	valid := read(t, ca.CRL(t))
-	for name, test := range map[string]struct {
-		text []byte
-		want []string
-	}{
-		"PEM":         {valid, nil},
-		"DER":         {der(t, valid), nil},
-		"several":     {bytes.Join([][]byte{valid, read(t, other.CRL(t)), valid}, nil), nil},
-		"other CA":    {bytes.Join([][]byte{valid, read(t, certtest.NewCA(t, certtest.Template{CN: "Third CA"}).CRL(t))}, nil), []string{"crl ", ": the list of CN=Third CA is signed by no authority of client_ca; add that authority to client_ca, or remove the list"}},
-		"other key":   {read(t, certtest.New(t).CRL(t)), []string{": the list of CN=Test CA is signed by no authority of client_ca; the one of that name did not sign it: "}},
-		"certificate": {read(t, ca.File), []string{": holds no list of revoked certificates (X509 CRL), only CERTIFICATE"}},
-		"half":        {valid[:len(valid)/2], []string{": has 1 PEM blocks, of which 1 are incomplete"}},
-		"half DER":    {der(t, valid)[:100], []string{": cannot be read as a list of revoked certificates: "}},
-		"damaged":     {block("X509 CRL", []byte{0x30, 1}), []string{": cannot be read as a list of revoked certificates: malformed crl"}},
-		"delta":       {raw(func(list *x509.RevocationList) { list.ExtraExtensions = append(list.ExtraExtensions, delta) }), []string{": the list of CN=Test CA has only what is new since an earlier one (a delta CRL); use the complete list"}},
-		"indirect":    {raw(func(list *x509.RevocationList) { list.RevokedCertificateEntries = []x509.RevocationListEntry{indirect} }), []string{": the list of CN=Test CA names certificates of other authorities (an indirect CRL)"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			source := newSource(t, ca, agentCert())
-			source.ClientCA = write(t, "ca.pem", read(t, ca.File), read(t, other.File))
-			source.CRL = write(t, "crl", test.text)
-			_, err := certificate.Load(source)
-			wantError(t, err, test.want...)
-		})
 	}
 }
 

@@ -25,6 +25,9 @@ var serverTexts = []struct{ contains, sentence string }{
 	{"no ECDHE curve supported by both client and server", "client and agent have no key exchange in common"},
 	{"peer doesn't support any of the certificate's signature algorithms",
 		"the client cannot check signatures of the kind of key that the agent's certificate has"},
+	// OpenSSL 3 sends its alert in plain text when it refuses the certificate of a TLS 1.3 server.
+	{"bad record MAC", "what the client sent cannot be decrypted (bad record MAC), as when a client with OpenSSL refuses the " +
+		"agent's certificate; it itself says why"},
 }
 
 // clientAlerts say why a client refused the agent, by its alert.
@@ -32,8 +35,8 @@ var clientAlerts = map[tls.AlertError]string{
 	alertUnknownCA:          "the client does not know the authority of the agent's certificate; give it that CA (stepctl: --ca)",
 	alertCertificateExpired: "the client says that the agent's certificate is outside its dates; compare the clocks",
 	alertCertificateRevoked: "the client says that the agent's certificate is revoked",
-	alertBadCertificate:     "the client refused the agent's certificate (bad certificate) and itself says why",
-	alertCertificateUnknown: "the client refused the agent's certificate (certificate unknown) and itself says why",
+	alertBadCertificate:     "the client refused the agent's certificate (bad certificate); it itself says why",
+	alertCertificateUnknown: "the client refused the agent's certificate (certificate unknown); it itself says why",
 	alertUnsupported:        "the client cannot use a certificate of this kind (unsupported certificate)",
 	alertProtocolVersion:    "the client speaks none of the agent's versions of TLS, see tls.min_version",
 }
