@@ -3,7 +3,6 @@ package server_test
 import (
 	"bufio"
 	"crypto/tls"
-	"fmt"
 	"io"
 	"net"
 	"slices"
@@ -102,33 +101,37 @@ func BenchmarkTLSFlood(b *testing.B) {
 	s, address := benchServer(b, server.Either, a.options(false))
 	clients := dialAll(b, count, func() (net.Conn, error) { return net.Dial("tcp", address) })
 	whole := hello(b, a.client())
-	var alone, flooded, shares []float64
+	var alone, flooded, p99, throughput []float64
 	var made float64
 	for b.Loop() {
-		quiet := clients.percentile99(b, slice)
+		quiet := clients.latencies(b, slice)
 		before := s.Stats().TLSRefused
 		end := flood(b, address, floods, whole)
-		beside := clients.percentile99(b, slice)
+		beside := clients.latencies(b, slice)
 		end()
 		made += float64(s.Stats().TLSRefused - before)
-		alone, flooded = append(alone, quiet), append(flooded, beside)
-		shares = append(shares, beside/quiet)
+		alone, flooded = append(alone, percentile(quiet, 99)), append(flooded, percentile(beside, 99))
+		p99 = append(p99, percentile(beside, 99)/percentile(quiet, 99))
+		throughput = append(throughput, float64(len(beside))/float64(len(quiet)))
 	}
-	for _, all := range [][]float64{alone, flooded, shares} {
-		slices.Sort(all)
-	}
-	b.ReportMetric(alone[len(alone)/2]/1e3, "alone-p99-µs")
-	b.ReportMetric(flooded[len(flooded)/2]/1e3, "flooded-p99-µs")
-	b.ReportMetric(shares[len(shares)/2], "p99-ratio")
+	b.ReportMetric(percentile(alone, 50)/1e3, "alone-p99-µs")
+	b.ReportMetric(percentile(flooded, 50)/1e3, "flooded-p99-µs")
+	b.ReportMetric(percentile(p99, 50), "p99-ratio")
+	b.ReportMetric(percentile(throughput, 50), "throughput-ratio")
 	b.ReportMetric(made/(float64(b.N)*slice.Seconds()), "handshakes/s")
 }
 
-// percentile99 has steps of all clients judged for this long, each as soon as it has the reply to its
-// last, and returns the 99th percentile of their latencies in nanoseconds.
-func (all benchClients) percentile99(b *testing.B, during time.Duration) float64 {
+// percentile sorts the values and returns that one.
+func percentile(values []float64, percent int) float64 {
+	slices.Sort(values)
+	return values[len(values)*percent/100]
+}
+
+// latencies has steps of all clients judged for this long, each as soon as it has the reply to its last,
+// and returns how many nanoseconds each took.
+func (all benchClients) latencies(b *testing.B, during time.Duration) (latencies []float64) {
 	b.Helper()
 	var mu sync.Mutex
-	var latencies []float64
 	var running sync.WaitGroup
 	ends := time.Now().Add(during)
 	for i, c := range all.conns {
@@ -151,11 +154,10 @@ func (all benchClients) percentile99(b *testing.B, during time.Duration) float64
 		})
 	}
 	running.Wait()
-	slices.Sort(latencies)
 	if len(latencies) == 0 {
-		b.Fatal(fmt.Errorf("no steps in %v", during))
+		b.Fatalf("no steps in %v", during)
 	}
-	return latencies[len(latencies)*99/100]
+	return latencies
 }
 
 // flood begins handshakes, count at once, until end is called, which waits for the last.
