@@ -109,7 +109,8 @@ func (w *worker) handshakeFailed(err error) {
 	if s.draining.Load() {
 		return
 	}
-	outcome, detail := HandshakeFailed, ""
+	outcome := HandshakeFailed
+	var detail string
 	refused, isRefused := errors.AsType[*notAllowedError](err)
 	refusal, isTLS := certificate.Refusal(err)
 	switch {

@@ -1,7 +1,10 @@
 package server
 
 import (
+	"math/rand/v2"
+	"regexp"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -97,6 +100,21 @@ func TestMatches(t *testing.T) {
 	} {
 		if got := matches(c.pattern, c.text); got != c.want {
 			t.Errorf("matches(%q, %q) = %v", c.pattern, c.text, got)
+		}
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	text := func() string {
+		b := make([]byte, random.IntN(8))
+		for i := range b {
+			b[i] = "ab*"[random.IntN(3)]
+		}
+		return string(b)
+	}
+	for range 20_000 {
+		pattern, text := text(), strings.ReplaceAll(text(), "*", "c")
+		want := regexp.MustCompile("^(?:" + strings.ReplaceAll(pattern, "*", ".*") + ")$").MatchString(text)
+		if got := matches(pattern, text); got != want {
+			t.Fatalf("matches(%q, %q) = %v", pattern, text, got)
 		}
 	}
 	rule := ClientRule{Sessions: []string{"a-*", "b"}}

@@ -2,9 +2,13 @@ package server_test
 
 import (
 	"crypto/tls"
+	"fmt"
+	"io"
 	"net"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/server"
 	"github.com/stepagent/stepagent/agent/internal/shared/certificate"
@@ -108,4 +112,49 @@ func (g *gatedConn) Write(b []byte) (int, error) {
 		<-g.let
 	}
 	return g.Conn.Write(b)
+}
+
+// TestRotationUnderLoad: while certificates are replaced again and again, clients that connect or are
+// connected notice nothing.
+func TestRotationUnderLoad(t *testing.T) {
+	a := newAuthority(t)
+	var log lockedBuffer
+	h := a.startTLS(t, server.Either, a.options(true), &log)
+	next := *a
+	next.cert, next.key = a.Issue(t, certtest.Template{CN: "renewed", DNS: []string{"localhost"}, Key: certtest.Ed25519})
+	sets := []server.Options{a.options(true), next.options(true)}
+	var clients sync.WaitGroup
+	for i := range 8 {
+		config := a.clientAs(certtest.Template{CN: fmt.Sprintf("station-%d", i)})
+		config.ClientSessionCache = tls.NewLRUClientSessionCache(1) // some resume
+		kept := h.as(t, config)
+		clients.Go(func() {
+			over := &harness{addr: h.addr, client: config}
+			for range 10 {
+				if err := oneStep(over); err != nil {
+					t.Errorf("a new connection: %v", err)
+				}
+				if _, err := io.WriteString(kept, `{"step_id":1,"session":"kept"}`); err != nil {
+					t.Error(err)
+				}
+				if line, err := kept.lines.ReadString('\n'); err != nil || !strings.Contains(line, `"step_id":1`) {
+					t.Errorf("a connection that stays open got %q, %v", line, err)
+				}
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { clients.Wait(); close(done) }()
+	for rotations := 0; ; rotations++ {
+		h.SetOptions(sets[rotations%2])
+		h.RecheckPeers()
+		select {
+		case <-done:
+			if n := h.Stats(); n.TLSRefused != 0 || n.Handshakes[server.HandshakeOK] != 88 || strings.Contains(log.String(), "no longer accepted") {
+				t.Errorf("%d rotations: %+v\n%s", rotations, n, log.String())
+			}
+			return
+		case <-time.After(time.Millisecond):
+		}
+	}
 }
