@@ -222,6 +222,7 @@ func TestWorkersSideBySide(t *testing.T) {
 
 // A worker that is killed in mid-run leaves its entry to another one, and both attempts are told apart.
 func TestWorkerKilled(t *testing.T) {
+	t.Parallel() // it mostly waits
 	databasetest.EachPlace(t, func(t *testing.T, place string) {
 		a := mustStartAgent(t)
 		s := newSite(t, place, map[string]*scriptedAgent{"a": a})
@@ -259,6 +260,7 @@ func (s *site) runs() string {
 // A worker that was stopped for longer than its lease sends nothing more to the board, and leaves the
 // entry to the one that has taken it up.
 func TestWorkerPaused(t *testing.T) {
+	t.Parallel() // it mostly waits
 	databasetest.EachPlace(t, func(t *testing.T, place string) {
 		a := mustStartAgent(t)
 		s := newSite(t, place, map[string]*scriptedAgent{"a": a})
@@ -286,6 +288,7 @@ func TestWorkerPaused(t *testing.T) {
 
 // A worker that is told to stop gives its entry back at once, and another one performs it.
 func TestWorkerStopped(t *testing.T) {
+	t.Parallel() // it mostly waits
 	databasetest.EachPlace(t, func(t *testing.T, place string) {
 		a := mustStartAgent(t)
 		s := newSite(t, place, map[string]*scriptedAgent{"a": a})
