@@ -119,6 +119,13 @@ func checkConfig(ctx context.Context, cmd *cobra.Command, from config.Sources, k
 	if err != nil {
 		return err
 	}
+	warnings, err := daemon.CheckCertificates(c)
+	if err != nil {
+		return k.explain(err)
+	}
+	for _, warning := range warnings {
+		_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "stepagent: warning: %s\n", warning)
+	}
 	// A folder of its own: the agent may be running.
 	dir, err := daemon.TempRuntimeDir()
 	if err != nil {

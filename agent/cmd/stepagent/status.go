@@ -21,7 +21,7 @@ func printStatus(w io.Writer, s api.Status) error {
 		_, _ = fmt.Fprintf(t, "%s\t%s\n", name, fmt.Sprintf(format, args...)) // Flush returns the error
 	}
 	row("agent", "%s, process %d, up %v", s.Version, s.PID, time.Duration(s.Uptime).Truncate(time.Second))
-	row("address", "%s", address(s))
+	row("address", "%s", addresses(s))
 	row("config", "%s", s.Config)
 	row("health", "%s", health(s.Trouble))
 	row("last reload", "%s", lastReload(s.Reload))
@@ -39,6 +39,9 @@ func printStatus(w io.Writer, s api.Status) error {
 	if lost := s.Log.Lost(); lost > 0 {
 		row("log", "%d lines lost: %d were not taken in time, %d could not be written", lost, s.Log.Dropped, s.Log.Unwritten)
 	}
+	for _, c := range s.Certificates {
+		row(strings.ReplaceAll(c.Role, "_", " "), "%s", certificateState(c))
+	}
 	if s.HTTP.Address != "" {
 		row("http", "%s", httpState(s.HTTP))
 	}
@@ -46,11 +49,36 @@ func printStatus(w io.Writer, s api.Status) error {
 	return t.Flush()
 }
 
-func address(s api.Status) string {
-	if s.Absent != "" {
-		return s.Address + " (not there yet)"
+// addresses lists the listeners, with what is unusual about each.
+func addresses(s api.Status) string {
+	var list []string
+	for _, l := range s.Listeners {
+		text := l.Address
+		switch l.TLS {
+		case "on":
+			text += " (TLS)"
+		case "either":
+			text += " (with and without TLS)"
+		}
+		if l.Absent != "" {
+			text += " (not there yet)"
+		}
+		list = append(list, text)
 	}
-	return s.Address
+	return strings.Join(list, ", ")
+}
+
+// certificateState describes a certificate: whose it is and how long it is valid.
+func certificateState(c api.Certificate) string {
+	until := c.NotAfter.UTC().Format(time.DateTime) + " UTC"
+	switch {
+	case c.NotAfter.IsZero():
+		return fmt.Sprintf("%s, without an end", c.Subject)
+	case c.DaysLeft < 0:
+		return fmt.Sprintf("%s, EXPIRED %s", c.Subject, until)
+	default:
+		return fmt.Sprintf("%s, %d days left, until %s", c.Subject, c.DaysLeft, until)
+	}
 }
 
 func health(trouble []string) string {

@@ -7,6 +7,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost"
 	"github.com/stepagent/stepagent/agent/internal/agent/server"
 	"github.com/stepagent/stepagent/agent/internal/agent/session"
+	"github.com/stepagent/stepagent/agent/internal/shared/certificate"
 	"github.com/stepagent/stepagent/agent/internal/shared/jsonl"
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
 )
@@ -18,6 +19,10 @@ type Status struct {
 	Address string `json:"address"`
 	// Absent is why the address cannot be reached yet; empty when it can.
 	Absent string `json:"address_absent,omitempty"`
+	// Listeners are the addresses that the agent listens on or waits for, the config's order.
+	Listeners []Listener `json:"listeners"`
+	// Certificates are those of [tls] in the config; none without TLS.
+	Certificates []Certificate `json:"certificates,omitempty"`
 	// Allow is that of the config.
 	Allow  []string `json:"allow"`
 	Config string   `json:"config"` // every file that was read, with commas
@@ -46,6 +51,22 @@ type Status struct {
 	Validators []Process `json:"validators"`
 	// Goroutines is their number in the agent; about constant while no client is connected.
 	Goroutines int `json:"goroutines"`
+}
+
+// A Listener is an address for clients.
+type Listener struct {
+	Address string `json:"address"`
+	// TLS is off, on or either.
+	TLS string `json:"tls"`
+	// Absent is why the address cannot be reached yet; empty when it can.
+	Absent string `json:"absent,omitempty"`
+}
+
+// A Certificate is one of the agent's, a CA of its clients, or the list of those revoked.
+type Certificate struct {
+	certificate.Info
+	// DaysLeft is how many whole days are left until NotAfter; negative when that is past.
+	DaysLeft int `json:"days_left"`
 }
 
 // HTTP is the state of the HTTP listener.

@@ -17,7 +17,7 @@ type admin struct {
 	watching sync.WaitGroup
 
 	mu     sync.Mutex
-	socket *adminListener
+	socket *unixSocket
 	lost   string // why the socket cannot be made again; empty while it exists
 }
 
@@ -40,7 +40,7 @@ func startAdmin(handler http.Handler, options adminOptions, log *slog.Logger) (*
 	return ad, nil
 }
 
-func (ad *admin) serve(socket *adminListener) {
+func (ad *admin) serve(socket *unixSocket) {
 	go func() { _ = ad.http.Serve(socket) }() // ends with ErrServerClosed, or when the socket has gone
 }
 
@@ -67,6 +67,5 @@ func (ad *admin) close() {
 	if ad.http.Shutdown(ctx) != nil {
 		_ = ad.http.Close() // forced; an error changes nothing
 	}
-	ad.socket.remove()
 	ad.options.unlink()
 }

@@ -67,8 +67,7 @@ type Agent struct {
 	options    Options
 	started    time.Time
 	dirs       []string // for sockets
-	listeners  []net.Listener
-	own        *listener // the one among them that systemd has not opened; nil for none
+	listeners  []bound
 	loops      *eventloop.Loops
 	host       *pluginhost.Host
 	judge      *judge.Judge
@@ -87,8 +86,10 @@ type Agent struct {
 	stopping  context.Context
 	beginStop context.CancelCauseFunc
 
-	auto    *autoReloader
-	retired sync.WaitGroup // sets that judge their last steps
+	auto         *autoReloader // of the config
+	certificates *certificates
+	certFiles    *autoReloader  // of the certificates
+	retired      sync.WaitGroup // sets that judge their last steps
 
 	mu     sync.Mutex // guards the fields below
 	config *config.Loaded
@@ -106,7 +107,9 @@ func Start(ctx context.Context, options Options) (*Agent, error) {
 	a := &Agent{options: options, started: time.Now(), reloading: make(chan struct{}, 1), stopped: make(chan struct{}),
 		freeMemory: time.AfterFunc(math.MaxInt64, debug.FreeOSMemory)}
 	a.stopping, a.beginStop = context.WithCancelCause(context.Background())
-	a.auto = &autoReloader{log: options.Log, reload: a.reloadIf}
+	a.auto = &autoReloader{log: options.Log, what: "the config is", reload: a.reloadIf}
+	a.certificates = &certificates{log: options.Log}
+	a.certFiles = &autoReloader{log: options.Log, what: "the certificates are", reload: a.reloadCertificates}
 	if err := a.start(ctx); err != nil {
 		a.release(ctx)
 		return nil, err
@@ -124,7 +127,12 @@ func (a *Agent) start(ctx context.Context) error {
 	}
 	a.options.Level.Set(level(c))
 	a.dirs = runtimeDirs(a.options)
-	if a.listeners, a.own, err = listen(ctx, c, a.options.Service, a.options.Log, a.updateService); err != nil {
+	set, err := loadCertificates(c)
+	if err != nil {
+		return err
+	}
+	a.certificates.put(set, nil)
+	if a.listeners, err = listen(ctx, c, a.options.Service, a.options.Log, a.updateService); err != nil {
 		return err
 	}
 	place, err := newAdminOptions(c, a.dirs, a.Addr())
@@ -146,7 +154,7 @@ func (a *Agent) start(ctx context.Context) error {
 	a.config, a.totals = c, newTotals(a.set)
 	a.judge = judge.New(newChain(1, c, a.set))
 	a.sessions = session.NewManager(a.judge, sessionOptions(c, a.record), a.options.Log)
-	a.server = server.New(a.sessions, a.loops, serverOptions(c, a.options.Version, a.record), a.options.Log)
+	a.server = server.New(a.sessions, a.loops, serverOptions(c, a.options.Version, a.record, set), a.options.Log)
 	a.observers = newObservers(a)
 	web := a.observers.begin(ctx, c)
 	defer web.drop()
@@ -163,13 +171,15 @@ func (a *Agent) start(ctx context.Context) error {
 	}
 	a.failed = make(chan error, len(a.listeners))
 	for _, listener := range a.listeners {
-		go func() { a.failed <- a.server.Serve(listener, server.Plain) }()
+		go func() { a.failed <- a.server.Serve(listener.Listener, listener.mode) }()
 	}
-	a.auto.watch(c.Reload, a.started, c)
+	a.watchFiles(c, a.started)
 	a.serving.Store(true)
 	a.ready()
 	watching, unwatch := context.WithCancel(context.Background())
 	a.unwatch = unwatch
+	a.certificates.warn()
+	go a.watchCertificates(watching)
 	go feedWatchdog(watching, a.options.Service, a.server.Probe, a.summary, a.options.Log)
 	return nil
 }
@@ -239,21 +249,21 @@ const stopMargin = 10 * time.Second
 // release releases what start has acquired.
 func (a *Agent) release(ctx context.Context) {
 	a.freeMemory.Stop()
-	a.auto.watch(config.Reload{}, time.Time{})
+	a.auto.watch(0, time.Time{})
+	a.certFiles.watch(0, time.Time{})
 	if a.observers != nil {
 		a.observers.close()
 	}
 	if a.admin != nil {
 		a.admin.close()
 	}
-	for _, listener := range a.listeners {
-		_ = listener.Close() // closed already in a stop
-	}
+	closeAll(a.listeners)
 	if a.set != nil {
 		a.set.Close(ctx)
 	}
 	a.retired.Wait()
 	a.auto.done.Wait()
+	a.certFiles.done.Wait()
 	a.record.Close()
 	if a.host != nil {
 		a.host.Close()

@@ -14,10 +14,10 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/shared/config"
 )
 
-// An autoReloader reloads when files of the config have changed. Its methods are safe for
-// concurrent use.
+// An autoReloader reloads when files have changed. Its methods are safe for concurrent use.
 type autoReloader struct {
-	log *slog.Logger
+	log  *slog.Logger
+	what string // is reloaded
 	// reload reloads, and fails with errChanged when unchanged returns false in the end.
 	reload func(ctx context.Context, unchanged func() bool) error
 	done   sync.WaitGroup // the goroutine of the watcher
@@ -27,36 +27,54 @@ type autoReloader struct {
 	files   []string
 }
 
-// watch watches the files of the configs, which were read since the given time, instead of those
-// before. It stops watching where the config does not want it.
-func (r *autoReloader) watch(wanted config.Reload, since time.Time, configs ...*config.Loaded) {
+// watch watches the files, which were read since the given time, instead of those before; none stops it.
+func (r *autoReloader) watch(settle time.Duration, since time.Time, files ...string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !wanted.OnChange {
+	if len(files) == 0 {
 		if r.watcher != nil {
 			r.watcher.Close()
 		}
 		r.watcher, r.files = nil, nil
 		return
 	}
-	var paths []string
-	for _, c := range configs {
-		paths = append(paths, c.Watched()...)
-	}
-	slices.Sort(paths)
-	r.files = slices.Compact(paths)
+	slices.Sort(files)
+	r.files = slices.Compact(files)
 	if r.watcher == nil {
 		watcher := filewatch.New(r.log)
 		r.watcher = watcher
 		r.done.Go(func() { r.run(watcher) })
 	}
-	r.watcher.Watch(r.files, wanted.Settle, since)
+	r.watcher.Watch(r.files, settle, since)
+}
+
+// watched returns the files of the configs to watch; none where the first does not want it.
+func watched(configs ...*config.Loaded) (files []string) {
+	if !configs[0].Reload.OnChange {
+		return nil
+	}
+	for _, c := range configs {
+		files = append(files, c.Watched()...)
+	}
+	return files
+}
+
+// watchFiles watches the files of the config in force, which were read since the given time. Those of the
+// certificates are watched in any case, and read again alone.
+func (a *Agent) watchFiles(c *config.Loaded, since time.Time) {
+	var certs []string
+	if set := a.certificates.current(); set != nil {
+		certs = set.Files()
+	}
+	others := slices.DeleteFunc(watched(c), func(file string) bool { return slices.Contains(certs, file) })
+	a.auto.watch(c.Reload.Settle, since, others...)
+	a.certFiles.watch(c.Reload.Settle, since, certs...)
 }
 
 // run reloads at each change until the watcher is closed.
 func (r *autoReloader) run(watcher *filewatch.Watcher) {
 	for change := range watcher.Changed() {
-		r.log.Info("files have changed; the config is reloaded", slog.String("files", strings.Join(change.Files, ", ")))
+		r.log.Info("files have changed; "+r.what+" reloaded", slog.String("files", strings.Join(change.Files, ", ")))
 		ctx, cancel := context.WithTimeoutCause(context.Background(), startTimeout, errTooLong)
 		err := r.reload(ctx, func() bool { return watcher.Holds(change) })
 		if errors.Is(err, errChanged) {

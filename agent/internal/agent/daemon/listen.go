@@ -14,55 +14,166 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/agent/server"
 	"github.com/stepagent/stepagent/agent/internal/agent/systemd"
 	"github.com/stepagent/stepagent/agent/internal/shared/config"
 )
 
-// listen returns the listeners that systemd has opened, which must be what the config says, or
-// opens the port: own is the listener that it has opened. changed is called after each change of
-// whether its address is there.
-func listen(ctx context.Context, c *config.Loaded, service *systemd.Service, log *slog.Logger, changed func()) (all []net.Listener, own *listener, err error) {
-	all = service.Inherited()
+// A bound is a listener of the agent, and whether its clients speak TLS.
+type bound struct {
+	net.Listener
+	mode server.Mode
+}
+
+// tlsMode returns off, on or either.
+func (b bound) tlsMode() string {
+	return [...]string{server.Plain: "off", server.TLS: "on", server.Either: "either"}[b.mode]
+}
+
+// absent returns why clients cannot reach the listener; empty when they can.
+func (b bound) absent() string {
+	if own, ok := b.Listener.(*listener); ok {
+		return own.absent()
+	}
+	return ""
+}
+
+// A wanted is an address of the config to listen on.
+type wanted struct {
+	endpoint
+	mode server.Mode
+	key  string // of the config; empty for host and port
+}
+
+// listen opens the addresses of the config, in its order, but for those that systemd has opened.
+// changed is called after each change of whether an address is there.
+func listen(ctx context.Context, c *config.Loaded, service *systemd.Service, log *slog.Logger, changed func()) (all []bound, err error) {
+	list, err := endpoints(c)
+	if err != nil {
+		return nil, err
+	}
+	passed := make([][]net.Listener, len(list))
 	var problems config.Problems
-	for _, listener := range all {
-		if key, wrong := disagrees(ctx, c, listener.Addr()); wrong != "" {
-			problems = append(problems, c.Problem(key, fmt.Sprintf("%s, but the socket that systemd has passed listens on %v; "+
-				"change this key, or ListenStream with: systemctl edit stepagent.socket", wrong, listener.Addr())))
+	for _, l := range service.Inherited() {
+		i := slices.IndexFunc(list, func(w wanted) bool { key, _ := w.disagrees(ctx, l.Addr()); return key == "" })
+		if i >= 0 {
+			passed[i] = append(passed[i], l)
+			continue
+		}
+		key, wrong := list[0].disagrees(ctx, l.Addr())
+		problems = append(problems, c.Problem(key, fmt.Sprintf("%s, but the socket that systemd has passed listens on %v; "+
+			"change this key, or ListenStream with: systemctl edit stepagent.socket", wrong, l.Addr())))
+	}
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	defer func() {
+		if err != nil {
+			closeAll(all)
+		}
+	}()
+	for i, w := range list {
+		for _, l := range passed[i] {
+			all = append(all, bound{l, w.mode})
+		}
+		if len(passed[i]) > 0 {
+			continue
+		}
+		own, err := newListener(ctx, w.endpoint, log, changed)
+		switch {
+		case err != nil && w.key != "":
+			return all, config.Problems{c.Problem(w.key, err.Error())}
+		case err != nil:
+			return all, err
+		}
+		all = append(all, bound{own, w.mode})
+	}
+	return all, nil
+}
+
+func closeAll(listeners []bound) {
+	for _, l := range listeners {
+		_ = l.Close() // mostly closed already
+	}
+}
+
+// endpoints returns the addresses of a config to listen on: host and port, then the list.
+func endpoints(c *config.Loaded) ([]wanted, error) {
+	list := []wanted{{tcpEndpoint{c.Host, c.Port, "--port"}, modeOf(c.TLSMode(c.TLS.Mode, false)), ""}}
+	for i, l := range c.Listeners {
+		key := fmt.Sprintf("listeners[%d]", i)
+		path, unix := strings.CutPrefix(l.Address, "unix:")
+		w := wanted{mode: modeOf(c.TLSMode(l.TLS, unix)), key: key + ".address"}
+		if unix {
+			file, err := stepSocket(c, key, path, l)
+			if err != nil {
+				return nil, err
+			}
+			w.endpoint = file
+		} else {
+			host, port, err := net.SplitHostPort(l.Address)
+			number, portErr := strconv.Atoi(port)
+			if err := errors.Join(err, portErr); err != nil {
+				return nil, config.Problems{c.Problem(w.key, err.Error())} // which the config has checked
+			}
+			w.endpoint = tcpEndpoint{host, number, w.key}
+		}
+		list = append(list, w)
+	}
+	return list, nil
+}
+
+func modeOf(word string) server.Mode {
+	return map[string]server.Mode{"on": server.TLS, "either": server.Either}[word] // else Plain
+}
+
+// stepSocket returns a unix socket for steps.
+func stepSocket(c *config.Loaded, key, path string, l config.Listener) (f socketFile, err error) {
+	f = socketFile{path: path, owner: -1, group: -1, key: key, what: "the socket", another: key + ".address"}
+	if f.mode, err = fileMode(l.Mode); err != nil {
+		return f, config.Problems{c.Problem(key+".mode", err.Error())} // which the config has checked
+	}
+	if l.Owner != "" {
+		if f.owner, err = lookupUser(l.Owner); err != nil {
+			return f, config.Problems{c.Problem(key+".owner", err.Error()+"; name another, or leave the key out")}
 		}
 	}
-	switch {
-	case len(problems) > 0:
-		return nil, nil, problems
-	case len(all) > 0:
-		return all, nil, nil
+	if l.Group != "" {
+		if f.group, err = LookupGroup(l.Group); err != nil {
+			return f, config.Problems{c.Problem(key+".group", err.Error()+"; name another, or leave the key out")}
+		}
 	}
-	if own, err = newListener(ctx, c, log, changed); err != nil {
-		return nil, nil, err
-	}
-	return []net.Listener{own}, own, nil
+	return f, nil
 }
 
 // disagrees returns the key of the config that contradicts the address of a socket that systemd has
 // opened, and its value: commands find the agent by its port, and the config limits who may connect.
-func disagrees(ctx context.Context, c *config.Loaded, passed net.Addr) (key, wrong string) {
+func (w wanted) disagrees(ctx context.Context, passed net.Addr) (key, wrong string) {
+	e, ok := w.endpoint.(tcpEndpoint)
+	if !ok {
+		if passed.Network() == "unix" && "unix:"+passed.String() == w.String() {
+			return "", ""
+		}
+		return w.key, "is " + w.String()
+	}
 	tcp, ok := passed.(*net.TCPAddr)
 	if !ok {
-		return "port", fmt.Sprintf("is %d, of TCP", c.Port)
+		return "port", fmt.Sprintf("is %d, of TCP", e.port)
 	}
-	if c.Port != 0 && c.Port != tcp.Port {
-		return "port", fmt.Sprintf("is %d", c.Port)
+	if e.port != 0 && e.port != tcp.Port {
+		return "port", fmt.Sprintf("is %d", e.port)
 	}
 	on := tcp.AddrPort().Addr().Unmap().WithZone("")
-	found, err := resolve(ctx, c.Host)
+	found, err := resolve(ctx, e.host)
 	if err != nil {
-		return "host", fmt.Sprintf("is %s (%v)", c.Host, err)
+		return "host", fmt.Sprintf("is %s (%v)", e.host, err)
 	}
 	if slices.ContainsFunc(found, func(host netip.Addr) bool {
 		return host.IsUnspecified() && (host.Is6() || on.Is4()) || host.WithZone("") == on
 	}) {
 		return "", ""
 	}
-	return "host", "is " + c.Host
+	return "host", "is " + e.host
 }
 
 // resolveTime bounds how long a name server may take.
@@ -101,35 +212,71 @@ type absentError string
 
 func (e absentError) Error() string { return string(e) }
 
-// A socket is a listening socket and where it listens.
-type socket struct {
-	*net.TCPListener
-	addr netip.Addr
-	zone int // index of the interface of a link-local address; else 0
+// An endpoint is an address of the config to listen on.
+type endpoint interface {
+	// open listens. The error is an absentError where waiting may help.
+	open(ctx context.Context) (socket, error)
+	// String returns the address as the config has it.
+	String() string
+	// interval is how often to check that the address is there.
+	interval() time.Duration
 }
 
-// open opens the port on the host.
-func open(ctx context.Context, c *config.Loaded) (*socket, error) {
-	addrs, err := resolve(ctx, c.Host)
+// A socket is a listening socket.
+type socket interface {
+	net.Listener
+	SetDeadline(t time.Time) error
+	// exists reports whether clients still reach it, and mayVanish whether that can change.
+	exists() bool
+	mayVanish() bool
+	// boundAddr is Addr, as people write it.
+	boundAddr() net.Addr
+}
+
+// A tcpEndpoint is a host and a port. Setting is what names another port.
+type tcpEndpoint struct {
+	host    string
+	port    int
+	setting string
+}
+
+func (e tcpEndpoint) String() string { return net.JoinHostPort(e.host, strconv.Itoa(e.port)) }
+
+func (e tcpEndpoint) interval() time.Duration {
+	if _, err := netip.ParseAddr(e.host); err != nil && !isLocalhost(e.host) {
+		return nameInterval
+	}
+	return addressInterval
+}
+
+func (e tcpEndpoint) open(ctx context.Context) (socket, error) {
+	addrs, err := resolve(ctx, e.host)
 	if err != nil {
-		return nil, absentError(fmt.Sprintf("the name %s has no address now: %v", c.Host, err))
+		return nil, absentError(fmt.Sprintf("the name %s has no address now: %v", e.host, err))
 	}
 	var first error
 	for _, addr := range addrs {
-		s, err := openOn(addr, c.Port, "--port")
+		s, err := openOn(addr, e.port, e.setting)
 		if err == nil {
 			return s, nil
 		}
 		if !errors.As(err, new(absentError)) {
-			return nil, fmt.Errorf("cannot listen on %s: %w", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)), err)
+			return nil, fmt.Errorf("cannot listen on %s: %w", e, err)
 		}
 		first = cmp.Or(first, err)
 	}
 	return nil, first
 }
 
+// A tcpSocket is a listening TCP socket and where it listens.
+type tcpSocket struct {
+	*net.TCPListener
+	addr netip.Addr
+	zone int // index of the interface of a link-local address; else 0
+}
+
 // openOn opens the port on an address. Setting is what names another port.
-func openOn(addr netip.Addr, port int, setting string) (*socket, error) {
+func openOn(addr netip.Addr, port int, setting string) (*tcpSocket, error) {
 	zone, err := zoneOf(addr)
 	if err != nil {
 		return nil, err
@@ -144,7 +291,7 @@ func openOn(addr netip.Addr, port int, setting string) (*socket, error) {
 	listener, err := net.Listen(network, local)
 	switch {
 	case err == nil:
-		return &socket{listener.(*net.TCPListener), addr, zone}, nil
+		return &tcpSocket{listener.(*net.TCPListener), addr, zone}, nil
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, fmt.Errorf("port %d is taken; see who has it with: ss -ltnp 'sport = :%d'; or choose another with %s", port, port, setting)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
@@ -188,9 +335,11 @@ func hostText(addr netip.Addr, zone int) string {
 	return addr.WithZone(strconv.Itoa(zone)).String()
 }
 
-// hasAddress reports whether the machine still has the socket's address, on the same interface.
-func (s *socket) hasAddress() bool {
-	if s.addr.IsUnspecified() {
+func (s *tcpSocket) mayVanish() bool { return !s.addr.IsUnspecified() }
+
+// exists reports whether the machine still has the socket's address, on the same interface.
+func (s *tcpSocket) exists() bool {
+	if !s.mayVanish() {
 		return true
 	}
 	if zone, err := zoneOf(s.addr); err != nil || zone != s.zone {
@@ -206,7 +355,7 @@ func (s *socket) hasAddress() bool {
 }
 
 // boundAddr returns the address with the zone as the config has it, which the kernel's does not say.
-func (s *socket) boundAddr() net.Addr {
+func (s *tcpSocket) boundAddr() net.Addr {
 	bound := s.Addr().(*net.TCPAddr)
 	if s.zone == 0 {
 		return bound

@@ -25,7 +25,7 @@ func TestListenFamilies(t *testing.T) {
 	}{{"0.0.0.0", false}, {"::", true}} {
 		c := config.Default()
 		c.Host, c.Port = test.host, 0
-		listener, err := open(t.Context(), &config.Loaded{Config: c})
+		listener, err := tcpEndpoint{c.Host, c.Port, "--port"}.open(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +91,7 @@ func TestHostsThatCannotBe(t *testing.T) {
 	} {
 		c := config.Default()
 		c.Host, c.Port = host, port
-		s, err := open(ctx, &config.Loaded{Config: c})
+		s, err := tcpEndpoint{c.Host, c.Port, "--port"}.open(ctx)
 		if err == nil {
 			_ = s.Close()
 			t.Errorf("%s: it listens", host)
@@ -110,7 +110,7 @@ func TestZoneIsShown(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = bound.Close() }()
-	s := &socket{bound.(*net.TCPListener), netip.MustParseAddr("fe80::1%eth0"), 7}
+	s := &tcpSocket{bound.(*net.TCPListener), netip.MustParseAddr("fe80::1%eth0"), 7}
 	if got := s.boundAddr().String(); !strings.Contains(got, "%eth0:") {
 		t.Errorf("got %s", got)
 	}
@@ -121,7 +121,7 @@ func TestZoneIsShown(t *testing.T) {
 func TestPortTakenMeanwhile(t *testing.T) {
 	c := config.Default()
 	c.Host, c.Port = "192.0.2.77", 0
-	l, err := newListener(t.Context(), &config.Loaded{Config: c}, slog.New(slog.DiscardHandler), func() {})
+	l, err := newListener(t.Context(), tcpEndpoint{c.Host, c.Port, "--port"}, slog.New(slog.DiscardHandler), func() {})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,13 +6,9 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"net/netip"
 	"os"
-	"strconv"
 	"sync"
 	"time"
-
-	"github.com/stepagent/stepagent/agent/internal/shared/config"
 )
 
 const (
@@ -24,30 +20,29 @@ const (
 	absenceLogInterval = 10 * time.Minute
 )
 
-// A listener listens on the host and the port of a config. While the machine does not have the
-// address, because of DHCP or a missing interface, it waits; when the address returns, it listens
-// again. So the agent serves as soon as it can be reached.
+// A listener listens on an address of a config. While the machine does not have the address, because
+// of DHCP or a missing interface, it waits; when the address returns, it listens again. So the agent
+// serves as soon as it can be reached.
 type listener struct {
-	config  *config.Loaded
-	log     *slog.Logger
-	changed func() // called after each change of absence
-	stop    context.CancelFunc
+	endpoint endpoint
+	log      *slog.Logger
+	changed  func() // called after each change of absence
+	stop     context.CancelFunc
 
 	mu       sync.Mutex
-	socket   *socket // nil while it waits
-	absence  string  // why the address cannot be reached; empty when it can
+	socket   socket // nil while it waits
+	absence  string // why the address cannot be reached; empty when it can
 	logged   time.Time
 	deadline time.Time
 	err      error         // returned by Accept: it has failed or is closed
 	change   chan struct{} // closed and replaced at each change
 }
 
-// newListener opens the port or starts to wait for the address. An error means that waiting is
-// pointless.
-func newListener(ctx context.Context, c *config.Loaded, log *slog.Logger, changed func()) (*listener, error) {
+// newListener listens or starts to wait for the address. An error means that waiting is pointless.
+func newListener(ctx context.Context, on endpoint, log *slog.Logger, changed func()) (*listener, error) {
 	watching, stop := context.WithCancel(context.Background())
-	l := &listener{config: c, log: log, changed: changed, stop: stop, change: make(chan struct{})}
-	s, err := open(ctx, c)
+	l := &listener{endpoint: on, log: log, changed: changed, stop: stop, change: make(chan struct{})}
+	s, err := on.open(ctx)
 	var absent absentError
 	switch {
 	case errors.As(err, &absent):
@@ -58,8 +53,8 @@ func newListener(ctx context.Context, c *config.Loaded, log *slog.Logger, change
 		return nil, err
 	}
 	l.socket = s
-	if s == nil || !s.addr.IsUnspecified() {
-		go l.watch(watching)
+	if s == nil || s.mayVanish() {
+		go every(watching, on.interval(), func() { l.check(watching) })
 	}
 	return l, nil
 }
@@ -86,7 +81,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 }
 
-func (l *listener) replaced(s *socket) bool {
+func (l *listener) replaced(s socket) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.socket != s
@@ -150,29 +145,21 @@ func (l *listener) Addr() net.Addr {
 	if l.socket != nil {
 		return l.socket.boundAddr()
 	}
-	return absentAddr{net.JoinHostPort(l.config.Host, strconv.Itoa(l.config.Port))}
+	return textAddr{l.endpoint.String()}
 }
 
-// An absentAddr is an address that this machine does not have.
-type absentAddr struct{ text string }
+// A textAddr is an address as people write it: one that this machine does not have, or the path of a
+// unix socket.
+type textAddr struct{ text string }
 
-func (absentAddr) Network() string  { return "tcp" }
-func (a absentAddr) String() string { return a.text }
+func (textAddr) Network() string  { return "" }
+func (a textAddr) String() string { return a.text }
 
 // absent returns why the address cannot be reached; empty when it can.
 func (l *listener) absent() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.absence
-}
-
-// watch checks the address until the context ends.
-func (l *listener) watch(ctx context.Context) {
-	interval := addressInterval
-	if _, err := netip.ParseAddr(l.config.Host); err != nil && !isLocalhost(l.config.Host) {
-		interval = nameInterval
-	}
-	every(ctx, interval, func() { l.check(ctx) })
 }
 
 // check finds out whether the machine has the address. A socket whose address is gone accepts
@@ -182,11 +169,11 @@ func (l *listener) check(ctx context.Context) {
 	l.mu.Lock()
 	s := l.socket
 	l.mu.Unlock()
-	if s != nil && s.hasAddress() {
+	if s != nil && s.exists() {
 		l.setState(s, "")
 		return
 	}
-	next, err := open(ctx, l.config)
+	next, err := l.endpoint.open(ctx)
 	var absent absentError
 	switch {
 	case err == nil:
@@ -196,13 +183,15 @@ func (l *listener) check(ctx context.Context) {
 		l.setState(s, absent.Error())
 	case s == nil:
 		_ = l.end(err)
+	case !s.exists():
+		l.setState(s, err.Error())
 	default:
 		// The port is taken by s itself, whose address has returned in between.
 	}
 }
 
 // setState sets the socket and why its address cannot be reached, and logs a change.
-func (l *listener) setState(s *socket, absence string) {
+func (l *listener) setState(s socket, absence string) {
 	l.mu.Lock()
 	moved, was, before := s != l.socket, l.absence, l.socket
 	if l.err != nil {

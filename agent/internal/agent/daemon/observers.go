@@ -184,7 +184,7 @@ func listenHTTP(ctx context.Context, address string) (*net.TCPListener, error) {
 	}
 	addrs, err := resolve(ctx, host)
 	for _, addr := range addrs {
-		var s *socket
+		var s *tcpSocket
 		if s, err = openOn(addr, number, "http.listen"); err == nil {
 			return s.TCPListener, nil
 		}
@@ -255,8 +255,10 @@ func (o operator) Ready(ctx context.Context) error {
 	case a.stopping.Err() != nil:
 		return errStops
 	}
-	if absent := a.absent(); absent != "" {
-		return fmt.Errorf("no client reaches %s: %s", a.addresses(), absent)
+	for _, l := range a.listenerStates() {
+		if l.Absent != "" {
+			return fmt.Errorf("no client reaches %s: %s", l.Address, l.Absent)
+		}
 	}
 	return a.server.ProbeVerdict(ctx)
 }

@@ -35,16 +35,26 @@ func (a *Agent) Reload(ctx context.Context) error {
 // errChanged ends a reload whose files changed during it.
 var errChanged = errors.New("a file has changed while it was read; the next reload takes it")
 
-// reloadIf is Reload, but fails with errChanged unless unchanged returns true at its end.
-func (a *Agent) reloadIf(ctx context.Context, unchanged func() bool) error {
+// beginReload waits for another reload in progress. Call endReload when it returns nil.
+func (a *Agent) beginReload(ctx context.Context) error {
 	select {
 	case a.reloading <- struct{}{}:
-		defer func() { <-a.reloading }()
+		return nil
 	case <-a.stopping.Done():
 		return errStops
 	case <-ctx.Done():
 		return fmt.Errorf("another reload is in progress: %w", context.Cause(ctx))
 	}
+}
+
+func (a *Agent) endReload() { <-a.reloading }
+
+// reloadIf is Reload, but fails with errChanged unless unchanged returns true at its end.
+func (a *Agent) reloadIf(ctx context.Context, unchanged func() bool) error {
+	if err := a.beginReload(ctx); err != nil {
+		return err
+	}
+	defer a.endReload()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(a.stopping, cancel)()
@@ -77,7 +87,7 @@ func (a *Agent) tryReload(ctx context.Context, unchanged func() bool) error {
 		return err
 	}
 	// Also for a config that is refused now, as a program that it names may appear later.
-	a.auto.watch(a.current().Reload, began, a.current(), next)
+	a.auto.watch(a.current().Reload.Settle, began, watched(a.current(), next)...)
 	if err := next.CheckNamedFiles(); err != nil {
 		return err
 	}
@@ -85,6 +95,10 @@ func (a *Agent) tryReload(ctx context.Context, unchanged func() bool) error {
 		return err
 	}
 	if err := config.Emptied(a.current(), next); err != nil {
+		return err
+	}
+	certs, err := loadCertificates(next)
+	if err != nil {
 		return err
 	}
 	web, err := a.observers.prepare(ctx, next)
@@ -117,11 +131,14 @@ func (a *Agent) tryReload(ctx context.Context, unchanged func() bool) error {
 		a.totals.endRecord(oldRecord)
 	}
 	a.mu.Unlock()
-	a.auto.watch(next.Reload, began, next)
+	a.certificates.put(certs, nil)
+	a.watchFiles(next, began)
 	record.apply()
 	web.apply()
 	a.options.Level.Set(level(next))
-	a.server.SetOptions(serverOptions(next, a.options.Version, record.Writer))
+	a.server.SetOptions(serverOptions(next, a.options.Version, record.Writer, certs))
+	a.server.RecheckPeers()
+	a.certificates.warn()
 	a.sessions.SetOptions(sessionOptions(next, record.Writer))
 	a.retire(old, func() {
 		oldSet.Close(context.Background())

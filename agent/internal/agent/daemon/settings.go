@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"strings"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/auditwriter"
@@ -14,13 +15,14 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/agent/server"
 	"github.com/stepagent/stepagent/agent/internal/agent/session"
 	"github.com/stepagent/stepagent/agent/internal/agent/verdictcache"
+	"github.com/stepagent/stepagent/agent/internal/shared/certificate"
 	"github.com/stepagent/stepagent/agent/internal/shared/config"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
 // The options of each package, taken from the config.
 
-func serverOptions(c *config.Loaded, version string, record *auditwriter.Writer) server.Options {
+func serverOptions(c *config.Loaded, version string, record *auditwriter.Writer, set *certificate.Set) server.Options {
 	o := server.Options{
 		Allow:                 c.Allowed(),
 		Connections:           c.Limits.Connections,
@@ -32,6 +34,9 @@ func serverOptions(c *config.Loaded, version string, record *auditwriter.Writer)
 		IdleTimeout:           c.Session.IdleTimeout,
 		Codes:                 protocol.Codes(c.ErrorCodes),
 		Agent:                 "stepagent " + version,
+		Certificates:          set,
+		TLSConnections:        c.TLS.Connections,
+		Clients:               clientRules(c),
 	}
 	if record != nil {
 		o.Recorder = record
@@ -155,11 +160,33 @@ func flatten(err error) []error {
 	return all
 }
 
+// CheckCertificates reads the config's certificates and returns what is doubtful about them.
+func CheckCertificates(c *config.Loaded) (warnings []string, err error) {
+	if err := c.CheckNamedFiles(); err != nil {
+		return nil, err
+	}
+	set, err := loadCertificates(c)
+	if set == nil || err != nil {
+		return nil, err
+	}
+	return set.Warnings(hostNames(c)), nil
+}
+
+// hostNames returns the names by which clients surely reach the agent over TLS.
+func hostNames(c *config.Loaded) (names []string) {
+	list, _ := endpoints(c) // an error is told at a start
+	for _, w := range list {
+		e, ok := w.endpoint.(tcpEndpoint)
+		addr, err := netip.ParseAddr(e.host)
+		if ok && w.mode != server.Plain && (err != nil || !addr.IsUnspecified()) {
+			names = append(names, e.host)
+		}
+	}
+	return names
+}
+
 // Check starts the config's validators once to verify that they serve, and stops them.
 func Check(ctx context.Context, c *config.Loaded, options Options) error {
-	if err := c.CheckNamedFiles(); err != nil {
-		return err
-	}
 	dirs := runtimeDirs(options)
 	if _, err := newAdminOptions(c, dirs, nil); err != nil {
 		return err

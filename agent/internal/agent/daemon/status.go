@@ -42,8 +42,9 @@ func (a *Agent) state() (api.Status, *pluginhost.Set) {
 	defer a.mu.Unlock()
 	now := time.Now()
 	generation := a.judge.Chain().Generation()
+	listeners := a.listenerStates()
 	status := api.Status{
-		Version: a.options.Version, PID: os.Getpid(), Address: a.addresses(), Absent: a.absent(), Allow: a.config.Allow,
+		Version: a.options.Version, PID: os.Getpid(), Address: a.addresses(), Absent: absent(listeners), Listeners: listeners, Allow: a.config.Allow,
 		Config: source(a.config), ConfigFile: a.config.File(), Started: byNow(now, a.started), Uptime: secondsOf(now.Sub(a.started)),
 		Generation: generation, Reload: a.reload, Watch: a.auto.status(), Connections: a.server.Stats(), Sessions: a.sessions.Stats(),
 		Goroutines: runtime.NumGoroutine(), HTTP: a.observers.status(),
@@ -62,6 +63,11 @@ func (a *Agent) state() (api.Status, *pluginhost.Set) {
 		status.Log = a.options.Lines.Stats()
 	}
 	status.Trouble = troubles(status)
+	infos, today, trouble := a.certificates.state()
+	status.Trouble = append(status.Trouble, trouble...)
+	for _, info := range infos {
+		status.Certificates = append(status.Certificates, api.Certificate{Info: info, DaysLeft: info.DaysLeft(today)})
+	}
 	if a.serving.Load() { // a request may come before the start is over
 		if lost := a.admin.lostSocket(); lost != "" {
 			status.Trouble = append(status.Trouble, "the admin socket has gone: "+lost)
@@ -72,8 +78,10 @@ func (a *Agent) state() (api.Status, *pluginhost.Set) {
 
 // troubles returns what is wrong, in one line each.
 func troubles(s api.Status) (list []string) {
-	if s.Absent != "" {
-		list = append(list, "no client reaches "+s.Address+": "+s.Absent)
+	for _, l := range s.Listeners {
+		if l.Absent != "" {
+			list = append(list, "no client reaches "+l.Address+": "+l.Absent)
+		}
 	}
 	for _, v := range s.Validators {
 		if what := v.Trouble(); what != "" {
@@ -113,12 +121,27 @@ func (a *Agent) summary() string {
 	return line
 }
 
-// absent returns why the address cannot be reached; empty when it can.
-func (a *Agent) absent() string {
-	if a.own == nil {
-		return ""
+// absent returns why clients cannot reach an address; empty when they can reach all.
+func absent(listeners []api.Listener) string {
+	var list []string
+	for _, l := range listeners {
+		switch {
+		case l.Absent == "":
+		case len(listeners) == 1:
+			list = append(list, l.Absent)
+		default:
+			list = append(list, l.Address+": "+l.Absent)
+		}
 	}
-	return a.own.absent()
+	return strings.Join(list, "; ")
+}
+
+// listenerStates returns the state of each listener.
+func (a *Agent) listenerStates() (states []api.Listener) {
+	for _, l := range a.listeners {
+		states = append(states, api.Listener{Address: l.Addr().String(), TLS: l.tlsMode(), Absent: l.absent()})
+	}
+	return states
 }
 
 // addresses returns the addresses that the agent listens on.

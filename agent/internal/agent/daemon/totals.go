@@ -72,7 +72,12 @@ func (a *Agent) metrics() metrics.State {
 		Version: s.Version, Commit: version.Commit(), Degraded: len(s.Trouble) > 0,
 		Connections: s.Connections, Sessions: s.Sessions, SessionLimit: a.current().Limits.Sessions,
 		Steps: a.server.Took(), Generation: s.Generation, Validators: a.totals.validators.Counts(),
-		Log: s.Log,
+		Log: s.Log, Expiries: map[string]time.Time{},
+	}
+	for _, c := range s.Certificates {
+		if first := state.Expiries[c.Role]; !c.NotAfter.IsZero() && (first.IsZero() || c.NotAfter.Before(first)) {
+			state.Expiries[c.Role] = c.NotAfter
+		}
 	}
 	t := a.totals
 	a.mu.Lock() // in which a reload replaces the record

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"maps"
 	"runtime"
 	"slices"
 
@@ -52,6 +53,12 @@ var clientMetrics = []metric{
 		func(s *State, to *samples) {
 			to.count(s.Connections.Refused, "limit")
 			to.count(s.Connections.NotAllowed, "not_allowed")
+		}},
+	{"certificate_expiry_timestamp_seconds", gauge, "When a certificate, or the list of those revoked, ends; the earliest of each role.", []string{"role"},
+		func(s *State, to *samples) {
+			for _, role := range slices.Sorted(maps.Keys(s.Expiries)) {
+				to.add(float64(s.Expiries[role].Unix()), role)
+			}
 		}},
 	{"tls_connections", gauge, "Open connections with TLS, those in a handshake too.", nil,
 		func(s *State, to *samples) { to.add(float64(s.Connections.TLS)) }},

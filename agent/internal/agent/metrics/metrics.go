@@ -30,6 +30,8 @@ type State struct {
 	Degraded    bool
 	Connections server.Stats
 	Sessions    session.Stats
+	// Expiries are when certificates end, the earliest by role: certificate, client_ca, crl.
+	Expiries map[string]time.Time
 	// SessionLimit is the limit of open sessions.
 	SessionLimit int
 	// Steps is how long steps took, from the whole request to the written reply.

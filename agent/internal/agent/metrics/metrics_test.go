@@ -55,6 +55,7 @@ func busy() State {
 			ByReason: map[protocol.Reason]uint64{protocol.OutOfOrder: 1, protocol.TimeoutTooShort: 2, protocol.IntervalNotKept: 4, protocol.RuleBroken: 8,
 				protocol.ValidatorUnavailable: 16, protocol.ShuttingDown: 32}},
 		SessionLimit: 28,
+		Expiries:     map[string]time.Time{"certificate": time.Unix(1_800_000_000, 0), "client_ca": time.Unix(1_900_000_000, 0)},
 		Steps:        snapshot(time.Microsecond/2, time.Millisecond, time.Second, time.Minute),
 		Generation:   3,
 		Validators: []pluginhost.Counts{
@@ -145,7 +146,7 @@ func TestLabelsAreClosed(t *testing.T) {
 	}
 	without := count(empty)
 	for name, s := range map[string]State{"two processes": two, "busy": busy(), "strange reasons": strange} {
-		if got, want := count(s), without+2*perProcess; got != want {
+		if got, want := count(s), without+2*perProcess+len(s.Expiries); got != want {
 			t.Errorf("%s: %d time series, want %d", name, got, want)
 		}
 	}

@@ -49,6 +49,7 @@ func Load(s Sources) (*Loaded, error) {
 func load(s Sources, contents []*content, problems Problems) (*Loaded, error) {
 	l := &Loaded{Config: Default(), files: contents, sources: map[string]string{}}
 	if dir := stateDirectory(s.Environ); dir != "" {
+		l.stateDir = dir
 		l.Record.Dir = filepath.Join(dir, "record")
 		l.HTTP.TokenFile = filepath.Join(dir, "http-token")
 	}

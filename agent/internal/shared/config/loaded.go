@@ -12,7 +12,11 @@ type Loaded struct {
 	root     *node             // of all files together; nil without one
 	sources  map[string]string // the variable or flag of each key that one has set
 	injected []string          // variables that were ignored
+	stateDir string
 }
+
+// StateDir returns the folder that systemd gives the service for its state; empty for none.
+func (l *Loaded) StateDir() string { return l.stateDir }
 
 // File returns the absolute path of the file; empty without one.
 func (l *Loaded) File() string {

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"time"
 )
 
 // Set by the linker in a release:
@@ -21,6 +22,15 @@ func Number() string { return read().number }
 
 // Commit returns the commit, and whether it was built with changes; empty when it is not known.
 func Commit() string { return read().commit }
+
+// Date returns the time of the commit; the zero time when it is not known.
+func Date() time.Time {
+	date, err := time.Parse(time.RFC3339, read().date)
+	if err != nil {
+		return time.Time{}
+	}
+	return date
+}
 
 // String returns the version with the commit, its date, and what it was built with and for.
 func String() string { return read().String() }
