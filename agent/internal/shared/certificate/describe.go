@@ -48,9 +48,9 @@ func (i Info) DaysLeft(now time.Time) int {
 // Infos returns the agent's own certificate, the authorities of clients and their lists of revoked
 // certificates, in this order.
 func (s *Set) Infos() []Info {
-	infos := []Info{newInfo("certificate", s.source.Certificate, s.own.Leaf)}
+	infos := []Info{NewInfo("certificate", s.source.Certificate, s.own.Leaf)}
 	for _, authority := range s.clientCAs {
-		infos = append(infos, newInfo("client_ca", s.source.ClientCA, authority))
+		infos = append(infos, NewInfo("client_ca", s.source.ClientCA, authority))
 	}
 	for _, list := range s.lists {
 		issuer := distinguishedName(list.issuer.Subject)
@@ -60,7 +60,8 @@ func (s *Set) Infos() []Info {
 	return infos
 }
 
-func newInfo(role, file string, cert *x509.Certificate) Info {
+// NewInfo returns what is shown of a certificate: clean, and of bounded length.
+func NewInfo(role, file string, cert *x509.Certificate) Info {
 	return Info{role, file, subject(cert), distinguishedName(cert.Issuer), serialText(cert.SerialNumber), cert.NotBefore, cert.NotAfter}
 }
 
