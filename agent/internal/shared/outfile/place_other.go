@@ -25,6 +25,8 @@ func Resolve(path string) (at string, foreign bool, err error) {
 
 func isOwn(fs.FileInfo) bool { return true }
 
+func isPrivate(fs.FileInfo) bool { return true }
+
 func isUnread(error) bool { return false }
 
 // Lock does nothing: files have no advisory locks here.

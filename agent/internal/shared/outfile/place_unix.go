@@ -113,6 +113,9 @@ func owner(info fs.FileInfo) int {
 	return -1
 }
 
+// isPrivate reports whether the mode of a file keeps it from other users.
+func isPrivate(info fs.FileInfo) bool { return info.Mode().Perm()&0o077 == 0 }
+
 // isUnread reports whether opening failed because the pipe has no reader; see fifo(7).
 func isUnread(err error) bool { return errors.Is(err, syscall.ENXIO) }
 
