@@ -23,6 +23,8 @@ func checks() map[string]kind {
 		"folder":      text{func(path string) string { return checkPath(path, "/var/lib/stepagent/record") }},
 		"file":        text{func(path string) string { return checkPath(path, "/var/lib/stepagent/http-token") }},
 		"loopback":    text{checkLoopback},
+		"path":        text{checkRelative},
+		"server":      text{checkServerName},
 		databaseCheck: text{checkDatabase},
 		"socket":      text{checkSocket},
 		"group":       text{func(name string) string { return checkAccount(name, "group") }},
@@ -135,6 +137,22 @@ func checkPath(path, example string) string {
 		return show(path) + " has unprintable characters; take them out"
 	}
 	return ""
+}
+
+// checkRelative checks a path, which may be relative to the current folder or empty.
+func checkRelative(path string) string {
+	if !printable(path) {
+		return show(path) + " has unprintable characters; take them out"
+	}
+	return ""
+}
+
+// checkServerName checks the name that a certificate must have, which may be empty.
+func checkServerName(name string) string {
+	if _, err := netip.ParseAddr(name); err == nil || name == "" || isHostName(name) {
+		return ""
+	}
+	return show(name) + ` is no host name and no address; write one such as "board-3.lan"`
 }
 
 // checkLoopback checks an address and a port that only this machine can reach.

@@ -39,6 +39,20 @@ type Client struct {
 	// DB is the place of the database with procedures and runs: a file name or a postgres:// URL, which
 	// may have a password (see WithoutPassword); empty for none.
 	DB string `config:"db" check:"database" flag:"database with procedures and runs: <PLACE> is a file, or postgres://USER@HOST/NAME"`
+	// TLS says that connections to the agent are over TLS. Without it the keys below do not count.
+	TLS bool `config:"tls" flag:"connect to the agent over TLS"`
+	// CA is a PEM file with the CAs that the agent's certificate may be from; empty for the CAs of the
+	// system. This path and those below may be relative to the current folder.
+	CA string `config:"ca" check:"path" flag:"PEM <FILE> with the CAs of agents (default: those of this system)"`
+	// Cert and Key are PEM files with the certificate that identifies this client to the agent, and
+	// its key; empty for none.
+	Cert string `config:"cert" check:"path" flag:"PEM <FILE> with the certificate of this client, then its intermediates"`
+	Key  string `config:"key" check:"path" flag:"PEM <FILE> with the key of --cert"`
+	// ServerName is the host name or the address that the agent's certificate must have; empty for
+	// the host that is connected to.
+	ServerName string `config:"server_name" check:"server" flag:"<NAME> that the agent's certificate must have (default: the host connected to)"`
+	// KeyLog is the file to which the keys of connections are added; empty for none.
+	KeyLog string `config:"keylog" check:"path" flag:"add the keys of the connections to <FILE>, which lets its readers decrypt a capture"`
 }
 
 // clientSchema returns the schema of Client.

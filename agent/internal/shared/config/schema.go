@@ -199,6 +199,8 @@ type Flag struct {
 	Key  string // in Sources.Set
 	// Usage has the name of the value in back quotes, as package pflag wants it.
 	Usage string
+	// Switch says that the flag alone means true.
+	Switch bool
 }
 
 // Flags are the flags of the keys that have one.
@@ -217,7 +219,8 @@ func (s *schema) flags() (flags Flags) {
 		if text := k.tag.Get("default"); text != "" {
 			usage += " (default " + text + ")"
 		}
-		flags = append(flags, Flag{flagName(k.name), k.name, usage})
+		_, isSwitch := k.kind.(boolean)
+		flags = append(flags, Flag{flagName(k.name), k.name, usage, isSwitch})
 	}
 	return flags
 }
@@ -226,6 +229,10 @@ func (s *schema) flags() (flags Flags) {
 func (fs Flags) Add(set *pflag.FlagSet, names ...string) {
 	for _, name := range names {
 		i := slices.IndexFunc(fs, func(f Flag) bool { return f.Name == name })
+		if fs[i].Switch {
+			set.Bool(name, false, fs[i].Usage)
+			continue
+		}
 		set.String(name, "", fs[i].Usage)
 	}
 }
