@@ -51,7 +51,8 @@ type Options struct {
 	// not overlap. It must return soon, because no reply is read meanwhile, and must not call
 	// the Client. nil means no call.
 	OnStray func(Stray)
-	// Dial opens a connection; nil means the DialContext of a zero net.Dialer.
+	// Dial opens a connection; nil means the DialContext of a zero net.Dialer. That of a tls.Dialer
+	// opens connections over TLS.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 

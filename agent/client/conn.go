@@ -18,6 +18,7 @@ type conn struct {
 	ledger  ledger
 	pending *call // waits for its reply; nil for none
 	used    bool  // set by the first call
+	heard   bool  // set by the first reply
 	closed  error // why the connection was closed; nil while it is open
 	// refusal came before the first request: the agent does not serve this connection. It is
 	// the reply to the first request.
@@ -120,6 +121,7 @@ func (c *Client) handle(cn *conn, reply protocol.Reply, message []byte, err erro
 
 // receive handles a reply.
 func (cn *conn) receive(reply protocol.Reply, now time.Time) *Stray {
+	cn.heard = true
 	var asked *protocol.Request
 	if cn.pending != nil {
 		asked = &cn.pending.request
@@ -152,7 +154,7 @@ func (cn *conn) receive(reply protocol.Reply, now time.Time) *Stray {
 func (cn *conn) fail(err error, message []byte, now time.Time) *Stray {
 	var garbage *protocol.Error
 	if !errors.As(err, &garbage) {
-		cn.closeWith(connectionLost(err), now)
+		cn.closeWith(readFailed(err, cn.heard), now)
 		return nil
 	}
 	problem := garbage.Detail

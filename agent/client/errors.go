@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"time"
 
 	"github.com/stepagent/stepagent/agent/protocol"
@@ -20,7 +21,9 @@ var (
 	// ErrWrongReply: the message that came does not answer the request. The error is a
 	// *WrongReplyError.
 	ErrWrongReply = errors.New("what came is no reply to the request")
-	// ErrUnreachable: connecting failed. The error also wraps the cause.
+	// ErrUnreachable: connecting failed, or the agent refused the connection by an alert of TLS before
+	// it sent anything, as it does with a client's certificate over TLS 1.3. The error also wraps
+	// the cause.
 	ErrUnreachable = errors.New("the agent cannot be reached")
 )
 
@@ -44,6 +47,16 @@ func connectionLost(cause error) error {
 		cause = closedByAgent{}
 	}
 	return fmt.Errorf("%w: %w", ErrConnectionLost, cause)
+}
+
+// readFailed returns the error for a connection that cannot be read further; heard says that the agent
+// has sent something on it.
+func readFailed(cause error, heard bool) error {
+	// By this operation crypto/tls marks an alert of the other side.
+	if alert, ok := errors.AsType[*net.OpError](cause); ok && alert.Op == "remote error" && !heard {
+		return fmt.Errorf("%w: %w", ErrUnreachable, cause)
+	}
+	return connectionLost(cause)
 }
 
 // closedByAgent is io.EOF with a text for users.
