@@ -21,6 +21,7 @@ import (
 // is the format of the record.
 var members = map[Kind]string{
 	KindStart:       "at format client agent? host address session? time procedure",
+	KindTLS:         "at version server client_subject? keylog?",
 	KindSent:        "at index step_id req? timeout interval",
 	KindReply:       "at index step_id took reply",
 	KindLate:        "at index step_id took reply",
@@ -56,7 +57,7 @@ func appendEvent(dst []byte, e *Event) ([]byte, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case e.Kind == KindStart && e.Start == nil, e.Kind == KindEnd && e.End == nil:
+	case e.Kind == KindStart && e.Start == nil, e.Kind == KindTLS && e.TLS == nil, e.Kind == KindEnd && e.End == nil:
 		return nil, fmt.Errorf("a %s with nothing in it", e.Kind)
 	}
 	dst = fmt.Appendf(dst, `{"event":%q`, e.Kind)
@@ -96,6 +97,8 @@ func decodeEvent(line []byte) (Event, error) {
 	switch e.Kind {
 	case KindStart:
 		e.Start = &Start{}
+	case KindTLS:
+		e.TLS = &TLS{}
 	case KindEnd:
 		e.End = &End{}
 	}
@@ -165,7 +168,7 @@ func decodeMember(values map[string]jsontext.Value, name string, into any, o jso
 }
 
 // codec writes durations as seconds, and replies as on the wire. It requires all members
-// of a procedure and of a step.
+// of a procedure, of a step and of a certificate.
 var codec = json.JoinOptions(json.Deterministic(true),
 	json.WithMarshalers(json.JoinMarshalers(jsonl.MarshalDuration,
 		json.MarshalFunc(func(r *protocol.Reply) ([]byte, error) {
@@ -181,6 +184,9 @@ var codec = json.JoinOptions(json.Deterministic(true),
 		}),
 		json.UnmarshalFromFunc(func(d *jsontext.Decoder, s *Step) error {
 			return decodeObject(d, s, "step_id", "timeout", "interval")
+		}),
+		json.UnmarshalFromFunc(func(d *jsontext.Decoder, c *Certificate) error {
+			return decodeObject(d, c, "subject", "issuer", "serial", "not_after")
 		}))),
 )
 

@@ -29,6 +29,12 @@ func TestLines(t *testing.T) {
 				`"address":"192.0.2.7:8080","session":"stepctl-1","time":"2026-03-01T12:00:00.000000005Z",` +
 				`"procedure":{"name":"a.json","sha256":"00ff","steps":[{"step_id":1,"timeout":5,"interval":1.5},` +
 				`{"step_id":-7,"timeout":0,"interval":0}]}}`},
+		{secured("1.3", "CN=station-7", "keys.log"),
+			`{"event":"tls","at":0,"version":"1.3","server":{"subject":"CN=bench-7","issuer":"CN=Bench CA","serial":"3A:F0",` +
+				`"not_after":"2027-01-02T03:04:05Z"},"client_subject":"CN=station-7","keylog":"keys.log"}`},
+		{secured("1.2", "", ""),
+			`{"event":"tls","at":0,"version":"1.2","server":{"subject":"CN=bench-7","issuer":"CN=Bench CA","serial":"3A:F0",` +
+				`"not_after":"2027-01-02T03:04:05Z"}}`},
 		{Event{Kind: KindSent, At: 1, Index: 1, StepID: 0, Req: protocol.TextReq("a-1"), Timeout: 5 * time.Second},
 			`{"event":"sent","at":0.000000001,"index":1,"step_id":0,"req":"a-1","timeout":5,"interval":0}`},
 		{Event{Kind: KindSent, Index: 1, StepID: 1, Req: protocol.NumReq(7), Interval: time.Minute},
@@ -103,6 +109,8 @@ func TestBadLines(t *testing.T) {
 		{"index a fraction", `"index":1`, `"index":1.5`, "index: "},
 		{"index a string", `"index":1`, `"index":"1"`, "index: "},
 		{"step_id too large", `"step_id":1`, `"step_id":9223372036854775808`, "step_id: "},
+		{"a certificate without a member", `"timeout","at":0,"index":1,"step_id":1,"took":5`,
+			`"tls","at":0,"version":"1.3","server":{"subject":"","issuer":"","serial":""}`, "not_after is missing"},
 		{"invalid UTF-8", `"took"`, "\"\xff\"", "not a JSON object: "},
 		{"reply null", `"timeout","at":0,"index":1,"step_id":1,"took":5`,
 			`"reply","at":0,"index":1,"step_id":1,"took":5,"reply":null`, "reply must not be null"},

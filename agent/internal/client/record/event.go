@@ -23,6 +23,9 @@ type Kind string
 const (
 	// KindStart is the first event of every record. It has Start.
 	KindStart Kind = "start"
+	// KindTLS: a connection over TLS was made that is the first, or differs from the one before it
+	// in what TLS says. It has TLS.
+	KindTLS Kind = "tls"
 	// KindSent: the client sends the request of a step. It has Req (zero if the client sends
 	// none), Timeout and Interval.
 	KindSent Kind = "sent"
@@ -36,7 +39,9 @@ const (
 	// KindWrong: a message came that does not answer this step. It has Took and Detail, and
 	// Reply if the message was a reply.
 	KindWrong Kind = "wrong"
-	// KindUnreachable: connecting failed, so the step was not sent. It has Detail.
+	// KindUnreachable: connecting failed, so the step was not sent; or the agent refused the
+	// connection after the step was sent, as it does with a client certificate over TLS 1.3. It
+	// has Detail.
 	KindUnreachable Kind = "unreachable"
 	// KindLate: the reply to the step came after its timeout. It has Reply and Took.
 	KindLate Kind = "late"
@@ -82,8 +87,9 @@ type Event struct {
 	Count int `json:"count"`
 	// Detail is one sentence for users.
 	Detail string `json:"detail"`
-	// Start and End hold the other fields of these kinds.
+	// Start, TLS and End hold the other fields of these kinds.
 	Start *Start `json:",inline"`
+	TLS   *TLS   `json:",inline"`
 	End   *End   `json:",inline"`
 }
 
@@ -136,6 +142,30 @@ type Step struct {
 	Interval time.Duration `json:"interval"`
 }
 
+// A TLS says how a connection was secured.
+type TLS struct {
+	// Version is that of the protocol, such as "1.3".
+	Version string `json:"version"`
+	// Server is the agent's certificate.
+	Server Certificate `json:"server"`
+	// ClientSubject is the subject of the client's certificate; empty for none.
+	ClientSubject string `json:"client_subject"`
+	// KeyLog is the file with the keys of the connection; empty for none.
+	KeyLog string `json:"keylog"`
+}
+
+// A Certificate identifies an X.509 certificate.
+type Certificate struct {
+	// Subject is its distinguished name, or an alternative name where that is empty.
+	Subject string `json:"subject"`
+	// Issuer is the distinguished name of the CA.
+	Issuer string `json:"issuer"`
+	// Serial is the serial number in hexadecimal.
+	Serial string `json:"serial"`
+	// NotAfter is the end of its validity.
+	NotAfter time.Time `json:"not_after"`
+}
+
 // An End says how a run ended.
 type End struct {
 	Cause Cause `json:"cause"`
@@ -154,4 +184,7 @@ const (
 	Interrupted Cause = "interrupted"
 	// Lost: the agent was unreachable at the first step, and the run ended.
 	Lost Cause = "lost"
+	// Refused: client and agent could not agree on TLS, such as when one refused the certificate
+	// of the other, and the run ended.
+	Refused Cause = "refused"
 )

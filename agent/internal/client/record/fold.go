@@ -49,6 +49,7 @@ type folder struct {
 	started bool
 	begun   int  // index of the latest step that was started
 	broken  bool // an interval was too short, after which no step may start
+	refused bool // a step was sent over a connection that was then refused, which ends the run
 }
 
 // result returns the result of the events so far.
@@ -72,6 +73,8 @@ func (f *folder) event(e *Event) string {
 	switch e.Kind {
 	case KindEnd:
 		return f.end(e)
+	case KindTLS:
+		return f.secured(e)
 	case KindDropped:
 		if e.Count < 1 || e.Count > math.MaxInt-f.run.Dropped {
 			return fmt.Sprintf("%d is no number of dropped messages", e.Count)
@@ -139,6 +142,20 @@ func (f *folder) addAgent(e *Event) {
 	}
 }
 
+// maxSecured limits Run.TLS. There are two if the agent's certificate is renewed during a run.
+const maxSecured = 8
+
+// secured adds how a connection was secured to Run.TLS.
+func (f *folder) secured(e *Event) string {
+	if e.TLS == nil {
+		return "a connection over TLS of which nothing is said"
+	}
+	if len(f.run.TLS) < maxSecured && !slices.Contains(f.run.TLS, *e.TLS) {
+		f.run.TLS = append(f.run.TLS, *e.TLS)
+	}
+	return ""
+}
+
 func (f *folder) start(e *Event) string {
 	switch {
 	case e.Kind != KindStart || e.Start == nil:
@@ -169,7 +186,11 @@ func (f *folder) end(e *Event) string {
 		return "the run is said to be finished, but not every step is settled"
 	case cause == Lost && (f.begun != 1 || f.run.Steps[0].Outcome != Unreachable):
 		return "the agent is said to be lost, but not at the first step"
-	case cause != Finished && cause != Interrupted && cause != Lost:
+	case f.refused && cause != Refused:
+		return fmt.Sprintf("the connection was refused after step %d was sent, and the run is said to be %s", f.begun, cause)
+	case cause == Refused && (f.begun == 0 || f.run.Steps[f.begun-1].Outcome != Unreachable):
+		return "the connection is said to be refused, but the last step was sent"
+	case cause != Finished && cause != Interrupted && cause != Lost && cause != Refused:
 		return fmt.Sprintf("%q is no cause of an end", cause)
 	case !maps.Equal(counts, e.End.Counts):
 		return fmt.Sprintf("the end counts %s, but the events come to %s", tally(e.End.Counts), tally(counts))

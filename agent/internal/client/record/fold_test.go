@@ -233,7 +233,13 @@ func TestEventsThatMakeNoSense(t *testing.T) {
 			return timed(append(e[:2], failed(KindTimeout, 1), late(1), late(1))...)
 		}, 5},
 		{"unreachable and sent", func(e []Event) []Event { return timed(append(e[:1], unreachable(1), sent(1))...) }, 3},
-		{"sent and unreachable", func(e []Event) []Event { return timed(append(e[:2], unreachable(1))...) }, 3},
+		{"refused and sent again", func(e []Event) []Event { return timed(append(e[:2], unreachable(1), sent(1))...) }, 4},
+		{"refused and a later step", func(e []Event) []Event {
+			return timed(append(e[:2], unreachable(1), waited(1, time.Second), sent(2))...)
+		}, 4},
+		{"refused and finished", func(e []Event) []Event {
+			return timed(start(1), sent(1), unreachable(1), end(Finished, Counts{Unreachable: 1}))
+		}, 4},
 		{"stray of a step to come", func(e []Event) []Event { return timed(append(e[:3], stray(StrayDuplicate, 2))...) }, 4},
 		{"unknown stray", func(e []Event) []Event { return timed(append(e[:3], stray("dog", 0))...) }, 4},
 		{"end with nothing in it", func(e []Event) []Event { e[6].End = nil; return e }, 7},

@@ -33,7 +33,9 @@ func (f *folder) sent(e *Event, step *StepResult) string {
 }
 
 func (f *folder) unreachable(e *Event, step *StepResult) string {
-	if problem := f.startStep(e.Index); problem != "" {
+	if step.Outcome == Unanswered {
+		f.refused = true
+	} else if problem := f.startStep(e.Index); problem != "" {
 		return problem
 	}
 	step.Outcome, step.Reason, step.Detail = Unreachable, protocol.Unreachable, e.Detail
@@ -115,7 +117,7 @@ func (f *folder) late(e *Event, step *StepResult) string {
 
 func (f *folder) interval(e *Event, step *StepResult) string {
 	switch {
-	case e.Index != f.begun || !step.Outcome.decided():
+	case e.Index != f.begun || !step.Outcome.decided() || f.refused:
 		return fmt.Sprintf("an interval after step %d, which is not the last that was settled", e.Index)
 	case e.Index == len(f.run.Steps):
 		return "an interval after the last step"

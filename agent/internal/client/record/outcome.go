@@ -22,7 +22,7 @@ const (
 	ConnectionLost
 	// WrongReply: the message that came does not answer the step.
 	WrongReply
-	// Unreachable: connecting failed, so the step was not sent.
+	// Unreachable: connecting failed, so the step was not sent, or the agent refused the connection.
 	Unreachable
 	// Unanswered: the step was sent, and the run was interrupted or killed before it was settled.
 	Unanswered

@@ -13,6 +13,9 @@ type Run struct {
 	// Agents are the names and versions that agents sent, without repetitions, in the order of
 	// the record. Old agents send none.
 	Agents []string
+	// TLS says how the connections were secured, without repetitions, in the order of the record;
+	// empty if they were not.
+	TLS []TLS
 	// Steps has the result of each expected step, in order, even if the run did not reach it.
 	Steps []StepResult
 	// Strays are the events of that kind, in order.
@@ -33,6 +36,9 @@ type Run struct {
 
 // Unreached reports whether the run ended because the agent could not be reached.
 func (r Run) Unreached() bool { return r.Cause == Lost }
+
+// Refused reports whether the run ended because client and agent could not agree on TLS.
+func (r Run) Refused() bool { return r.Cause == Refused }
 
 // Cut reports whether the record has no end.
 func (r Run) Cut() bool { return r.Cause == "" }

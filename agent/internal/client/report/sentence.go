@@ -33,6 +33,8 @@ func Sentence(run record.Run) string {
 	}
 	first := fmt.Sprintf("%d of %s passed", run.Counts[record.Passed], phrase.Count(total, "step"))
 	switch {
+	case run.Refused():
+		first = fmt.Sprintf("no secure connection to %s: %s", logging.Clean(run.Start.Address), first)
 	case total == 0:
 		first = "nothing was run"
 	case run.Verdict == record.Pass && total == 1:

@@ -22,6 +22,7 @@ type summary struct {
 	Host      string           `json:"host,omitempty"`
 	Address   string           `json:"address"`
 	Session   string           `json:"session,omitempty"`
+	TLS       []record.TLS     `json:"tls,omitempty"`
 	Started   time.Time        `json:"started"`
 	Duration  time.Duration    `json:"duration"`
 	Counts    record.Counts    `json:"counts"`
@@ -69,7 +70,7 @@ func Summary(w io.Writer, run record.Run, split *Split) error {
 		Verdict: run.Verdict, Sentence: Sentence(run), Cause: run.Cause,
 		Procedure: procedureSummary{Name: run.Start.Procedure.Name, SHA256: run.Start.Procedure.SHA256},
 		Client:    run.Start.Client, Agents: run.Agents, Host: run.Start.Host, Address: run.Start.Address,
-		Session: run.Start.Session, Started: run.Start.Time, Duration: run.Duration,
+		Session: run.Start.Session, TLS: run.TLS, Started: run.Start.Time, Duration: run.Duration,
 		Counts: run.Counts, Strays: run.Unasked(), Dropped: run.Dropped, Steps: []stepSummary{}, Where: split,
 	}
 	for i, step := range run.Steps {

@@ -46,6 +46,8 @@ func (c *recordCheck) compareEvent(line int, e record.Event) result.EventMatch {
 	case record.KindStart:
 		c.comparePort(e)
 		found = agrees("a run of %s", e.Start.Procedure.Name)
+	case record.KindTLS:
+		found = agrees("a connection over TLS %s", e.TLS.Version)
 	case record.KindEnd:
 		found = agrees("the run ended: %s", e.End.Cause)
 	case record.KindSent:

@@ -20,6 +20,7 @@ func english() *words {
 		Stopped:     "The test was stopped early, so there is no verdict: %d of %d steps passed, %d were not finished.",
 		Cut:         "The record ends early, so there is no verdict: %d of %d steps passed, %d were not finished.",
 		Unreached:   "The test could not start: no agent could be reached at %s, and nothing was sent.",
+		Refused:     "The test could not go on: no secure connection to the agent at %s could be made. %d of %d steps passed.",
 		Nothing:     "No step was run, so there is no verdict.",
 
 		Title: "Test report", Subtitle: "%s against %s", When: "Started %s, took %s.",
@@ -106,9 +107,12 @@ func english() *words {
 		About:        "About this run",
 		AgentUnknown: "version unknown", Host: "Client's host", NoSession: "not named",
 		Ending: "Ended", Format: "Record format",
+		Secured: "Security", SecuredBy: "TLS %s; certificate of the agent: %s (issued by %s, serial %s, valid until %s)",
+		SecuredClient: "; of the client: %s", SecuredKeys: "; keys of the connections: %s",
 		Endings: map[record.Cause]string{
 			record.Finished: "finished: every step was performed", record.Interrupted: "interrupted by the user",
-			record.Lost: "the agent could not be reached", "": "no end recorded: the client was killed or is still running",
+			record.Lost: "the agent could not be reached", record.Refused: "no secure connection could be made",
+			"": "no end recorded: the client was killed or is still running",
 		},
 
 		Glossary: "Terms on this page",

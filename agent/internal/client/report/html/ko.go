@@ -20,6 +20,7 @@ func korean() *words {
 		Stopped:     "시험이 도중에 중단되어 판정을 보류합니다. 전체 %[2]d개 단계 중 %[1]d개가 통과했고 %[3]d개는 완료되지 않았습니다.",
 		Cut:         "기록이 도중에 끊겨 판정을 보류합니다. 전체 %[2]d개 단계 중 %[1]d개가 통과했고 %[3]d개는 완료되지 않았습니다.",
 		Unreached:   "시험을 시작하지 못했습니다. 에이전트(%s)에 연결할 수 없어 아무것도 전송하지 않았습니다.",
+		Refused:     "에이전트(%s)와 보안 연결을 맺지 못해 시험을 계속할 수 없었습니다. 전체 %[3]d개 단계 중 %[2]d개가 통과했습니다.",
 		Nothing:     "실행된 단계가 없어 판정을 보류합니다.",
 
 		Title: "시험 보고서", Subtitle: "절차 %s, 에이전트 %s", When: "%s 시작, 소요 시간 %s",
@@ -106,9 +107,12 @@ func korean() *words {
 		About:        "실행 정보",
 		AgentUnknown: "버전 미확인", Host: "클라이언트 호스트", NoSession: "지정하지 않음",
 		Ending: "종료 상태", Format: "기록 형식",
+		Secured: "연결 보안", SecuredBy: "TLS %s, 에이전트 인증서 %s (발급자 %s, 일련번호 %s, 만료일 %s)",
+		SecuredClient: ", 클라이언트 인증서 %s", SecuredKeys: ", 연결 키 파일 %s",
 		Endings: map[record.Cause]string{
 			record.Finished: "완료: 모든 단계를 수행함", record.Interrupted: "중단: 사용자가 실행을 중단함",
-			record.Lost: "연결 실패: 에이전트에 연결하지 못함", "": "종료 기록 없음: 클라이언트가 강제 종료되었거나 아직 실행 중임",
+			record.Lost: "연결 실패: 에이전트에 연결하지 못함", record.Refused: "연결 거부: 보안 연결을 맺지 못함",
+			"": "종료 기록 없음: 클라이언트가 강제 종료되었거나 아직 실행 중임",
 		},
 
 		Glossary: "용어 설명",

@@ -23,6 +23,7 @@ type page struct {
 	Mark, Sentence string // the verdict as a word and as a sentence
 	Started        string
 	Agents         []string
+	Secured        []string // how the connections were secured
 
 	Problems []problem
 	Extras   []string // sentences on late replies and strays
@@ -56,7 +57,7 @@ func newPage(run record.Run, split *report.Split, language Language) (*page, err
 		Style:  template.CSS(style), // an embedded file with words of the catalogue
 		Policy: policy(style),
 		Mark:   w.Marks[run.Verdict], Sentence: w.sentence(run),
-		Started: run.Start.Time.Format("2006-01-02 15:04:05 (UTC-07:00)"), Agents: run.Agents,
+		Started: run.Start.Time.Format("2006-01-02 15:04:05 (UTC-07:00)"), Agents: run.Agents, Secured: secured(w, run),
 		Problems: problems(w, run.Steps), Extras: extras(w, run),
 		Overview: c.overview(w), Legend: legend(w), Scale: fmt.Sprintf(w.Scale, w.Time(c.end)),
 	}
@@ -153,6 +154,8 @@ func (w *words) sentence(run record.Run) string {
 	switch rest := total - passed; {
 	case run.Unreached():
 		return fmt.Sprintf(w.Unreached, logging.Clean(run.Start.Address))
+	case run.Refused():
+		return fmt.Sprintf(w.Refused, logging.Clean(run.Start.Address), passed, total)
 	case total == 0:
 		return w.Nothing
 	case run.Verdict == record.Pass && total == 1:

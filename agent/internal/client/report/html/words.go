@@ -31,8 +31,8 @@ type words struct {
 	htmlkit.Words
 
 	// The verdict in one sentence. Pass: total. Fail...: not passed, total. Stopped and Cut:
-	// passed, total, not passed. Unreached: address.
-	Pass, PassOne, Fail, FailStopped, FailCut, Stopped, Cut, Unreached, Nothing string
+	// passed, total, not passed. Unreached: address. Refused: address, passed, total.
+	Pass, PassOne, Fail, FailStopped, FailCut, Stopped, Cut, Unreached, Refused, Nothing string
 	// Subtitle: procedure, address. When: time, duration.
 	Title, Subtitle, When string
 	Skip                  string
@@ -91,6 +91,9 @@ type words struct {
 	AgentRefused, AgentRetried, AgentFault string
 
 	About, AgentUnknown, Host, NoSession, Ending, Format string
+	// SecuredBy: version of TLS, and of the agent's certificate the subject, issuer, serial number and
+	// end. SecuredClient: subject. SecuredKeys: file.
+	Secured, SecuredBy, SecuredClient, SecuredKeys string
 	// Endings by cause; the empty cause is that of a record without an end.
 	Endings map[record.Cause]string
 

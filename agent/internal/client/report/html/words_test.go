@@ -33,7 +33,7 @@ func TestCatalogue(t *testing.T) {
 				t.Errorf("no words for the reason %s", reason)
 			}
 		}
-		for _, cause := range []record.Cause{record.Finished, record.Interrupted, record.Lost, ""} {
+		for _, cause := range []record.Cause{record.Finished, record.Interrupted, record.Lost, record.Refused, ""} {
 			if w.Endings[cause] == "" {
 				t.Errorf("no words for the end %q", cause)
 			}

@@ -118,6 +118,9 @@ func properties(run record.Run) []property {
 		{"started", start.Time.Format(time.RFC3339Nano)}, {"cause", cause}, {"verdict", run.Verdict.String()},
 		{"record.format", strconv.Itoa(start.Format)},
 	}
+	if secured := report.Security(run); len(secured) > 0 {
+		all = append(all, property{"tls", strings.Join(secured, ", then ")})
+	}
 	for i := range all {
 		all[i].Value = logging.Clean(all[i].Value)
 	}

@@ -23,6 +23,9 @@ func Write(w io.Writer, run record.Run) error {
 	line("TAP version 14")
 	line("1..%d", len(run.Steps))
 	line("# %s", report.Heading(run))
+	for _, secured := range report.Security(run) {
+		line("# %s", secured)
+	}
 	for _, step := range run.Steps {
 		ok := "ok"
 		if step.Outcome != record.Passed {
