@@ -1,8 +1,8 @@
 package load
 
 import (
+	"context"
 	"io"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -119,12 +119,15 @@ func (c *client) unfinished() bool { return c.cursor.next > 0 && !c.run.stopped.
 
 // connect makes the client's connection. It returns false if that fails.
 func (c *client) connect() bool {
-	dialer := net.Dialer{Timeout: c.run.options.Wait, KeepAlive: -1}
-	conn, err := dialer.DialContext(c.run.ctx, "tcp", c.run.options.Address)
-	if err != nil {
-		if c.run.ctx.Err() == nil {
-			c.tally.trouble(refused, dialProblem(err))
-		}
+	ctx, cancel := context.WithTimeout(c.run.ctx, c.run.options.Wait)
+	defer cancel()
+	conn, err := c.run.dialer.DialContext(ctx, "tcp", c.run.options.Address)
+	switch {
+	case err == nil:
+	case c.run.ctx.Err() != nil, c.failTLS(err):
+		return false
+	default:
+		c.tally.trouble(refused, dialProblem(err))
 		return false
 	}
 	c.tally.update(func(r *Result) { r.Made++ })

@@ -20,6 +20,8 @@ func (c *client) step(due time.Time) bool {
 	line, err := c.exchange(e.Request, due)
 	c.pace.now = time.Now()
 	switch {
+	case err != nil && c.failTLS(err):
+		return false
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return c.fail(noReply, e, fmt.Sprintf("none came within %v", c.run.options.Wait))
 	case err != nil:
@@ -29,10 +31,13 @@ func (c *client) step(due time.Time) bool {
 	if end := bytes.IndexByte(line, '\n'); end >= 0 {
 		reply, rest = line[:end+1], line[end+1:]
 	}
-	if k := e.check(reply); k != right {
+	k := e.check(reply)
+	switch {
+	case k != right && c.failTLS(c.run.refusedPlain(reply)):
+		return false
+	case k != right:
 		return c.fail(k, e, fmt.Sprintf("%.256q", reply))
-	}
-	if len(rest) > 0 {
+	case len(rest) > 0:
 		return c.fail(unasked, e, fmt.Sprintf("%.256q after the reply", rest))
 	}
 	c.advance(due)
@@ -54,7 +59,7 @@ func (c *client) exchange(request []byte, due time.Time) ([]byte, error) {
 	}
 	if len(begun.unsent) > 0 {
 		if _, err := c.conn.Write(begun.unsent); err != nil {
-			return nil, err
+			return nil, c.whyUnsent(err)
 		}
 	}
 	if c.buffer == nil {

@@ -20,7 +20,8 @@ const (
 	shuttingDown // shutting_down
 	internal     // internal
 
-	refused // the agent did not accept a connection
+	refused    // the agent did not accept a connection
+	refusedTLS // client and agent could not agree on TLS
 
 	kinds = int(iota)
 )
@@ -58,6 +59,7 @@ var descriptions = [kinds]struct {
 	shuttingDown: {Lost, "shutting_down"},
 	internal:     {Missing, "internal"},
 	refused:      {Refused, "connection_refused"},
+	refusedTLS:   {Refused, "tls_refused"},
 }
 
 // retryable reports whether the agent has not judged the step, so that it can be sent again. After

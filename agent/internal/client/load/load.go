@@ -8,7 +8,7 @@
 //
 // A few event loops serve all clients of a closed loop that keep their connections, so that the
 // generator takes little of the machine. A client has a goroutine only after a failure, with a rate,
-// with new connections for sessions or steps, and on systems without event loops.
+// with new connections for sessions or steps, with TLS, and on systems without event loops.
 //
 // At the end each client completes its session, unmeasured, so that the agent keeps none open.
 //
@@ -21,11 +21,13 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/client/tlsdial"
 	"github.com/stepagent/stepagent/agent/internal/shared/eventloop"
 )
 
@@ -48,6 +50,7 @@ type run struct {
 	begins  time.Time
 	ends    time.Time
 	stopped atomic.Bool
+	dialer  tlsdial.Dialer
 	loops   *eventloop.Loops // of parked clients; nil if none is parked
 	running sync.WaitGroup   // the clients
 }
@@ -57,9 +60,6 @@ type run struct {
 func Run(ctx context.Context, o Options) (Result, error) {
 	if err := o.Check(); err != nil {
 		return Result{}, err
-	}
-	if o.Wait <= 0 {
-		o.Wait = DefaultWait
 	}
 	if err := allowFiles(o.Clients + spareFiles + loopFiles*loopCount()); err != nil {
 		return Result{}, err
@@ -89,11 +89,19 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	if r.loops != nil {
 		r.loops.Close()
 	}
-	return r.result(time.Now()), nil
+	result := r.result(time.Now())
+	if err := r.refusedAll(result); err != nil {
+		return Result{}, err
+	}
+	return result, nil
 }
 
 func newRun(ctx context.Context, o Options) *run {
-	r := &run{ctx: ctx, options: o, made: time.Now(), name: fmt.Sprintf("load-%06x", rand.Uint32N(1<<24))}
+	if o.Wait <= 0 {
+		o.Wait = DefaultWait
+	}
+	r := &run{ctx: ctx, options: o, made: time.Now(), name: fmt.Sprintf("load-%06x", rand.Uint32N(1<<24)),
+		dialer: tlsdial.Dialer{Config: o.TLS, Dial: (&net.Dialer{KeepAlive: -1}).DialContext}}
 	for range min(o.Clients, 4*runtime.GOMAXPROCS(0)) {
 		r.tallies = append(r.tallies, newTally(o.Wait))
 	}
@@ -109,7 +117,7 @@ func (r *run) connect() error {
 	slots := make(chan struct{}, maxDialing)
 	for _, c := range r.clients {
 		slots <- struct{}{}
-		if r.ctx.Err() != nil {
+		if r.ctx.Err() != nil || r.stopped.Load() {
 			break
 		}
 		dialing.Go(func() {
@@ -123,6 +131,10 @@ func (r *run) connect() error {
 		return context.Cause(r.ctx)
 	}
 	result := r.result(time.Now())
+	if err := r.refusedAll(result); err != nil {
+		r.disconnect()
+		return err
+	}
 	if result.Made > 0 {
 		return nil
 	}
@@ -135,7 +147,7 @@ func loopCount() int { return runtime.GOMAXPROCS(0) }
 
 // startLoops starts the event loops if clients can be parked.
 func (r *run) startLoops() (err error) {
-	if r.options.Rate > 0 || r.options.Reconnect != Never {
+	if r.options.Rate > 0 || r.options.Reconnect != Never || r.options.TLS != nil {
 		return nil
 	}
 	r.loops, err = eventloop.New(loopCount())

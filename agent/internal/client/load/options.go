@@ -1,6 +1,7 @@
 package load
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"time"
@@ -41,6 +42,8 @@ type Options struct {
 	Reconnect Reconnect
 	// Wait bounds the wait for a reply and for a connection; 0 means DefaultWait.
 	Wait time.Duration
+	// TLS secures the connections, see tlsdial.Dialer; nil for plain TCP.
+	TLS *tls.Config
 	// Plan has the requests and the expected replies.
 	Plan Plan
 	// Progress, if not nil, is called every ProgressInterval with the result so far, by one

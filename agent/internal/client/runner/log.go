@@ -28,6 +28,7 @@ type log struct {
 	// reported yet; dropping is set by the first.
 	room, dropped int
 	dropping      bool
+	tls           record.TLS // of the latest connection; zero for none
 }
 
 func newLog(emit func(record.Event), maxStrays int) *log {
@@ -63,6 +64,16 @@ func (l *log) withoutEvents(call func()) {
 }
 
 func (l *log) start(s record.Start) { l.add(record.Event{Kind: record.KindStart, Start: &s}) }
+
+// secured emits how a connection is secured, unless it is as the one before.
+func (l *log) secured(s record.TLS) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s != l.tls {
+		l.tls = s
+		l.write(record.Event{Kind: record.KindTLS, TLS: &s})
+	}
+}
 
 // setStep sets the present step.
 func (l *log) setStep(index int) {

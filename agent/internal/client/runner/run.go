@@ -7,6 +7,7 @@ import (
 
 	"github.com/stepagent/stepagent/agent/client"
 	"github.com/stepagent/stepagent/agent/internal/client/record"
+	"github.com/stepagent/stepagent/agent/internal/client/tlsdial"
 	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
@@ -18,6 +19,7 @@ type run struct {
 	procedure stepfile.Procedure
 	log       *log
 	client    *client.Client // nil before the first step
+	refused   bool           // client and agent cannot agree on TLS
 }
 
 // performAll performs all steps and returns why the run ended. It closes the connection.
@@ -34,6 +36,8 @@ func (r *run) performAll() record.Cause {
 		switch {
 		case !settled:
 			return record.Interrupted
+		case r.refused:
+			return record.Refused
 		case r.client == nil:
 			return record.Lost
 		case index < last:
@@ -47,8 +51,15 @@ func (r *run) performAll() record.Cause {
 func (r *run) perform(index int, step stepfile.Step) (settled bool, result client.Result) {
 	result, err := r.exchange(index, step)
 	event := record.Event{Index: index, StepID: step.ID, Took: result.Done.Sub(result.Sent)}
+	if err == nil && r.opts.TLS == nil {
+		err = tlsdial.PlainRefused(&result.Reply)
+	}
 	var wrong *client.WrongReplyError
+	refused, isRefused := errors.AsType[*tlsdial.RefusedError](err)
 	switch {
+	case isRefused:
+		event.Kind, event.Detail, event.Took = record.KindUnreachable, refused.Sentence, 0
+		r.refused = true
 	case err == nil:
 		event.Kind, event.Reply = record.KindReply, &result.Reply
 	case errors.Is(err, client.ErrTimeout):
@@ -76,7 +87,7 @@ func (r *run) exchange(index int, step stepfile.Step) (client.Result, error) {
 			Name:          r.opts.clientName(),
 			OnSent:        r.log.sent,
 			OnStray:       r.log.stray,
-			Dial:          r.opts.Dial,
+			Dial:          (&tlsdial.Dialer{Config: r.opts.TLS, Dial: r.opts.Dial, OnHandshake: r.secured}).DialContext,
 		})
 		if err != nil {
 			return client.Result{}, err

@@ -5,6 +5,7 @@ package runner
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -50,8 +51,12 @@ type Options struct {
 	// OnInterval is called when the client starts to wait for an interval longer than 0, under
 	// the same rules as Emit. It serves a countdown. nil means no call.
 	OnInterval func(index int, stepID int64, interval time.Duration)
-	// Dial opens a connection; nil means the DialContext of a zero net.Dialer.
+	// Dial opens a TCP connection; nil means the DialContext of a zero net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// TLS secures the connections, see tlsdial.Dialer; nil for plain TCP. KeyLog is the file that
+	// gets their keys, which is recorded; empty for none.
+	TLS    *tls.Config
+	KeyLog string
 }
 
 // Run performs the procedure and returns its result, which equals record.Fold of the emitted events.
@@ -63,7 +68,8 @@ type Options struct {
 //
 // After a lost connection the next step opens a new one, and the session continues. A step that
 // cannot be sent is recorded as unreachable. If that is the first step, the run ends with the cause
-// record.Lost, see record.Run.Unreached.
+// record.Lost, see record.Run.Unreached. If client and agent cannot agree on TLS, the run ends at any
+// step, with the cause record.Refused.
 //
 // A late reply is recorded with its step if it arrives before the run ends; Run does not wait for
 // one after the last step.

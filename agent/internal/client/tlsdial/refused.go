@@ -1,0 +1,47 @@
+package tlsdial
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"strings"
+
+	"github.com/stepagent/stepagent/agent/protocol"
+)
+
+// A RefusedError says that client and agent cannot agree on TLS. Trying again is of no use until a
+// certificate or a setting has changed.
+type RefusedError struct {
+	// Sentence says whose certificate or which port, why, and what to do.
+	Sentence string
+	// Err is the error of package crypto/tls; nil for a client without TLS.
+	Err error
+}
+
+// Error returns the sentence.
+func (e *RefusedError) Error() string { return e.Sentence }
+
+// Unwrap returns Err.
+func (e *RefusedError) Unwrap() error { return e.Err }
+
+// internalError is an alert of RFC 8446, section 6.2: what an agent sends that has too many connections.
+const internalError tls.AlertError = 80
+
+// isOverload reports whether an error is that alert of the agent. crypto/tls gives alerts as a
+// net.OpError with a type of its own, so that it is known by its text.
+func isOverload(err error) bool {
+	alert, ok := errors.AsType[*net.OpError](err)
+	return ok && alert.Op == "remote error" && alert.Err.Error() == internalError.Error()
+}
+
+// speaksTLS begins the detail of an agent that got a message without TLS at a port for TLS.
+const speaksTLS = "this port speaks TLS"
+
+// PlainRefused returns a *RefusedError if the reply to a message without TLS says that the port speaks
+// TLS, and nil for other replies.
+func PlainRefused(reply *protocol.Reply) error {
+	if reply.Reason != protocol.BadMessage || !strings.HasPrefix(reply.Detail, speaksTLS) {
+		return nil
+	}
+	return &RefusedError{Sentence: "the port speaks TLS; add --tls, and --ca with the CA of the agent's certificate"}
+}
