@@ -1,12 +1,16 @@
 package main
 
 import (
+	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -22,16 +26,20 @@ import (
 //	garbage      bytes that are no reply
 //	reset        a connection reset instead of a reply
 //	hostile      a refusal with a detail that would clear the screen
+//	retrust      OK, after which the connection is closed, and clients need certificates of another CA
 //	a reason     a refusal for that reason
 //
-// With end=N every N-th reply that is OK says that the session has ended.
+// With end=N every N-th reply that is OK says that the session has ended. With tls=on connections are
+// over TLS, and clients need certificates; see tlsSite.
 //
 // It writes JSON with the standard library alone, so that it owes nothing to the client's
 // idea of the protocol.
 type scriptedAgent struct {
 	port string
 	told map[int]string
-	end  int // the steps of a session; 0 for no end
+	end  int                        // the steps of a session; 0 for no end
+	tls  atomic.Pointer[tls.Config] // nil for plain TCP
+	site *tlsSite                   // of tls
 
 	mu       sync.Mutex
 	received int
@@ -45,9 +53,10 @@ type request struct {
 	Req     json.RawMessage `json:"req,omitempty"`
 }
 
-// startAgent starts an agent with rules of the form place=behaviour; stop ends it.
-func startAgent(told []string) (a *scriptedAgent, stop func(), err error) {
-	a = &scriptedAgent{told: map[int]string{}}
+// startAgent starts an agent with rules of the form place=behaviour; stop ends it. The site is for
+// tls=on.
+func startAgent(told []string, site *tlsSite) (a *scriptedAgent, stop func(), err error) {
+	a = &scriptedAgent{told: map[int]string{}, site: site}
 	a.changed = sync.NewCond(&a.mu)
 	for _, rule := range told {
 		place, behaviour, _ := strings.Cut(rule, "=")
@@ -56,6 +65,10 @@ func startAgent(told []string) (a *scriptedAgent, stop func(), err error) {
 			if _, err := fmt.Sscan(behaviour, &a.end); err != nil {
 				return nil, nil, err
 			}
+			continue
+		}
+		if place == "tls" {
+			a.tls.Store(site.agent)
 			continue
 		}
 		if _, err := fmt.Sscan(place, &n); err != nil {
@@ -85,19 +98,42 @@ func startAgent(told []string) (a *scriptedAgent, stop func(), err error) {
 }
 
 // serve answers what comes on one connection until the client closes it.
-func (a *scriptedAgent) serve(conn *net.TCPConn) {
-	defer func() { _ = conn.Close() }()
-	dec := json.NewDecoder(conn)
-	for {
-		var r request
-		if dec.Decode(&r) != nil {
-			return
-		}
-		place := a.count()
-		if !a.answer(conn, r, a.told[place], a.end > 0 && place%a.end == 0) {
+func (a *scriptedAgent) serve(socket *net.TCPConn) {
+	defer func() { _ = socket.Close() }()
+	conn := net.Conn(socket)
+	if config := a.tls.Load(); config != nil {
+		secured := tls.Server(socket, config)
+		defer func() { _ = secured.Close() }() // sends that it ends
+		conn = secured
+		if _, plain := errors.AsType[tls.RecordHeaderError](secured.Handshake()); plain {
+			_, _ = io.WriteString(socket, badMessage("this port speaks TLS; connect with TLS"))
 			return
 		}
 	}
+	dec := json.NewDecoder(conn)
+	for {
+		var r request
+		if err := dec.Decode(&r); err != nil {
+			if _, wrong := errors.AsType[*json.SyntaxError](err); wrong {
+				_, _ = io.WriteString(conn, badMessage("this is no JSON"))
+			}
+			return
+		}
+		place := a.count()
+		behaviour := a.told[place]
+		if behaviour == "reset" {
+			_ = socket.SetLinger(0)
+			return
+		}
+		if !a.answer(conn, r, behaviour, a.end > 0 && place%a.end == 0) {
+			return
+		}
+	}
+}
+
+// badMessage returns the refusal of a message that cannot be read.
+func badMessage(detail string) string {
+	return `{"step_id":null,"error_code":1,"reason":"bad_message","detail":"` + detail + `"}` + "\n"
 }
 
 // count takes note of a request and returns its place.
@@ -119,7 +155,7 @@ func (a *scriptedAgent) await(n int) {
 }
 
 // answer performs the behaviour, and reports whether the connection stays open.
-func (a *scriptedAgent) answer(conn *net.TCPConn, r request, behaviour string, end bool) bool {
+func (a *scriptedAgent) answer(conn net.Conn, r request, behaviour string, end bool) bool {
 	ok := r.reply(`,"error_code":0}`)
 	if end {
 		ok = r.reply(`,"error_code":0,"end":true}`)
@@ -143,8 +179,9 @@ func (a *scriptedAgent) answer(conn *net.TCPConn, r request, behaviour string, e
 		ok = r.reply(`,"error_code":0}`)
 	case "garbage":
 		ok = "HTTP/1.1 400 Bad Request\r\n\r\n"
-	case "reset":
-		_ = conn.SetLinger(0)
+	case "retrust":
+		_, _ = io.WriteString(conn, ok)
+		a.tls.Store(a.site.retrusting)
 		return false
 	case "hostile":
 		ok = r.reply(`,"error_code":1,"reason":"rule_broken","detail":"\u001b[2Jcleared"}`)
@@ -170,7 +207,7 @@ func (r request) reply(rest string) string {
 // mustStartAgent is startAgent for a test in Go.
 func mustStartAgent(t *testing.T, told ...string) *scriptedAgent {
 	t.Helper()
-	a, stop, err := startAgent(told)
+	a, stop, err := startAgent(told, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,6 +25,7 @@ type loadFlags struct {
 	reconnect load.Reconnect
 	allowLost bool
 	json      bool
+	secured   secured
 	store     storeFlags
 }
 
@@ -48,7 +49,7 @@ pauses between attempts, first 10 ms, then 20 ms and so on up to 1 s. Failures a
   wrong     a reply other than the expected one, or more than one reply
   missing   no verdict: no reply within --wait, or one of the reasons above
   lost      no verdict, because the agent closed or reset the connection, or was shutting down
-  refused   the agent did not accept a connection
+  refused   the agent did not accept a connection, or one side refused it over TLS
 
 A restart of the agent costs each client the step in flight. With --allow-lost these steps are not a
 failure; refused connections still are.
@@ -60,13 +61,16 @@ With --db the result is stored in a database, and stderr names its id.
 
 At a terminal, stderr shows the progress. Ctrl-C ends the load and shows the result so far; a second
 one ends the program.
+` + tlsHelp + `
+All clients have the same certificate. A handshake costs the agent several times as much as a step, so
+that --reconnect measures little else.
 ` + settingsHelp + `
 
 Exit codes:
   0  every reply was the expected one
   1  a reply was wrong, missing or lost, a connection was refused, or no step was judged
   2  the command line is wrong, or this machine does not allow that many connections
-  3  no agent could be reached
+  3  no agent could be reached, or one side refused the connections over TLS
   4  the result could not be written or stored`,
 		Example: `  stepctl load --clients 256 --duration 10s
   stepctl load --clients 1000 --duration 1m --rate 5000 --host bench-7
@@ -77,6 +81,10 @@ Exit codes:
 			if err != nil {
 				return err
 			}
+			if flags.secured, err = openTLS(cmd, settings.Client); err != nil {
+				return err
+			}
+			defer flags.secured.close()
 			options, err := flags.options(settings.Client)
 			if err != nil {
 				return err
@@ -87,6 +95,9 @@ Exit codes:
 			}
 			meta.Kind, meta.Procedure = database.KindLoad, builtinOf(settings.Client)
 			meta.Address, meta.Client, meta.Host = options.Address, version.Number(), hostName()
+			if path := flags.secured.keylogPath(); path != "" {
+				_, _ = fmt.Fprintf(stderr, "stepctl: %s: %s\n", keylogWarning, path)
+			}
 			ctx, release := interruptible(cmd)
 			defer release()
 			test := loadTest{options: options, json: flags.json, verdict: flags.verdict, stdout: stdout, stderr: stderr}
@@ -111,7 +122,7 @@ func (f *loadFlags) register(cmd *cobra.Command) {
 	set.SortFlags = false
 	set.IntVar(&f.clients, "clients", 10, fmt.Sprintf("`NUMBER` of clients, 1 to %d", load.MaxClients))
 	set.Func("duration", "`DURATION` of the sending of steps, such as 30s or 2m (default 10s)", f.setDuration)
-	addSettings(cmd, "host", "port", "data", "wait", "db")
+	addSettings(cmd, append([]string{"host", "port", "data", "wait", "db"}, tlsFlags()...)...)
 	set.Lookup("data").Usage += " (default success)"
 	set.Float64Var(&f.rate, "rate", 0, "`STEPS` per second of all clients together, 0 for a closed loop")
 	set.Func("reconnect", "make a new connection for each `step|session`; --reconnect alone means each step", f.setReconnect)
@@ -169,7 +180,7 @@ func (f *loadFlags) options(settings config.Client) (load.Options, error) {
 	}
 	o := load.Options{
 		Address: settings.Address(), Clients: f.clients, Duration: f.duration, Rate: f.rate,
-		Reconnect: f.reconnect, Wait: settings.Wait.Duration(), Plan: plan,
+		Reconnect: f.reconnect, Wait: settings.Wait.Duration(), TLS: f.secured.config, Plan: plan,
 	}
 	return o, o.Check()
 }

@@ -54,7 +54,11 @@ func writeLoad(w io.Writer, o load.Options, r load.Result) error {
 	if o.Rate > 0 {
 		loop = fmt.Sprintf("open loop at %g steps per second", o.Rate)
 	}
-	text := fmt.Sprintf("%d clients against %s, %s, %v\n", o.Clients, o.Address, loop, r.Elapsed.Round(time.Millisecond))
+	address := o.Address
+	if o.TLS != nil {
+		address += " over TLS"
+	}
+	text := fmt.Sprintf("%d clients against %s, %s, %v\n", o.Clients, address, loop, r.Elapsed.Round(time.Millisecond))
 	text += fmt.Sprintf("  steps        %d as expected, %.0f per second; %d complete sessions\n", r.Steps, r.Throughput(), r.Sessions)
 	if r.Finishing > 0 {
 		text += fmt.Sprintf("  finishing    %d further steps after the end, to complete open sessions\n", r.Finishing)
@@ -79,6 +83,7 @@ func writeLoad(w io.Writer, o load.Options, r load.Result) error {
 type loadReport struct {
 	Version    string             `json:"stepctl"`
 	Address    string             `json:"address"`
+	TLS        bool               `json:"tls,omitempty"`
 	Clients    int                `json:"clients"`
 	Rate       float64            `json:"rate"`
 	Elapsed    float64            `json:"elapsed"`
@@ -99,7 +104,7 @@ type loadReport struct {
 // writeLoadJSON writes the result as JSON.
 func writeLoadJSON(w io.Writer, o load.Options, r load.Result) error {
 	report := loadReport{
-		Version: version.Number(), Address: o.Address, Clients: o.Clients, Rate: o.Rate,
+		Version: version.Number(), Address: o.Address, TLS: o.TLS != nil, Clients: o.Clients, Rate: o.Rate,
 		Elapsed: r.Elapsed.Seconds(), Steps: r.Steps, Throughput: r.Throughput(), Sessions: r.Sessions, Finishing: r.Finishing, Unsent: r.Unsent,
 		Latency: map[string]float64{}, Made: r.Made, Wrong: r.Count(load.Wrong), Missing: r.Count(load.Missing),
 		Lost: r.Count(load.Lost), Refused: r.Count(load.Refused), Troubles: append([]load.Trouble{}, r.Troubles()...), // [] rather than null

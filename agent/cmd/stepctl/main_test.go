@@ -20,6 +20,7 @@ func TestMain(m *testing.M) {
 // commands besides those of testscript:
 //
 //	agent [place=behaviour]...   starts a scripted agent and sets $PORT; see scriptedAgent
+//	certificates                 writes the certificates of a tlsSite
 //	noagent                      sets $PORT to a port without a listener
 //	await N                      waits until the agent has received N requests
 //	unsent                       fails when the agent has received any request
@@ -38,26 +39,31 @@ func TestScripts(t *testing.T) {
 		t.Fatalf("found no scripts (%v)", err)
 	}
 	clearSettings(t)
+	site := newTLSSite(t)
 	testscript.Run(t, testscript.Params{
 		Files:               files,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
 			env.Values[agentKey{}] = new(*scriptedAgent)
+			env.Values[siteKey{}] = site
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"agent": cmdAgent, "noagent": cmdNoAgent, "await": cmdAwait, "unsent": cmdUnsent, "exits": cmdExits,
+			"agent": cmdAgent, "certificates": cmdCertificates, "noagent": cmdNoAgent, "await": cmdAwait, "unsent": cmdUnsent, "exits": cmdExits,
 			"call": cmdCall, "capture": cmdCapture, "stored": cmdStored,
 		},
 	})
 }
 
-// agentKey is where a script keeps its *scriptedAgent.
-type agentKey struct{}
+// agentKey is where a script keeps its *scriptedAgent, and siteKey where it has its *tlsSite.
+type (
+	agentKey struct{}
+	siteKey  struct{}
+)
 
 func cmdAgent(ts *testscript.TestScript, _ bool, args []string) {
-	a, stop, err := startAgent(args)
+	a, stop, err := startAgent(args, ts.Value(siteKey{}).(*tlsSite))
 	ts.Check(err)
 	ts.Defer(stop)
 	ts.Setenv("PORT", a.port)

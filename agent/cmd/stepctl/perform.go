@@ -196,7 +196,7 @@ func verdictError(run record.Run) error {
 			phrase.Count(run.Unasked(), "message"), run.Dropped)}
 	case run.Verdict == record.Pass:
 		return nil
-	case run.Unreached():
+	case run.Unreached(), run.Refused():
 		return &exitError{code: exitUnreachable}
 	default:
 		return &exitError{code: exitFailed}

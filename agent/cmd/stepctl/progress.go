@@ -68,7 +68,8 @@ func (p *progress) result(run record.Run) {
 	<-p.done
 	p.line.erase()
 	style := p.style()
-	if !run.Unreached() {
+	unasked := run.Refused() && run.Counts[record.Unreachable]+run.Counts[record.NotRun] == len(run.Steps)
+	if !run.Unreached() && !unasked {
 		_ = report.Table(p.line.to, run, style) // the stickyWriter below keeps the error
 	}
 	_, _ = fmt.Fprintln(p.line.to, style.Wrap(report.Sentence(run)))

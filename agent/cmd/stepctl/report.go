@@ -112,7 +112,9 @@ func (f *reportFlags) report(cmd *cobra.Command, path string, settings config.Cl
 	} else {
 		// A bufio.Writer keeps its first error for Flush.
 		style := styleOf(stdout)
-		_, _ = fmt.Fprintln(out, style.Wrap(report.Heading(run)))
+		for _, line := range append([]string{report.Heading(run)}, report.Security(run)...) {
+			_, _ = fmt.Fprintln(out, style.Wrap(line))
+		}
 		_ = report.Table(out, run, style)
 		_, _ = fmt.Fprintln(out, style.Wrap(report.Sentence(run)))
 		if split != nil {

@@ -24,6 +24,7 @@ import (
 // runFlags is the command line of stepctl run.
 type runFlags struct {
 	settings  config.Client
+	secured   secured
 	session   string
 	plain     bool
 	record    string
@@ -60,18 +61,22 @@ program. On Linux, stepctl needs a capability for this, to be set once:
 With --db the run is stored in a database as it happens, with every event of the record, and its id
 is logged at the end; --procedure performs a procedure of the database. If the database fails during
 the run, the run goes on, and its events wait in a file until the database is there again.
+` + tlsHelp + `
+--keylog adds the keys of the connections to a file, with which verify can judge a capture. Only its
+owner may read it.
 ` + settingsHelp + `
 
 Exit codes:
   0  every expected step passed
   1  a step failed, timed out or was not answered, or the run was interrupted
   2  the command line, a setting or the step file is wrong
-  3  no agent could be reached
-  4  the evidence requested (--record, --pcap, --db, --json, --html, --junit, --tap, --summary)
+  3  no agent could be reached, or one side refused the connection over TLS
+  4  the evidence requested (--record, --pcap, --keylog, --db, --json, --html, --junit, --tap, --summary)
      could not be written, was removed, or is incomplete; or every step passed and the agent sent
      more messages that answer no request than --max-strays`,
 		Example: `  stepctl run steps.json --host bench-7 --port 8080
   stepctl run --data failure --record failure.jsonl
+  stepctl run steps.json --host bench-7 --tls --ca ca.pem --cert station.pem --key station.key
   stepctl run steps.json --record run.jsonl --html run.html --lang ko --junit run.xml
   stepctl run --procedure door@3 --db runs.db --board bench-7 --label firmware=2.1
   stepctl run steps.json --json | jq -c 'select(.event == "reply")'`,
@@ -86,6 +91,10 @@ Exit codes:
 				flags.settings.Data = "" // another procedure is named
 			}
 			flags.documents.lang = html.Language(settings.Lang)
+			if flags.secured, err = openTLS(cmd, settings.Client); err != nil {
+				return err
+			}
+			defer flags.secured.close()
 			ctx, release := interruptible(cmd)
 			defer release()
 			return flags.run(ctx, args, stdout, stderr)
@@ -99,7 +108,7 @@ Exit codes:
 func (f *runFlags) register(cmd *cobra.Command) {
 	set := cmd.Flags()
 	set.SortFlags = false
-	addSettings(cmd, "data", "host", "port", "timeout", "max-strays", "log-format", "db")
+	addSettings(cmd, append([]string{"data", "host", "port", "timeout", "max-strays", "log-format", "db"}, tlsFlags()...)...)
 	set.StringVar(&f.stored, "procedure", "", "perform the procedure `NAME[@VERSION]` of the database")
 	f.store.register(cmd)
 	set.StringVar(&f.session, "session", "", "`NAME` of the session (default: a random one)")
@@ -201,8 +210,10 @@ func (f *runFlags) perform(ctx context.Context, procedure stepfile.Procedure, db
 	if err != nil {
 		return err
 	}
+	f.secured.warn(logger)
 	p := &execution{logger: logger, documents: f.documents}
-	if err := p.documents.prepare(namedFile{"the step file", f.file}, namedFile{"--record", f.record}, namedFile{"--pcap", f.pcap}, databaseFile(f.settings)); err != nil {
+	if err := p.documents.prepare(namedFile{"the step file", f.file}, namedFile{"--record", f.record}, namedFile{"--pcap", f.pcap},
+		namedFile{"--keylog", f.secured.keylogPath()}, databaseFile(f.settings)); err != nil {
 		return err
 	}
 	if f.record != "" {
@@ -248,6 +259,7 @@ func (f *runFlags) options() (runner.Options, error) {
 		Address: f.settings.Address(), Session: f.session, Plain: f.plain,
 		DialTimeout: f.settings.Timeout.Duration(), MaxStrays: f.settings.MaxStrays,
 		ClientVersion: version.Number(), Host: hostName(),
+		TLS: f.secured.config, KeyLog: f.secured.keylogPath(),
 	}
 	return opts, opts.Validate() // before anything is written
 }

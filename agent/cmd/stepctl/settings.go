@@ -72,6 +72,12 @@ determines the format. The keys are:
   lang = "en"           # run, report: language of the HTML page
   log_format = "auto"   # run: format of stderr
   db = "runs.db"        # database with procedures and runs; a password in a URL is not shown
+  tls = true            # run, load, worker: connect over TLS; without it the keys below do not count
+  ca = "ca.pem"         # CAs that the agent's certificate may be from; default: those of the system
+  cert = "station.pem"  # certificate of this client
+  key = "station.key"   # key of the certificate
+  server_name = "bench" # name that the agent's certificate must have; default: the host
+  keylog = "keys.log"   # file for the keys of the connections
 
 Unknown keys and variables, values of a wrong type and values out of range are errors. Variables that
 Kubernetes and Docker set for a service called stepctl are ignored.`,
@@ -91,7 +97,7 @@ Kubernetes and Docker set for a service called stepctl are ignored.`,
 		},
 	}
 	cmd.Flags().SortFlags = false
-	addSettings(cmd, "host", "port", "timeout", "data", "wait", "max-strays", "lang", "log-format", "db")
+	addSettings(cmd, append([]string{"host", "port", "timeout", "data", "wait", "max-strays", "lang", "log-format", "db"}, tlsFlags()...)...)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object instead of the table")
 	return cmd
 }

@@ -23,6 +23,7 @@ import (
 // workerFlags is the command line of stepctl worker.
 type workerFlags struct {
 	settings config.Client
+	secured  secured
 	boards   string
 	jobs     int
 	once     bool
@@ -55,13 +56,15 @@ run and says so. If the database fails during a run, the run goes on.
 
 Ctrl-C or SIGTERM interrupts the present runs, whose entries go back to the queue at once; a second
 signal ends the program.
+` + tlsHelp + `
+The files are read again for each run. --server-name then counts for all boards.
 ` + databaseHelp + `
 
 Exit codes:
   0  the worker was told to stop; with --once, every run passed or nothing was due
   1  with --once, a run did not pass
   2  the command line, a setting or the boards file is wrong
-  3  with --once, no agent could be reached in any run
+  3  with --once, no agent could be reached in any run, or each connection over TLS was refused
   4  the queue could not be read, or some of a run could not be stored`,
 		Example: `  stepctl worker --db runs.db --boards lab.txt
   stepctl worker --db postgres://lab@db/stepctl --boards lab.txt --jobs 4
@@ -77,6 +80,10 @@ Exit codes:
 			if err != nil {
 				return err
 			}
+			if flags.secured, err = openTLS(cmd, settings.Client); err != nil {
+				return err
+			}
+			defer flags.secured.close()
 			return withDatabase(cmd, storing, func(ctx context.Context, db *database.DB) error {
 				return flags.work(ctx, db, list, stdout, stderr)
 			})
@@ -94,7 +101,7 @@ func (f *workerFlags) register(cmd *cobra.Command) {
 	set.BoolVar(&f.once, "once", false, "perform what is due now, and end")
 	set.StringVar(&f.name, "name", "", "`NAME` of the worker in the queue (default: the machine and the process id)")
 	set.DurationVar(&f.lease, "lease", queue.DefaultLease, "`DURATION` after which another worker takes up what a killed one performed; the same for all workers")
-	addSettings(cmd, "db", "timeout", "max-strays", "log-format")
+	addSettings(cmd, append([]string{"db", "timeout", "max-strays", "log-format"}, tlsFlags()...)...)
 	completeFlag(cmd, "log-format", []string{"auto", "tint", "text", "json"})
 }
 
@@ -139,7 +146,8 @@ func (f *workerFlags) work(ctx context.Context, db *database.DB, list []boards.B
 	if err != nil {
 		return err
 	}
-	p := &performer{db: db, settings: f.settings, worker: f.name, logger: logger, out: lockedWriter{to: stdout}}
+	f.secured.warn(logger)
+	p := &performer{db: db, settings: f.settings, secured: &f.secured, worker: f.name, logger: logger, out: lockedWriter{to: stdout}}
 	options := worker.Options{
 		Store: queue.New(db, f.lease), Name: f.name, Boards: list, Jobs: f.jobs, Perform: p.perform, Wake: wake, Logger: logger,
 	}

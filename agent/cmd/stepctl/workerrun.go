@@ -27,6 +27,7 @@ const syncInterval = time.Second
 type performer struct {
 	db       *database.DB
 	settings config.Client
+	secured  *secured
 	worker   string
 	logger   *slog.Logger
 	out      lockedWriter
@@ -66,6 +67,7 @@ func (p *performer) perform(ctx context.Context, job worker.Job) error {
 	ended := e.run(ctx, procedure, runner.Options{
 		Address: job.Board.Address, DialTimeout: p.settings.Timeout.Duration(), MaxStrays: p.settings.MaxStrays,
 		ClientVersion: version.Number(), Host: hostName(), Dial: job.Dial,
+		TLS: p.secured.reload(e.logger), KeyLog: p.secured.keylogPath(),
 	})
 	if e.waits {
 		p.takeIn(ctx, e.logger)
@@ -125,7 +127,7 @@ func (p *performer) count(ctx context.Context, e *execution, ended error) error 
 	defer p.mu.Unlock()
 	p.runs++
 	switch {
-	case run.Unreached():
+	case run.Unreached(), run.Refused():
 		p.unreached++
 	case run.Verdict != record.Pass:
 		p.failed++
