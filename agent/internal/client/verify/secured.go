@@ -132,14 +132,13 @@ func (s *secured) nothingSaid() bool {
 // inspectSecured reports how the connections over TLS were decrypted, or why not, and whether one is
 // not that may have steps.
 func (i *inspector) inspectSecured(all []*secured) (sealed bool) {
-	opened, failed, closed := i.limited("tls"), i.limited("tls_failed"), i.limited("tls_sealed")
+	i.inspectOpened(all)
+	failed, closed := i.limited("tls_failed"), i.limited("tls_sealed")
 	for _, s := range all {
 		from, packet := s.client.From, s.tcp.First.Packet
 		switch {
 		case !s.toAgent:
 		case s.Problem == nil:
-			opened.add(result.Pass, packet, "the connection of %s speaks %s with %s; it was decrypted with the key log",
-				from, tls.VersionName(s.Version), tls.CipherSuiteName(s.Suite))
 			i.inspectSide(s, "client", s.client, &s.Client)
 			i.inspectSide(s, "agent", s.server, &s.Server)
 		case s.nothingSaid() && s.Alert != "":
@@ -153,6 +152,31 @@ func (i *inspector) inspectSecured(all []*secured) (sealed bool) {
 		}
 	}
 	return closed.added > 0
+}
+
+// inspectOpened reports the connections that were decrypted, by what they speak.
+func (i *inspector) inspectOpened(all []*secured) {
+	type protocol struct{ version, suite uint16 }
+	opened := map[protocol][]*secured{}
+	var order []protocol
+	for _, s := range all {
+		if !s.toAgent || s.Problem != nil {
+			continue
+		}
+		p := protocol{s.Version, s.Suite}
+		if opened[p] == nil {
+			order = append(order, p)
+		}
+		opened[p] = append(opened[p], s)
+	}
+	for _, p := range order {
+		first, who, speak := opened[p][0], phrase.Count(len(opened[p]), "connection"), "speak"
+		if len(opened[p]) == 1 {
+			who, speak = "the connection of "+first.client.From.String(), "speaks"
+		}
+		i.findings.Add(result.Pass, "tls", first.tcp.First.Packet, "%s %s %s with %s, decrypted with the key log",
+			who, speak, tls.VersionName(p.version), tls.CipherSuiteName(p.suite))
+	}
 }
 
 // errGap says why nothing behind missing bytes is decrypted: how many records they were is not known.
