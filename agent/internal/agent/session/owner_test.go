@@ -126,9 +126,17 @@ func TestOwnerChangesAtReload(t *testing.T) {
 	inBubble(t, func(a *agent) {
 		c, d := a.connect(here), a.connect(there)
 		a.want("1 ok", do(c, request("a", 1, 1)))
+		for id := range int64(10) {
+			do(d, named("b", id+1)) // first used by d
+		}
+		a.want("1 ok", do(c, named("b", 1)))
 		o := options
 		o.OwnerAddress = true
 		a.SetOptions(o)
+		a.want("2 ok", do(c, named("b", 2)))
+		a.want("1 ok", do(d, named("b", 1)))
+		a.EndSession("b")
+		a.EndSession("b←" + there)
 		a.want("1 ok", do(d, named("a", 1)))
 		a.want("1 ok replayed", do(c, request("a", 1, 1)))
 		a.want("2 ok", do(c, named("a", 2)))
