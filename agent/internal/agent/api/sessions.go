@@ -70,9 +70,9 @@ func find(sessions *session.Manager, name string) (session.View, error) {
 	case 1:
 		return found[0], nil
 	}
-	ids := make([]string, len(found))
-	for i, v := range found {
-		ids[i] = v.ID
+	var ids []string
+	for _, v := range found {
+		ids = append(ids, v.ID)
 	}
 	if total > len(ids) {
 		ids = append(ids, "...")
