@@ -59,8 +59,8 @@ of its client begins another.
 	return cmd
 }
 
-const aboutNames = `NAME is the session's name, or its id as "stepagent sessions" lists it. Clients with
-different identities may use one name; then only the id selects a session.`
+const aboutNames = `NAME is the session's id, as "stepagent sessions" lists it: its name, and behind that the identity
+or the address that it belongs to, if any. The name alone selects such a session if no other has it.`
 
 // oneSession wants the name of a session as the only argument.
 func oneSession(_ *cobra.Command, args []string) error {
