@@ -2,10 +2,10 @@
 # wireshark.sh [FOLDER [CAPTURE...]]: compares the Wireshark dissector with stepctl verify. Captures of
 # runs, and those that are named, go through both; what they say of each request and reply must
 # be the same. Then tshark reads packets that no client of this project sends. FOLDER holds the
-# programs, bin by default. Needs tshark, python3 and root.
+# programs, bin by default. Needs tshark, openssl, python3 and root.
 . "$(dirname "$0")/lib.sh"
 require_root "to capture"
-require tshark text2pcap python3
+require tshark text2pcap openssl python3
 programs "${1-}"
 captures=()
 for capture in "${@:2}"; do captures+=("$(realpath "$capture")"); done
@@ -20,18 +20,30 @@ for mode in "" --plain; do # --plain: one connection a step, no newline after a 
 	captures+=("$work/run$mode.pcapng")
 done
 
+# The same over TLS, which both decrypt with the key log of the client.
+stop_agent
+quietly openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem -out agent.pem -days 60 \
+	-subj "/CN=agent" -addext subjectAltName=IP:127.0.0.1
+export STEPAGENT_TLS_CERTIFICATE=$work/agent.pem STEPAGENT_TLS_KEY=$work/key.pem
+start_agent --config "$acceptance/data/faults.toml"
+for mode in "" --plain; do
+	"$bin/stepctl" run steps --host 127.0.0.1 --port "$port" --tls --ca agent.pem --keylog keys.log --pcap "tls$mode.pcapng" \
+		$mode >out 2>&1 || [ $? = 1 ] || fail "$(cat out)"
+	captures+=("$work/tls$mode.pcapng")
+done
+
 fields=(frame.number stepagent.type stepagent.step_id stepagent.timeout stepagent.interval stepagent.session stepagent.req
 	stepagent.error_code stepagent.reason stepagent.detail stepagent.request_in stepagent.reply_in stepagent.response_time
 	stepagent.late stepagent.duplicate _ws.expert.message)
 dissect() { # capture, filter, options of tshark: prints a JSON array
 	local capture=$1 filter=$2
 	shift 2
-	tshark "$@" -X "lua_script:$root/packaging/wireshark/stepagent.lua" -2 -r "$capture" -Y "$filter" -T json "${fields[@]/#/-e}" 2>errors || fail "tshark: $(cat errors)"
+	tshark "$@" -o tls.keylog_file:keys.log -X "lua_script:$root/packaging/wireshark/stepagent.lua" -2 -r "$capture" -Y "$filter" -T json "${fields[@]/#/-e}" 2>errors || fail "tshark: $(cat errors)"
 	! grep -iE 'lua|error' errors || fail "tshark complains about $capture"
 }
 for capture in "${captures[@]}"; do
 	dissect "$capture" stepagent >fields.json
-	"$bin/stepctl" verify "$capture" --json >verify.json || true # some of the runs failed
+	"$bin/stepctl" verify "$capture" --keylog keys.log --json >verify.json || true # some of the runs failed
 	python3 "$root/packaging/wireshark/compare.py" "$capture" fields.json verify.json || fail "$capture is read in two ways"
 done
 
