@@ -1,7 +1,6 @@
 package server
 
 import (
-	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -11,25 +10,34 @@ import (
 // from what it has read until it reads or writes again, so clients that are slow hold none. There is
 // one slot for each processor that the agent uses.
 //
-// While handshakes wait, a slot rests for pauseFactor times the time that it was used. So however many
-// clients connect, handshakes take at most 1/(1+pauseFactor) of the processors, and the steps of other
-// clients go on. The time is that of the clock: on a busy machine the pauses are longer.
+// Past a burst, a slot rests for restFactor times the time that it was used. So however many clients
+// connect, handshakes take at most 1/(1+restFactor) of the processors, and the steps of other clients
+// go on. The time is that of the clock: on a busy machine slots rest longer.
 type handshakeSlots struct {
+	slots int
+
 	mu   sync.Mutex // guards the fields below
 	free int
 	// waiting are the handshakes that wait, the newest last, which is served first: under a flood the
 	// oldest have hardly any time left, and serving them would make all fail.
 	waiting []chan struct{}
-	owed    time.Duration // pause that has not been made, because it was shorter than minPause
+	// debt is the time of slots that was used or must rest for it, less the time that has passed; it
+	// was right at settled.
+	debt    time.Duration
+	settled time.Time
 }
 
 const (
-	pauseFactor = 3
-	// minPause is the shortest pause; the runtime's timers are not more exact on an idle machine.
-	minPause = time.Millisecond
+	restFactor = 3
+	// handshakeBurst is the debt up to which no slot rests: some dozens of handshakes.
+	handshakeBurst = 40 * time.Millisecond
+	// minRest is the shortest rest; the runtime's timers are not more exact on an idle machine.
+	minRest = time.Millisecond
 )
 
-func newHandshakeSlots() *handshakeSlots { return &handshakeSlots{free: runtime.GOMAXPROCS(0)} }
+func newHandshakeSlots(slots int) *handshakeSlots {
+	return &handshakeSlots{slots: slots, free: slots, settled: time.Now()}
+}
 
 // enter waits for a slot. It returns false, without one, when the time is over or the server stops.
 func (h *handshakeSlots) enter(until time.Time, stopping <-chan struct{}) bool {
@@ -65,18 +73,17 @@ func (h *handshakeSlots) enter(until time.Time, stopping <-chan struct{}) bool {
 func (h *handshakeSlots) leave(used time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.waiting) > 0 {
-		h.owed += pauseFactor * used
-		if pause := h.owed; pause >= minPause {
-			h.owed = 0
-			time.AfterFunc(pause, h.release)
-			return
-		}
+	now := time.Now()
+	h.debt = max(0, h.debt-time.Duration(h.slots)*now.Sub(h.settled)) + (1+restFactor)*used
+	h.settled = now
+	if rest := (h.debt - handshakeBurst) / time.Duration(h.slots); rest >= minRest {
+		time.AfterFunc(rest, h.release)
+		return
 	}
 	h.grant()
 }
 
-// release gives a slot back after its pause.
+// release gives a slot back after its rest.
 func (h *handshakeSlots) release() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -88,7 +95,6 @@ func (h *handshakeSlots) grant() {
 	last := len(h.waiting) - 1
 	if last < 0 {
 		h.free++
-		h.owed = 0
 		return
 	}
 	close(h.waiting[last])

@@ -11,50 +11,69 @@ import (
 	"time"
 )
 
-// TestHandshakesTakeAShare: while others wait, handshakes compute for a quarter of the time of each
-// slot; without others there is no pause.
+// TestHandshakesTakeAShare: past a burst, handshakes compute for a quarter of the time, whether many wait
+// or one client comes again and again.
 func TestHandshakesTakeAShare(t *testing.T) {
-	for _, cost := range []time.Duration{100 * time.Microsecond, 10 * time.Millisecond} {
+	const second = time.Second
+	for _, c := range []struct {
+		slots, clients int
+		cost           time.Duration
+	}{{1, 1, 100 * time.Microsecond}, {1, 20, 100 * time.Microsecond}, {2, 20, 100 * time.Microsecond}, {2, 2, 10 * time.Millisecond}, {2, 20, 10 * time.Millisecond}} {
 		synctest.Test(t, func(t *testing.T) {
-			const slots, second = 2, time.Second
-			h := &handshakeSlots{free: slots}
+			h := newHandshakeSlots(c.slots)
 			ends := time.Now().Add(second)
 			var made atomic.Int64
-			for range 20 {
+			for range c.clients {
 				go func() {
 					for h.enter(ends, nil) && time.Now().Before(ends) {
-						time.Sleep(cost)
+						time.Sleep(c.cost)
 						made.Add(1)
-						h.leave(cost)
+						h.leave(c.cost)
 					}
 				}()
 			}
 			time.Sleep(2 * second)
 			synctest.Wait()
-			most := float64(slots*second/cost) / (1 + pauseFactor)
-			if n := float64(made.Load()); n < 0.9*most || n > 1.1*most+slots {
-				t.Errorf("%v handshakes of %v in a second, want about %v", n, cost, most)
-			}
-
-			h, ends = &handshakeSlots{free: 1}, time.Now().Add(second)
-			began := time.Now()
-			for range 10 {
-				h.enter(ends, nil)
-				time.Sleep(cost)
-				h.leave(cost)
-			}
-			if took := time.Since(began); took != 10*cost {
-				t.Errorf("ten handshakes one after the other took %v", took)
+			share := (time.Duration(c.slots)*second + handshakeBurst) / (1 + restFactor)
+			computed := time.Duration(made.Load()) * c.cost
+			if slack := time.Duration(c.slots) * c.cost; computed < share*9/10-slack || computed > share*11/10+slack {
+				t.Errorf("%+v: handshakes computed for %v in a second, want about %v", c, computed, share)
 			}
 		})
 	}
+}
+
+// TestFewHandshakesDoNotRest: up to a burst, and those that come now and then.
+func TestFewHandshakesDoNotRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, began := newHandshakeSlots(1), time.Now()
+		handshake := func(cost time.Duration) {
+			h.enter(began.Add(time.Hour), nil)
+			time.Sleep(cost)
+			h.leave(cost)
+		}
+		for range 10 {
+			handshake(time.Millisecond)
+		}
+		if took := time.Since(began); took != 10*time.Millisecond {
+			t.Errorf("ten handshakes took %v", took)
+		}
+		began = time.Now()
+		for range 100 {
+			time.Sleep(10 * time.Millisecond)
+			handshake(time.Millisecond)
+		}
+		if took := time.Since(began); took != 1100*time.Millisecond {
+			t.Errorf("a hundred handshakes now and then took %v", took)
+		}
+	})
 }
 
 // TestNewestHandshakeFirst: of those that wait the newest gets the slot; the others get none when their
 // time is over or the server stops.
 func TestNewestHandshakeFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h, stopping := &handshakeSlots{free: 1}, make(chan struct{})
+		h, stopping := newHandshakeSlots(1), make(chan struct{})
 		h.enter(time.Time{}, nil)
 		var got [4]bool
 		var order []int

@@ -16,6 +16,7 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -69,7 +70,7 @@ func New(sessions *session.Manager, loops *eventloop.Loops, options Options, log
 		stats:      newStats(),
 		took:       latency.NewShards(loops.Count()),
 		refusing:   make(chan struct{}, reservedFiles(openFileLimit())/refusalShare),
-		handshakes: newHandshakeSlots(),
+		handshakes: newHandshakeSlots(runtime.GOMAXPROCS(0)),
 		stopping:   make(chan struct{}),
 	}
 	s.tls = outerConfig(&s.options)
