@@ -9,6 +9,7 @@ package protocol
 import (
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -65,6 +66,15 @@ type Reply struct {
 
 // OK reports whether the step passed. A reply with a reason never says so, even with code 0.
 func (r Reply) OK() bool { return r.ErrorCode == 0 && r.StepID != nil && r.Reason == "" }
+
+// SpeaksTLS begins the detail of the reply, for the reason BadMessage, to what was sent without TLS to
+// a port that speaks TLS alone.
+const SpeaksTLS = "this port speaks TLS"
+
+// NeedsTLS reports whether the reply says that the port speaks TLS alone.
+func (r Reply) NeedsTLS() bool {
+	return r.StepID == nil && r.Reason == BadMessage && strings.HasPrefix(r.Detail, SpeaksTLS)
+}
 
 // A Wait is a duration that may be absent. The zero value is absent.
 type Wait struct {

@@ -13,7 +13,7 @@ import (
 )
 
 // speaksTLS is the reply to a client that does not speak TLS where it must.
-const speaksTLS = "this port speaks TLS; connect with TLS, such as stepctl --tls, or to a port without it"
+const speaksTLS = protocol.SpeaksTLS + "; connect with TLS, such as stepctl --tls, or to a port without it"
 
 // begin waits for the first byte of a connection, which says whether the client speaks TLS, and makes
 // the handshake if it does. False ends the connection.

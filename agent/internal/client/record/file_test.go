@@ -239,7 +239,7 @@ func TestLimits(t *testing.T) {
 // events, and Fold never passes what the plain check does not.
 func FuzzRead(f *testing.F) {
 	w := &writes{}
-	for _, e := range append(soundRun(), everyKind()...) {
+	for _, e := range append(append(soundRun(), everyKind()...), secured("1.3", "CN=a", "k")) {
 		if err := NewWriter(w).Write(e); err != nil {
 			f.Fatal(err)
 		}

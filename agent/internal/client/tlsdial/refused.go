@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
-	"strings"
 
 	"github.com/stepagent/stepagent/agent/protocol"
 )
@@ -34,13 +33,10 @@ func isOverload(err error) bool {
 	return ok && alert.Op == "remote error" && alert.Err.Error() == internalError.Error()
 }
 
-// speaksTLS begins the detail of an agent that got a message without TLS at a port for TLS.
-const speaksTLS = "this port speaks TLS"
-
 // PlainRefused returns a *RefusedError if the reply to a message without TLS says that the port speaks
 // TLS, and nil for other replies.
 func PlainRefused(reply *protocol.Reply) error {
-	if reply.Reason != protocol.BadMessage || !strings.HasPrefix(reply.Detail, speaksTLS) {
+	if !reply.NeedsTLS() {
 		return nil
 	}
 	return &RefusedError{Sentence: "the port speaks TLS; add --tls, and --ca with the CA of the agent's certificate"}

@@ -2,7 +2,6 @@ package match
 
 import (
 	"iter"
-	"strings"
 
 	"github.com/stepagent/stepagent/agent/protocol"
 )
@@ -34,7 +33,7 @@ func (c *Conn) match(requests, replies iter.Seq[Message]) {
 			continue
 		}
 		r := Reply{Message: m, Reply: decoded}
-		if r.refusesPlain() { // it has read no request
+		if r.NeedsTLS() { // it has read no request
 			c.Unmatched = append(c.Unmatched, r)
 			continue
 		}
@@ -49,14 +48,6 @@ func (c *Conn) match(requests, replies iter.Seq[Message]) {
 		}
 		e.Replies = append(e.Replies, r)
 	}
-}
-
-// speaksTLS is how the detail of a reply begins at a port that speaks TLS alone.
-const speaksTLS = "this port speaks TLS"
-
-// refusesPlain reports whether an agent answers a connection without TLS, whatever was sent over it.
-func (r *Reply) refusesPlain() bool {
-	return r.StepID == nil && r.Reason == protocol.BadMessage && strings.HasPrefix(r.Detail, speaksTLS)
 }
 
 // A queue is requests in the order in which they were sent.
