@@ -237,7 +237,7 @@ func TestEventsThatMakeNoSense(t *testing.T) {
 		{"refused and a later step", func(e []Event) []Event {
 			return timed(append(e[:2], unreachable(1), waited(1, time.Second), sent(2))...)
 		}, 4},
-		{"refused and finished", func(e []Event) []Event {
+		{"refused and finished", func([]Event) []Event {
 			return timed(start(1), sent(1), unreachable(1), end(Finished, Counts{Unreachable: 1}))
 		}, 4},
 		{"stray of a step to come", func(e []Event) []Event { return timed(append(e[:3], stray(StrayDuplicate, 2))...) }, 4},
