@@ -26,6 +26,7 @@ install_missing systemd-nspawn systemd-container
 install_missing ip iproute2
 install_missing pgrep procps
 install_missing gpg gnupg
+install_missing ssh-keygen openssh-client
 
 if [ "${1-}" = base ]; then
 	[ $# = 2 ] || die "usage: $script base FOLDER"

@@ -13,7 +13,7 @@ base_make() {
 	read -r mirror release < <(apt-get indextargets --format '$(SITE) $(RELEASE)' \
 		'Created-By: Packages' 'Component: main' 'Origin: Debian' 'Codename: bookworm' | head -n 1) || true
 	[ -n "${mirror-}" ] || die "the apt sources of this machine have no Debian 12 (bookworm)"
-	quietly debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,iproute2,procps,rpm,tcpdump,python3-grpcio \
+	quietly debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,iproute2,procps,rpm,tcpdump,python3-grpcio,openssl,openssh-server \
 		"$release" "$1" "$mirror"
 }
 

@@ -125,22 +125,24 @@ func TestNormal(t *testing.T) {
 	}
 }
 
-// TestGuideTwins: the guide shows the same commands and outputs in both languages, and has
-// the same sections.
-func TestGuideTwins(t *testing.T) {
-	english, err := readPage("../../../docs/guide.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	korean, err := readPage("../../../docs/guide.ko.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(transcripts(english), transcripts(korean)); diff != "" {
-		t.Errorf("guide.md and guide.ko.md differ in what they show (-English +Korean):\n%s", diff)
-	}
-	if n, m := sections(english), sections(korean); n != m || n == 0 {
-		t.Errorf("guide.md has %d sections and guide.ko.md %d", n, m)
+// TestTwins: the guides show the same commands and outputs in both languages, and have the same
+// sections.
+func TestTwins(t *testing.T) {
+	for _, name := range []string{"guide", "tls"} {
+		english, err := readPage("../../../docs/" + name + ".md")
+		if err != nil {
+			t.Fatal(err)
+		}
+		korean, err := readPage("../../../docs/" + name + ".ko.md")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(transcripts(english), transcripts(korean)); diff != "" {
+			t.Errorf("%s.md and %[1]s.ko.md differ in what they show (-English +Korean):\n%s", name, diff)
+		}
+		if n, m := sections(english), sections(korean); n != m || n == 0 {
+			t.Errorf("%s.md has %d sections and %[1]s.ko.md %d", name, n, m)
+		}
 	}
 }
 
