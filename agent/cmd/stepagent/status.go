@@ -110,7 +110,7 @@ func httpState(h api.HTTP) string {
 	if h.ReadOnly {
 		changes = "read only"
 	}
-	return fmt.Sprintf("http://%s/, %d viewers, %s", h.Address, h.Viewers, changes)
+	return fmt.Sprintf("%s, %d viewers, %s", h.URL(), h.Viewers, changes)
 }
 
 func lastReload(r api.LastReload) string {

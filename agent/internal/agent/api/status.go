@@ -73,6 +73,8 @@ type Certificate struct {
 type HTTP struct {
 	// Address is empty where nothing listens.
 	Address string `json:"address"`
+	// TLS says that it is served over TLS.
+	TLS bool `json:"tls,omitempty"`
 	// Trouble is why nothing listens, though the config says so; the agent tries again and again.
 	Trouble string `json:"trouble,omitempty"`
 	// TokenFile holds the token for requests that change something; empty where ReadOnly is set and all
@@ -81,6 +83,14 @@ type HTTP struct {
 	ReadOnly  bool   `json:"read_only"`
 	// Viewers is how many viewers of events there are, at the admin socket too.
 	Viewers int `json:"viewers"`
+}
+
+// URL returns the address of the page.
+func (h HTTP) URL() string {
+	if h.TLS {
+		return "https://" + h.Address + "/"
+	}
+	return "http://" + h.Address + "/"
 }
 
 // A Process is one process of validators.

@@ -97,8 +97,13 @@ func expired(i certificate.Info) string {
 	return fmt.Sprintf("tls.%s: %s has expired, %s", i.Role, cmp.Or(i.Subject, i.File), i.NotAfter.UTC().Format(time.DateTime)+" UTC")
 }
 
-// expiryInterval is how often the days left are looked at.
-const expiryInterval = time.Hour
+const (
+	// expiryInterval is how often the days left, and the certificates of open connections, are looked
+	// at.
+	expiryInterval = time.Minute
+	// keepInterval is how often the time is stored: flash memory wears out.
+	keepInterval = time.Hour
+)
 
 // warnDays are the days left at which a line is logged.
 var warnDays = []int{30, 7, 1}
@@ -198,12 +203,20 @@ func keepTime(c *config.Loaded, now time.Time) {
 	}
 }
 
-// watchCertificates looks at the days left, and stores the time, until the context ends.
+// watchCertificates looks at the days left, closes connections whose certificate has expired, and stores
+// the time, until the context ends.
 func (a *Agent) watchCertificates(ctx context.Context) {
+	keepTime(a.current(), time.Now())
+	kept := time.Now()
 	every(ctx, expiryInterval, func() {
 		a.certificates.warn()
-		keepTime(a.current(), time.Now())
+		a.server.RecheckPeers()
+		if time.Since(kept) >= keepInterval {
+			keepTime(a.current(), time.Now())
+			kept = time.Now()
+		}
 	})
+	keepTime(a.current(), time.Now())
 }
 
 // clientRules returns the config's rules for identities.

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -221,4 +222,63 @@ func TestTLSNeedsRestart(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	ask(t, s.dial())
+}
+
+// TestPageForOtherMachines: over TLS, and only with the token or a client's certificate.
+func TestPageForOtherMachines(t *testing.T) {
+	token := filepath.Join(t.TempDir(), "token")
+	s := startSecured(t, "[http]\nlisten = \"0.0.0.0:0\"\ntls = true\ntoken_file = \""+token+"\"\n")
+	state := s.agent.Status().HTTP
+	_, port, err := net.SplitHostPort(state.Address)
+	if err != nil || !strings.HasPrefix(state.URL(), "https://") {
+		t.Fatalf("%+v, %v", state, err)
+	}
+	get := func(source certificate.ClientSource, authorize func(*http.Request)) int {
+		t.Helper()
+		source.CA = s.ca.File
+		config, err := certificate.LoadClient(source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		config.NextProtos = nil
+		transport := &http.Transport{TLSClientConfig: config}
+		defer transport.CloseIdleConnections()
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://localhost:"+port+"/api/v1/status", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if authorize != nil {
+			authorize(request)
+		}
+		reply, err := (&http.Client{Transport: transport}).Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = reply.Body.Close()
+		return reply.StatusCode
+	}
+	secret, err := os.ReadFile(token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secretText := strings.TrimSpace(string(secret))
+	basic := func(password string) func(*http.Request) {
+		return func(r *http.Request) { r.SetBasicAuth("any", password) }
+	}
+	bearer := func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+secretText) }
+	for name, test := range map[string]struct {
+		source    certificate.ClientSource
+		authorize func(*http.Request)
+		want      int
+	}{
+		"nothing":       {want: http.StatusUnauthorized},
+		"another token": {authorize: basic("guessed"), want: http.StatusUnauthorized},
+		"the token":     {authorize: basic(secretText), want: http.StatusOK},
+		"as a bearer":   {authorize: bearer, want: http.StatusOK},
+		"a certificate": {source: certificate.ClientSource{Certificate: s.clientCert, Key: s.clientKey}, want: http.StatusOK},
+	} {
+		if got := get(test.source, test.authorize); got != test.want {
+			t.Errorf("%s: %d, want %d", name, got, test.want)
+		}
+	}
 }

@@ -1,7 +1,9 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -29,11 +31,12 @@ const (
 
 // observers serves the API to the admin socket and to the HTTP listener, and publishes events.
 type observers struct {
-	log        *slog.Logger
-	events     *eventstream.Stream
-	handler    http.Handler // of both listeners
-	stop       context.CancelFunc
-	background sync.WaitGroup // the feed, tries to open the listener, and servers that close
+	log          *slog.Logger
+	certificates *certificates
+	events       *eventstream.Stream
+	handler      http.Handler // of both listeners
+	stop         context.CancelFunc
+	background   sync.WaitGroup // the feed, tries to open the listener, and servers that close
 
 	mu       sync.Mutex // guards the fields below
 	settings config.HTTP
@@ -43,7 +46,7 @@ type observers struct {
 }
 
 func newObservers(a *Agent) *observers {
-	o := &observers{log: a.options.Log, events: eventstream.New(eventstream.Options{
+	o := &observers{log: a.options.Log, certificates: a.certificates, events: eventstream.New(eventstream.Options{
 		Viewers: a.config.HTTP.Viewers, QueueBytes: viewerQueueBytes, HistoryBytes: eventHistoryBytes,
 		Heartbeat: heartbeatInterval, WriteTime: a.config.HTTP.ReplyTime,
 	})}
@@ -70,8 +73,8 @@ func (o *observers) status() api.HTTP {
 	if o.server == nil {
 		return api.HTTP{Trouble: o.trouble}
 	}
-	s := api.HTTP{Address: o.server.Addr().String(), ReadOnly: o.settings.ReadOnly, Viewers: o.events.Viewers()}
-	if !s.ReadOnly {
+	s := api.HTTP{Address: o.server.Addr().String(), TLS: o.settings.TLS, ReadOnly: o.settings.ReadOnly, Viewers: o.events.Viewers()}
+	if !s.ReadOnly || !o.settings.IsLocal() {
 		s.TokenFile = o.settings.TokenFile
 	}
 	return s
@@ -155,7 +158,7 @@ func (o *observers) prepare(ctx context.Context, c *config.Loaded) (*nextWeb, er
 	if c.HTTP.Listen == "" {
 		return n, nil
 	}
-	if !c.HTTP.ReadOnly {
+	if !c.HTTP.ReadOnly || !c.HTTP.IsLocal() {
 		if n.token, err = weblistener.Token(c.HTTP.TokenFile); err != nil {
 			return nil, config.Problems{c.Problem("http.token_file",
 				fmt.Sprintf("%v; or name another file, or set http.read_only to true", err))}
@@ -182,7 +185,7 @@ func listenHTTP(ctx context.Context, address string) (*net.TCPListener, error) {
 	if err := errors.Join(err, portErr); err != nil {
 		return nil, err
 	}
-	addrs, err := resolve(ctx, host)
+	addrs, err := resolve(ctx, cmp.Or(host, "::"))
 	for _, addr := range addrs {
 		var s *tcpSocket
 		if s, err = openOn(addr, number, "http.listen"); err == nil {
@@ -211,17 +214,41 @@ func (n *nextWeb) apply() {
 			readOnly = "http.read_only is set in the agent's config; use the command stepagent instead"
 		}
 		o.server = weblistener.Serve(n.listener, o.handler, weblistener.Options{
+			TLS: o.tlsConfig(n.settings), Private: !n.settings.IsLocal(),
 			Hosts: n.settings.Hosts, HostAdvice: "use localhost, or add the name to http.hosts", Token: n.token, ReadOnly: readOnly,
 			Connections: n.settings.Connections, HeaderBytes: n.settings.HeaderBytes, RequestTime: n.settings.RequestTime,
 			ReplyTime: n.settings.ReplyTime,
 		}, o.log)
 		n.listener = nil
-		o.log.Info("HTTP is served", slog.String("url", "http://"+o.server.Addr().String()+"/"),
+		o.log.Info("HTTP is served", slog.String("url", api.HTTP{Address: o.server.Addr().String(), TLS: n.settings.TLS}.URL()),
 			slog.Bool("read_only", n.settings.ReadOnly), slog.String("token_file", n.settings.TokenFile))
 	}
 	if old != nil {
 		o.background.Go(func() { old.Close(closeTime) })
 	}
+}
+
+// tlsConfig returns the TLS of the listener, with the certificates in force at each handshake; nil for
+// none. A client may have a certificate, which then is checked as that of a client for steps.
+func (o *observers) tlsConfig(settings config.HTTP) *tls.Config {
+	if !settings.TLS {
+		return nil
+	}
+	return &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		set := o.certificates.current()
+		c := set.ServerConfig()
+		c.NextProtos = []string{"http/1.1"}
+		if c.ClientAuth != tls.NoClientCert {
+			c.ClientAuth = tls.VerifyClientCertIfGiven
+		}
+		c.VerifyConnection = func(state tls.ConnectionState) error {
+			if len(state.PeerCertificates) == 0 {
+				return nil
+			}
+			return set.Verify(state)
+		}
+		return c, nil
+	}}
 }
 
 func (n *nextWeb) drop() {

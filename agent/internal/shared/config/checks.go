@@ -22,7 +22,7 @@ func checks() map[string]kind {
 		"procedure":   text{checkProcedure},
 		"folder":      text{func(path string) string { return checkPath(path, "/var/lib/stepagent/record") }},
 		"file":        text{func(path string) string { return checkPath(path, "/var/lib/stepagent/http-token") }},
-		"loopback":    text{checkLoopback},
+		"web":         text{checkWeb},
 		"path":        text{checkRelative},
 		"server":      text{checkServerName},
 		databaseCheck: text{checkDatabase},
@@ -155,25 +155,30 @@ func checkServerName(name string) string {
 	return show(name) + ` is no host name and no address; write one such as "board-3.lan"`
 }
 
-// checkLoopback checks an address and a port that only this machine can reach.
-func checkLoopback(address string) string {
-	const example = `write one such as "127.0.0.1:8081"`
-	host, port, err := net.SplitHostPort(address)
+const exampleWeb = `write one such as "127.0.0.1:8081"`
+
+// checkWeb checks an address and a port for HTTP.
+func checkWeb(address string) string {
 	if address == "" {
 		return ""
 	}
-	if _, portErr := strconv.ParseUint(port, 10, 16); err != nil || portErr != nil {
-		return show(address) + " is no address with a port; " + example
+	host, port, err := net.SplitHostPort(address)
+	_, portErr := strconv.ParseUint(port, 10, 16)
+	_, addrErr := netip.ParseAddr(host)
+	if err != nil || portErr != nil || host != "" && addrErr != nil && !isHostName(host) {
+		return show(address) + " is no address with a port; " + exampleWeb
+	}
+	return ""
+}
+
+// IsLocal reports whether only this machine can reach the listener, or there is none.
+func (h HTTP) IsLocal() bool {
+	host, _, err := net.SplitHostPort(h.Listen)
+	if h.Listen == "" || err == nil && host == "localhost" {
+		return true
 	}
 	addr, err := netip.ParseAddr(host)
-	switch {
-	case host == "localhost", err == nil && addr.IsLoopback() && addr.Zone() == "" && !addr.Is4In6():
-		return ""
-	case host != "" && err != nil && !isHostName(host):
-		return show(address) + " is no address with a port; " + example
-	}
-	return show(address) + " can be reached from other machines, and this listener has no TLS yet; " + example +
-		", and reach it from elsewhere with ssh -L 8081:127.0.0.1:8081"
+	return err == nil && addr.IsLoopback() && addr.Zone() == "" && !addr.Is4In6()
 }
 
 // accountName is the syntax of a name that useradd(8) and groupadd(8) accept.

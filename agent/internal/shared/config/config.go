@@ -180,9 +180,11 @@ type Admin struct {
 
 // HTTP is the listener for the page, the API and the metrics.
 type HTTP struct {
-	// Listen is the loopback address and the port to listen on, port 0 for any free one; empty for no
-	// listener.
-	Listen string `config:"listen" check:"loopback"`
+	// Listen is the address and the port to listen on, port 0 for any free one; empty for no listener.
+	// An address that other machines can reach needs TLS.
+	Listen string `config:"listen" check:"web"`
+	// TLS serves over TLS, with the certificate of [tls].
+	TLS bool `config:"tls"`
 	// Hosts are the names, beside localhost and loopback addresses, under which browsers may reach
 	// the listener, such as that of a proxy.
 	Hosts []string `config:"hosts" check:"hosts"`

@@ -11,10 +11,10 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/shared/config"
 )
 
-// TestHTTPListen: only addresses that other machines cannot reach.
+// TestHTTPListen: without TLS only addresses that other machines cannot reach.
 func TestHTTPListen(t *testing.T) {
 	t.Parallel()
-	const open, no = "can be reached from other machines, and this listener has no TLS yet", "is no address with a port"
+	const open, no = "can be reached from other machines; set http.tls to true", "is no address with a port"
 	for listen, want := range map[string]string{
 		"": "", "127.0.0.1:8081": "", "127.9.9.9:0": "", "[::1]:8081": "", "localhost:65535": "",
 		"0.0.0.0:8081": open, "[::]:8081": open, ":8081": open, "192.0.2.7:8081": open, "board-3.lan:8081": open,
@@ -27,6 +27,20 @@ func TestHTTPListen(t *testing.T) {
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%q: %v, want %q", listen, err, want)
 		}
+	}
+}
+
+// TestHTTPOverTLS: any address, with a certificate.
+func TestHTTPOverTLS(t *testing.T) {
+	t.Parallel()
+	c := config.Default()
+	c.HTTP.Listen, c.HTTP.TLS = "0.0.0.0:8081", true
+	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "http.tls needs a certificate") {
+		t.Errorf("got %v", err)
+	}
+	c.TLS.Certificate, c.TLS.Key = "/a.pem", "/a.key"
+	if err := c.Validate(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -195,6 +195,13 @@ func (c Config) tlsFindings() (found []finding) {
 		}
 	}
 	switch {
+	case c.HTTP.TLS && t.Certificate == "":
+		add("http.tls needs a certificate; set tls.certificate and tls.key", "http.tls", "tls.certificate")
+	case !c.HTTP.TLS && checkWeb(c.HTTP.Listen) == "" && !c.HTTP.IsLocal():
+		add(fmt.Sprintf("%s can be reached from other machines; set http.tls to true, with a certificate in [tls], or %s "+
+			"and reach it from elsewhere with ssh -L 8081:127.0.0.1:8081", show(c.HTTP.Listen), exampleWeb), "http.listen", "http.tls")
+	}
+	switch {
 	case len(t.Clients) > 0 && t.Certificate == "":
 		add("tls.clients is for clients over TLS, and there is no TLS without a certificate; set tls.certificate and tls.key",
 			"tls.clients", "tls.certificate")

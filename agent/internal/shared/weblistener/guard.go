@@ -62,6 +62,9 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if status == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", "Bearer")
+		if isSafe(r) {
+			h.Set("WWW-Authenticate", `Basic realm="the token as password, any user"`) // so that browsers ask
+		}
 	}
 	g.refusals.Log(context.Background(), g.log, slog.LevelWarn, "HTTP request refused", slog.String("client", r.RemoteAddr),
 		slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.String("host", r.Host), slog.String("reason", why))
@@ -70,12 +73,15 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // refusal returns why a request is refused; 0 if it is not.
 func (g *guard) refusal(r *http.Request) (status int, why string) {
-	if !g.isOwnHost(r.Host) {
+	if !g.isOwnHost(r) {
 		return http.StatusMisdirectedRequest, "the host " + r.Host + " is not one of this server; " + g.options.HostAdvice
 	}
-	safe := r.Method == http.MethodGet || r.Method == http.MethodHead
+	safe := isSafe(r)
 	switch site := r.Header.Get("Sec-Fetch-Site"); {
 	case safe && (site == "" || site == "same-origin" || site == "none" || r.Header.Get("Sec-Fetch-Mode") == "navigate"):
+		if !g.mayRead(r) {
+			return http.StatusUnauthorized, "from another machine, reading needs the token or a client certificate; " + whereToken
+		}
 		return 0, ""
 	case safe, g.origins.Check(r) != nil:
 		return http.StatusForbidden, "the request comes from a page of another site"
@@ -84,30 +90,57 @@ func (g *guard) refusal(r *http.Request) (status int, why string) {
 	case r.Header.Get(Header) != "1":
 		return http.StatusForbidden, "the header " + Header + ": 1 is missing"
 	case !g.hasToken(r):
-		return http.StatusUnauthorized, "the header Authorization: Bearer TOKEN is missing or has a wrong token; " +
-			"the token is in the file that http.token_file names"
+		return http.StatusUnauthorized, "the header Authorization: Bearer TOKEN is missing or has a wrong token; " + whereToken
 	}
 	return 0, ""
 }
 
-// hasToken compares the request's token in constant time.
+const whereToken = "the token is in the file that http.token_file names"
+
+func isSafe(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
+
+// mayRead reports whether a request may read.
+func (g *guard) mayRead(r *http.Request) bool {
+	if !g.options.Private || r.TLS != nil && len(r.TLS.VerifiedChains) > 0 || g.hasToken(r) {
+		return true
+	}
+	_, password, ok := r.BasicAuth()
+	return ok && g.isToken(password)
+}
+
+// hasToken reports whether a request has the token as a bearer.
 func (g *guard) hasToken(r *http.Request) bool {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	return strings.EqualFold(scheme, "bearer") && g.isToken(token)
+}
+
+// isToken compares in constant time.
+func (g *guard) isToken(token string) bool {
 	same := subtle.ConstantTimeCompare([]byte(token), []byte(g.options.Token)) == 1
-	return strings.EqualFold(scheme, "bearer") && g.options.Token != "" && same
+	return g.options.Token != "" && same
 }
 
 // isOwnHost reports whether a Host is a name of this listener. Any other may be that of a site which a
 // name server has pointed at this machine.
-func (g *guard) isOwnHost(host string) bool {
+func (g *guard) isOwnHost(r *http.Request) bool {
+	host := r.Host
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
 	host = plainName(host)
-	if addr, err := netip.ParseAddr(host); err == nil && addr.IsLoopback() && addr.Zone() == "" {
+	if addr, err := netip.ParseAddr(host); err == nil && addr.Zone() == "" && (addr.IsLoopback() || addr == localAddr(r)) {
 		return true
 	}
 	return host == "localhost" || slices.Contains(g.options.Hosts, host)
+}
+
+// localAddr returns the address of this machine at which a request arrived.
+func localAddr(r *http.Request) netip.Addr {
+	tcp, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	if !ok {
+		return netip.Addr{}
+	}
+	return tcp.AddrPort().Addr().Unmap().WithZone("")
 }
 
 // plainName returns a host name or address in one form of several.

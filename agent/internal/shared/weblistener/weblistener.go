@@ -1,13 +1,16 @@
-// Package weblistener serves a handler over HTTP to browsers and other programs of this machine.
+// Package weblistener serves a handler over HTTP to browsers and other programs: of this machine, or
+// of others over TLS.
 //
-// Without a login, anything that reaches the listener may read. So a page of a foreign site in a
-// browser on this machine must not: the Host must be a name of this listener, against DNS rebinding,
-// and there are no CORS headers. What changes something also needs a token and a header that a foreign
-// page cannot send. Connections, the size of a header and each wait are bounded.
+// On loopback anything that reaches the listener may read; where Options.Private is set, a client
+// needs the token or a certificate. A page of a foreign site in a browser may not read: the Host must
+// be a name of this listener, against DNS rebinding, and there are no CORS headers. What changes
+// something also needs a token and a header that a foreign page cannot send. Connections, the size of
+// a header and each wait are bounded.
 package weblistener
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -27,6 +30,11 @@ type Options struct {
 	// refused.
 	Token    string
 	ReadOnly string
+	// TLS is that of the connections; nil for plain HTTP.
+	TLS *tls.Config
+	// Private makes reading need the token too, as a bearer token or as the password of basic
+	// authentication (RFC 7617), unless TLS has verified a certificate of the client.
+	Private bool
 	// Connections is how many are open at once; further ones wait.
 	Connections int
 	// HeaderBytes is the size of the longest header.
@@ -57,7 +65,11 @@ func Serve(listener *net.TCPListener, handler http.Handler, o Options, log *slog
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 	}}
 	go func() {
-		err := s.http.Serve(netutil.LimitListener(listener, o.Connections))
+		limited := netutil.LimitListener(listener, o.Connections)
+		if o.TLS != nil {
+			limited = tls.NewListener(limited, o.TLS)
+		}
+		err := s.http.Serve(limited)
 		if !errors.Is(err, http.ErrServerClosed) {
 			log.Error("the HTTP listener has failed; a reload with another address or a restart makes a new one", slog.Any("error", err))
 		}
