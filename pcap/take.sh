@@ -2,12 +2,12 @@
 # take.sh STEPAGENT.deb STEPCTL.deb [FOLDER]: takes the captures of this folder again.
 #
 # Two network namespaces, "board" and "laptop", are joined by a veth pair. The board has the files of
-# the package stepagent, the laptop those of stepctl and the field client. Needs root, tcpdump and
-# python3.
+# the package stepagent, the laptop those of stepctl and the field client. Needs root, tcpdump, openssl
+# and python3.
 . "$(dirname "$0")/../packaging/acceptance/lib.sh"
 [ $# -ge 2 ] && [ -f "$1" ] && [ -f "$2" ] || die "usage: $script STEPAGENT.deb STEPCTL.deb [FOLDER]"
 require_root "for network namespaces"
-require ip tcpdump python3 dpkg-deb
+require ip tcpdump openssl python3 dpkg-deb
 
 out=$(mkdir -p "${3:-$root/pcap}" && cd "${3:-$root/pcap}" && pwd)
 board=board-$$ laptop=laptop-$$
@@ -27,6 +27,7 @@ on_laptop=(ip netns exec "$laptop" "$work/laptop/usr/bin/stepctl")
 
 # --- The agent, with the config of its package
 config=$work/board/usr/share/stepagent/stepagent.toml
+export STEPAGENT_HTTP_READ_ONLY=true # the folder of the token is made when the package is installed
 start_agent() { # [config]
 	"${on_board[@]}" serve --config "${1:-$config}" 2>>"$work/log" &
 	agent=$!
@@ -92,12 +93,22 @@ tail -n "+$((before + 1))" "$work/log" >"$work/killed.log"
 keep killed.log
 stop_agent
 
+quietly openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/board.key" -out "$work/board.pem" \
+	-days 60 -subj "/CN=board" -addext "subjectAltName=IP:$address"
+export STEPAGENT_TLS_CERTIFICATE=$work/board.pem STEPAGENT_TLS_KEY=$work/board.key
+start_agent
+cd "$work" # the record names the key log as the command line does
+perform tls 1 --data failure --tls --ca board.pem --keylog tls.keys
+keep tls.keys
+stop_agent
+unset STEPAGENT_TLS_CERTIFICATE STEPAGENT_TLS_KEY
+
 sed -e "s/^host = .*/host = \"$address\"/" "$root/configs/faults.toml" >"$work/faults.toml"
 grep -q '^host' "$work/faults.toml" || sed -i "1ihost = \"$address\"" "$work/faults.toml"
 start_agent "$work/faults.toml"
 perform timeout 1 --data timeout
 stop_agent
 
-( cd "$out" && find . -type f \( -name '*.pcap*' -o -name '*.jsonl' -o -name '*.html' -o -name field.txt -o -name killed.log \) -printf '%P\n' |
+( cd "$out" && find . -type f \( -name '*.pcap*' -o -name '*.jsonl' -o -name '*.html' -o -name '*.keys' -o -name field.txt -o -name killed.log \) -printf '%P\n' |
 	LC_ALL=C sort | xargs sha256sum >SHA256SUMS )
 ok "the captures are in $out"

@@ -32,6 +32,10 @@ for mode in "" --plain; do
 	captures+=("$work/tls$mode.pcapng")
 done
 
+for capture in "${captures[@]}"; do # those that are named may have key logs beside them
+	[ ! -f "${capture%.*}.keys" ] || cat "${capture%.*}.keys" >>keys.log
+done
+
 fields=(frame.number stepagent.type stepagent.step_id stepagent.timeout stepagent.interval stepagent.session stepagent.req
 	stepagent.error_code stepagent.reason stepagent.detail stepagent.request_in stepagent.reply_in stepagent.response_time
 	stepagent.late stepagent.duplicate _ws.expert.message)

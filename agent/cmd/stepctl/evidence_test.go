@@ -63,11 +63,16 @@ func TestEvidence(t *testing.T) {
 		"field": {"field.pcap", "", "failure", 1, 10, map[string]int{"passed": 7, "refused": 3},
 			map[string]int{"out_of_order": 1, "timeout_too_short": 2}},
 		"killed": {"killed.pcapng", "killed.jsonl", "success", 1, 1, map[string]int{"passed": 10}, nil},
+		"tls": {"tls.pcapng", "tls.jsonl", "failure", 1, 1, map[string]int{"passed": 7, "refused": 3},
+			map[string]int{"out_of_order": 1, "timeout_too_short": 2}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			args := []string{evidence + want.capture, "--data", want.data}
 			if want.record != "" {
 				args = append(args, "--record", evidence+want.record)
+			}
+			if name == "tls" {
+				args = append(args, "--keylog", evidence+"tls.keys")
 			}
 			said, code, all := verifyJSON(t, args...)
 			if code != 0 || said.Verdict != "pass" {

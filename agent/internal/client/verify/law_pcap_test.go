@@ -1,8 +1,11 @@
 package verify_test
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
+	"errors"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -77,6 +80,7 @@ func TestLawOnEvidence(t *testing.T) {
 	opts := rules(t)
 	for _, path := range paths {
 		f := readEvidence(t, path)
+		opts := withKeys(t, opts, keysOf(t, path))
 		said := opts
 		said.Claims = verify.NameClaims(path)
 		if p, err := stepfile.Builtin(strings.TrimSuffix(f.name, filepath.Ext(f.name))); err == nil {
@@ -108,6 +112,19 @@ func TestLawOnEvidence(t *testing.T) {
 			}
 		}
 	}
+}
+
+// keysOf returns the key log beside a capture; nil for none.
+func keysOf(t *testing.T, path string) *bytes.Buffer {
+	t.Helper()
+	keys, err := os.ReadFile(strings.TrimSuffix(path, filepath.Ext(path)) + ".keys")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.NewBuffer(keys)
 }
 
 // shownBy returns what became of each request, by its session and its text.
