@@ -44,13 +44,14 @@ func (c *chaCha20Poly1305) Open(dst, nonce, ciphertext, additional []byte) ([]by
 	if sum := mac.sum(); subtle.ConstantTimeCompare(sum[:], tag) != 1 {
 		return nil, errOpen
 	}
-	out := append(dst, sealed...)
-	text := out[len(dst):]
+	before := len(dst)
+	dst = append(dst, sealed...)
+	text := dst[before:]
 	for i := 0; i < len(text); i += chachaBlock {
 		stream := c.block(uint32(1+i/chachaBlock), nonce)
 		subtle.XORBytes(text[i:], text[i:], stream[:])
 	}
-	return out, nil
+	return dst, nil
 }
 
 // block returns a block of the key stream, RFC 8439 section 2.3.

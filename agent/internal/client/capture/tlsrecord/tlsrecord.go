@@ -53,14 +53,6 @@ type Record struct {
 	Data []byte
 }
 
-// end returns where the records end.
-func (s *Side) end() int {
-	if len(s.Records) == 0 {
-		return 0
-	}
-	return s.Records[len(s.Records)-1].End
-}
-
 // hasData reports whether a record has data.
 func (s *Side) hasData() bool {
 	for i := range s.Records {
