@@ -2,6 +2,7 @@ package tlsrecord
 
 import (
 	"bytes"
+	"encoding/hex"
 	"strings"
 	"testing"
 )
@@ -42,6 +43,15 @@ func TestReadKeyLog(t *testing.T) {
 	if _, err := ReadKeyLog(strings.NewReader(good+"CLIENT_RANDOM "+random1[:20]), "keys.log"); err != nil {
 		t.Errorf("the last line is still being written: %v", err)
 	}
+}
+
+func unhex(t *testing.T, text string) []byte {
+	t.Helper()
+	b, err := hex.DecodeString(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 // TestMayBeAgents: a connection is of interest by its secrets, or by what its client asks for.

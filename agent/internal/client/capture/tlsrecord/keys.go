@@ -11,6 +11,8 @@ import (
 	"crypto/tls"
 	"encoding/binary"
 	"hash"
+
+	"golang.org/x/crypto/chacha20poly1305"
 )
 
 // A suite is a cipher suite.
@@ -48,16 +50,11 @@ func (s suite) isTLS12() bool { return s.version == tls.VersionTLS12 }
 // explicit reports whether records carry a part of their nonce.
 func (s suite) explicit() bool { return s.isTLS12() && !s.chacha }
 
-// An opener decrypts and authenticates one message; it is a part of cipher.AEAD.
-type opener interface {
-	Open(dst, nonce, ciphertext, additional []byte) ([]byte, error)
-}
-
 // keys are those by which one end encrypts its next record.
 type keys struct {
 	suite
 	secret   []byte // the traffic secret of TLS 1.3, from which the next keys follow
-	aead     opener
+	aead     cipher.AEAD
 	iv       [nonceBytes]byte
 	sequence uint64
 }
@@ -87,9 +84,9 @@ func (s suite) keys(secrets connSecrets, client Random, server []byte) (fromClie
 	return fromClient, fromServer, nil
 }
 
-func (s suite) opener(key []byte) (opener, error) {
+func (s suite) opener(key []byte) (cipher.AEAD, error) {
 	if s.chacha {
-		return newChaCha20Poly1305(key), nil
+		return chacha20poly1305.New(key)
 	}
 	block, err := aes.NewCipher(key)
 	if err != nil {
