@@ -19,6 +19,8 @@ var volatile = []struct {
 	{regexp.MustCompile(`"[A-Z2-7]{8}-(\d+)"`), "<req-$1>"},
 	{regexp.MustCompile(`\b\d{8}T\d{6}-[0-9a-f]{6}\b`), "<run>"},
 	{regexp.MustCompile(`\b\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:?\d{2}| UTC)?`), "<time>"},
+	{regexp.MustCompile(`\b\d{4}-\d{2}-\d{2}\b`), "<date>"},
+	{regexp.MustCompile(`\b[0-9A-F]{2}(:[0-9A-F]{2}){7,}\b`), "<serial>"},
 	{regexp.MustCompile(`\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun) (<time>)`), "<time>"},
 	{regexp.MustCompile(`\b(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d{2} \d{2}:\d{2}:\d{2}\b`), "<time>"},
 	{regexp.MustCompile(`\b\d+(\.\d+)?([a-zµ]* ?\d+(\.\d+)?)* ?(ns|µs|us|ms|min|s|h)\b`), "<duration>"},

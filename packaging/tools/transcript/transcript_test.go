@@ -104,6 +104,7 @@ func TestNormal(t *testing.T) {
 		{"a   1.2 ms   b", "a 11.25 ms b"},
 		{`{"req":"NVAFYURN-3","session":"stepctl-ae5bf05ede9bddd670a7148f08813244"}`,
 			`{"req":"ABCDEFG2-3","session":"stepctl-00000000000000000000000000000000"}`},
+		{"serial 7E:D3:6F:67:CC:12:F0:8F, valid 2026-11-30 to 2027-11-30", "serial 01:D3:6F:67:CC:12:F0:00:AA, valid 2027-01-01 to 2028-01-01"},
 		{"10.0.0.2:41234", "10.0.0.2:55555"},
 		{"stored as 20261122T185104-7f3a9c", "stored as 20270102T030405-00c01d"},
 	} {
@@ -128,7 +129,7 @@ func TestNormal(t *testing.T) {
 // TestTwins: the guides show the same commands and outputs in both languages, and have the same
 // sections.
 func TestTwins(t *testing.T) {
-	for _, name := range []string{"guide", "tls"} {
+	for _, name := range []string{"guide", "tls", "tls-rotation"} {
 		english, err := readPage("../../../docs/" + name + ".md")
 		if err != nil {
 			t.Fatal(err)
