@@ -2,7 +2,6 @@ package tlsrecord
 
 import (
 	"bytes"
-	"crypto/cipher"
 	"crypto/tls"
 	"encoding/binary"
 	"errors"
@@ -245,5 +244,5 @@ func (k *keys) seal(kind byte, content []byte) []byte {
 	k.sequence++
 	content = append(bytes.Clone(content), kind, 0, 0) // with padding
 	record := binary.BigEndian.AppendUint16([]byte{applicationData, 3, 3}, uint16(len(content)+tagBytes))
-	return k.aead.(cipher.AEAD).Seal(record, nonce[:], content, record[:headerBytes:headerBytes])
+	return k.aead.Seal(record, nonce[:], content, record[:headerBytes:headerBytes])
 }
