@@ -337,6 +337,7 @@ func TestWorkerPlainSQL(t *testing.T) {
 		w := s.start("--name", "w")
 		s.says(w, "the worker performs the queue")
 		for _, columns := range []string{
+			"(procedure, board, state) VALUES ('quick', 'a', 'running')", // first: a board runs one entry at a time
 			"(procedure, board) VALUES ('quick', 'a')",
 			"(procedure, board) VALUES ('quick', 'nowhere')",
 			"(procedure, board) VALUES ('missing', 'a')",
@@ -346,7 +347,6 @@ func TestWorkerPlainSQL(t *testing.T) {
 			"(procedure, board, labels) VALUES ('quick', 'a', 'no label')",
 			"(procedure, board, labels, times) VALUES ('quick', 'a', 'n=1, m=2', 2)",
 			"(procedure, board, every) VALUES ('quick', 'a', '0 2 * * *')",
-			"(procedure, board, state) VALUES ('quick', 'a', 'running')",
 			"(procedure, board, every, times) VALUES ('quick', 'a', '1h', 3)",
 		} {
 			s.exec("INSERT INTO queue " + columns)
@@ -359,17 +359,17 @@ func TestWorkerPlainSQL(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, want := range []string{
-			"done 1 ", "waiting 0 ", "failed 0 the procedure \"missing\" is not in the database; import it",
+			"done 1 ", "done 1 ", "waiting 0 ", "failed 0 the procedure \"missing\" is not in the database; import it",
 			"failed 0 version 99 of the procedure \"quick\" is not in", "failed 0 the plan \"sometimes\" is neither",
 			"failed 0 the cron fields of the plan \"0 2 30 2 *\" name no day", "failed 0 the labels \"no label\" must have",
-			"done 2 ", "waiting 0 ", "done 1 ", "waiting 1 ",
+			"done 2 ", "waiting 0 ", "waiting 1 ",
 		} {
 			e := list[i]
 			if got := fmt.Sprintf("%s %d %s", e.State, e.Performed, e.Problem); !strings.HasPrefix(got, want) {
 				t.Errorf("entry %d is %s, want %s", e.ID, got, want)
 			}
 		}
-		if due := list[8].Due; due.IsZero() || due.Hour() != 2 {
+		if due := list[9].Due; due.IsZero() || due.Hour() != 2 {
 			t.Errorf("the plan is due at %s", due)
 		}
 		if n := s.value("SELECT CAST(count(*) AS TEXT) FROM labels WHERE value IN ('1', '2')"); n != "4" {
