@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # packages.sh [all|common]: makes a snapshot release of this commit in dist/, of the targets of
-# packaging/build.sh, and checks the packages: checksums, bills of materials, lintian, a second build
-# (reproduce.sh), and the module's archive (module.sh). arm.sh uses the packages. Needs lintian, bsdtar
+# packaging/build.sh, and checks the packages: checksums, bills of materials, lintian, with all targets a second
+# build (reproduce.sh), and the module's archive (module.sh). arm.sh uses the packages. Needs lintian, bsdtar
 # and gpg.
 . "$(dirname "$0")/lib.sh"
 require lintian bsdtar gpg
@@ -23,5 +23,5 @@ found=$(lintian --allow-root --no-tag-display-limit dist/*.deb)
 [ -z "$found" ] || die "$found"
 ok "lintian finds nothing"
 
-"$acceptance/reproduce.sh" "$targets"
+[ "$targets" = common ] || "$acceptance/reproduce.sh" "$targets" # a release has all
 "$acceptance/module.sh"

@@ -262,9 +262,11 @@ def look(browser, lab, page, axe, pictures):
     """Screens of all sizes, in both colours and languages."""
     screens = 0
     for name, path in addresses(lab).items():
-        for width, height in SCREENS if name == "runs" else SCREENS[1:3]:
+        for i, (width, height) in enumerate(SCREENS if name == "runs" else SCREENS[1:3]):
             looks = (("light", "en"), ("dark", "ko"), ("dark", "en"), ("light", "ko"))
-            if name != "runs":
+            if name == "runs":
+                looks = looks[:2] if i % 2 else looks[2:]
+            else:
                 looks = looks[:1] if width > 500 else looks[1:2]
             for scheme, language in looks:
                 shot = f"web-{name}-{width}-{scheme}-{language}"
