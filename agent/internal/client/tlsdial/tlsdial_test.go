@@ -210,7 +210,7 @@ func TestBrokenLater(t *testing.T) {
 		secured := tls.Server(conn, b.set.ServerConfig())
 		if _, err := secured.Read(make([]byte, 10)); err == nil {
 			_, _ = io.WriteString(secured, "hel")
-			_, _ = io.WriteString(conn, strings.Repeat("\x17\x03\x03\x00\x20", 40)) // records that nobody encrypted
+			_, _ = io.WriteString(conn, strings.Repeat("\x17\x03\x03\x00\x20", 40)) // records that were not encrypted
 		}
 	})
 	_, err := exchange(t, tlsdial.Dialer{Config: b.client(b.ca, certtest.Template{CN: "station-7"})}, address)
