@@ -24,6 +24,16 @@ func probe(t *testing.T, s *server.Server, within time.Duration) (err error) {
 	return err
 }
 
+// probeVerdict probes a server that must give a verdict.
+func probeVerdict(t *testing.T, s *server.Server) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := s.ProbeVerdict(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestProbe: a probe is answered when no client would be, and leaves no trace.
 func TestProbe(t *testing.T) {
 	o := defaults()
@@ -65,11 +75,7 @@ func TestProbeGoesToTheValidators(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	if err := h.ProbeVerdict(ctx); err != nil {
-		t.Error(err)
-	}
+	probeVerdict(t, h.Server)
 	if len(seen) != 3 || seen[1].Position != 0 || seen[1].Steps != 1 {
 		t.Errorf("the validators saw %+v", seen)
 	}

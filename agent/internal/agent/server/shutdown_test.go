@@ -100,12 +100,9 @@ func TestShutdownLosesNoReply(t *testing.T) {
 	}
 }
 
-// TestShutdownByForce: past the grace time the rest is closed, and the step in flight is
-// not reported as the client's fault.
-func TestShutdownByForce(t *testing.T) {
-	t.Parallel()
-	member, there, _ := gate()
-	h := start(t, defaults(), member)
+// endByForce stops the server while a step is at the gate, which gets its reply although the time is over.
+func (h *harness) endByForce(t *testing.T, there <-chan struct{}) {
+	t.Helper()
 	p := h.dial(t)
 	p.send(`{"step_id":1}{"step_id":2}`)
 	p.expect(`{"step_id":1,"error_code":0}`)
@@ -117,6 +114,15 @@ func TestShutdownByForce(t *testing.T) {
 	}
 	p.expect(`{"step_id":2,"error_code":1,"reason":"shutting_down"`)
 	p.expectClosed()
+}
+
+// TestShutdownByForce: past the grace time the rest is closed, and the step in flight is
+// not reported as the client's fault.
+func TestShutdownByForce(t *testing.T) {
+	t.Parallel()
+	member, there, _ := gate()
+	h := start(t, defaults(), member)
+	h.endByForce(t, there)
 	if err := h.Shutdown(context.Background()); err != nil {
 		t.Errorf("the second shutdown returned %v", err)
 	}

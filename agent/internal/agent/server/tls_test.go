@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -396,9 +395,5 @@ func TestProbeOfTLS(t *testing.T) {
 	if err := probe(t, h.Server, patience); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	if err := h.ProbeVerdict(ctx); err != nil {
-		t.Error(err)
-	}
+	probeVerdict(t, h.Server)
 }

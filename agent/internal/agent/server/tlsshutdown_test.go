@@ -2,7 +2,6 @@ package server_test
 
 import (
 	"context"
-	"errors"
 	"io"
 	"testing"
 	"time"
@@ -53,15 +52,5 @@ func TestShutdownWithTLSByForce(t *testing.T) {
 	a := newAuthority(t)
 	member, there, _ := gate()
 	h := a.startTLS(t, server.TLS, a.options(false), io.Discard, member)
-	p := h.dial(t)
-	p.send(`{"step_id":1}{"step_id":2}`)
-	p.expect(`{"step_id":1,"error_code":0}`)
-	<-there
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
-	defer cancel()
-	if err := h.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("shutdown returned %v, want that its time was over", err)
-	}
-	p.expect(`{"step_id":2,"error_code":1,"reason":"shutting_down"`)
-	p.expectClosed()
+	h.endByForce(t, there)
 }
