@@ -2,9 +2,8 @@ package tlsdial
 
 import (
 	"crypto/tls"
-	"errors"
-	"net"
 
+	"github.com/stepagent/stepagent/agent/internal/shared/certificate"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
@@ -26,11 +25,10 @@ func (e *RefusedError) Unwrap() error { return e.Err }
 // internalError is an alert of RFC 8446, section 6.2: what an agent sends that has too many connections.
 const internalError tls.AlertError = 80
 
-// isOverload reports whether an error is that alert of the agent. crypto/tls gives alerts as a
-// net.OpError with a type of its own, so that it is known by its text.
+// isOverload reports whether an error is that alert of the agent.
 func isOverload(err error) bool {
-	alert, ok := errors.AsType[*net.OpError](err)
-	return ok && alert.Op == "remote error" && alert.Err.Error() == internalError.Error()
+	alert, _, ok := certificate.RemoteAlert(err)
+	return ok && alert == internalError
 }
 
 // PlainRefused returns a *RefusedError if the reply to a message without TLS says that the port speaks

@@ -22,9 +22,9 @@ const (
 	alertNoProtocol          tls.AlertError = 120
 )
 
-// remoteAlert returns the alert that the other side sent, and its text. crypto/tls gives it as a
+// RemoteAlert returns the alert that the other side sent, and its text. crypto/tls gives it as a
 // net.OpError whose type of error is its own, so it is found by its text.
-func remoteAlert(err error) (alert tls.AlertError, text string, ok bool) {
+func RemoteAlert(err error) (alert tls.AlertError, text string, ok bool) {
 	for {
 		op, found := errors.AsType[*net.OpError](err)
 		if !found {

@@ -22,7 +22,7 @@ func Explain(err error, own *x509.Certificate, server string) (sentence string, 
 		v.advice = adviceFor(failed.Err)
 		return v.Error(), true
 	}
-	if alert, text, ok := remoteAlert(err); ok {
+	if alert, text, ok := RemoteAlert(err); ok {
 		return explainAlert(alert, text, own, server), true
 	}
 	if header, ok := errors.AsType[tls.RecordHeaderError](err); ok {

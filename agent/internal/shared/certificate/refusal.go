@@ -52,7 +52,7 @@ func Refusal(err error) (detail string, ok bool) {
 	if failed, ok := errors.AsType[*tls.CertificateVerificationError](err); ok && len(failed.UnverifiedCertificates) > 0 {
 		return verifyError(failed.UnverifiedCertificates[0], failed.Err, time.Now(), clientSide).Error(), true
 	}
-	if alert, text, ok := remoteAlert(err); ok {
+	if alert, text, ok := RemoteAlert(err); ok {
 		if sentence := clientAlerts[alert]; sentence != "" {
 			return sentence, true
 		}
