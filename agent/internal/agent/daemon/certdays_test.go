@@ -26,7 +26,7 @@ func TestDaysAreToldOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		certs.put(set, nil)
+		certs.put(set)
 		certs.warn()
 		certs.warn()
 		defer log.Reset()

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/agent/auditwriter"
 	"github.com/stepagent/stepagent/agent/internal/agent/server"
 	"github.com/stepagent/stepagent/agent/internal/shared/certificate"
 	"github.com/stepagent/stepagent/agent/internal/shared/config"
@@ -28,8 +29,12 @@ type certificates struct {
 	trouble string           // why a newer set is refused; empty for none
 }
 
-// load reads the files of a config; nil where it names none.
+// loadCertificates reads the certificates of a config, and checks who may change the files that it
+// names; nil where it has none.
 func loadCertificates(c *config.Loaded) (*certificate.Set, error) {
+	if err := c.CheckNamedFiles(); err != nil {
+		return nil, err
+	}
 	if c.TLS.Certificate == "" {
 		return nil, nil
 	}
@@ -63,15 +68,18 @@ func (t *certificates) current() *certificate.Set {
 	return t.set
 }
 
-// put puts a set in force, or notes why it is refused.
-func (t *certificates) put(set *certificate.Set, err error) {
+// put puts a set in force.
+func (t *certificates) put(set *certificate.Set) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if err != nil {
-		t.trouble = err.Error()
-		return
-	}
 	t.set, t.trouble = set, ""
+}
+
+// refuse notes why a newer set is refused.
+func (t *certificates) refuse(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.trouble = err.Error()
 }
 
 // state returns the certificates in force and what is wrong with them.
@@ -116,26 +124,21 @@ func (t *certificates) warn() {
 	told := map[string]int{}
 	for _, info := range infos {
 		left, key := info.DaysLeft(now), info.Role+" "+info.Issuer+" "+info.Serial
-		level, reached := slog.LevelWarn, false
-		step := 0
+		level, message, step := slog.LevelWarn, "a certificate expires soon", 0
 		for _, days := range warnDays {
 			if left <= days {
-				step, reached = days, true
+				step = days
 			}
 		}
 		if left < 0 {
-			step, level = -1, slog.LevelError
+			level, message, step = slog.LevelError, "a certificate has expired", -1
 		}
-		if !reached {
+		if step == 0 {
 			continue
 		}
 		told[key] = step
-		if before, ok := t.told[key]; ok && before == step {
+		if t.told[key] == step {
 			continue
-		}
-		message := "a certificate expires soon"
-		if left < 0 {
-			message = "a certificate has expired"
 		}
 		t.log.Log(context.Background(), level, message, slog.String("key", "tls."+info.Role), slog.String("file", info.File),
 			slog.String("subject", info.Subject), slog.Int("days_left", left), slog.Time("not_after", info.NotAfter))
@@ -151,24 +154,28 @@ func (a *Agent) reloadCertificates(ctx context.Context, unchanged func() bool) e
 	}
 	defer a.endReload()
 	c := a.current()
-	err := c.CheckNamedFiles()
-	var set *certificate.Set
-	if err == nil {
-		set, err = loadCertificates(c)
-	}
+	set, err := loadCertificates(c)
 	if err == nil && !unchanged() {
 		return errChanged
 	}
-	a.certificates.put(set, err)
 	if err != nil {
+		a.certificates.refuse(err)
 		a.options.Log.Error("new certificates refused, the old stay in force", slog.String("error", err.Error()))
 		return err
 	}
-	a.server.SetOptions(serverOptions(c, a.options.Version, a.record, set))
-	a.server.RecheckPeers()
-	a.options.Log.Info("certificates reloaded", slog.String("subject", set.Infos()[0].Subject), slog.Time("not_after", set.Infos()[0].NotAfter))
-	a.certificates.warn()
+	a.useCertificates(c, set, a.record)
+	own := set.Infos()[0]
+	a.options.Log.Info("certificates reloaded", slog.String("subject", own.Subject), slog.Time("not_after", own.NotAfter))
 	return nil
+}
+
+// useCertificates puts the certificates of a config in force, for open connections too, with the rest of
+// the server's options.
+func (a *Agent) useCertificates(c *config.Loaded, set *certificate.Set, record *auditwriter.Writer) {
+	a.certificates.put(set)
+	a.server.SetOptions(serverOptions(c, a.options.Version, record, set))
+	a.server.RecheckPeers()
+	a.certificates.warn()
 }
 
 // clockFile, in the folder of the state, has the newest time that the agent knows as its modification
@@ -216,7 +223,6 @@ func (a *Agent) watchCertificates(ctx context.Context) {
 			kept = time.Now()
 		}
 	})
-	keepTime(a.current(), time.Now())
 }
 
 // clientRules returns the config's rules for identities.

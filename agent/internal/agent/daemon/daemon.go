@@ -119,9 +119,6 @@ func Start(ctx context.Context, options Options) (*Agent, error) {
 
 func (a *Agent) start(ctx context.Context) error {
 	c, err := a.options.Load()
-	if err == nil {
-		err = c.CheckNamedFiles()
-	}
 	if err != nil {
 		return err
 	}
@@ -131,7 +128,7 @@ func (a *Agent) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.certificates.put(set, nil)
+	a.certificates.put(set)
 	if a.listeners, err = listen(ctx, c, a.options.Service, a.options.Log, a.updateService); err != nil {
 		return err
 	}
@@ -171,7 +168,7 @@ func (a *Agent) start(ctx context.Context) error {
 	}
 	a.failed = make(chan error, len(a.listeners))
 	for _, listener := range a.listeners {
-		go func() { a.failed <- a.server.Serve(listener.Listener, listener.mode) }()
+		go func() { a.failed <- a.server.Serve(listener.Listener, listener.mode()) }()
 	}
 	a.watchFiles(c, a.started)
 	a.serving.Store(true)
@@ -230,6 +227,7 @@ func (a *Agent) Stop(ctx context.Context) error {
 	defer cancel()
 	a.options.Log.Info("agent stops", slog.Duration("grace", a.current().Stop.Grace))
 	a.unwatch()
+	keepTime(a.current(), time.Now())
 	a.options.Service.Stopping("stopping: steps in flight get their reply", a.current().Stop.Grace+stopMargin)
 	err := a.server.Shutdown(grace)
 	if err != nil {

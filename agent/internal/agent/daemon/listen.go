@@ -19,15 +19,10 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/shared/config"
 )
 
-// A bound is a listener of the agent, and whether its clients speak TLS.
+// A bound is a listener of the agent, and whether its clients speak TLS, as config.TLSMode says it.
 type bound struct {
 	net.Listener
-	mode server.Mode
-}
-
-// tlsMode returns off, on or either.
-func (b bound) tlsMode() string {
-	return [...]string{server.Plain: "off", server.TLS: "on", server.Either: "either"}[b.mode]
+	tls string
 }
 
 // absent returns why clients cannot reach the listener; empty when they can.
@@ -41,8 +36,8 @@ func (b bound) absent() string {
 // A wanted is an address of the config to listen on.
 type wanted struct {
 	endpoint
-	mode server.Mode
-	key  string // of the config; empty for host and port
+	tls string // as that of bound
+	key string // of the config; empty for host and port
 }
 
 // listen opens the addresses of the config, in its order, but for those that systemd has opened.
@@ -74,7 +69,7 @@ func listen(ctx context.Context, c *config.Loaded, service *systemd.Service, log
 	}()
 	for i, w := range list {
 		for _, l := range passed[i] {
-			all = append(all, bound{l, w.mode})
+			all = append(all, bound{l, w.tls})
 		}
 		if len(passed[i]) > 0 {
 			continue
@@ -86,7 +81,7 @@ func listen(ctx context.Context, c *config.Loaded, service *systemd.Service, log
 		case err != nil:
 			return all, err
 		}
-		all = append(all, bound{own, w.mode})
+		all = append(all, bound{own, w.tls})
 	}
 	return all, nil
 }
@@ -99,11 +94,11 @@ func closeAll(listeners []bound) {
 
 // endpoints returns the addresses of a config to listen on: host and port, then the list.
 func endpoints(c *config.Loaded) ([]wanted, error) {
-	list := []wanted{{tcpEndpoint{c.Host, c.Port, "--port"}, modeOf(c.TLSMode(c.TLS.Mode, false)), ""}}
+	list := []wanted{{tcpEndpoint{c.Host, c.Port, "--port"}, c.TLSMode(c.TLS.Mode, false), ""}}
 	for i, l := range c.Listeners {
 		key := fmt.Sprintf("listeners[%d]", i)
-		path, unix := strings.CutPrefix(l.Address, "unix:")
-		w := wanted{mode: modeOf(c.TLSMode(l.TLS, unix)), key: key + ".address"}
+		path, unix := l.Socket()
+		w := wanted{tls: c.TLSMode(l.TLS, unix), key: key + ".address"}
 		if unix {
 			file, err := stepSocket(c, key, path, l)
 			if err != nil {
@@ -123,8 +118,9 @@ func endpoints(c *config.Loaded) ([]wanted, error) {
 	return list, nil
 }
 
-func modeOf(word string) server.Mode {
-	return map[string]server.Mode{"on": server.TLS, "either": server.Either}[word] // else Plain
+// mode returns what the server calls it.
+func (b bound) mode() server.Mode {
+	return map[string]server.Mode{config.TLSOn: server.TLS, config.TLSEither: server.Either}[b.tls] // else Plain
 }
 
 // stepSocket returns a unix socket for steps.

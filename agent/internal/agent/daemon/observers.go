@@ -236,6 +236,9 @@ func (o *observers) tlsConfig(settings config.HTTP) *tls.Config {
 	}
 	return &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
 		set := o.certificates.current()
+		if set == nil { // while a reload that ends TLS replaces the listener
+			return nil, errors.New("there is no certificate any more")
+		}
 		c := set.ServerConfig()
 		c.NextProtos = []string{"http/1.1"}
 		if c.ClientAuth != tls.NoClientCert {

@@ -88,17 +88,14 @@ func (a *Agent) tryReload(ctx context.Context, unchanged func() bool) error {
 	}
 	// Also for a config that is refused now, as a program that it names may appear later.
 	a.auto.watch(a.current().Reload.Settle, began, watched(a.current(), next)...)
-	if err := next.CheckNamedFiles(); err != nil {
+	certs, err := loadCertificates(next)
+	if err != nil {
 		return err
 	}
 	if err := checkReloadable(a.current(), next); err != nil {
 		return err
 	}
 	if err := config.Emptied(a.current(), next); err != nil {
-		return err
-	}
-	certs, err := loadCertificates(next)
-	if err != nil {
 		return err
 	}
 	web, err := a.observers.prepare(ctx, next)
@@ -131,14 +128,11 @@ func (a *Agent) tryReload(ctx context.Context, unchanged func() bool) error {
 		a.totals.endRecord(oldRecord)
 	}
 	a.mu.Unlock()
-	a.certificates.put(certs, nil)
-	a.watchFiles(next, began)
 	record.apply()
+	a.useCertificates(next, certs, record.Writer)
+	a.watchFiles(next, began)
 	web.apply()
 	a.options.Level.Set(level(next))
-	a.server.SetOptions(serverOptions(next, a.options.Version, record.Writer, certs))
-	a.server.RecheckPeers()
-	a.certificates.warn()
 	a.sessions.SetOptions(sessionOptions(next, record.Writer))
 	a.retire(old, func() {
 		oldSet.Close(context.Background())

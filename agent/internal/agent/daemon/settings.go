@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"strings"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/auditwriter"
@@ -162,9 +161,6 @@ func flatten(err error) []error {
 
 // CheckCertificates reads the config's certificates and returns what is doubtful about them.
 func CheckCertificates(c *config.Loaded) (warnings []string, err error) {
-	if err := c.CheckNamedFiles(); err != nil {
-		return nil, err
-	}
 	set, err := loadCertificates(c)
 	if set == nil || err != nil {
 		return nil, err
@@ -172,13 +168,11 @@ func CheckCertificates(c *config.Loaded) (warnings []string, err error) {
 	return set.Warnings(hostNames(c)), nil
 }
 
-// hostNames returns the names by which clients surely reach the agent over TLS.
+// hostNames returns the hosts at which the agent listens for clients with TLS.
 func hostNames(c *config.Loaded) (names []string) {
 	list, _ := endpoints(c) // an error is told at a start
 	for _, w := range list {
-		e, ok := w.endpoint.(tcpEndpoint)
-		addr, err := netip.ParseAddr(e.host)
-		if ok && w.mode != server.Plain && (err != nil || !addr.IsUnspecified()) {
+		if e, ok := w.endpoint.(tcpEndpoint); ok && w.tls != config.TLSOff {
 			names = append(names, e.host)
 		}
 	}

@@ -139,7 +139,7 @@ func absent(listeners []api.Listener) string {
 // listenerStates returns the state of each listener.
 func (a *Agent) listenerStates() (states []api.Listener) {
 	for _, l := range a.listeners {
-		states = append(states, api.Listener{Address: l.Addr().String(), TLS: l.tlsMode(), Absent: l.absent()})
+		states = append(states, api.Listener{Address: l.Addr().String(), TLS: l.tls, Absent: l.absent()})
 	}
 	return states
 }
