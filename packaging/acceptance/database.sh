@@ -54,9 +54,9 @@ readonly places=(runs.db "$postgres")
 stage "the tests of the packages, in the background"
 packages=$(cd "$root" && grep -rlF databasetest --include='*_test.go' agent/internal | xargs dirname | sort -u | sed 's|^|./|')
 # shellcheck disable=SC2086 # one argument a package
-(cd "$root" && HOME=/root STEPCTL_TEST_POSTGRES="$server/postgres?sslmode=disable" \
+(cd "$root" && HOME=/root POSTGRES_TEST_URL="$server/postgres?sslmode=disable" \
 	nice go test -count=1 ./agent/internal/client/database/... $packages &&
-	HOME=/root STEPCTL_TEST_POSTGRES="$server/postgres?sslmode=disable" nice go test -count=1 -run '^TestWorker' ./agent/cmd/stepctl) >tests.log 2>&1 &
+	HOME=/root POSTGRES_TEST_URL="$server/postgres?sslmode=disable" nice go test -count=1 -run '^TestWorker' ./agent/cmd/stepctl) >tests.log 2>&1 &
 tests=$!
 pids+=("$tests")
 

@@ -1,5 +1,5 @@
 // Package databasetest opens empty databases for tests, on each engine that is at hand: SQLite
-// always, PostgreSQL when STEPCTL_TEST_POSTGRES has the URL of a server on which databases may be
+// always, PostgreSQL when POSTGRES_TEST_URL has the URL of a server on which databases may be
 // created.
 package databasetest
 
@@ -17,7 +17,7 @@ import (
 )
 
 // Server is the environment variable with the URL of PostgreSQL.
-const Server = "STEPCTL_TEST_POSTGRES"
+const Server = "POSTGRES_TEST_URL"
 
 // Each runs a test on an empty database of each engine, as a subtest named after the engine.
 func Each(t *testing.T, test func(t *testing.T, db *database.DB)) {
