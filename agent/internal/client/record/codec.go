@@ -23,6 +23,8 @@ var members = map[Kind]string{
 	KindStart:       "at format client agent? host address session? time procedure",
 	KindTLS:         "at version server client_subject? keylog?",
 	KindSent:        "at index step_id req? timeout interval",
+	KindAgain:       "at index step_id cause took detail? reply?",
+	KindResent:      "at index step_id",
 	KindReply:       "at index step_id took reply",
 	KindLate:        "at index step_id took reply",
 	KindTimeout:     "at index step_id took",
@@ -57,7 +59,8 @@ func appendEvent(dst []byte, e *Event) ([]byte, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case e.Kind == KindStart && e.Start == nil, e.Kind == KindTLS && e.TLS == nil, e.Kind == KindEnd && e.End == nil:
+	case e.Kind == KindStart && e.Start == nil, e.Kind == KindAgain && e.Again == nil,
+		e.Kind == KindTLS && e.TLS == nil, e.Kind == KindEnd && e.End == nil:
 		return nil, fmt.Errorf("a %s with nothing in it", e.Kind)
 	}
 	dst = fmt.Appendf(dst, `{"event":%q`, e.Kind)
@@ -97,6 +100,8 @@ func decodeEvent(line []byte) (Event, error) {
 	switch e.Kind {
 	case KindStart:
 		e.Start = &Start{}
+	case KindAgain:
+		e.Again = &Again{}
 	case KindTLS:
 		e.TLS = &TLS{}
 	case KindEnd:

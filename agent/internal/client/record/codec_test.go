@@ -41,6 +41,11 @@ func TestLines(t *testing.T) {
 			`{"event":"sent","at":0,"index":1,"step_id":1,"req":7,"timeout":0,"interval":60}`},
 		{Event{Kind: KindSent, Index: 2, StepID: 1},
 			`{"event":"sent","at":0,"index":2,"step_id":1,"timeout":0,"interval":0}`},
+		{Event{Kind: KindAgain, Index: 1, StepID: 1, Again: &Again{RetryLost}, Took: time.Second, Detail: "the agent closed it"},
+			`{"event":"again","at":0,"index":1,"step_id":1,"cause":"lost","took":1,"detail":"the agent closed it"}`},
+		{Event{Kind: KindAgain, Index: 1, StepID: 1, Again: &Again{RetryBusy}, Reply: &protocol.Reply{StepID: id(1), ErrorCode: 1, Reason: protocol.Busy}},
+			`{"event":"again","at":0,"index":1,"step_id":1,"cause":"busy","took":0,"reply":{"step_id":1,"error_code":1,"reason":"busy"}}`},
+		{Event{Kind: KindResent, Index: 1, StepID: 1}, `{"event":"resent","at":0,"index":1,"step_id":1}`},
 		{Event{Kind: KindReply, Index: 1, StepID: 1, Took: 20 * time.Millisecond,
 			Reply: &protocol.Reply{StepID: id(1), Req: protocol.TextReq("a-1"), End: true}},
 			`{"event":"reply","at":0,"index":1,"step_id":1,"took":0.02,"reply":{"step_id":1,"error_code":0,"req":"a-1","end":true}}`},
@@ -135,7 +140,7 @@ func TestBadLines(t *testing.T) {
 }
 
 func TestEventsThatCannotBeWritten(t *testing.T) {
-	for _, e := range []Event{{}, {Kind: "other"}, {Kind: KindStart}, {Kind: KindEnd}, {Kind: KindTimeout, At: -1},
+	for _, e := range []Event{{}, {Kind: "other"}, {Kind: KindStart}, {Kind: KindAgain}, {Kind: KindEnd}, {Kind: KindTimeout, At: -1},
 		{Kind: KindReply}, {Kind: KindEnd, End: &End{Counts: Counts{99: 1}}}} {
 		if line, err := appendEvent(nil, &e); err == nil {
 			t.Errorf("%+v became %s", e, line)

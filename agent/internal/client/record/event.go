@@ -29,6 +29,12 @@ const (
 	// KindSent: the client sends the request of a step. It has Req (zero if the client sends
 	// none), Timeout and Interval.
 	KindSent Kind = "sent"
+	// KindAgain: the step got no verdict, and the client tries again, with the same req and after a
+	// pause. Before KindSent it says that there was no connection over which to send the request.
+	// It has Again, Took and Detail, and Reply if the agent sent one.
+	KindAgain Kind = "again"
+	// KindResent: the client sends the request of a step again, after a KindAgain.
+	KindResent Kind = "resent"
 	// KindReply: the reply to the step came within its timeout. It has Reply and Took.
 	KindReply Kind = "reply"
 	// KindTimeout: no reply came within the step's timeout. It has Took.
@@ -74,7 +80,9 @@ type Event struct {
 	// Timeout and Interval are those that the step declares.
 	Timeout  time.Duration `json:"timeout"`
 	Interval time.Duration `json:"interval"`
-	// Took is the time from the sending of the request to the reply, the expiry or the loss.
+	// Took is the time from the first sending of the request to the reply, the expiry or the loss. For
+	// a KindAgain before the sending it is the time since the connection was lost or the first try to
+	// make one.
 	Took time.Duration `json:"took"`
 	// Kept is how long the client waited after the step's reply, expiry or loss. It is shorter
 	// than Interval only if the run was interrupted.
@@ -87,8 +95,9 @@ type Event struct {
 	Count int `json:"count"`
 	// Detail is one sentence for users.
 	Detail string `json:"detail"`
-	// Start, TLS and End hold the other fields of these kinds.
+	// Start, Again, TLS and End hold the other fields of these kinds.
 	Start *Start `json:",inline"`
+	Again *Again `json:",inline"`
 	TLS   *TLS   `json:",inline"`
 	End   *End   `json:",inline"`
 }
@@ -104,6 +113,28 @@ const (
 	StrayUnsolicited Stray = "unsolicited"
 	// StrayGarbage: bytes that are not a reply.
 	StrayGarbage Stray = "garbage"
+)
+
+// An Again says why a step is tried again.
+type Again struct {
+	Cause Retry `json:"cause"`
+}
+
+// A Retry is a cause to try a step again.
+type Retry string
+
+// The causes to try a step again. The last three are the reasons of replies.
+const (
+	// RetryLost: the connection was lost, before the reply or between two steps.
+	RetryLost Retry = "lost"
+	// RetryUnreachable: connecting failed.
+	RetryUnreachable Retry = "unreachable"
+	// RetryBusy: the agent has reached a limit.
+	RetryBusy = Retry(protocol.Busy)
+	// RetryStopping: the agent stops.
+	RetryStopping = Retry(protocol.ShuttingDown)
+	// RetryValidator: a validator gave no verdict.
+	RetryValidator = Retry(protocol.ValidatorUnavailable)
 )
 
 // A Start describes the run: client, agent and procedure.

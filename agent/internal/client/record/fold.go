@@ -50,12 +50,18 @@ type folder struct {
 	begun   int  // index of the latest step that was started
 	broken  bool // an interval was too short, after which no step may start
 	refused bool // a step was sent over a connection that was then refused, which ends the run
+	outage  outage
 }
 
 // result returns the result of the events so far.
 func (f *folder) result() Run {
 	f.run.Counts = f.counts()
 	f.run.Verdict = f.verdict()
+	f.run.Reconnects, f.run.Away = 0, 0
+	for i := range f.run.Steps {
+		f.run.Reconnects += f.run.Steps[i].Reconnects
+		f.run.Away += f.run.Steps[i].Away
+	}
 	return f.run
 }
 
@@ -105,6 +111,10 @@ func (f *folder) stepEvent(e *Event, step *StepResult) string {
 	switch e.Kind {
 	case KindSent:
 		return f.sent(e, step)
+	case KindAgain:
+		return f.again(e, step)
+	case KindResent:
+		return f.resent(e, step)
 	case KindUnreachable:
 		return f.unreachable(e, step)
 	case KindReply:
@@ -196,6 +206,9 @@ func (f *folder) end(e *Event) string {
 		return fmt.Sprintf("the end counts %s, but the events come to %s", tally(e.End.Counts), tally(counts))
 	}
 	f.run.Cause = e.End.Cause
+	if f.begun > 0 {
+		f.unrecovered(e, &f.run.Steps[f.begun-1])
+	}
 	return ""
 }
 

@@ -90,14 +90,14 @@ func TestFoldTellsWhatBecameOfEachStep(t *testing.T) {
 	step := Step{Timeout: 5 * time.Second, Interval: time.Second}
 	kept := protocol.Seconds(time.Second)
 	steps := []StepResult{
-		{Index: 1, Outcome: TimedOut, Reason: protocol.Timeout, Detail: "no reply came within 5s", Req: protocol.NumReq(1),
+		{Index: 1, Outcome: TimedOut, Reason: protocol.Timeout, Detail: "no reply came within 5s", Req: protocol.NumReq(1), Tries: 1,
 			SentAt: time.Second, Took: 5 * time.Second, Kept: kept, Late: &LateReply{*late(1).Reply, 5 * time.Second}},
-		{Index: 2, Outcome: ConnectionLost, Reason: protocol.ConnectionLost, Req: protocol.NumReq(2),
+		{Index: 2, Outcome: ConnectionLost, Reason: protocol.ConnectionLost, Req: protocol.NumReq(2), Tries: 1,
 			SentAt: 5 * time.Second, Took: 5 * time.Second, Kept: kept},
 		{Index: 3, Outcome: Unreachable, Reason: protocol.Unreachable, Detail: "refused", Kept: kept},
-		{Index: 4, Outcome: WrongReply, Reason: protocol.WrongReply, Req: protocol.NumReq(4),
+		{Index: 4, Outcome: WrongReply, Reason: protocol.WrongReply, Req: protocol.NumReq(4), Tries: 1,
 			SentAt: 11 * time.Second, Took: 5 * time.Second, Kept: kept},
-		{Index: 5, Outcome: Failed, Detail: "the agent sent error code 1 and no reason", Req: protocol.NumReq(5),
+		{Index: 5, Outcome: Failed, Detail: "the agent sent error code 1 and no reason", Req: protocol.NumReq(5), Tries: 1,
 			SentAt: 14 * time.Second, Took: time.Second / 2, Reply: replied(5, 1).Reply},
 	}
 	for i := range steps {

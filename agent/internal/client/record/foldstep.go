@@ -9,6 +9,8 @@ import (
 // startStep starts a step, if it may start now.
 func (f *folder) startStep(index int) string {
 	switch {
+	case index == f.begun && f.outage.open && f.run.Steps[index-1].Outcome == NotRun:
+		return "" // an earlier try has started it
 	case index != f.begun+1:
 		return fmt.Sprintf("step %d has its turn after step %d", index, f.begun)
 	case f.broken:
@@ -28,7 +30,8 @@ func (f *folder) sent(e *Event, step *StepResult) string {
 	if problem := f.startStep(e.Index); problem != "" {
 		return problem
 	}
-	step.Outcome, step.Req, step.SentAt = Unanswered, e.Req, e.At
+	f.recovered(e, step)
+	step.Outcome, step.Req, step.SentAt, step.Tries = Unanswered, e.Req, e.At, 1
 	return ""
 }
 
@@ -38,15 +41,20 @@ func (f *folder) unreachable(e *Event, step *StepResult) string {
 	} else if problem := f.startStep(e.Index); problem != "" {
 		return problem
 	}
+	f.unrecovered(e, step)
 	step.Outcome, step.Reason, step.Detail = Unreachable, protocol.Unreachable, e.Detail
 	return ""
 }
 
 // settle sets the outcome of a step.
 func (f *folder) settle(e *Event, step *StepResult, outcome Outcome, reason protocol.Reason) string {
-	if step.Outcome != Unanswered {
+	switch {
+	case step.Outcome != Unanswered:
 		return fmt.Sprintf("%s, but step %d is %s", e.Kind, e.Index, step.Outcome)
+	case f.outage.open && e.Kind != KindTimeout && e.Kind != KindLost:
+		return fmt.Sprintf("%s, but step %d was not sent again", e.Kind, e.Index)
 	}
+	f.unrecovered(e, step)
 	step.Outcome, step.Reason, step.Detail = outcome, reason, e.Detail
 	step.Took, step.Reply = e.Took, e.Reply
 	if outcome == TimedOut {

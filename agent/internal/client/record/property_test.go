@@ -77,20 +77,21 @@ func runs(likelyToPass bool) *rapid.Generator[[]Event] {
 				outcome = rapid.SampledFrom([]Outcome{Passed, Passed, Failed, TimedOut, ConnectionLost, WrongReply, Unreachable}).Draw(t, "outcome")
 			}
 			counts[outcome]++
+			tries := triesOf(t, n)
 			switch outcome {
 			case Passed:
-				add(sent(n), replied(n, 0))
+				add(append(tries, replied(n, 0))...)
 			case Failed:
-				add(sent(n), replied(n, 1))
+				add(append(tries, replied(n, 1))...)
 			case TimedOut:
-				add(sent(n), failed(KindTimeout, n))
+				add(append(tries, failed(KindTimeout, n))...)
 				if rapid.Bool().Draw(t, "late") {
 					add(late(n))
 				}
 			case ConnectionLost:
-				add(sent(n), failed(KindLost, n))
+				add(append(tries, failed(KindLost, n))...)
 			case WrongReply:
-				add(sent(n), failed(KindWrong, n))
+				add(append(tries, failed(KindWrong, n))...)
 			case Unreachable:
 				add(unreachable(n))
 			}
@@ -103,6 +104,24 @@ func runs(likelyToPass bool) *rapid.Generator[[]Event] {
 		}
 		return timed(append(events, end(cause, counts))...)
 	})
+}
+
+// triesOf are the events of a step until it is sent for the last time.
+func triesOf(t *rapid.T, n int) []Event {
+	var events []Event
+	away := rapid.IntRange(-3, 2)
+	for range away.Draw(t, "away before") {
+		events = append(events, again(RetryUnreachable, n))
+	}
+	events = append(events, sent(n))
+	for range away.Draw(t, "tried again") {
+		events = append(events, again(rapid.SampledFrom([]Retry{RetryLost, RetryBusy, RetryStopping, RetryValidator}).Draw(t, "cause"), n))
+		for range away.Draw(t, "away") {
+			events = append(events, again(RetryUnreachable, n))
+		}
+		events = append(events, resent(n))
+	}
+	return events
 }
 
 // What the runner writes is understood, and passes exactly when it plainly did.

@@ -25,6 +25,9 @@ type Run struct {
 	// Cause says why the run ended; empty if the record has no end, because the client was
 	// killed or is still running.
 	Cause Cause
+	// Reconnects and Away are the sums of those of the steps.
+	Reconnects int
+	Away       time.Duration
 	// Duration is the time of the last event.
 	Duration time.Duration
 	// Counts has the number of steps of each outcome.
@@ -61,9 +64,21 @@ type StepResult struct {
 	// client. Both are empty if the step passed or was not run.
 	Reason protocol.Reason
 	Detail string
-	// SentAt is when the request was sent, since the start of the run; meaningless if it was not.
+	// Tries is how often the request was sent, with the same req: once as a rule, 0 if it was not.
+	Tries int
+	// Retry is why the step was tried again at first; empty if it was not.
+	Retry Retry
+	// Reconnects is how often the connection was made anew within the step, or before it because it had
+	// been lost since the step before.
+	Reconnects int
+	// Away is how long the agent could not be reached or gave no verdict: from each loss or refusal to the
+	// next sending, or to the end of the step. The agent may have been back earlier, by a pause between
+	// two tries. It does not count a connection that was lost between two steps and could be made anew
+	// at once.
+	Away time.Duration
+	// SentAt is when the request was first sent, since the start of the run; meaningless if it was not.
 	SentAt time.Duration
-	// Took is the time from the sending to the reply, the expiry or the loss.
+	// Took is the time from the first sending to the reply, the expiry or the loss.
 	Took time.Duration
 	// Kept is how long the client waited after the step; not declared if it did not wait, as
 	// after the last step.
