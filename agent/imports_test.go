@@ -53,6 +53,7 @@ var floors = [][]string{
 		"agent/internal/agent/filewatch",
 		"agent/internal/agent/judge",
 		"agent/internal/agent/pluginhost/program",
+		"agent/internal/agent/sessionstore",
 		"agent/internal/client/boards",
 		"agent/internal/client/capture",
 		"agent/internal/client/capture/live",

@@ -1,0 +1,91 @@
+// Package sessionstore keeps sessions beyond the agent's process: one record a committed step, which
+// is stored before the step is answered.
+//
+// The file store is an append-only log in a folder. What its records survive, the end of the process
+// or a power cut, is an option; see Open.
+package sessionstore
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// A Store keeps sessions beyond the agent's process. It is safe for concurrent use; of one key, one
+// commit is made at a time, and none together with Forget.
+type Store interface {
+	// Commit stores a record instead of the revision was, and waits until it is as durable as the
+	// store promises. It returns the new revision. The record must not be changed before it returns,
+	// and is not kept.
+	//
+	// The error is ErrAway, ErrInDoubt or ErrConflict, perhaps wrapped. In all three the revision was
+	// stays the one to give to the next commit of the key.
+	Commit(ctx context.Context, r *Record, was Revision) (Revision, error)
+	// TryCommit is Commit where that need not wait; with ok false nothing was done.
+	TryCommit(r *Record, was Revision) (now Revision, ok bool, err error)
+	// Waits reports whether TryCommit never does it. It does not change.
+	Waits() bool
+	// Forget removes what is stored under the key, at the latest with the next commit of any key.
+	// It does not wait and never fails.
+	Forget(key string)
+	// Restored returns the records that were found when the store was opened, sorted by key. It may
+	// be called once.
+	Restored() []Restored
+	// Status returns the present state. It does not wait for a disk.
+	Status() Status
+	// Close marks a clean stop, makes all records durable, so that they survive a reboot too, and
+	// closes the store. Later commits fail with ErrAway.
+	Close() error
+}
+
+// Errors of Store.Commit.
+var (
+	// ErrAway says that the record is surely not stored. Where it is wrapped, the error is a sentence
+	// with the cause and what to do.
+	ErrAway = errors.New("the session cannot be stored")
+	// ErrInDoubt says that the record may be stored or not, which the next commit of the key
+	// settles. Until then the step must not be answered.
+	ErrInDoubt = errors.New("it is not known whether the session was stored")
+	// ErrConflict says that the revision is not the one that is stored. With a store that no other
+	// agent writes, that is a defect of the caller.
+	ErrConflict = errors.New("the stored session is another than the one to be replaced")
+)
+
+// The levels of durability, as the config names them.
+const (
+	// Nothing keeps sessions in memory alone; there is no store then.
+	Nothing = "nothing"
+	// Restart keeps them beyond a restart or a crash of the agent.
+	Restart = "restart"
+	// PowerCut keeps them beyond a power cut too.
+	PowerCut = "power_cut"
+)
+
+// A Status is the state of a store.
+type Status struct {
+	// Survives is Restart or PowerCut, and Nothing without a store.
+	Survives string `json:"survives"`
+	Dir      string `json:"dir,omitempty"`
+	// Bytes is the size of the logs together, without files that were set aside.
+	Bytes int64 `json:"bytes"`
+	// Sessions is the number of keys.
+	Sessions int `json:"sessions"`
+	// LastCommit is when a record was last stored; zero before the first.
+	LastCommit time.Time `json:"last_commit,omitzero"`
+	// Commits, Syncs and Snapshots count since the start: records, waits for the disk, and logs that
+	// were begun anew to save space.
+	Commits   uint64 `json:"commits"`
+	Syncs     uint64 `json:"syncs"`
+	Snapshots uint64 `json:"snapshots"`
+	// Trouble says why nothing can be stored at present, and what to do; empty while commits
+	// succeed.
+	Trouble string `json:"trouble,omitempty"`
+	// Restored counts the sessions that were found at the start, Dropped those that could not be
+	// brought back as far as their number is known, and DroppedWhy says why; empty when none is
+	// missing.
+	Restored   int    `json:"restored"`
+	Dropped    int    `json:"dropped"`
+	DroppedWhy string `json:"dropped_why,omitempty"`
+	// Damaged are the names of files that were set aside at this start.
+	Damaged []string `json:"damaged,omitempty"`
+}
