@@ -21,6 +21,7 @@ func checks() map[string]kind {
 		"agent":       text{checkAgent},
 		"procedure":   text{checkProcedure},
 		"folder":      text{func(path string) string { return checkPath(path, "/var/lib/stepagent/record") }},
+		"sessions":    text{func(path string) string { return checkPath(path, "/var/lib/stepagent/sessions") }},
 		"file":        text{func(path string) string { return checkPath(path, "/var/lib/stepagent/http-token") }},
 		"web":         text{checkWeb},
 		"path":        text{checkRelative},

@@ -73,7 +73,20 @@ type Session struct {
 	// alone, so that a client may change its address, or "address", the address that began it. A
 	// session of a client with a certificate belongs to its identity.
 	Owner string `config:"owner" default:"name" oneof:"name,address"`
+	// Survives is what open sessions survive: "nothing", a "restart" of the agent, also after a crash, or
+	// a "power_cut" too.
+	Survives string `config:"survives" default:"nothing" oneof:"nothing,restart,power_cut" restart:"needed"`
+	// Dir is the folder in which sessions are stored, unless Survives is "nothing". It holds nothing else;
+	// sessions in systemd's StateDirectory for a service that has one.
+	Dir string `config:"dir" default:"/var/lib/stepagent/sessions" check:"sessions" restart:"needed"`
 }
+
+// What Session.Survives may be.
+const (
+	SurvivesNothing  = "nothing"
+	SurvivesRestart  = "restart"
+	SurvivesPowerCut = "power_cut"
+)
 
 // Limits bound the resources that clients can use.
 type Limits struct {

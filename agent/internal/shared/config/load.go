@@ -51,6 +51,7 @@ func load(s Sources, contents []*content, problems Problems) (*Loaded, error) {
 	if dir := stateDirectory(s.Environ); dir != "" {
 		l.stateDir = dir
 		l.Record.Dir = filepath.Join(dir, "record")
+		l.Session.Dir = filepath.Join(dir, "sessions")
 		l.HTTP.TokenFile = filepath.Join(dir, "http-token")
 	}
 	var fromFile map[string]any

@@ -167,6 +167,7 @@ func TestEveryVariable(t *testing.T) {
 		"session.steps": "11", "session.idle_timeout": "1h30m", "session.resume_window": "2s",
 		"session.longest_interval": "4m",
 		"session.takeover_wait":    "3ms", "session.remembered_replies": "12", "session.owner": "address",
+		"session.survives": "power_cut", "session.dir": "/tmp/sessions",
 		"limits.connections": "13", "limits.connections_per_address": "12", "limits.message_bytes": "65",
 		"limits.message_time": "4s", "limits.reply_time": "6s", "limits.pipelined_messages": "14",
 		"limits.sessions": "15", "limits.sessions_per_address": "10", "limits.remembered_bytes": "65536",
@@ -183,7 +184,8 @@ func TestEveryVariable(t *testing.T) {
 	want.Host, want.Port, want.AllowFaults = "192.0.2.7", 0, true
 	want.Allow = []string{"loopback", "192.0.2.0/24", "2001:db8::7"}
 	want.Session = config.Session{Steps: 11, IdleTimeout: 90 * time.Minute, ResumeWindow: 2 * time.Second,
-		LongestInterval: 4 * time.Minute, TakeoverWait: 3 * time.Millisecond, RememberedReplies: 12, Owner: "address"}
+		LongestInterval: 4 * time.Minute, TakeoverWait: 3 * time.Millisecond, RememberedReplies: 12, Owner: "address",
+		Survives: "power_cut", Dir: "/tmp/sessions"}
 	want.Limits = config.Limits{Connections: 13, ConnectionsPerAddress: 12, MessageBytes: 65,
 		MessageTime: 4 * time.Second, ReplyTime: 6 * time.Second, PipelinedMessages: 14, Sessions: 15,
 		SessionsPerAddress: 10, RememberedBytes: 65536}
@@ -370,20 +372,18 @@ func TestLowerLimitForAllIsOneForEach(t *testing.T) {
 	}
 }
 
-// TestRecordIsInTheStateDirectory of the service, unless a folder is set: several agents of one
+// TestFoldersAreInTheStateDirectory of the service, unless others are set: several agents of one
 // machine have one each.
-func TestRecordIsInTheStateDirectory(t *testing.T) {
+func TestFoldersAreInTheStateDirectory(t *testing.T) {
 	t.Parallel()
-	for dirs, want := range map[string]string{
-		"/var/lib/stepagent@a": "/var/lib/stepagent@a/record", "/a:/b": "/a/record", "": "/var/lib/stepagent/record",
-	} {
+	for dirs, want := range map[string]string{"/var/lib/stepagent@a": "/var/lib/stepagent@a", "/a:/b": "/a", "": "/var/lib/stepagent"} {
 		environ := []string{"STATE_DIRECTORY=/x", "STATE_DIRECTORY=" + dirs}
-		if got := load(t, config.Sources{Environ: environ}).Record.Dir; got != want {
-			t.Errorf("with STATE_DIRECTORY=%s the record is in %s, want %s", dirs, got, want)
+		if got := load(t, config.Sources{Environ: environ}); got.Record.Dir != want+"/record" || got.Session.Dir != want+"/sessions" {
+			t.Errorf("with STATE_DIRECTORY=%s the record is in %s and the sessions in %s, want both in %s", dirs, got.Record.Dir, got.Session.Dir, want)
 		}
-		set := config.Sources{Environ: environ, File: write(t, "x.toml", `record.dir = "/y"`)}
-		if got := load(t, set).Record.Dir; got != "/y" {
-			t.Errorf("the record is in %s, want what the file says", got)
+		set := config.Sources{Environ: environ, File: write(t, "x.toml", "record.dir = \"/y\"\nsession.dir = \"/z\"")}
+		if got := load(t, set); got.Record.Dir != "/y" || got.Session.Dir != "/z" {
+			t.Errorf("the record is in %s and the sessions in %s, want what the file says", got.Record.Dir, got.Session.Dir)
 		}
 	}
 }

@@ -70,6 +70,10 @@ func (c Config) conflicts() (found []finding) {
 		add(fmt.Sprintf("record.total_mib is %d, less than two files of record.file_mib, %d; "+
 			"write %d or more, or a smaller size of a file", all, file, 2*file), "record.total_mib", "record.file_mib")
 	}
+	if c.Session.Survives != SurvivesNothing && c.Record.Enabled && filepath.Clean(c.Session.Dir) == filepath.Clean(c.Record.Dir) {
+		add(fmt.Sprintf("session.dir is %s, which is record.dir too; give each a folder of its own", show(c.Session.Dir)),
+			"session.dir", "record.dir")
+	}
 	if c.Admin.Group != "" && c.Admin.Mode == Default().Admin.Mode {
 		add(fmt.Sprintf("admin.group is %s, which may not use the socket with admin.mode = %q; set admin.mode to \"0660\"",
 			show(c.Admin.Group), c.Admin.Mode), "admin.group", "admin.mode")
