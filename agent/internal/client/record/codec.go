@@ -35,6 +35,7 @@ var members = map[Kind]string{
 	strayOfStep:     "at index step_id stray detail reply?",
 	KindDropped:     "at count",
 	KindInterval:    "at index step_id interval kept",
+	KindResumed:     "at away time address?",
 	KindEnd:         "at cause counts",
 }
 
@@ -59,8 +60,8 @@ func appendEvent(dst []byte, e *Event) ([]byte, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case e.Kind == KindStart && e.Start == nil, e.Kind == KindAgain && e.Again == nil,
-		e.Kind == KindTLS && e.TLS == nil, e.Kind == KindEnd && e.End == nil:
+	case e.Kind == KindStart && e.Start == nil, e.Kind == KindAgain && e.Again == nil, e.Kind == KindTLS && e.TLS == nil,
+		e.Kind == KindResumed && e.Resumed == nil, e.Kind == KindEnd && e.End == nil:
 		return nil, fmt.Errorf("a %s with nothing in it", e.Kind)
 	}
 	dst = fmt.Appendf(dst, `{"event":%q`, e.Kind)
@@ -104,6 +105,8 @@ func decodeEvent(line []byte) (Event, error) {
 		e.Again = &Again{}
 	case KindTLS:
 		e.TLS = &TLS{}
+	case KindResumed:
+		e.Resumed = &Resumed{}
 	case KindEnd:
 		e.End = &End{}
 	}

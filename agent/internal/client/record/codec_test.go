@@ -69,6 +69,11 @@ func TestLines(t *testing.T) {
 			`{"event":"stray","at":0,"index":1,"step_id":1,"stray":"duplicate","detail":"","reply":{"step_id":null,"error_code":0}}`},
 		{Event{Kind: KindInterval, Index: 1, StepID: 1, Interval: time.Second, Kept: time.Second + 1},
 			`{"event":"interval","at":0,"index":1,"step_id":1,"interval":1,"kept":1.000000001}`},
+		{resumed(0),
+			`{"event":"resumed","at":0,"away":0,"time":"2026-03-01T12:30:00Z"}`},
+		{Event{Kind: KindResumed, At: 12 * time.Second, Resumed: &Resumed{Away: 1500 * time.Millisecond,
+			Time: time.Date(2026, 3, 1, 12, 0, 0, 5, time.UTC), Address: "192.0.2.8:8080"}},
+			`{"event":"resumed","at":12,"away":1.5,"time":"2026-03-01T12:00:00.000000005Z","address":"192.0.2.8:8080"}`},
 		{Event{Kind: KindEnd, At: 123456789 * time.Microsecond, End: &End{Cause: Finished, Counts: Counts{Passed: 9, TimedOut: 1}}},
 			`{"event":"end","at":123.456789,"cause":"finished","counts":{"passed":9,"timed_out":1}}`},
 	}
@@ -140,7 +145,7 @@ func TestBadLines(t *testing.T) {
 }
 
 func TestEventsThatCannotBeWritten(t *testing.T) {
-	for _, e := range []Event{{}, {Kind: "other"}, {Kind: KindStart}, {Kind: KindAgain}, {Kind: KindEnd}, {Kind: KindTimeout, At: -1},
+	for _, e := range []Event{{}, {Kind: "other"}, {Kind: KindStart}, {Kind: KindAgain}, {Kind: KindResumed}, {Kind: KindEnd}, {Kind: KindTimeout, At: -1},
 		{Kind: KindReply}, {Kind: KindEnd, End: &End{Counts: Counts{99: 1}}}} {
 		if line, err := appendEvent(nil, &e); err == nil {
 			t.Errorf("%+v became %s", e, line)

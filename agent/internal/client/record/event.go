@@ -60,9 +60,23 @@ const (
 	// KindInterval: the client has waited after a step. There is one for each step but the last,
 	// even if the declared interval is 0. It has Interval and Kept.
 	KindInterval Kind = "interval"
+	// KindResumed: the run goes on that was interrupted before. The events before it are those of the
+	// interrupted run, which may have an end with the cause Interrupted. A step that was waiting for its
+	// reply is sent again, with the same req. It has Resumed.
+	KindResumed Kind = "resumed"
 	// KindEnd is the last event of a complete record. It has End.
 	KindEnd Kind = "end"
 )
+
+// Settles reports whether an event of the kind is the outcome of a step that was performed.
+func (k Kind) Settles() bool {
+	switch k {
+	case KindReply, KindTimeout, KindLost, KindWrong, KindUnreachable:
+		return true
+	default:
+		return false
+	}
+}
 
 // An Event is one line of a record. Fields that its kind does not have are zero.
 type Event struct {
@@ -95,11 +109,12 @@ type Event struct {
 	Count int `json:"count"`
 	// Detail is one sentence for users.
 	Detail string `json:"detail"`
-	// Start, Again, TLS and End hold the other fields of these kinds.
-	Start *Start `json:",inline"`
-	Again *Again `json:",inline"`
-	TLS   *TLS   `json:",inline"`
-	End   *End   `json:",inline"`
+	// Start, Again, TLS, Resumed and End hold the other fields of these kinds.
+	Start   *Start   `json:",inline"`
+	Again   *Again   `json:",inline"`
+	TLS     *TLS     `json:",inline"`
+	Resumed *Resumed `json:",inline"`
+	End     *End     `json:",inline"`
 }
 
 // A Stray is a kind of message that answers no step.

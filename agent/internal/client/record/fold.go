@@ -26,7 +26,8 @@ func (e *EventError) Error() string { return fmt.Sprintf("event %d: %s", e.Event
 // computed.
 //
 // Fold checks that the events are consistent: a step starts after the one before it is settled and
-// its interval has passed, is settled once, and passes only by its own reply, in time, with code 0.
+// its interval has passed, is settled once, and passes only by its own reply, in time, with code 0. A
+// step that was waiting for its reply when the run was interrupted is sent again after KindResumed.
 // If events are missing, duplicated or out of order, Fold returns an *EventError and the zero Run,
 // whose verdict is undecided. A record without an end, because the client was killed or is still
 // running, is not an error; see Run.Cut.
@@ -50,7 +51,10 @@ type folder struct {
 	begun   int  // index of the latest step that was started
 	broken  bool // an interval was too short, after which no step may start
 	refused bool // a step was sent over a connection that was then refused, which ends the run
-	outage  outage
+	// reopened is the latest step when the run was resumed: it may be sent once more if it has no
+	// reply, or be waited for once more if its interval was too short. 0 means none.
+	reopened int
+	outage   outage
 }
 
 // result returns the result of the events so far.
@@ -69,11 +73,12 @@ func (f *folder) event(e *Event) string {
 	switch {
 	case !f.started:
 		return f.start(e)
-	case !f.run.Cut():
+	case !f.run.Cut() && (e.Kind != KindResumed || f.run.Cause != Interrupted):
 		return fmt.Sprintf("%s after the end", e.Kind)
 	case e.At < f.run.Duration:
 		return "its time is before that of the event before it"
 	}
+	before := f.run.Duration
 	f.run.Duration = e.At
 	f.addAgent(e)
 	switch e.Kind {
@@ -81,6 +86,8 @@ func (f *folder) event(e *Event) string {
 		return f.end(e)
 	case KindTLS:
 		return f.secured(e)
+	case KindResumed:
+		return f.resumed(e, before)
 	case KindDropped:
 		if e.Count < 1 || e.Count > math.MaxInt-f.run.Dropped {
 			return fmt.Sprintf("%d is no number of dropped messages", e.Count)

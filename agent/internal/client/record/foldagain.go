@@ -27,7 +27,7 @@ func (f *folder) again(e *Event, step *StepResult) string {
 	}
 	cause, o := e.Again.Cause, &f.outage
 	if !o.open {
-		*o = outage{open: true, since: e.At, idle: cause == RetryLost && step.Outcome == NotRun}
+		*o = outage{open: true, since: e.At, idle: cause == RetryLost && (step.Outcome == NotRun || f.toResend(step))}
 		if o.idle {
 			o.since = min(max(e.At-e.Took, 0), e.At)
 		}
@@ -51,6 +51,8 @@ func (f *folder) againFits(e *Event, step *StepResult) string {
 		return fmt.Sprintf("step %d is tried again because of %q, which does not fit the reply", e.Index, cause)
 	case byReply && e.Reply.Reason != protocol.Reason(cause):
 		return fmt.Sprintf("step %d is tried again because of %q, but the reply says %q", e.Index, cause, e.Reply.Reason)
+	case f.toResend(step) && !byReply:
+		return ""
 	case step.Outcome == Unanswered && step.Req.IsZero():
 		return fmt.Sprintf("step %d is tried again, but has no req", e.Index)
 	case step.Outcome == Unanswered && f.outage.open != (cause == RetryUnreachable):

@@ -9,7 +9,8 @@ import (
 // startStep starts a step, if it may start now.
 func (f *folder) startStep(index int) string {
 	switch {
-	case index == f.begun && f.outage.open && f.run.Steps[index-1].Outcome == NotRun:
+	case index == f.begun && (f.outage.open || index == f.reopened) && f.run.Steps[index-1].Outcome == NotRun:
+		f.reopened = 0
 		return "" // an earlier try has started it
 	case index != f.begun+1:
 		return fmt.Sprintf("step %d has its turn after step %d", index, f.begun)
@@ -19,13 +20,16 @@ func (f *folder) startStep(index int) string {
 		// Only a settled step has an interval.
 		return fmt.Sprintf("step %d has its turn before the interval of step %d", index, index-1)
 	}
-	f.begun = index
+	f.begun, f.reopened = index, 0
 	return ""
 }
 
 func (f *folder) sent(e *Event, step *StepResult) string {
 	if e.Timeout != step.Timeout || e.Interval != step.Interval {
 		return fmt.Sprintf("step %d is sent with another timeout or interval than the procedure has", e.Index)
+	}
+	if f.toResend(step) {
+		return f.sentAgain(e, step)
 	}
 	if problem := f.startStep(e.Index); problem != "" {
 		return problem
@@ -36,10 +40,15 @@ func (f *folder) sent(e *Event, step *StepResult) string {
 }
 
 func (f *folder) unreachable(e *Event, step *StepResult) string {
-	if step.Outcome == Unanswered {
+	switch {
+	case f.toResend(step):
+		f.reopened = 0 // it could not be sent again
+	case step.Outcome == Unanswered:
 		f.refused = true
-	} else if problem := f.startStep(e.Index); problem != "" {
-		return problem
+	default:
+		if problem := f.startStep(e.Index); problem != "" {
+			return problem
+		}
 	}
 	f.unrecovered(e, step)
 	step.Outcome, step.Reason, step.Detail = Unreachable, protocol.Unreachable, e.Detail
@@ -51,6 +60,8 @@ func (f *folder) settle(e *Event, step *StepResult, outcome Outcome, reason prot
 	switch {
 	case step.Outcome != Unanswered:
 		return fmt.Sprintf("%s, but step %d is %s", e.Kind, e.Index, step.Outcome)
+	case e.Index == f.reopened:
+		return fmt.Sprintf("%s, but step %d was not sent again after the run was resumed", e.Kind, e.Index)
 	case f.outage.open && e.Kind != KindTimeout && e.Kind != KindLost:
 		return fmt.Sprintf("%s, but step %d was not sent again", e.Kind, e.Index)
 	}
@@ -129,12 +140,12 @@ func (f *folder) interval(e *Event, step *StepResult) string {
 		return fmt.Sprintf("an interval after step %d, which is not the last that was settled", e.Index)
 	case e.Index == len(f.run.Steps):
 		return "an interval after the last step"
-	case step.Kept.Declared:
+	case step.Kept.Declared && (e.Index != f.reopened || !f.broken):
 		return fmt.Sprintf("a second interval after step %d", e.Index)
 	case e.Interval != step.Interval:
 		return fmt.Sprintf("the interval of step %d is not that of the procedure", e.Index)
 	}
 	step.Kept = protocol.Seconds(e.Kept)
-	f.broken = e.Kept < e.Interval
+	f.broken, f.reopened = e.Kept < e.Interval, 0
 	return ""
 }

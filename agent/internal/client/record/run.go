@@ -22,6 +22,9 @@ type Run struct {
 	Strays []Event
 	// Dropped is the number of further strays, which were counted and not recorded.
 	Dropped int
+	// Resumptions say when the run went on after it had been interrupted, in order; empty if it never
+	// was.
+	Resumptions []Resumption
 	// Cause says why the run ended; empty if the record has no end, because the client was
 	// killed or is still running.
 	Cause Cause
@@ -77,6 +80,7 @@ type StepResult struct {
 	// at once.
 	Away time.Duration
 	// SentAt is when the request was first sent, since the start of the run; meaningless if it was not.
+	// What was sent before the run was interrupted and resumed does not count, for Took neither.
 	SentAt time.Duration
 	// Took is the time from the first sending to the reply, the expiry or the loss.
 	Took time.Duration

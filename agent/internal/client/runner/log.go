@@ -29,6 +29,9 @@ type log struct {
 	room, dropped int
 	dropping      bool
 	tls           record.TLS // of the latest connection; zero for none
+	// connecting is set while an interrupted run connects, before it is resumed. Until then no event
+	// is emitted: tls and strays follow.
+	connecting bool
 }
 
 func newLog(emit func(record.Event), maxStrays int) *log {
@@ -50,6 +53,11 @@ func (l *log) write(e record.Event) {
 		l.write(record.Event{Kind: record.KindDropped, Count: n})
 	}
 	e.At = time.Since(l.began)
+	l.put(e)
+}
+
+// put emits an event as it is. The caller holds mu.
+func (l *log) put(e record.Event) {
 	if l.wrong == nil {
 		_, l.wrong = l.live.Add(e)
 	}
@@ -69,8 +77,16 @@ func (l *log) start(s record.Start) { l.add(record.Event{Kind: record.KindStart,
 func (l *log) secured(s record.TLS) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if s != l.tls {
-		l.tls = s
+	l.setTLS(s)
+}
+
+// setTLS is secured for a caller that holds mu.
+func (l *log) setTLS(s record.TLS) {
+	if s == l.tls {
+		return
+	}
+	l.tls = s
+	if !l.connecting {
 		l.write(record.Event{Kind: record.KindTLS, TLS: &s})
 	}
 }
@@ -126,7 +142,7 @@ func (l *log) stray(s client.Stray) {
 		}
 		l.room--
 	}
-	if l.waiting && e.Index == l.index {
+	if l.connecting || l.waiting && e.Index == l.index {
 		l.held = append(l.held, e)
 		return
 	}
@@ -136,7 +152,7 @@ func (l *log) stray(s client.Stray) {
 // drop counts a stray that is not recorded. The first is reported at once, so that the record of a
 // killed client shows that strays are missing.
 func (l *log) drop() {
-	if l.dropping {
+	if l.dropping || l.connecting {
 		l.dropped++
 		return
 	}

@@ -20,18 +20,24 @@ type run struct {
 	log       *log
 	client    *client.Client // nil before the first step
 	refused   bool           // client and agent cannot agree on TLS
+	// resent is the index of the step that was sent before the run was resumed, as resentAs; 0 for
+	// none.
+	resent   int
+	resentAs protocol.ReqID
 }
 
-// performAll performs all steps and returns why the run ended. It closes the connection.
-func (r *run) performAll() record.Cause {
-	defer func() {
-		if r.client != nil {
-			_ = r.client.Close() // every step is settled
-		}
-	}()
+// close closes the connection, if there is one. The caller has settled every step that was sent.
+func (r *run) close() {
+	if r.client != nil {
+		_ = r.client.Close() // always nil
+	}
+}
+
+// performFrom performs all steps from an index on and returns why the run ended.
+func (r *run) performFrom(first int) record.Cause {
 	last := len(r.procedure.Steps)
-	for i, step := range r.procedure.Steps {
-		index := i + 1
+	for index := first; index <= last; index++ {
+		step := r.procedure.Steps[index-1]
 		settled, result := r.perform(index, step)
 		switch {
 		case !settled:
@@ -80,22 +86,30 @@ func (r *run) perform(index int, step stepfile.Step) (settled bool, result clien
 // exchange sends the step's request and waits for its reply. The first step connects.
 func (r *run) exchange(index int, step stepfile.Step) (client.Result, error) {
 	if r.client == nil {
-		c, err := client.Dial(r.ctx, r.opts.Address, client.Options{
-			DialTimeout:   r.opts.DialTimeout,
-			MaxReplyBytes: r.opts.MaxReplyBytes,
-			Plain:         r.opts.Plain,
-			Name:          r.opts.clientName(),
-			OnSent:        r.log.sent,
-			OnStray:       r.log.stray,
-			Dial:          (&tlsdial.Dialer{Config: r.opts.TLS, Dial: r.opts.Dial, OnHandshake: r.secured}).DialContext,
-		})
-		if err != nil {
+		if err := r.connect(); err != nil {
 			return client.Result{}, err
 		}
-		r.client = c
 	}
 	r.log.setStep(index)
-	return r.client.Exchange(r.ctx, request(step, r.opts.Session))
+	asked := request(step, r.opts.Session)
+	if index == r.resent {
+		asked.Req = r.resentAs
+	}
+	return r.client.Exchange(r.ctx, asked)
+}
+
+// connect opens the first connection.
+func (r *run) connect() (err error) {
+	r.client, err = client.Dial(r.ctx, r.opts.Address, client.Options{
+		DialTimeout:   r.opts.DialTimeout,
+		MaxReplyBytes: r.opts.MaxReplyBytes,
+		Plain:         r.opts.Plain,
+		Name:          r.opts.clientName(),
+		OnSent:        r.log.sent,
+		OnStray:       r.log.stray,
+		Dial:          (&tlsdial.Dialer{Config: r.opts.TLS, Dial: r.opts.Dial, OnHandshake: r.secured}).DialContext,
+	})
+	return err
 }
 
 func request(step stepfile.Step, session string) protocol.Request {
@@ -117,10 +131,11 @@ func RequestBytes(step stepfile.Step) int {
 
 // wait waits the interval after a step, counted from done, or until the run is interrupted.
 func (r *run) wait(index int, step stepfile.Step, done time.Time) {
-	if step.Interval > 0 {
-		r.log.withoutEvents(func() { r.opts.OnInterval(index, step.ID, step.Interval) })
+	left := time.Until(done.Add(step.Interval))
+	if left > 0 {
+		r.log.withoutEvents(func() { r.opts.OnInterval(index, step.ID, left) })
 	}
-	timer := time.NewTimer(time.Until(done.Add(step.Interval)))
+	timer := time.NewTimer(left)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -57,6 +57,9 @@ type Options struct {
 	// gets their keys, which is recorded; empty for none.
 	TLS    *tls.Config
 	KeyLog string
+	// Resume is a run that was interrupted, with which Run goes on; nil for a new run. Session must be
+	// empty or that of the run, and Plain must not be set.
+	Resume *Interrupted
 }
 
 // Run performs the procedure and returns its result, which equals record.Fold of the emitted events.
@@ -77,6 +80,12 @@ type Options struct {
 // When ctx ends, the run ends at once with the cause record.Interrupted, which is not an error. An
 // error is either about the options, and nothing was emitted, or a *record.EventError: the emitted
 // events contradict each other, which is a defect.
+//
+// With Options.Resume, Run connects first, and its error is that of client.Dial, with nothing emitted, if
+// the agent cannot be reached. Then it emits the events of the interrupted run and record.KindResumed,
+// waits what is left of the last interval by the wall clock, and goes on with the first step that has no
+// outcome. If that step had been sent, it is sent again with the same req, so that an agent that has
+// judged it sends its reply once more.
 func Run(ctx context.Context, procedure stepfile.Procedure, opts Options) (record.Run, error) {
 	if err := opts.setDefaults(); err != nil {
 		return record.Run{}, err
@@ -87,11 +96,22 @@ func Run(ctx context.Context, procedure stepfile.Procedure, opts Options) (recor
 	defer context.AfterFunc(ctx, cancel)()
 
 	r := &run{ctx: stepCtx, opts: opts, procedure: procedure, log: newLog(opts.Emit, opts.MaxStrays)}
-	r.log.start(startOf(procedure, opts))
+	first := 1
+	if opts.Resume == nil {
+		r.log.start(startOf(procedure, opts))
+	} else {
+		r.log.connecting = true
+		if err := r.connect(); err != nil && ctx.Err() == nil {
+			return record.Run{}, err
+		}
+		first = r.resume(opts.Resume)
+	}
 	if ctx.Err() != nil {
 		cancel() // at once, so that no step is sent
 	}
-	return r.log.end(r.performAll())
+	cause := r.performFrom(first)
+	r.close()
+	return r.log.end(cause)
 }
 
 // Validate returns the error that Run would return for the options.
@@ -110,6 +130,11 @@ func (o *Options) setDefaults() error {
 	}
 	if o.OnInterval == nil {
 		o.OnInterval = func(int, int64, time.Duration) {}
+	}
+	if o.Resume != nil {
+		if err := o.resume(); err != nil {
+			return err
+		}
 	}
 	switch {
 	case o.Plain && o.Session != "":
@@ -149,14 +174,18 @@ func isName(text string) bool {
 
 // startOf returns the content of the start event.
 func startOf(procedure stepfile.Procedure, opts Options) record.Start {
-	steps := make([]record.Step, len(procedure.Steps))
-	for i, step := range procedure.Steps {
-		steps[i] = record.Step{StepID: step.ID, Timeout: step.Timeout, Interval: step.Interval}
-	}
 	return record.Start{
 		Format: record.Format, Client: opts.ClientVersion, Agent: opts.AgentVersion, Host: opts.Host,
 		Address: opts.Address, Session: opts.Session,
 		Time:      time.Now().Round(0), // all other times come from the monotonic clock
-		Procedure: record.Procedure{Name: strings.ToValidUTF8(procedure.Name, "\ufffd"), SHA256: procedure.SHA256, Steps: steps},
+		Procedure: record.Procedure{Name: strings.ToValidUTF8(procedure.Name, "\ufffd"), SHA256: procedure.SHA256, Steps: stepsOf(procedure)},
 	}
+}
+
+func stepsOf(procedure stepfile.Procedure) []record.Step {
+	steps := make([]record.Step, len(procedure.Steps))
+	for i, step := range procedure.Steps {
+		steps[i] = record.Step{StepID: step.ID, Timeout: step.Timeout, Interval: step.Interval}
+	}
+	return steps
 }
