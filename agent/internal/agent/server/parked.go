@@ -156,10 +156,10 @@ func (c *conn) Ready(round *eventloop.Round, ended bool) {
 }
 
 // encode appends the reply to out and notes what Sent needs. It returns false when a worker has been
-// given the reply, because of a fault.
+// given the reply, because of a fault or because it must not be sent.
 func (c *conn) encode(out []byte, answer *session.Answer, req *protocol.Request, arrived time.Time) ([]byte, bool) {
 	entry := c.finish(answer, req, arrived)
-	if answer.Fault != nil {
+	if answer.Fault != nil || answer.Unknown {
 		c.unparkToInject(*answer, *req, arrived, entry)
 		return nil, false
 	}
@@ -188,9 +188,14 @@ func (c *conn) judgeParked(req protocol.Request, arrived time.Time) {
 	}
 }
 
-// unparkToInject hands a reply that is subject to a fault to a worker.
+// unparkToInject hands a reply that is subject to a fault, or is not to be sent, to a worker.
 func (c *conn) unparkToInject(answer session.Answer, req protocol.Request, arrived time.Time, entry *auditEntry) {
-	c.unparkFromLoop(nil, func() bool { return c.injectFault(answer, req, arrived, entry) })
+	c.unparkFromLoop(nil, func() bool {
+		if answer.Unknown {
+			return c.reset(entry)
+		}
+		return c.injectFault(answer, req, arrived, entry)
+	})
 }
 
 // receive reads from a parked connection; false when there is nothing for the loop to handle.

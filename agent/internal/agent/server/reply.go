@@ -76,11 +76,7 @@ func (c *conn) injectFault(answer session.Answer, req protocol.Request, arrived 
 		entry.commit(false)
 		return true
 	case validator.FaultReset:
-		entry.commit(false)
-		if tcp, ok := c.state.stream.(interface{ SetLinger(seconds int) error }); ok {
-			_ = tcp.SetLinger(0) // so that closing sends RST, tcp(7)
-		}
-		return false
+		return c.reset(entry)
 	case validator.FaultSplit:
 		sent = c.sendSplit(reply, fault.Delay)
 	case validator.FaultDuplicate:
@@ -95,6 +91,16 @@ func (c *conn) injectFault(answer session.Answer, req protocol.Request, arrived 
 	}
 	entry.commit(sent)
 	return sent
+}
+
+// reset records that no reply was sent, and has closing the connection send RST, tcp(7). It returns
+// false: the connection is to end.
+func (c *conn) reset(entry *auditEntry) bool {
+	entry.commit(false)
+	if tcp, ok := c.state.stream.(interface{ SetLinger(seconds int) error }); ok {
+		_ = tcp.SetLinger(0)
+	}
+	return false
 }
 
 // delay sends the reply after d, unless the connection has closed by then. Later replies do not

@@ -121,11 +121,19 @@ func startIn(t *testing.T, loops *eventloop.Loops, listener net.Listener, option
 
 func startMode(t *testing.T, loops *eventloop.Loops, listener net.Listener, mode server.Mode, options server.Options, log *slog.Logger, by session.Judge) *harness {
 	t.Helper()
-	sessions := session.NewManager(by, session.Options{
+	return startSessions(t, loops, listener, mode, options, log, newSessions(by, log))
+}
+
+func newSessions(by session.Judge, log *slog.Logger) *session.Manager {
+	return session.NewManager(by, session.Options{
 		Steps: 10, IdleTimeout: 5 * time.Minute, ResumeWindow: time.Minute, LongestInterval: time.Hour,
 		TakeoverWait: 250 * time.Millisecond, RememberedReplies: 64, RememberedBytes: 64 << 20,
 		MaxOpen: 16384, MaxOpenPerAddress: 8192,
 	}, log)
+}
+
+func startSessions(t *testing.T, loops *eventloop.Loops, listener net.Listener, mode server.Mode, options server.Options, log *slog.Logger, sessions *session.Manager) *harness {
+	t.Helper()
 	h := &harness{Server: server.New(sessions, loops, options, log), sessions: sessions, addr: listener.Addr().String()}
 	served := make(chan error, 1)
 	go func() { served <- h.Serve(listener, mode) }()

@@ -142,7 +142,10 @@ func (w *worker) judge(req protocol.Request, arrived time.Time) bool {
 	answer := c.sessions.Do(c.steps, req, arrived)
 	w.steps++
 	entry := c.finish(&answer, &req, arrived)
-	if answer.Fault != nil && !c.probing {
+	switch {
+	case answer.Unknown:
+		return c.reset(entry)
+	case answer.Fault != nil && !c.probing:
 		return c.injectFault(answer, req, arrived, entry)
 	}
 	return c.sendAudited(answer.Reply, arrived, entry)

@@ -70,7 +70,7 @@ func BenchmarkSessionMemory(b *testing.B) {
 			for b.Loop() {
 				m := newBench(10, 0)
 				conns := make([]*session.Conn, many)
-				before := heap()
+				before := heapBytes()
 				for n := range conns {
 					req := step(1)
 					if test.named {
@@ -86,7 +86,7 @@ func BenchmarkSessionMemory(b *testing.B) {
 						conns[n] = nil
 					}
 				}
-				if now := heap(); now > before {
+				if now := heapBytes(); now > before {
 					most = max(most, now-before)
 				}
 				m.Close()
@@ -97,7 +97,7 @@ func BenchmarkSessionMemory(b *testing.B) {
 	}
 }
 
-func heap() uint64 {
+func heapBytes() uint64 {
 	runtime.GC()
 	var stats runtime.MemStats
 	runtime.ReadMemStats(&stats)

@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"container/list"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/judge"
+	"github.com/stepagent/stepagent/agent/internal/agent/sessionstore"
 	"github.com/stepagent/stepagent/agent/protocol"
 	"github.com/stepagent/stepagent/plugins/validator"
 )
@@ -30,7 +32,10 @@ type Answer struct {
 	Fault *validator.Fault
 	// Replayed says that the reply comes from the replay cache.
 	Replayed bool
-	Trace    Trace
+	// Unknown says that the step may count or not, because its session may be stored or not. The reply
+	// must not be sent: with the connection closed, the client knows as much.
+	Unknown bool
+	Trace   Trace
 }
 
 // A Trace says how an answer came about, for the record.
@@ -80,9 +85,11 @@ func (c *Conn) Do(ctx context.Context, req protocol.Request, arrived time.Time) 
 }
 
 // Try is Do for a request that need not wait: neither for its turn, nor for an earlier connection
-// to close, nor for a validator. False says that nothing has been done, and Do must be called.
+// to close, nor for a validator, nor for the store. False says that nothing has been done, and Do must
+// be called.
 func (c *Conn) Try(req protocol.Request, arrived time.Time) (answer Answer, ok bool) {
-	if c.manager.fresh || req.Session == "" && c.mayResume(req.StepID) { // either may have to wait
+	m := c.manager
+	if m.fresh || m.storage.waits || req.Session == "" && c.mayResume(req.StepID) { // each may have to wait
 		return Answer{}, false
 	}
 	ctx := context.Background() // nothing here waits for it
@@ -95,15 +102,15 @@ func (c *Conn) Try(req protocol.Request, arrived time.Time) (answer Answer, ok b
 		return Answer{}, false
 	}
 	defer c.release(s)
-	answer, next := c.prepare(ctx, s, &req, arrived)
+	answer, next := c.prepare(ctx, s, &req, arrived, false)
 	if next != mustJudge {
 		return answer, next == answered
 	}
-	j, ok := c.manager.judge.Try(s.session.state(), s.session.step(&req, arrived))
+	j, ok := m.judge.Try(s.session.state(), s.session.step(&req, arrived))
 	if !ok {
 		return Answer{}, false
 	}
-	return c.complete(ctx, s, &req, arrived, arrived, &j), true // no time has passed
+	return c.complete(ctx, s, &req, arrived, arrived, &j, false) // no time has passed
 }
 
 // detachBatch is how many slots are detached before other connections get a turn at Manager.mu.
@@ -143,7 +150,7 @@ func (c *Conn) slot(ctx context.Context, req *protocol.Request, arrived time.Tim
 // when the slot has been removed and the request needs another.
 func (c *Conn) judge(ctx context.Context, s *slot, req *protocol.Request, arrived time.Time) (Answer, bool) {
 	defer c.release(s) // after a panic too
-	answer, next := c.prepare(ctx, s, req, arrived)
+	answer, next := c.prepare(ctx, s, req, arrived, true)
 	if next != mustJudge {
 		return answer, next == answered
 	}
@@ -154,7 +161,7 @@ func (c *Conn) judge(ctx context.Context, s *slot, req *protocol.Request, arrive
 		defer c.showJudging(s, false) // after a panic too
 		return c.manager.judge.Judge(ctx, s.session.state(), step)
 	}()
-	return c.complete(ctx, s, req, arrived, c.manager.clock.Now(), &j), true
+	return c.complete(ctx, s, req, arrived, c.manager.clock.Now(), &j, true)
 }
 
 // showJudging tells observers whether the slot's session waits for a validator. It locks nothing while
@@ -176,8 +183,8 @@ const (
 )
 
 // prepare answers a repeated request from the replay cache, or makes sure that the slot has a
-// session. The caller holds the turn and calls release afterwards.
-func (c *Conn) prepare(ctx context.Context, s *slot, req *protocol.Request, arrived time.Time) (Answer, next) {
+// session. It waits for the store only if it may. The caller holds the turn and calls release afterwards.
+func (c *Conn) prepare(ctx context.Context, s *slot, req *protocol.Request, arrived time.Time, wait bool) (Answer, next) {
 	m := c.manager
 	if s.name != "" && !req.Req.IsZero() {
 		if reply, ok := s.replay.get(req.Req); ok {
@@ -185,6 +192,9 @@ func (c *Conn) prepare(ctx context.Context, s *slot, req *protocol.Request, arri
 			if s.session.open && s.session.last == req.Req {
 				// A client that asks again is done with its last step only now.
 				s.session.gap = gapClock{from: m.clock.Now()}
+				if m.storage.store != nil {
+					m.storage.commitAgain(ctx, s, wait)
+				}
 			}
 			return Answer{Reply: reply, Replayed: true, Trace: Trace{Session: s.session.id}}, answered
 		}
@@ -212,35 +222,57 @@ func (c *Conn) release(s *slot) {
 	}
 }
 
-// complete makes the answer of a judgement, given at the time judged, and commits it unless it is
-// undecided. The caller holds the turn.
-func (c *Conn) complete(ctx context.Context, s *slot, req *protocol.Request, arrived, judged time.Time, j *judge.Judgement) Answer {
-	m, now := c.manager, &s.session
-	trace := Trace{Session: now.id, Position: now.position, Generation: j.Generation, Groups: j.Groups}
+// complete makes the answer of a judgement, given at the time judged. It commits the judgement unless it
+// is undecided; without wait it returns false, having changed nothing, where that would have to wait. The
+// caller holds the turn.
+func (c *Conn) complete(ctx context.Context, s *slot, req *protocol.Request, arrived, judged time.Time, j *judge.Judgement, wait bool) (Answer, bool) {
+	m := c.manager
 	if j.Outcome == validator.Undecided {
-		reason := protocol.ValidatorUnavailable
-		if ctx.Err() != nil {
-			reason = protocol.ShuttingDown
-		}
-		m.count(func(n *Stats) {
-			n.Undecided++
-			n.ByReason[reason]++
-			now.tally.undecided++
-			m.change(s)
-		})
-		if reason == protocol.ShuttingDown {
-			return c.Refuse(req, protocol.ShuttingDown, "the agent stops")
-		}
-		c.logStep(trace.Session, trace.Position+1, req, j, reason)
-		return Answer{Reply: c.reply(req, reason, j.Detail), Trace: trace}
+		return c.undecided(ctx, s, req, j, protocol.ValidatorUnavailable), true
 	}
-	trace.Position++
-	reply := c.reply(req, protocol.Reason(j.Reason), j.Detail)
-	reply.End = trace.Position >= now.steps
-	ended := m.commit(s, j, req, arrived, judged, &reply)
-	c.logStep(trace.Session, trace.Position, req, j, reply.Reason)
+	d := decision{next: s.session, reply: c.reply(req, protocol.Reason(j.Reason), j.Detail)}
+	d.next.add(j, req, arrived, judged)
+	d.reply.End = d.next.position >= d.next.steps
+	if m.storage.store != nil {
+		ok, err := m.storage.commit(ctx, s, &d, m.unnamed.Load(), wait)
+		if !ok {
+			return Answer{}, false
+		}
+		if err != nil {
+			answer := c.undecided(ctx, s, req, unstored(j, err), protocol.Busy)
+			answer.Unknown = errors.Is(err, sessionstore.ErrInDoubt)
+			return answer, true
+		}
+		if wait { // that is not the client's time
+			d.next.answer(req, arrived, m.clock.Now(), j.Fault)
+		}
+	}
+	trace := Trace{Session: d.next.id, Position: d.next.position, Generation: j.Generation, Groups: j.Groups}
+	ended := m.apply(s, &d, j.Outcome)
+	c.logStep(trace.Session, trace.Position, req, j, d.reply.Reason)
 	m.logEnd(ended, "")
-	return Answer{Reply: reply, Fault: j.Fault, Trace: trace}
+	return Answer{Reply: d.reply, Fault: j.Fault, Trace: trace}, true
+}
+
+// undecided answers a step that takes no position, for the reason or because the agent stops. The caller
+// holds the turn.
+func (c *Conn) undecided(ctx context.Context, s *slot, req *protocol.Request, j *judge.Judgement, reason protocol.Reason) Answer {
+	m, now := c.manager, &s.session
+	if ctx.Err() != nil {
+		reason = protocol.ShuttingDown
+	}
+	m.count(func(n *Stats) {
+		n.Undecided++
+		n.ByReason[reason]++
+		now.tally.undecided++
+		m.change(s)
+	})
+	if reason == protocol.ShuttingDown {
+		return c.Refuse(req, protocol.ShuttingDown, "the agent stops")
+	}
+	trace := Trace{Session: now.id, Position: now.position, Generation: j.Generation, Groups: j.Groups}
+	c.logStep(trace.Session, trace.Position+1, req, j, reason)
+	return Answer{Reply: c.reply(req, reason, j.Detail), Trace: trace}
 }
 
 // refuseSession refuses the first step of a session past a limit.

@@ -19,12 +19,13 @@ type watch struct {
 	takes time.Duration
 	next  judge.Judgement
 	gap   validator.Wait
+	at    time.Duration
 }
 
 func (w *watch) First() judge.Expectation { return judge.Expectation{StepID: 1, Known: true} }
 
 func (w *watch) Judge(_ context.Context, _ judge.Session, step judge.Step) judge.Judgement {
-	w.gap = step.Gap
+	w.gap, w.at = step.Gap, step.At
 	time.Sleep(w.takes)
 	return w.next
 }

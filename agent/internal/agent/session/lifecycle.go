@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/stepagent/stepagent/agent/internal/agent/judge"
 	"github.com/stepagent/stepagent/agent/protocol"
 	"github.com/stepagent/stepagent/plugins/validator"
 )
@@ -66,9 +65,8 @@ func (m *Manager) begin(s *slot, client *client, now time.Time) (reached *sessio
 // newID returns the id of a nameless session: the client and a number, since another connection may
 // have the same port while this session is still open. The caller holds mu.
 func (m *Manager) newID(s *slot) string {
-	m.unnamed++
 	id := s.client.appendTo(make([]byte, 0, 64))
-	return string(strconv.AppendUint(append(id, '#'), m.unnamed, 10))
+	return string(strconv.AppendUint(append(id, '#'), m.unnamed.Add(1), 10))
 }
 
 // idOf returns the id of a client's sessions of a name; empty for no name.
@@ -90,22 +88,23 @@ func (m *Manager) rollback(s *slot) {
 	m.clear(s, s.session.id)
 }
 
-// commit stores a judgement and its reply, and ends the session with its last step; then it returns
-// that session, for logEnd. The caller holds the turn.
-func (m *Manager) commit(s *slot, j *judge.Judgement, req *protocol.Request, arrived, judged time.Time, reply *protocol.Reply) *session {
+// apply puts a decision in force, and ends the session with its last step; then it returns that
+// session, for logEnd. The step has been judged from then on, whether or not the reply arrives. The
+// caller holds the turn.
+func (m *Manager) apply(s *slot, d *decision, outcome validator.Outcome) *session {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s.session.commit(j, req, arrived, judged)
-	if j.Outcome == validator.Pass {
+	s.session = d.next
+	if outcome == validator.Pass {
 		m.stats.Passed++
 	} else {
 		m.stats.Failed++
-		m.stats.ByReason[protocol.Reason(j.Reason)]++
+		m.stats.ByReason[d.reply.Reason]++
 	}
 	if s.name != "" {
-		m.cacheReply(s, reply)
+		m.cacheReply(s, &d.reply)
 	}
-	if reply.End {
+	if d.reply.End {
 		m.stats.Completed++
 		return m.end(s, "")
 	}
@@ -148,6 +147,9 @@ func (m *Manager) end(s *slot, cause string) *session {
 // clear leaves the slot without a session, and removes it where nothing needs it: neither a
 // repeated request nor its connection. The caller holds the turn and mu.
 func (m *Manager) clear(s *slot, nextID string) {
+	if s.name == "" || s.revision == 0 {
+		m.storage.forget(s)
+	}
 	m.stats.Open--
 	decrement(m.begun, s.session.client.addr.Addr())
 	if identity := s.session.client.identity(); identity != "" {
@@ -218,6 +220,14 @@ func (m *Manager) expire(s *slot) {
 	case m.clock.Now().Before(s.deadline(m.options.Load())):
 		m.arm(s) // the deadline was put off after the timer was set
 	case s.session.open:
+		if m.storage.store != nil {
+			m.mu.Unlock() // with the turn held the session stays as it is
+			err := m.storage.commitEnd(s)
+			m.mu.Lock()
+			if err != nil {
+				m.logUnstored(s, err)
+			}
+		}
 		m.stats.Incomplete++
 		ended = m.end(s, cause)
 	case s.isRetained():

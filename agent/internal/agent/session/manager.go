@@ -35,6 +35,8 @@ type Manager struct {
 	options  atomic.Pointer[Options]
 	observed atomic.Bool // changes are collected; written with mu held
 	failures failures
+	storage  storage       // set by Restore
+	unnamed  atomic.Uint64 // sessions begun without a name, for their ids
 
 	mu       sync.Mutex // guards the fields below
 	slots    map[*slot]struct{}
@@ -42,7 +44,6 @@ type Manager struct {
 	nameless namelessIndex
 	begun    map[netip.Addr]int // open sessions by the address that began them
 	begunBy  map[string]int     // and by the identity, where there is one
-	unnamed  uint64             // sessions begun without a name, for their ids
 	stats    Stats
 	changes  changeLog
 }
@@ -65,11 +66,14 @@ type Stats struct {
 	Replayed uint64 `json:"steps_replayed"`
 	// RememberedBytes is the current size of all replay caches.
 	RememberedBytes int `json:"remembered_bytes"`
+	// Restored is how many sessions were open when the agent started, as they had been stored.
+	Restored int `json:"restored"`
 }
 
-// UndecidedReasons returns the reasons of steps without a verdict.
+// UndecidedReasons returns the reasons of steps without a verdict. Busy is that of steps whose session
+// could not be stored.
 func UndecidedReasons() []protocol.Reason {
-	return []protocol.Reason{protocol.ValidatorUnavailable, protocol.ShuttingDown}
+	return []protocol.Reason{protocol.ValidatorUnavailable, protocol.ShuttingDown, protocol.Busy}
 }
 
 // A Clock tells a Manager the time: the system's, or that of the packets of a capture.
@@ -157,12 +161,16 @@ func (m *Manager) count(add func(*Stats)) {
 	add(&m.stats)
 }
 
-// Close ends every open session as incomplete and logs it. It waits for steps that are being
-// judged; connections must not send further ones.
+// Close ends every open session as incomplete and logs it; with a store, the sessions go on when the
+// agent is back. It waits for steps that are being judged; connections must not send further ones.
 func (m *Manager) Close() {
 	m.mu.Lock()
 	slots := slices.Collect(maps.Keys(m.slots))
 	m.mu.Unlock()
+	if m.storage.store != nil {
+		m.suspend(slots)
+		return
+	}
 	for _, s := range slots {
 		m.evict(s, causeStopping)
 	}
@@ -198,10 +206,17 @@ func (m *Manager) removeFirst(slots *list.List) bool {
 	return true
 }
 
-// remove removes a slot without a session from all tables. The caller holds mu.
+// remove removes a slot without a session from all tables and from the store. The caller holds mu.
 func (m *Manager) remove(s *slot) {
+	if m.drop(s) {
+		m.storage.forget(s)
+	}
+}
+
+// drop removes a slot from all tables; false when it is in none. The caller holds mu.
+func (m *Manager) drop(s *slot) bool {
 	if s.removed.Swap(true) {
-		return
+		return false
 	}
 	delete(m.slots, s)
 	s.detach()
@@ -210,5 +225,8 @@ func (m *Manager) remove(s *slot) {
 	}
 	if s.name != "" {
 		m.named.remove(s)
+	} else {
+		m.nameless.remove(s)
 	}
+	return true
 }

@@ -3,8 +3,8 @@
 //
 // A slot holds the sessions of one client, one after another: those of a session name, or those of
 // a connection that names none. A slot judges one step at a time. The result is stored before the
-// reply is sent, so that a step is judged once or not at all. Nothing is written to disk: open
-// sessions do not survive a restart of the agent.
+// reply is sent, so that a step is judged once or not at all. With a store, open sessions and replies
+// survive a restart of the agent (package sessionstore).
 package session
 
 import (

@@ -28,12 +28,14 @@ type session struct {
 	replied     time.Time      // when the last step was answered; began before the first
 	interval    time.Duration  // declared with the last step
 	last        protocol.ReqID // of the last step
+	latest      time.Duration  // from began to the arrival of the last step
 	gap         gapClock       // since the last step
 	tally       tally
 	recent      uint64   // a bit for each of the last steps, set for one that failed, the latest lowest
 	generations []uint64 // of the chains that judged it
 	faulted     bool
 	open        bool
+	restored    time.Time // when the agent was back with it; zero for one that has begun since
 }
 
 type tally struct{ passed, failed, undecided int }
@@ -58,13 +60,13 @@ func (s *session) step(req *protocol.Request, arrived time.Time) judge.Step {
 	return step
 }
 
-// commit stores a judgement that counts. The step has been judged from then on, whether or not
-// the reply arrives.
-func (s *session) commit(j *judge.Judgement, req *protocol.Request, arrived, judged time.Time) {
+// add adds a judgement that counts.
+func (s *session) add(j *judge.Judgement, req *protocol.Request, arrived, judged time.Time) {
 	s.position++
 	s.memory, s.expects = j.Memory, j.Expects
-	s.replied, s.interval = judged, min(req.Interval.Duration, MaxQuiet)
-	s.last, s.gap = req.Req, startGap(req, arrived, judged, j.Fault)
+	s.interval, s.last = min(req.Interval.Duration, MaxQuiet), req.Req
+	s.latest = max(arrived.Sub(s.began), 0)
+	s.answer(req, arrived, judged, j.Fault)
 	s.recent <<= 1
 	if j.Outcome == validator.Pass {
 		s.tally.passed++
@@ -76,6 +78,11 @@ func (s *session) commit(j *judge.Judgement, req *protocol.Request, arrived, jud
 	if !slices.Contains(s.generations, j.Generation) {
 		s.generations = append(s.generations, j.Generation)
 	}
+}
+
+// answer says when the last step is answered.
+func (s *session) answer(req *protocol.Request, arrived, at time.Time, fault *validator.Fault) {
+	s.replied, s.gap = at, startGap(req, arrived, at, fault)
 }
 
 // due is when the client's next step is expected; for a session that has ended, when it did.
@@ -95,11 +102,18 @@ func (s *session) verdict(cause string) string {
 
 // recordEnd records the end of the session.
 func (s *session) recordEnd(to Recorder, now time.Time, cause string) {
-	to.Record(auditlog.Event{Kind: auditlog.KindSession, Time: now, Session: &auditlog.Session{
-		Session: s.id, Client: s.client.String(), Identity: s.client.identity(), Verdict: s.verdict(cause), Cause: cause,
+	e := s.event(auditlog.KindSession, now)
+	e.Session.Verdict, e.Session.Cause = s.verdict(cause), cause
+	to.Record(e)
+}
+
+// event returns what the record says of the session as it is, without a verdict.
+func (s *session) event(kind auditlog.Kind, now time.Time) auditlog.Event {
+	return auditlog.Event{Kind: kind, Time: now, Session: &auditlog.Session{
+		Session: s.id, Client: s.client.String(), Identity: s.client.identity(),
 		Steps: s.position, Of: s.steps, Passed: s.tally.passed, Failed: s.tally.failed, Undecided: s.tally.undecided,
 		Duration: jsonl.Seconds(max(now.Sub(s.began), 0)),
-	}})
+	}}
 }
 
 // maxEndAttrs is the most that a line about the end of a session has.

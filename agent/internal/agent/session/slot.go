@@ -4,6 +4,8 @@ import (
 	"container/list"
 	"sync/atomic"
 	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/agent/sessionstore"
 )
 
 // A slot holds the sessions of one client, one after another: those of a session name, or those of
@@ -17,6 +19,11 @@ type slot struct {
 	// and the log need turn alone.
 	session session
 	replay  replayCache // of a named slot
+
+	// Of what is stored under the session's id; see storage. They are written with turn held while a
+	// session is open, and with Manager.mu while none is.
+	revision sessionstore.Revision // 0 for nothing
+	inDoubt  bool                  // the last record may be stored or not
 
 	// Guarded by Manager.mu.
 	timer Timer
@@ -100,9 +107,20 @@ func (s *slot) doneInFlight() {
 	}
 }
 
-// deadline is when, without a further step, the session is closed or a retained slot removed. The
-// caller holds Manager.mu.
+// deadline is when, without a further step, the session is closed or a retained slot removed: after a
+// restart of the agent, not before its client had the time to come back. The caller holds Manager.mu.
 func (s *slot) deadline(o *Options) time.Time {
+	deadline := s.ownDeadline(o)
+	if !s.session.restored.IsZero() {
+		if back := s.session.restored.Add(o.ResumeWindow); deadline.Before(back) {
+			return back
+		}
+	}
+	return deadline
+}
+
+// ownDeadline is deadline for a session that was never restored.
+func (s *slot) ownDeadline(o *Options) time.Time {
 	due := s.session.due()
 	deadline := due.Add(o.IdleTimeout)
 	if !s.session.open || s.left.IsZero() {

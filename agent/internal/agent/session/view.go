@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/shared/jsonl"
 )
 
 // recentSteps is how many outcomes a session keeps for observers.
@@ -52,6 +54,13 @@ type View struct {
 	// WaitsFor is whom an open session waits for. Due is when the client's next step is expected.
 	WaitsFor Party     `json:"waits_for,omitempty"`
 	Due      time.Time `json:"due,omitzero"`
+	// Expects is the step that must come next; nil where no validator says which, and for a session that
+	// has ended.
+	Expects *int64 `json:"expects,omitempty"`
+	// Idle is how long ago the last step was answered.
+	Idle jsonl.Seconds `json:"idle_seconds"`
+	// Restored says that the session was brought back when the agent started.
+	Restored bool `json:"restored"`
 }
 
 // view returns a session as observers see it at a time. The caller holds Manager.mu.
@@ -69,6 +78,8 @@ func (s *session) view(now time.Time, state State, cause string) View {
 		ID: s.id, Client: s.client.String(), Identity: s.client.identity(), Began: asOf(now, s.began),
 		Position: s.position, Steps: s.steps, Outcomes: outcomes.String(),
 		Undecided: s.tally.undecided, State: state, Cause: cause,
+		Idle:     jsonl.Seconds(max(now.Sub(s.replied), 0).Round(time.Millisecond)),
+		Restored: !s.restored.IsZero(),
 	}
 }
 
@@ -88,6 +99,9 @@ func (s *slot) view(now time.Time) View {
 	v.WaitsFor, v.Due = WaitsForClient, asOf(now, s.session.due())
 	if s.judging.Load() {
 		v.WaitsFor, v.Due = WaitsForValidator, time.Time{}
+	}
+	if expects := s.session.expects; expects.Known {
+		v.Expects = &expects.StepID
 	}
 	return v
 }

@@ -3,6 +3,7 @@ package report
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/client/phrase"
@@ -53,9 +54,13 @@ type Split struct {
 	Total     Part          `json:",embed"`  // the sum over the steps whose view is whole
 	Counted   int           `json:"counted"` // the number of those steps
 	Intervals time.Duration `json:"intervals"`
-	Between   time.Duration `json:"between"`  // other time between steps: the client's own work
-	Dropped   uint64        `json:"dropped"`  // events that the agent's record lacks
-	Versions  []string      `json:"versions"` // of the agents that wrote the record
+	Between   time.Duration `json:"between"` // other time between steps: the client's own work
+	Dropped   uint64        `json:"dropped"` // events that the agent's record lacks
+	// Restarts counts how often the agent stopped or was killed during the run and went on with the
+	// session, and Away is for how long it was away in all: after a kill, since its last step.
+	Restarts int           `json:"agent_restarts,omitempty"`
+	Away     time.Duration `json:"agent_away,omitempty"`
+	Versions []string      `json:"versions"` // of the agents that wrote the record
 	// Identity is the client's as the agent recorded it: that of its certificate; empty for none.
 	Identity string `json:"identity,omitempty"`
 }
@@ -71,6 +76,7 @@ func Join(run record.Run, found auditlog.SessionEvents) (*Split, error) {
 	}
 	split := &Split{Dropped: found.Dropped}
 	byReq := eventsOf(run, found.Steps)
+	split.addAbsences(byReq, found.Absences)
 	for _, events := range byReq {
 		split.Identity = events[0].Identity
 	}
@@ -90,6 +96,29 @@ func Join(run record.Run, found auditlog.SessionEvents) (*Split, error) {
 	}
 	split.Between = max(run.Duration-spent, 0)
 	return split, nil
+}
+
+// addAbsences adds up the times without an agent between the steps of the run.
+func (s *Split) addAbsences(byReq map[protocol.ReqID][]auditlog.StepEvent, all []auditlog.Absence) {
+	var session string
+	var first, last time.Time
+	for _, events := range byReq {
+		for _, e := range events {
+			session = e.Session
+			if first.IsZero() || e.Arrived.Before(first) {
+				first = e.Arrived
+			}
+			if e.Arrived.After(last) {
+				last = e.Arrived
+			}
+		}
+	}
+	for _, a := range all {
+		if a.Session == session && !a.To.Before(first) && !a.From.After(last) {
+			s.Restarts++
+			s.Away += max(a.To.Sub(a.From), 0)
+		}
+	}
 }
 
 // eventsOf returns the events of the run by req: those of the session that has most of the run's
@@ -123,13 +152,7 @@ func viewOf(step record.StepResult, events []auditlog.StepEvent) View {
 	if step.Req.IsZero() || len(events) == 0 {
 		return View{}
 	}
-	judged := events[0]
-	for _, e := range events {
-		if !e.Replayed {
-			judged = e
-			break
-		}
-	}
+	judged := events[max(slices.IndexFunc(events, hasVerdict), 0)]
 	v := View{Known: true, ErrorCode: judged.ErrorCode, Reason: judged.Reason, FaultKind: judged.Fault,
 		Arrivals: len(events), Generation: judged.Generation}
 	var slowest auditlog.Group
@@ -167,6 +190,13 @@ func viewOf(step record.StepResult, events []auditlog.StepEvent) View {
 	return v
 }
 
+// hasVerdict reports whether the request was judged when it came. It may have come before, to an agent
+// that could not judge or store it.
+func hasVerdict(e auditlog.StepEvent) bool {
+	reason := protocol.Reason(e.Reason)
+	return !e.Replayed && (reason == "" || slices.Contains(protocol.Judged(), reason))
+}
+
 // reduce subtracts from the agent's parts what they exceed the client's wait by, first from those
 // that are remainders and not measured.
 func (p *Part) reduce(over time.Duration) {
@@ -186,6 +216,9 @@ func (s *Split) Sentence() string {
 		text += ", injected delay " + Span(t.Fault)
 	}
 	text += fmt.Sprintf("; the client waited %s in intervals and spent %s between steps", Span(s.Intervals), Span(s.Between))
+	if s.Restarts > 0 {
+		text += fmt.Sprintf("; the agent was away %s for %s", phrase.Count(s.Restarts, "time"), Span(s.Away))
+	}
 	if s.Identity != "" {
 		text += "; the agent identified the client as " + logging.Clean(s.Identity)
 	}

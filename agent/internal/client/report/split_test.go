@@ -110,6 +110,40 @@ func TestJoinThatCannotBe(t *testing.T) {
 	}
 }
 
+// TestJoinAcrossARestart: the step that was refused before it was judged counts as it was judged, and the
+// time without an agent is that within the run.
+func TestJoinAcrossARestart(t *testing.T) {
+	at := func(n int, e auditlog.StepEvent) auditlog.StepEvent {
+		e.Arrived = time.Date(2026, 11, 22, 10, 0, n, 0, time.UTC)
+		return e
+	}
+	second := func(n int) time.Time { return at(n, auditlog.StepEvent{}).Arrived }
+	busy := asked(protocol.TextReq("a-2"), 0, 0, 0, 1*ms, 1*ms)
+	busy.Reason, busy.ErrorCode = "busy", 1
+	ok := record.StepResult{Outcome: record.Passed, Req: protocol.TextReq("a-1"), Took: 10 * ms, Reply: &protocol.Reply{}}
+	later := ok
+	later.Req = protocol.TextReq("a-2")
+	split, err := report.Join(joined(ok, later), auditlog.SessionEvents{
+		Steps: []auditlog.StepEvent{
+			at(1, asked(protocol.TextReq("a-1"), 0, 0, 1*ms, 2*ms, 3*ms)), at(5, busy),
+			at(9, asked(protocol.TextReq("a-2"), 0, 0, 1*ms, 2*ms, 3*ms)),
+		},
+		Absences: []auditlog.Absence{
+			{Session: "s", From: time.Time{}, To: second(0)}, {Session: "other", From: second(2), To: second(4)},
+			{Session: "s", From: second(2), To: second(4)}, {Session: "s", From: second(6), To: second(7)}, {Session: "s", From: second(20)},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := split.Steps[1]; v.Reason != "" || v.Arrivals != 2 {
+		t.Errorf("the second step is seen as %+v", v)
+	}
+	if split.Restarts != 2 || split.Away != 3*time.Second || !strings.Contains(split.Sentence(), "; the agent was away 2 times for 3.000 s") {
+		t.Errorf("away %d times for %v: %s", split.Restarts, split.Away, split.Sentence())
+	}
+}
+
 // A session of another owner with the same name and the same reqs does not count.
 func TestJoinOfOneOwner(t *testing.T) {
 	of := func(id, identity string, req string, judged time.Duration) auditlog.StepEvent {

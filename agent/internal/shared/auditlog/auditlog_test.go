@@ -2,6 +2,7 @@ package auditlog
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,6 +35,10 @@ func TestLines(t *testing.T) {
 			Kind: KindStep, Time: at, Step: &Step{Session: "s·ada", Client: "c", Identity: "ada", StepID: 1, Position: 1}},
 		`{"event":"session","time":"2026-11-22T10:00:00.000000005Z","session":{"session":"s·ada","client":"c","identity":"ada","verdict":"pass","steps":1,"of":1,"passed":1,"failed":0,"undecided":0,"duration":0}}`: {
 			Kind: KindSession, Time: at, Session: &Session{Session: "s·ada", Client: "c", Identity: "ada", Verdict: "pass", Steps: 1, Of: 1, Passed: 1}},
+		`{"event":"suspended","time":"2026-11-22T10:00:00.000000005Z","session":{"session":"s","client":"c","steps":2,"of":10,"passed":1,"failed":1,"undecided":0,"duration":1.5}}`: {
+			Kind: KindSuspended, Time: at, Session: &Session{Session: "s", Client: "c", Steps: 2, Of: 10, Passed: 1, Failed: 1, Duration: jsonl.Seconds(1500 * time.Millisecond)}},
+		`{"event":"resumed","time":"2026-11-22T10:00:00.000000005Z","session":{"session":"s","client":"c","steps":2,"of":10,"passed":2,"failed":0,"undecided":0,"duration":60}}`: {
+			Kind: KindResumed, Time: at, Session: &Session{Session: "s", Client: "c", Steps: 2, Of: 10, Passed: 2, Duration: jsonl.Seconds(time.Minute)}},
 		`{"event":"dropped","time":"2026-11-22T10:00:00.000000005Z","dropped":{"count":7,"cause":"no space left on device"}}`: {
 			Kind: KindDropped, Time: at, Dropped: &Dropped{Count: 7, Cause: "no space left on device"}},
 	} {
@@ -97,6 +102,32 @@ func TestReadSession(t *testing.T) {
 		if _, err := ReadSession(path, "s"); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want %s", path, err, want)
 		}
+	}
+}
+
+// TestAbsences: an agent that stopped says since when it was away; one that was killed was last there at
+// the step before.
+func TestAbsences(t *testing.T) {
+	minute := func(n int) string { return fmt.Sprintf("2026-11-22T10:%02d:00Z", n) }
+	event := func(kind string, at, steps int) string {
+		return fmt.Sprintf(`{"event":%q,"time":%q,"session":{"session":"s·ada","client":"c","steps":%d,"of":10,"passed":0,"failed":0,"undecided":0,"duration":0}}`+"\n", kind, minute(at), steps)
+	}
+	step := func(at int) string {
+		return fmt.Sprintf(`{"event":"step","time":%q,"step":{"session":"s·ada","client":"c","step_id":1,"position":1,"error_code":0,"turn":0,"judged":0}}`+"\n", minute(at))
+	}
+	file := filepath.Join(t.TempDir(), "1.jsonl")
+	text := opened + step(1) + event("suspended", 2, 1) + opened + event("resumed", 3, 1) + step(4) + opened + event("resumed", 6, 2) + event("suspended", 9, 2)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	at := func(n int) time.Time { return time.Date(2026, 11, 22, 10, n, 0, 0, time.UTC) }
+	want := []Absence{
+		{Session: "s·ada", Position: 1, From: at(2), To: at(3)},
+		{Session: "s·ada", Position: 2, From: at(4), To: at(6)},
+		{Session: "s·ada", Position: 2, From: at(9)},
+	}
+	if diff := cmp.Diff(want, must(ReadSession(file, "s")).Absences); diff != "" {
+		t.Errorf("want - got +\n%s", diff)
 	}
 }
 

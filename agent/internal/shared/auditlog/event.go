@@ -30,6 +30,12 @@ const (
 	KindStep Kind = "step"
 	// KindSession: a session has ended. It has Session.
 	KindSession Kind = "session"
+	// KindSuspended: the agent stops and will go on with the session when it is back. It has Session,
+	// without a verdict.
+	KindSuspended Kind = "suspended"
+	// KindResumed: the agent is back with a session of an earlier process. It has Session, without a
+	// verdict.
+	KindResumed Kind = "resumed"
 	// KindDropped: events are missing here. It has Dropped.
 	KindDropped Kind = "dropped"
 )
@@ -102,13 +108,14 @@ type Group struct {
 	Kept bool `json:"kept,omitzero"`
 }
 
-// A Session is a session that has ended.
+// A Session is a session that has ended, or as it was when the agent stopped or was back.
 type Session struct {
 	Session  string `json:"session"`
 	Client   string `json:"client"`
 	Identity string `json:"identity,omitzero"`
-	// Verdict is pass, fail or incomplete; Cause says why it is incomplete.
-	Verdict   string        `json:"verdict"`
+	// Verdict is pass, fail or incomplete, empty for a session that goes on; Cause says why it is
+	// incomplete.
+	Verdict   string        `json:"verdict,omitzero"`
 	Cause     string        `json:"cause,omitzero"`
 	Steps     int           `json:"steps"`
 	Of        int           `json:"of"`

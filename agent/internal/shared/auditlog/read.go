@@ -31,6 +31,8 @@ type SessionEvents struct {
 	// clients with different identities or addresses have used it.
 	Steps []StepEvent
 	Ends  []Session
+	// Absences are the times without an agent in the sessions.
+	Absences []Absence
 	// Dropped is how many events, of any session, the files say are missing.
 	Dropped uint64
 	// Torn are files whose last line is incomplete, as after the agent was killed.
@@ -41,6 +43,16 @@ type SessionEvents struct {
 type StepEvent struct {
 	Arrived time.Time
 	Step
+}
+
+// An Absence is a time without an agent in an open session.
+type Absence struct {
+	// Session is the session's id, Position how many of its steps had been judged.
+	Session  string
+	Position int
+	// From is when the agent stopped; if it was killed, when the last step before had arrived. To is
+	// when the agent was back, zero where the record does not say.
+	From, To time.Time
 }
 
 // ReadSession reads the events of all sessions of a name, of every owner, from the file at path, or
@@ -99,11 +111,16 @@ func (s *SessionEvents) readFile(name, session string) error {
 				return nil
 			}
 			s.Ends = append(s.Ends, *e.Session)
+		case KindSuspended, KindResumed:
+			if SessionName(e.Session.Session) != session {
+				return nil
+			}
+			s.addAbsence(e)
 		}
 		if open != nil && (e.Kind == KindStep || e.Kind == KindSession) {
 			s.Opens, open = append(s.Opens, *open), nil
 		}
-		if len(s.Steps)+len(s.Ends) > MaxSessionEvents {
+		if len(s.Steps)+len(s.Ends)+len(s.Absences) > MaxSessionEvents {
 			return fmt.Errorf("the session has more than %d events", MaxSessionEvents)
 		}
 		return nil
@@ -112,6 +129,28 @@ func (s *SessionEvents) readFile(name, session string) error {
 		s.Torn = append(s.Torn, name)
 	}
 	return err
+}
+
+// addAbsence adds what an event says about the time without an agent in its session.
+func (s *SessionEvents) addAbsence(e Event) {
+	of := Absence{Session: e.Session.Session, Position: e.Session.Steps, From: e.Time}
+	if e.Kind == KindSuspended {
+		s.Absences = append(s.Absences, of)
+		return
+	}
+	for i := len(s.Absences) - 1; i >= 0; i-- {
+		if last := &s.Absences[i]; last.Session == of.Session && last.To.IsZero() {
+			last.To = e.Time
+			return
+		}
+	}
+	of.To = e.Time
+	for _, step := range s.Steps {
+		if step.Session == of.Session {
+			of.From = step.Arrived
+		}
+	}
+	s.Absences = append(s.Absences, of)
 }
 
 // Read calls each for every event of one file, in order; see jsonl.Read.
@@ -137,8 +176,9 @@ func decode(line []byte, first bool) (Event, error) {
 	case err != nil:
 		return Event{}, fmt.Errorf("no %s event of an agent's record: %w", e.Kind, jsonl.PlainError(err))
 	}
+	ofSession := e.Kind == KindSession || e.Kind == KindSuspended || e.Kind == KindResumed
 	empty := e.Kind == KindOpen && e.Open == nil || e.Kind == KindStep && e.Step == nil ||
-		e.Kind == KindSession && e.Session == nil || e.Kind == KindDropped && e.Dropped == nil
+		ofSession && e.Session == nil || e.Kind == KindDropped && e.Dropped == nil
 	switch {
 	case empty:
 		return Event{}, fmt.Errorf("a %s event with nothing in it", e.Kind)

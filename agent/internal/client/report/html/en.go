@@ -88,6 +88,7 @@ func english() *words {
 			record.StrayGarbage: "not a reply"},
 
 		Where: "Where the time went", WhereSentence: "From the records of the client and the agent: the client waited for %[1]d replies, %[2]s in all.",
+		WhereAway:     "Times without the agent during the run: %d, together %s.",
 		WhereIdentity: "By its certificate, the agent identified the client as %s.",
 		WhereLacks:    "The agent's record lacks %d events.",
 		WhereCaption:  "The time of the run, by where it was spent.", WherePart: "Part", WhereTime: "Time", WhereShare: "Share of the waiting", WhereMeaning: "Meaning",

@@ -33,7 +33,7 @@ func splitOf(run record.Run) *report.Split {
 	if len(run.Steps) > 500 {
 		return nil
 	}
-	split := &report.Split{Counted: 1, Dropped: 2, Identity: "ada<b>", Total: report.Part{Waited: 9, Link: 4, Fault: 5}}
+	split := &report.Split{Counted: 1, Dropped: 2, Restarts: 2, Away: 1500 * time.Millisecond, Identity: "ada<b>", Total: report.Part{Waited: 9, Link: 4, Fault: 5}}
 	for i := range run.Steps {
 		view := report.View{Known: i%2 == 0, Whole: i%4 == 0, Arrivals: 3, ErrorCode: 1, Reason: "out_of_order", FaultKind: "late"}
 		split.Steps = append(split.Steps, view)
@@ -61,6 +61,19 @@ func TestIdentity(t *testing.T) {
 	for language, want := range map[Language]string{
 		English: "By its certificate, the agent identified the client as ada&lt;b&gt;.",
 		Korean:  "에이전트가 인증서로 확인한 클라이언트 신원은 ada&lt;b&gt;입니다.",
+	} {
+		if !strings.Contains(render(t, everything(t), language), want) {
+			t.Errorf("%s: the page lacks %s", language, want)
+		}
+	}
+}
+
+// TestAway: the page says how often and how long there was no agent.
+func TestAway(t *testing.T) {
+	t.Parallel()
+	for language, want := range map[Language]string{
+		English: "Times without the agent during the run: 2, together 1.500 s.",
+		Korean:  "실행 중 에이전트가 없던 횟수는 2회, 합쳐서 1.500초입니다.",
 	} {
 		if !strings.Contains(render(t, everything(t), language), want) {
 			t.Errorf("%s: the page lacks %s", language, want)

@@ -88,6 +88,7 @@ func korean() *words {
 			record.StrayGarbage: "응답 형식이 아닌 데이터"},
 
 		Where: "소요 시간 분석", WhereSentence: "클라이언트 기록과 에이전트 기록을 대조한 결과입니다. 클라이언트가 응답 %[1]d개를 기다린 시간은 모두 %[2]s입니다.",
+		WhereAway:     "실행 중 에이전트가 없던 횟수는 %d회, 합쳐서 %s입니다.",
 		WhereIdentity: "에이전트가 인증서로 확인한 클라이언트 신원은 %s입니다.",
 		WhereLacks:    "에이전트 기록에서 이벤트 %d개가 누락되었습니다.",
 		WhereCaption:  "실행 시간을 항목별로 나누어 표시합니다.", WherePart: "항목", WhereTime: "시간", WhereShare: "응답 대기 시간 중 비율", WhereMeaning: "설명",

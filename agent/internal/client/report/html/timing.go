@@ -13,6 +13,9 @@ import (
 // timing says which waits the split covers, and whose.
 func timing(w *words, split *report.Split) string {
 	text := fmt.Sprintf(w.WhereSentence, split.Counted, w.Time(split.Total.Waited))
+	if split.Restarts > 0 {
+		text += " " + fmt.Sprintf(w.WhereAway, split.Restarts, w.Time(split.Away))
+	}
 	if split.Identity != "" {
 		text += " " + fmt.Sprintf(w.WhereIdentity, w.shorten(split.Identity))
 	}

@@ -82,11 +82,11 @@ type words struct {
 	StrayKinds                                             map[record.Stray]string
 
 	// Where the time went, from both records. WhereSentence: replies, time waited.
-	// WhereIdentity: identity. WhereLacks: events.
-	Where, WhereSentence, WhereIdentity, WhereLacks, WhereCaption, WherePart, WhereTime, WhereShare, WhereMeaning string
-	WhereLink, WhereQueue, WhereValidators, WhereAgent, WhereFault, WhereIntervals, WhereClient                   string
-	MeansLink, MeansQueue, MeansValidators, MeansAgent, MeansFault, MeansIntervals, MeansClient                   string
-	BothViews, BothCaption, ColClient, ColAgent, AgentSilent, AgentPassed                                         string
+	// WhereAway: times, duration. WhereIdentity: identity. WhereLacks: events.
+	Where, WhereSentence, WhereAway, WhereIdentity, WhereLacks, WhereCaption, WherePart, WhereTime, WhereShare, WhereMeaning string
+	WhereLink, WhereQueue, WhereValidators, WhereAgent, WhereFault, WhereIntervals, WhereClient                              string
+	MeansLink, MeansQueue, MeansValidators, MeansAgent, MeansFault, MeansIntervals, MeansClient                              string
+	BothViews, BothCaption, ColClient, ColAgent, AgentSilent, AgentPassed                                                    string
 	// AgentRefused: reason. AgentRetried: further arrivals. AgentFault: kind of fault.
 	AgentRefused, AgentRetried, AgentFault string
 

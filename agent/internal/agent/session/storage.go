@@ -1,0 +1,144 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+
+	"github.com/stepagent/stepagent/agent/internal/agent/judge"
+	"github.com/stepagent/stepagent/agent/internal/agent/sessionstore"
+	"github.com/stepagent/stepagent/agent/protocol"
+)
+
+// A storage stores sessions, so that they survive the agent's process. The zero storage stores none:
+// its methods must then not be called, but for forget.
+//
+// A session is stored under its id, as a whole, after each step that counts and before the step takes
+// effect. A step whose record may be stored or not leaves the session as it was; the next record of the
+// session replaces that one.
+type storage struct {
+	store sessionstore.Store
+	waits bool      // Store.Waits
+	pool  sync.Pool // of *record
+}
+
+// A record is a sessionstore.Record with the memory that it takes.
+type record struct {
+	sessionstore.Record
+	reply protocol.Reply
+}
+
+// A decision is what a judgement makes of a session. Nothing has changed until it is applied.
+type decision struct {
+	next  session
+	reply protocol.Reply
+}
+
+// commit stores a decision about the slot's session. Without wait it returns false, having done nothing,
+// where it would have to wait. The caller holds the turn.
+func (st *storage) commit(ctx context.Context, s *slot, d *decision, unnamed uint64, wait bool) (ok bool, err error) {
+	if s.name == "" && d.reply.End && s.revision == 0 && !s.inDoubt {
+		return true, nil // a session of one step: nothing has to be brought back
+	}
+	r := st.recordOf(s, &d.next)
+	defer st.release(r)
+	r.Ended, r.Unnamed = d.reply.End, unnamed
+	if s.name != "" && !d.reply.Req.IsZero() {
+		r.reply = d.reply
+		r.reply.Session, r.Reply = s.name, &r.reply
+	}
+	return st.put(ctx, s, &r.Record, wait)
+}
+
+// commitAgain stores the open session of a named slot as it is, after its last reply was given again: the
+// gap counts from then on. That is of use only if the agent ends before the next step, so that an error
+// has no consequence. The caller holds the turn.
+func (st *storage) commitAgain(ctx context.Context, s *slot, wait bool) {
+	r := st.recordOf(s, &s.session)
+	defer st.release(r)
+	_, _ = st.put(ctx, s, &r.Record, wait)
+}
+
+// commitEnd stores that the open session of a named slot ends before its last step; the replies are kept.
+// The caller holds the turn.
+func (st *storage) commitEnd(s *slot) error {
+	if s.name == "" {
+		return nil // it will be forgotten
+	}
+	r := st.recordOf(s, &s.session)
+	defer st.release(r)
+	r.Ended = true
+	_, err := st.put(context.Background(), s, &r.Record, true)
+	return err
+}
+
+func (st *storage) put(ctx context.Context, s *slot, r *sessionstore.Record, wait bool) (ok bool, err error) {
+	now := s.revision
+	if wait {
+		now, err = st.store.Commit(ctx, r, s.revision)
+		ok = true
+	} else {
+		now, ok, err = st.store.TryCommit(r, s.revision)
+	}
+	switch {
+	case !ok:
+	case err == nil:
+		s.revision, s.inDoubt = now, false
+	case errors.Is(err, sessionstore.ErrInDoubt):
+		s.inDoubt = true
+	}
+	return ok, err
+}
+
+// forget removes what is stored of the slot, which has no session or whose session ends. The caller
+// holds Manager.mu.
+func (st *storage) forget(s *slot) {
+	if s.revision != 0 || s.inDoubt {
+		st.store.Forget(s.session.id)
+		s.revision, s.inDoubt = 0, false
+	}
+}
+
+// recordOf returns a session as it is stored. The caller calls release.
+func (st *storage) recordOf(s *slot, of *session) *record {
+	r, _ := st.pool.Get().(*record)
+	if r == nil {
+		r = new(record)
+	}
+	states := r.Memory
+	for name, state := range of.memory.All() {
+		states = append(states, sessionstore.State{Validator: name, State: state})
+	}
+	r.Record = sessionstore.Record{
+		Key: of.id, Name: s.name, Client: of.client.stored(),
+		Steps: of.steps, Position: of.position, Memory: states, Expects: sessionstore.Expectation(of.expects),
+		Began: of.began, Latest: of.latest, Replied: of.replied, Interval: of.interval, Req: of.last,
+		GapFrom: of.gap.from, GapTo: of.gap.to, GapHeld: of.gap.held,
+		Passed: of.tally.passed, Failed: of.tally.failed, Undecided: of.tally.undecided,
+		Recent: of.recent, Faulted: of.faulted, Generations: of.generations,
+	}
+	return r
+}
+
+// release returns a record to the pool, without references.
+func (st *storage) release(r *record) {
+	clear(r.Memory)
+	*r = record{Record: sessionstore.Record{Memory: r.Memory[:0]}}
+	st.pool.Put(r)
+}
+
+// unstored returns the judgement of a step that was judged but does not count, as its session cannot be
+// stored.
+func unstored(j *judge.Judgement, err error) *judge.Judgement {
+	return &judge.Judgement{
+		Detail:     err.Error() + "; send the step again later",
+		Generation: j.Generation, Groups: j.Groups,
+	}
+}
+
+// logUnstored logs that the end of the slot's session could not be stored.
+func (m *Manager) logUnstored(s *slot, err error) {
+	m.ends.Log(context.Background(), m.log, slog.LevelWarn, "end of a session not stored",
+		slog.String("session", s.session.id), slog.Any("error", err))
+}
