@@ -109,6 +109,12 @@ func TextReq(s string) ReqID { return ReqID{text: s, kind: reqText} }
 // NumReq returns a ReqID that is an integer.
 func NumReq(n int64) ReqID { return ReqID{num: n, kind: reqNum} }
 
+// Text returns the string of a ReqID that is one.
+func (r ReqID) Text() (text string, ok bool) { return r.text, r.kind == reqText }
+
+// Num returns the integer of a ReqID that is one.
+func (r ReqID) Num() (n int64, ok bool) { return r.num, r.kind == reqNum }
+
 // IsZero reports whether r is the zero value.
 func (r ReqID) IsZero() bool { return r.kind == reqNone }
 
