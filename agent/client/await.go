@@ -23,7 +23,7 @@ func (c *Client) write(ctx context.Context, cn *conn, pending *call) (whole bool
 		message = message[:len(message)-1] // the newline
 	}
 	deadline := pending.deadline
-	if soonest := pending.sent.Add(minWriteTime); !deadline.IsZero() && deadline.Before(soonest) {
+	if soonest := time.Now().Add(minWriteTime); !deadline.IsZero() && deadline.Before(soonest) {
 		deadline = soonest
 	}
 	// Setting a deadline fails only on a closed socket, where Write fails too.

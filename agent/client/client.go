@@ -44,8 +44,16 @@ type Options struct {
 	// data is long, and an agent that supports this sends its own in Reply.Agent. Empty sends
 	// none, and so does Plain.
 	Name string
+	// RetryFor limits how long a request that got no verdict is sent again, counted from the first
+	// failure, see Client.Do; 0 means DefaultRetryFor, and less never. The timeout of the request
+	// limits it too. NoReq implies never.
+	RetryFor time.Duration
+	// OnRetry is called by Do and Exchange with each try that got no verdict and after which they wait:
+	// for the next try, or for the end of the request's timeout. It is also called before the first
+	// try if the connection was lost since the request before. nil means no call.
+	OnRetry func(Retry)
 	// OnSent is called by Do and Exchange with the request as it is sent, just before it is
-	// written. nil means no call.
+	// written, each time. nil means no call.
 	OnSent func(protocol.Request)
 	// OnStray is called with each message that does not answer the current request. Calls do
 	// not overlap. It must return soon, because no reply is read meanwhile, and must not call
@@ -75,6 +83,7 @@ type Client struct {
 	mu     sync.Mutex // guards the rest, and the fields of conn
 	conn   *conn      // the latest connection; nil before the first
 	closed bool
+	echoed bool   // the agent has sent a req back, over any connection
 	count  uint64 // number of generated reqs
 }
 
@@ -87,6 +96,9 @@ func Dial(ctx context.Context, address string, opts Options) (*Client, error) {
 	}
 	if opts.Dial == nil {
 		opts.Dial = new(net.Dialer).DialContext
+	}
+	if opts.RetryFor == 0 {
+		opts.RetryFor = DefaultRetryFor
 	}
 	opts.NoReq = opts.NoReq || opts.Plain
 	c := &Client{

@@ -20,6 +20,8 @@ type conn struct {
 	used    bool  // set by the first call
 	heard   bool  // set by the first reply
 	closed  error // why the connection was closed; nil while it is open
+	// lostIdle is when the connection was lost while no call was pending; zero if it was not.
+	lostIdle time.Time
 	// refusal came before the first request: the agent does not serve this connection. It is
 	// the reply to the first request.
 	refusal *protocol.Reply
@@ -28,7 +30,7 @@ type conn struct {
 // A call is a request that waits for its reply.
 type call struct {
 	request  protocol.Request
-	sent     time.Time
+	sent     time.Time    // first, if it is sent again
 	deadline time.Time    // zero for none
 	done     chan outcome // buffered, receives exactly one outcome
 }
@@ -38,6 +40,7 @@ type outcome struct {
 	reply protocol.Reply
 	err   error
 	at    time.Time
+	sent  bool // the request was sent
 }
 
 func newConn(socket net.Conn) *conn {
@@ -115,7 +118,9 @@ func (c *Client) handle(cn *conn, reply protocol.Reply, message []byte, err erro
 	case err != nil:
 		return cn.fail(err, message, now)
 	default:
-		return cn.receive(reply, now)
+		stray := cn.receive(reply, now)
+		c.echoed = c.echoed || cn.ledger.echoes
+		return stray
 	}
 }
 
@@ -154,6 +159,9 @@ func (cn *conn) receive(reply protocol.Reply, now time.Time) *Stray {
 func (cn *conn) fail(err error, message []byte, now time.Time) *Stray {
 	var garbage *protocol.Error
 	if !errors.As(err, &garbage) {
+		if cn.pending == nil {
+			cn.lostIdle = now
+		}
 		cn.closeWith(readFailed(err, cn.heard), now)
 		return nil
 	}

@@ -13,18 +13,30 @@ type Result struct {
 	Request protocol.Request
 	// Reply is the reply to Request; the zero value if there is an error.
 	Reply protocol.Reply
-	// Sent is when the request was about to be written; zero if there was no connection.
+	// Sent is when the request was about to be written the first time; zero if there was no connection.
 	Sent time.Time
 	// Done is when the reply arrived, or when the request failed.
 	Done time.Time
+	// Tries is how often the request was sent; 0 if there was no connection.
+	Tries int
+	// Away is how long the agent could not be reached or gave no verdict: the sum of the times from a
+	// loss or refusal to the next sending, or to the end of the exchange.
+	Away time.Duration
 }
 
-// Do sends a request and returns the reply to it. It sends the request at most once, and opens a
-// new connection first where one is needed.
+// Do sends a request and returns the reply to it. It opens a new connection first where one is needed.
 //
-// If the request declares a Timeout, Do waits that long for the reply, counted from the sending; a
+// If the request declares a Timeout, Do waits that long for the reply, counted from the first sending; a
 // reply that arrives exactly then is late. Otherwise only ctx bounds the wait. ctx bounds the
 // connecting too.
+//
+// If the connection is lost, cannot be made, or the reply is busy, shutting_down or
+// validator_unavailable, Do sends the request again, with the same req and after a pause, see
+// Options.RetryFor. The agent judges a req once and answers a repeated one from memory, so this is safe
+// if the agent knows the req: it has to have sent one back before, to any request of the Client.
+// A request whose connection cannot be made was not sent, so that is always safe. When the time for this
+// is over, the outcome is that of the last sending, or ErrTimeout if no reply came and the Timeout has
+// passed. A request is never sent again because its reply is late.
 //
 // The error matches, by errors.Is, ErrTimeout, ErrConnectionLost, ErrWrongReply or ErrUnreachable;
 // if ctx was cancelled, it is the cause of ctx. A reply that refuses the step is not an error, see
@@ -46,9 +58,16 @@ func (c *Client) Exchange(ctx context.Context, r protocol.Request) (Result, erro
 		return Result{Request: r, Done: time.Now()}, contextError(ctx)
 	}
 	r = c.withReq(r)
-	cn, fresh, err := c.connection(ctx, r)
+	x := &exchange{Client: c, request: r, result: Result{Request: r}}
+	return x.run(ctx)
+}
+
+// try sends the request once and waits for the reply.
+func (x *exchange) try(ctx context.Context) outcome {
+	c, r := x.Client, x.request
+	cn, fresh, err := x.reach(ctx)
 	if err != nil {
-		return Result{Request: r, Done: time.Now()}, err
+		return outcome{err: err, at: time.Now()}
 	}
 	if fresh && !c.opts.Plain && len(r.Data) <= maxNamedBytes {
 		r.Client = c.opts.Name
@@ -56,7 +75,8 @@ func (c *Client) Exchange(ctx context.Context, r protocol.Request) (Result, erro
 	if c.opts.OnSent != nil {
 		c.opts.OnSent(r)
 	}
-	pending := c.begin(ctx, cn, r)
+	pending := c.begin(ctx, cn, r, x.result.Sent)
+	x.sent(pending)
 	whole := c.write(ctx, cn, pending)
 	o := c.await(ctx, cn, pending)
 	if !whole || c.opts.Plain {
@@ -64,7 +84,33 @@ func (c *Client) Exchange(ctx context.Context, r protocol.Request) (Result, erro
 		cn.close(o.at)
 		c.mu.Unlock()
 	}
-	return Result{Request: r, Reply: o.reply, Sent: pending.sent, Done: o.at}, o.err
+	o.sent = true
+	x.last = o
+	return o
+}
+
+// reach returns the connection for the request. After the first sending it waits for one until the
+// request's deadline at most.
+func (x *exchange) reach(ctx context.Context) (cn *conn, fresh bool, err error) {
+	if !x.deadline.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, x.deadline)
+		defer cancel()
+	}
+	return x.connection(ctx, x.request)
+}
+
+// sent notes that the request is being sent.
+func (x *exchange) sent(pending *call) {
+	if !x.away.IsZero() {
+		x.result.Away += time.Since(x.away)
+		x.away = time.Time{}
+	}
+	x.result.Request, x.result.Sent = pending.request, pending.sent
+	x.result.Tries++
+	if timeout := pending.request.Timeout; timeout.Declared {
+		x.deadline = pending.sent.Add(timeout.Duration)
+	}
 }
 
 // maxNamedBytes is the length of the longest data of a request that carries the client's name, so
@@ -91,14 +137,18 @@ func (c *Client) connection(ctx context.Context, r protocol.Request) (cn *conn, 
 	return c.conn, true, nil
 }
 
-// begin registers the call that waits for the reply. On a closed connection it completes at once.
-func (c *Client) begin(ctx context.Context, cn *conn, r protocol.Request) *call {
+// begin registers the call that waits for the reply. sent is when the request was sent first; zero for
+// now. On a closed connection begin completes the call at once.
+func (c *Client) begin(ctx context.Context, cn *conn, r protocol.Request, sent time.Time) *call {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
-	pending := &call{request: r, sent: now, done: make(chan outcome, 1)}
+	if sent.IsZero() {
+		sent = now
+	}
+	pending := &call{request: r, sent: sent, done: make(chan outcome, 1)}
 	if r.Timeout.Declared {
-		pending.deadline = now.Add(r.Timeout.Duration)
+		pending.deadline = sent.Add(r.Timeout.Duration)
 	}
 	if d, ok := ctx.Deadline(); ok && (pending.deadline.IsZero() || d.Before(pending.deadline)) {
 		pending.deadline = d

@@ -76,11 +76,15 @@ func dialer(scripts ...func(*peer)) func(context.Context, string, string) (net.C
 }
 
 // dial makes a client of the scripts and closes it when the test is over. Strays go to the
-// slice that is returned, which may be read when the client is idle.
+// slice that is returned, which may be read when the client is idle. Nothing is sent again unless the
+// options say so.
 func dial(t *testing.T, opts client.Options, scripts ...func(*peer)) (*client.Client, *[]client.Stray) {
 	t.Helper()
 	strays := &[]client.Stray{}
 	opts.Dial = dialer(scripts...)
+	if opts.RetryFor == 0 {
+		opts.RetryFor = -1
+	}
 	opts.OnStray = func(s client.Stray) { *strays = append(*strays, s) }
 	c, err := client.Dial(t.Context(), "agent:8080", opts)
 	if err != nil {

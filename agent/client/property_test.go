@@ -100,14 +100,15 @@ func TestPassIsOnlyEverTheReplyToTheRequest(t *testing.T) {
 		ids := rapid.SliceOfN(rapid.Int64Range(1, 2), len(plan), len(plan)).Draw(t, "ids")
 		gaps := rapid.SliceOfN(rapid.SampledFrom([]time.Duration{0, time.Second, 4 * time.Second}),
 			len(plan), len(plan)).Draw(t, "gaps")
+		retryFor := rapid.SampledFrom([]time.Duration{-1, 0, time.Second}).Draw(t, "retry for")
 		rapid.SyncTest(t, func(t *rapid.T) {
 			var scripts []func(*peer)
-			for range plan {
+			for range 30 * len(plan) {
 				scripts = append(scripts, func(p *peer) { serve(p.conn, plan) })
 			}
 			calls := 0
 			c, err := client.Dial(t.Context(), "agent:8080", client.Options{
-				Dial: dialer(append(scripts, scripts...)...),
+				Dial: dialer(scripts...), RetryFor: retryFor,
 				OnStray: func(client.Stray) {
 					if calls++; calls != 1 {
 						t.Error("two strays at once")
@@ -128,6 +129,8 @@ func TestPassIsOnlyEverTheReplyToTheRequest(t *testing.T) {
 					if result.Reply.Detail != strconv.Itoa(n) || took >= timeout {
 						t.Fatalf("request %d passed by the reply to %s after %v", n, result.Reply.Detail, took)
 					}
+				case result.Tries < 1, result.Tries > 1 && retryFor < 0, result.Away < 0, result.Away > took:
+					t.Fatalf("request %d was sent %d times, away %v of %v", n, result.Tries, result.Away, took)
 				case err == nil, errors.Is(err, client.ErrWrongReply), errors.Is(err, client.ErrConnectionLost):
 				case errors.Is(err, client.ErrTimeout):
 					if took != timeout {

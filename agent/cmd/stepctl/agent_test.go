@@ -25,6 +25,7 @@ import (
 //	other        OK for another step
 //	garbage      bytes that are no reply
 //	reset        a connection reset instead of a reply
+//	away=1s      the same, and the agent does not listen for that long
 //	hostile      a refusal with a detail that would clear the screen
 //	retrust      OK, after which the connection is closed, and clients need certificates of another CA
 //	a reason     a refusal for that reason
@@ -40,10 +41,13 @@ type scriptedAgent struct {
 	end  int                        // the steps of a session; 0 for no end
 	tls  atomic.Pointer[tls.Config] // nil for plain TCP
 	site *tlsSite                   // of tls
+	gone chan struct{}              // closed when the agent stops for good
 
-	mu       sync.Mutex
+	mu       sync.Mutex // guards the rest
 	received int
 	changed  *sync.Cond
+	listener net.Listener
+	away     time.Duration // for which it does not listen next
 }
 
 // request is what the scripted agent reads of a request.
@@ -56,7 +60,7 @@ type request struct {
 // startAgent starts an agent with rules of the form place=behaviour; stop ends it. The site is for
 // tls=on.
 func startAgent(told []string, site *tlsSite) (a *scriptedAgent, stop func(), err error) {
-	a = &scriptedAgent{told: map[int]string{}, site: site}
+	a = &scriptedAgent{told: map[int]string{}, site: site, gone: make(chan struct{})}
 	a.changed = sync.NewCond(&a.mu)
 	for _, rule := range told {
 		place, behaviour, _ := strings.Cut(rule, "=")
@@ -80,21 +84,56 @@ func startAgent(told []string, site *tlsSite) (a *scriptedAgent, stop func(), er
 	if err != nil {
 		return nil, nil, err
 	}
+	a.listener = listener
 	_, a.port, _ = net.SplitHostPort(listener.Addr().String())
 	var conns sync.WaitGroup
 	conns.Go(func() {
 		for {
 			conn, err := listener.Accept()
-			if err != nil {
+			if err == nil {
+				conns.Go(func() { a.serve(conn.(*net.TCPConn)) })
+				continue
+			}
+			if listener = a.listenAgain(); listener == nil {
 				return
 			}
-			conns.Go(func() { a.serve(conn.(*net.TCPConn)) })
 		}
 	})
 	return a, func() {
-		_ = listener.Close()
+		close(a.gone)
+		a.leave(0)
 		conns.Wait()
 	}, nil
+}
+
+// leave stops to listen, for a time or for good.
+func (a *scriptedAgent) leave(away time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.away = away
+	_ = a.listener.Close() // it may be closed already
+}
+
+// listenAgain listens again when the agent has been away; nil if it left for good.
+func (a *scriptedAgent) listenAgain() net.Listener {
+	a.mu.Lock()
+	away := a.away
+	a.mu.Unlock()
+	select {
+	case <-a.gone:
+	case <-time.After(away):
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.away == 0 {
+		return nil
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:"+a.port)
+	if err != nil {
+		return nil // the client's side of the test sees it
+	}
+	a.listener, a.away = listener, 0
+	return listener
 }
 
 // serve answers what comes on one connection until the client closes it.
@@ -121,7 +160,11 @@ func (a *scriptedAgent) serve(socket *net.TCPConn) {
 		}
 		place := a.count()
 		behaviour := a.told[place]
-		if behaviour == "reset" {
+		what, value, _ := strings.Cut(behaviour, "=")
+		if what == "reset" || what == "away" {
+			if away, err := time.ParseDuration(value); err == nil {
+				a.leave(away)
+			}
 			_ = socket.SetLinger(0)
 			return
 		}

@@ -169,6 +169,13 @@ func logEntry(e record.Event, step record.StepResult) (message string, attrs []a
 			return "", nil
 		}
 		message, attrs = "step failed", []any{"step_id", e.StepID, "reason", string(step.Reason), "detail", step.Detail}
+	case record.KindAgain:
+		if report.BeginsRetries(e, step) {
+			message, attrs = "the step got no verdict and is tried again", []any{"step_id", e.StepID, "cause", string(e.Again.Cause)}
+			if e.Detail != "" {
+				attrs = append(attrs, "detail", e.Detail)
+			}
+		}
 	case record.KindLate:
 		message, attrs = "a reply came too late", []any{"step_id", e.StepID, "took", e.Took.Round(time.Millisecond)}
 	case record.KindStray:

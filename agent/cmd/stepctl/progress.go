@@ -47,7 +47,7 @@ func (p *progress) event(e record.Event, step record.StepResult) {
 	if e.Kind == record.KindStart {
 		go p.redraw()
 	}
-	passed := e.Kind == record.KindReply && step.Outcome == record.Passed
+	passed := e.Kind == record.KindReply && step.Outcome == record.Passed && step.Retry == ""
 	if line := report.Line(e, step); line != "" && p.announce && !passed {
 		p.line.erase()
 		_, _ = fmt.Fprintln(p.line.to, line)
@@ -101,6 +101,7 @@ type phase uint8
 const (
 	connecting phase = iota
 	replying
+	retrying
 	pausing
 )
 
@@ -110,6 +111,10 @@ type status struct {
 	index, total int       // of the step in progress
 	failed       int       // steps so far
 	until        time.Time // end of the wait
+	// expires is the end of the step's timeout. trouble says why it is tried again, since a time.
+	expires time.Time
+	trouble string
+	since   time.Time
 }
 
 func (s *status) event(e record.Event, step record.StepResult) {
@@ -119,7 +124,13 @@ func (s *status) event(e record.Event, step record.StepResult) {
 	case record.KindSent:
 		s.index = e.Index
 		s.wait(replying, e.Timeout)
+		s.expires = s.until
+	case record.KindAgain:
+		s.retry(e)
+	case record.KindResent:
+		s.phase, s.until = replying, s.expires
 	case record.KindReply, record.KindTimeout, record.KindLost, record.KindWrong, record.KindUnreachable:
+		s.since = time.Time{}
 		if step.Outcome != record.Passed {
 			s.failed++
 		}
@@ -127,6 +138,14 @@ func (s *status) event(e record.Event, step record.StepResult) {
 		s.phase = connecting
 		s.index = e.Index + 1
 	}
+}
+
+// retry shows that a step is tried again.
+func (s *status) retry(e record.Event) {
+	if s.since.IsZero() {
+		s.since = time.Now()
+	}
+	s.phase, s.index, s.trouble = retrying, e.Index, report.Trouble(e.Again.Cause)
 }
 
 func (s *status) wait(phase phase, wait time.Duration) {
@@ -142,6 +161,8 @@ func (s *status) text(now time.Time) string {
 		b.WriteString("connecting")
 	case replying:
 		b.WriteString("waiting for the reply, " + left + " left")
+	case retrying:
+		fmt.Fprintf(&b, "%s, trying again (%.0f s)", s.trouble, now.Sub(s.since).Seconds())
 	case pausing:
 		b.WriteString("keeping the interval, " + left + " left")
 	}

@@ -27,6 +27,7 @@ type runFlags struct {
 	secured   secured
 	session   string
 	plain     bool
+	noRetry   bool
 	record    string
 	pcap      string
 	json      bool
@@ -46,6 +47,11 @@ func newRun(stdout, stderr *os.File) *cobra.Command {
 		Long: `run performs a procedure: it sends the steps in order, waits for each reply up to the step's
 timeout, then waits the step's interval. A failed step does not stop the run. Failures are logged to
 stderr with step id and reason.
+
+If the connection is lost, or the agent is restarted, busy or cannot judge, run sends the step again, with
+the same req and within the step's timeout, for a minute at most: the agent judges it once. The output, the
+record and the reports say that it reconnected and how long the agent was away. A step that is not
+answered in time has failed. --no-retry ends a step at the first such failure.
 
 At a terminal it shows the step in progress, and at the end a table. Otherwise it prints one line per
 step. The last line is the result in one sentence. Ctrl-C ends the run and keeps the record so far; a
@@ -113,6 +119,7 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	f.store.register(cmd)
 	set.StringVar(&f.session, "session", "", "`NAME` of the session (default: a random one)")
 	set.BoolVar(&f.plain, "plain", false, "behave as clients without sessions: a connection for every step")
+	set.BoolVar(&f.noRetry, "no-retry", false, "do not send a step again that got no verdict")
 	set.StringVar(&f.record, "record", "", "write the run's record to a new `FILE`, as JSON lines")
 	set.StringVar(&f.pcap, "pcap", "", "capture the run's packets to a new `FILE`, as pcapng; needs a capability, see above")
 	f.documents.register(cmd)
@@ -260,6 +267,9 @@ func (f *runFlags) options() (runner.Options, error) {
 		DialTimeout: f.settings.Timeout.Duration(), MaxStrays: f.settings.MaxStrays,
 		ClientVersion: version.Number(), Host: hostName(),
 		TLS: f.secured.config, KeyLog: f.secured.keylogPath(),
+	}
+	if f.noRetry {
+		opts.RetryFor = -1
 	}
 	return opts, opts.Validate() // before anything is written
 }

@@ -26,6 +26,8 @@ func resent(n int) Event { return Event{Kind: KindResent, Index: n, StepID: int6
 // The result of a step says how often it was sent, and how long the agent was away. The events are a
 // second apart, and their step comes to its end at the last of them.
 func TestFoldTellsWhatWasTriedAgain(t *testing.T) {
+	refusal := replied(1, 1)
+	refusal.Reply.Reason = protocol.Busy
 	tests := []struct {
 		name   string
 		events []Event
@@ -52,6 +54,8 @@ func TestFoldTellsWhatWasTriedAgain(t *testing.T) {
 			StepResult{Outcome: Passed, Tries: 1, Retry: RetryLost, Reconnects: 1, Away: 2500 * time.Millisecond}},
 		{"away for good", []Event{sent(1), again(RetryLost, 1), again(RetryUnreachable, 1), failed(KindTimeout, 1)},
 			StepResult{Outcome: TimedOut, Tries: 1, Retry: RetryLost, Away: 2 * time.Second}},
+		{"busy, and away for good", []Event{sent(1), again(RetryBusy, 1), again(RetryUnreachable, 1), refusal},
+			StepResult{Outcome: Failed, Tries: 1, Retry: RetryBusy, Away: 2 * time.Second}},
 		{"given up", []Event{sent(1), again(RetryLost, 1), failed(KindLost, 1)},
 			StepResult{Outcome: ConnectionLost, Tries: 1, Retry: RetryLost, Away: time.Second}},
 		{"back, and silent", []Event{sent(1), again(RetryLost, 1), resent(1), failed(KindTimeout, 1)},
@@ -120,6 +124,7 @@ func TestTriesThatMakeNoSense(t *testing.T) {
 		"resent after the reply":   {sent(1), replied(1, 0), resent(1)},
 		"sent twice":               {sent(1), again(RetryLost, 1), sent(1)},
 		"a reply, though not sent": {sent(1), again(RetryLost, 1), replied(1, 0)},
+		"a refusal, not sent":      {sent(1), again(RetryBusy, 1), replied(1, 1)},
 		"another step":             {again(RetryUnreachable, 1), sent(2)},
 		"the next before the last": {sent(1), again(RetryLost, 1), again(RetryUnreachable, 2)},
 	} {

@@ -62,7 +62,8 @@ func (f *folder) settle(e *Event, step *StepResult, outcome Outcome, reason prot
 		return fmt.Sprintf("%s, but step %d is %s", e.Kind, e.Index, step.Outcome)
 	case e.Index == f.reopened:
 		return fmt.Sprintf("%s, but step %d was not sent again after the run was resumed", e.Kind, e.Index)
-	case f.outage.open && e.Kind != KindTimeout && e.Kind != KindLost:
+	case f.outage.open && (e.Kind == KindWrong || e.Kind == KindReply && (e.Reply.OK() || !e.Reply.Reason.AgentsOwn())):
+		// It can only time out, be lost, or keep the refusal of an earlier try.
 		return fmt.Sprintf("%s, but step %d was not sent again", e.Kind, e.Index)
 	}
 	f.unrecovered(e, step)

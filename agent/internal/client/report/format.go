@@ -39,7 +39,7 @@ func Replied(outcome record.Outcome) bool {
 	return outcome == record.Passed || outcome == record.Failed
 }
 
-// Detail is the step's detail and its late reply, if any, safe to print.
+// Detail is the step's detail, its late reply and what Retried says, if any, safe to print.
 func Detail(step record.StepResult) string {
 	parts := []string{}
 	if step.Detail != "" {
@@ -47,6 +47,9 @@ func Detail(step record.StepResult) string {
 	}
 	if step.Late != nil {
 		parts = append(parts, "one came after "+Span(step.Late.Took)+", too late")
+	}
+	if retried := Retried(step); retried != "" {
+		parts = append(parts, retried)
 	}
 	return strings.Join(parts, "; ")
 }

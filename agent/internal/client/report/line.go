@@ -20,6 +20,11 @@ func Line(e record.Event, step record.StepResult) string {
 			of = fmt.Sprintf("step %d: ", e.StepID)
 		}
 		return of + "stray: " + string(e.Stray) + phrase.After(": ", logging.Clean(e.Detail))
+	case record.KindAgain:
+		if !BeginsRetries(e, step) {
+			return ""
+		}
+		return fmt.Sprintf("step %d: %s, trying again", step.StepID, Trouble(e.Again.Cause))
 	case record.KindReply, record.KindTimeout, record.KindLost, record.KindWrong, record.KindUnreachable:
 		line := fmt.Sprintf("step %d: %s", step.StepID, Word(step.Outcome))
 		if step.Outcome == record.Failed {
@@ -29,7 +34,7 @@ func Line(e record.Event, step record.StepResult) string {
 		if Replied(step.Outcome) {
 			line += " (" + Span(step.Took) + ")"
 		}
-		return line
+		return line + phrase.After("; ", Retried(step))
 	default:
 		return ""
 	}

@@ -154,9 +154,12 @@ func LateReplies(run record.Run) int {
 	return late
 }
 
-// extras has clauses for late replies and strays.
+// extras has clauses for steps that were tried again, late replies and strays.
 func extras(run record.Run) []string {
 	var clauses []string
+	if interruption := Interruption(run); interruption != "" {
+		clauses = append(clauses, interruption)
+	}
 	if late := LateReplies(run); late > 0 {
 		clauses = append(clauses, phrase.Count(late, "reply")+" came too late")
 	}

@@ -26,6 +26,9 @@ type summary struct {
 	Started   time.Time        `json:"started"`
 	Duration  time.Duration    `json:"duration"`
 	Counts    record.Counts    `json:"counts"`
+	// Reconnects and Away are those of record.Run, absent for a run that was not interrupted.
+	Reconnects int           `json:"reconnects,omitempty"`
+	Away       time.Duration `json:"away,omitempty"`
 	// Strays counts all messages that answer no request, Dropped those that were not kept.
 	Strays  int           `json:"strays"`
 	Dropped int           `json:"dropped,omitempty"`
@@ -52,6 +55,11 @@ type stepSummary struct {
 	Response *time.Duration `json:"response,omitempty"`
 	Kept     *time.Duration `json:"kept,omitempty"`
 	Late     *time.Duration `json:"late,omitempty"`
+	// Tries and the next are present if the step was tried again.
+	Tries      int           `json:"tries,omitempty"`
+	Retry      record.Retry  `json:"retry,omitempty"`
+	Reconnects int           `json:"reconnects,omitempty"`
+	Away       time.Duration `json:"away,omitempty"`
 	// Agent is present if the agent's record was joined and has the step.
 	Agent *View `json:"agent,omitempty"`
 }
@@ -71,7 +79,7 @@ func Summary(w io.Writer, run record.Run, split *Split) error {
 		Procedure: procedureSummary{Name: run.Start.Procedure.Name, SHA256: run.Start.Procedure.SHA256},
 		Client:    run.Start.Client, Agents: run.Agents, Host: run.Start.Host, Address: run.Start.Address,
 		Session: run.Start.Session, TLS: run.TLS, Started: run.Start.Time, Duration: run.Duration,
-		Counts: run.Counts, Strays: run.Unasked(), Dropped: run.Dropped, Steps: []stepSummary{}, Where: split,
+		Counts: run.Counts, Reconnects: run.Reconnects, Away: run.Away, Strays: run.Unasked(), Dropped: run.Dropped, Steps: []stepSummary{}, Where: split,
 	}
 	for i, step := range run.Steps {
 		s.Steps = append(s.Steps, summarize(step))
@@ -99,6 +107,9 @@ func summarize(step record.StepResult) stepSummary {
 	}
 	if step.Late != nil {
 		s.Late = &step.Late.Took
+	}
+	if step.Retry != "" {
+		s.Tries, s.Retry, s.Reconnects, s.Away = step.Tries, step.Retry, step.Reconnects, step.Away
 	}
 	return s
 }

@@ -136,7 +136,7 @@ type tester interface {
 }
 
 // perform runs a procedure against scripts and returns what it came to and a line for each
-// event. It checks what holds for every run: the events are a record that can be written,
+// event. Steps are tried again only if the options say so. It checks what holds for every run: the events are a record that can be written,
 // read and folded to the same end.
 func perform(t *testing.T, p stepfile.Procedure, opts runner.Options, scripts ...script) (record.Run, string) {
 	t.Helper()
@@ -149,7 +149,12 @@ func performWithin(ctx context.Context, t tester, p stepfile.Procedure, opts run
 	var file bytes.Buffer
 	writer := record.NewWriter(&file)
 	opts.Address = "agent:8080"
-	opts.Dial = dialer(scripts...)
+	if opts.Dial == nil {
+		opts.Dial = dialer(scripts...)
+	}
+	if opts.RetryFor == 0 {
+		opts.RetryFor = -1
+	}
 	opts.Emit = func(e record.Event) {
 		events = append(events, e)
 		if err := writer.Write(e); err != nil {
@@ -194,6 +199,8 @@ func trace(events []record.Event) string {
 			fmt.Fprintf(&b, " took %v code %d", e.Took, e.Reply.ErrorCode)
 		case record.KindTimeout, record.KindLost, record.KindWrong:
 			fmt.Fprintf(&b, " took %v", e.Took)
+		case record.KindAgain:
+			fmt.Fprintf(&b, " %s", e.Again.Cause)
 		case record.KindStray:
 			fmt.Fprintf(&b, " %s", e.Stray)
 		case record.KindEnd:

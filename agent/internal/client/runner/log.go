@@ -98,16 +98,33 @@ func (l *log) setStep(index int) {
 	l.index = index
 }
 
-// sent emits that the request of the present step is being sent.
+// sent emits that the request of the present step is being sent, for the first time or again.
 func (l *log) sent(r protocol.Request) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.waiting {
+		l.write(record.Event{Kind: record.KindResent, Index: l.index, StepID: r.StepID})
+		return
+	}
 	if !r.Req.IsZero() {
 		l.sentAs[r.Req] = l.index
 	}
 	l.waiting = true
 	l.write(record.Event{Kind: record.KindSent, Index: l.index, StepID: r.StepID, Req: r.Req,
 		Timeout: r.Timeout.Duration, Interval: r.Interval.Duration})
+}
+
+// again emits that the present step got no verdict and is tried again.
+func (l *log) again(r client.Retry) {
+	e := record.Event{Kind: record.KindAgain, StepID: r.Request.StepID, Again: &record.Again{Cause: record.Retry(r.Cause)},
+		Took: r.Took, Reply: r.Reply}
+	if r.Err != nil {
+		e.Detail = r.Err.Error()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e.Index = l.index
+	l.write(e)
 }
 
 // settle emits the outcome of the present step, and then its strays.

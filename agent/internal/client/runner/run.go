@@ -105,6 +105,8 @@ func (r *run) connect() (err error) {
 		MaxReplyBytes: r.opts.MaxReplyBytes,
 		Plain:         r.opts.Plain,
 		Name:          r.opts.clientName(),
+		RetryFor:      r.opts.RetryFor,
+		OnRetry:       r.log.again,
 		OnSent:        r.log.sent,
 		OnStray:       r.log.stray,
 		Dial:          (&tlsdial.Dialer{Config: r.opts.TLS, Dial: r.opts.Dial, OnHandshake: r.secured}).DialContext,

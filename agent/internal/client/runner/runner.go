@@ -34,6 +34,9 @@ type Options struct {
 	// DialTimeout limits how long connecting takes; 0 means client.DefaultDialTimeout. It is not part
 	// of a step's timeout, which counts from the sending.
 	DialTimeout time.Duration
+	// RetryFor limits how long a step that got no verdict is tried again, see client.Options: 0 means
+	// client.DefaultRetryFor, and less never. Plain implies never.
+	RetryFor time.Duration
 	// MaxReplyBytes is the length of the longest accepted reply, in bytes; 0 means
 	// protocol.DefaultMaxMessageBytes.
 	MaxReplyBytes int
@@ -69,8 +72,9 @@ type Options struct {
 // After each step but the last, Run waits the step's interval once, counted from the reply, the
 // expiry or the loss. All times are on the monotonic clock.
 //
-// After a lost connection the next step opens a new one, and the session continues. A step that
-// cannot be sent is recorded as unreachable. If that is the first step, the run ends with the cause
+// If the connection is lost or the agent could not judge the step, the step is sent again, with the same
+// req and within its timeout, see client.Client.Do. After a lost connection the next step opens a new
+// one, and the session continues. A step that cannot be sent is recorded as unreachable. If that is the first step, the run ends with the cause
 // record.Lost, see record.Run.Unreached. If client and agent cannot agree on TLS, the run ends at any
 // step, with the cause record.Refused.
 //

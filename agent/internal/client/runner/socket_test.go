@@ -32,7 +32,7 @@ func TestResetOverLoopback(t *testing.T) {
 	for i := range p.Steps {
 		p.Steps[i].Timeout, p.Steps[i].Interval = time.Minute, time.Millisecond
 	}
-	run, err := runner.Run(t.Context(), p, runner.Options{Address: l.Addr().String()})
+	run, err := runner.Run(t.Context(), p, runner.Options{Address: l.Addr().String(), RetryFor: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,9 @@ type RefusedError struct {
 // Error returns the sentence.
 func (e *RefusedError) Error() string { return e.Sentence }
 
+// Final returns true, so that a client does not try again.
+func (e *RefusedError) Final() bool { return true }
+
 // Unwrap returns Err.
 func (e *RefusedError) Unwrap() error { return e.Err }
 

@@ -24,7 +24,11 @@ func english() *words {
 		Nothing:     "No step was run, so there is no verdict.",
 
 		Title: "Test report", Subtitle: "%s against %s", When: "Started %s, took %s.",
-		Skip: "Skip to the steps",
+		ReconnectedOnce:  "The client reconnected once and the run went on: the agent was away for %s.",
+		ReconnectedOften: "The client reconnected %d times and the run went on: the agent was away for %s in all.",
+		ReconnectedSoon:  "Connections that were lost between two steps and made anew: %d.",
+		NoVerdictFor:     "Steps were sent again, because the agent was away or gave no verdict for %s in all.",
+		Skip:             "Skip to the steps",
 
 		Problems: "Problems", ProblemsIntro: "In order of occurrence. Each number links to its step below.",
 		ProblemSteps: "Steps:", ProblemNumbers: "Steps no.", More: "and %d more",
@@ -78,8 +82,11 @@ func english() *words {
 		},
 		UnknownReason: "The agent gave a reason unknown to this version of stepctl.", NoReason: "The agent gave no reason.",
 		Quoted: "Message:", LateAfter: "A reply arrived after %s, too late.", Again: "The same step was sent before, as no. %d.",
-		Duplicates: "Duplicate replies to this step: %d.",
-		Kept:       "actual %s", NotKept: "no wait followed",
+		Duplicates:  "Duplicate replies to this step: %d.",
+		Reconnected: "Reconnected: the agent was away for %s.", ReconnectedBefore: "The connection had been lost and was made anew before the step was sent.",
+		WasAway: "The agent was away for %s.", WasBusy: "The agent was busy for %s.",
+		NoValidator: "A validator was not available for %s.", SentTimes: "Sent %d times.",
+		Kept: "actual %s", NotKept: "no wait followed",
 		RowTitle: "Step %d: %s after %s; timeout %s",
 
 		Strays: "Messages that answer no request", StraysCaption: "Further messages from the agent. They do not count.",

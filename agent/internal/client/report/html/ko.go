@@ -24,7 +24,11 @@ func korean() *words {
 		Nothing:     "실행된 단계가 없어 판정을 보류합니다.",
 
 		Title: "시험 보고서", Subtitle: "절차 %s, 에이전트 %s", When: "%s 시작, 소요 시간 %s",
-		Skip: "단계별 결과로 바로 가기",
+		ReconnectedOnce:  "실행 중에 에이전트에 연결할 수 없던 시간이 %s 있었으며, 다시 연결한 뒤 이어서 진행했습니다.",
+		ReconnectedOften: "실행 중에 에이전트에 %d번 다시 연결했습니다. 연결할 수 없던 시간은 모두 %s입니다.",
+		ReconnectedSoon:  "단계 사이에 끊어져 다시 맺은 연결: %d개.",
+		NoVerdictFor:     "에이전트에 연결할 수 없거나 판정을 받지 못한 시간이 모두 %s이며, 해당 단계는 다시 전송했습니다.",
+		Skip:             "단계별 결과로 바로 가기",
 
 		Problems: "발생한 문제", ProblemsIntro: "발생한 순서대로 정리했습니다. 번호를 누르면 아래의 해당 단계로 이동합니다.",
 		ProblemSteps: "해당 단계:", ProblemNumbers: "해당 번호:", More: "외 %d개",
@@ -78,8 +82,11 @@ func korean() *words {
 		},
 		UnknownReason: "알 수 없는 사유입니다.", NoReason: "에이전트가 사유를 보내지 않았습니다.",
 		Quoted: "원문:", LateAfter: "응답이 %s 만에 도착해 제한 시간을 넘겼습니다.", Again: "같은 단계를 앞서 %d번에서 전송했습니다.",
-		Duplicates: "중복 응답을 %d회 받았습니다.",
-		Kept:       "실제 %s", NotKept: "이후 대기 없음",
+		Duplicates:  "중복 응답을 %d회 받았습니다.",
+		Reconnected: "%s 동안 에이전트에 연결할 수 없어 다시 연결했습니다.", ReconnectedBefore: "이전 단계 이후 연결이 끊어져, 전송하기 전에 다시 연결했습니다.",
+		WasAway: "%s 동안 에이전트에 연결할 수 없었습니다.", WasBusy: "%s 동안 에이전트가 요청을 처리하지 못했습니다.",
+		NoValidator: "%s 동안 검증기를 사용할 수 없었습니다.", SentTimes: "같은 요청을 %d번 전송했습니다.",
+		Kept: "실제 %s", NotKept: "이후 대기 없음",
 		RowTitle: "단계 %d: %s, 응답까지 %s, 제한 시간 %s",
 
 		Strays: "요청에 대응하지 않는 메시지", StraysCaption: "에이전트가 추가로 보낸 메시지입니다. 결과에는 반영하지 않았습니다.",

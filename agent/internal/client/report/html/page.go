@@ -21,6 +21,7 @@ type page struct {
 	Style          template.CSS
 	Policy         string // of the header Content-Security-Policy
 	Mark, Sentence string // the verdict as a word and as a sentence
+	Interruption   string // a sentence; empty if nothing interrupted the run
 	Started        string
 	Agents         []string
 	Secured        []string // how the connections were secured
@@ -57,7 +58,8 @@ func newPage(run record.Run, split *report.Split, language Language) (*page, err
 		Style:  template.CSS(style), // an embedded file with words of the catalogue
 		Policy: policy(style),
 		Mark:   w.Marks[run.Verdict], Sentence: w.sentence(run),
-		Started: run.Start.Time.Format("2006-01-02 15:04:05 (UTC-07:00)"), Agents: run.Agents, Secured: secured(w, run),
+		Interruption: w.interruption(run),
+		Started:      run.Start.Time.Format("2006-01-02 15:04:05 (UTC-07:00)"), Agents: run.Agents, Secured: secured(w, run),
 		Problems: problems(w, run.Steps), Extras: extras(w, run),
 		Overview: c.overview(w), Legend: legend(w), Scale: fmt.Sprintf(w.Scale, w.Time(c.end)),
 	}

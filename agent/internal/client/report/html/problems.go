@@ -62,6 +62,7 @@ func (e explainer) step(s record.StepResult) (x explanation) {
 			add(translated)
 		}
 	}
+	x.Sentences = append(x.Sentences, w.retried(s)...)
 	if s.Late != nil {
 		add(fmt.Sprintf(w.LateAfter, w.Time(s.Late.Took)))
 	}

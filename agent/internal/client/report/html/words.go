@@ -35,7 +35,10 @@ type words struct {
 	Pass, PassOne, Fail, FailStopped, FailCut, Stopped, Cut, Unreached, Refused, Nothing string
 	// Subtitle: procedure, address. When: time, duration.
 	Title, Subtitle, When string
-	Skip                  string
+	// What interrupted the run. ReconnectedOnce: time away. ReconnectedOften: count, time away.
+	// ReconnectedSoon: count. NoVerdictFor: time.
+	ReconnectedOnce, ReconnectedOften, ReconnectedSoon, NoVerdictFor string
+	Skip                                                             string
 
 	Problems, ProblemsIntro string
 	// The steps of one problem. More: count.
@@ -73,6 +76,8 @@ type words struct {
 	Quoted        string // introduces a detail as it was received
 	// LateAfter: time. Again: index of the earlier step. Duplicates: count.
 	LateAfter, Again, Duplicates string
+	// Of a step that was tried again. Reconnected, WasAway, WasBusy, NoValidator: time. SentTimes: count.
+	Reconnected, ReconnectedBefore, WasAway, WasBusy, NoValidator, SentTimes string
 	// Kept: the actual interval, which follows the declared one. NotKept: there was no wait.
 	Kept, NotKept string
 	// RowTitle: step id, result, time, timeout.

@@ -121,15 +121,23 @@ func properties(run record.Run) []property {
 	if secured := report.Security(run); len(secured) > 0 {
 		all = append(all, property{"tls", strings.Join(secured, ", then ")})
 	}
+	if run.Reconnects > 0 || run.Away > 0 {
+		all = append(all, property{"reconnects", strconv.Itoa(run.Reconnects)}, property{"away", phrase.Seconds(run.Away)})
+	}
 	for i := range all {
 		all[i].Value = logging.Clean(all[i].Value)
 	}
 	return all
 }
 
-// extras has one line for each stray.
+// extras has one line for each step that was tried again and each stray.
 func extras(run record.Run) string {
 	var b strings.Builder
+	for _, step := range run.Steps {
+		if retried := report.Retried(step); retried != "" {
+			fmt.Fprintf(&b, "step %d: %s\n", step.StepID, retried)
+		}
+	}
 	for _, stray := range run.Strays {
 		b.WriteString(report.Line(stray, record.StepResult{}) + "\n")
 	}

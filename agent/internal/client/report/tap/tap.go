@@ -63,6 +63,9 @@ func diagnose(line func(string, ...any), step record.StepResult) {
 	if step.Late != nil {
 		line("  late_reply_ms: %.6f", step.Late.Took.Seconds()*1000)
 	}
+	if step.Retry != "" {
+		line("  tries: %d\n  retry: %s\n  reconnects: %d\n  away_ms: %.6f", step.Tries, step.Retry, step.Reconnects, step.Away.Seconds()*1000)
+	}
 	if step.Kept.Declared {
 		line("  interval_ms: %.6f\n  interval_kept_ms: %.6f", step.Interval.Seconds()*1000, step.Kept.Duration.Seconds()*1000)
 	}
