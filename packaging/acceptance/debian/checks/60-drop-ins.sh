@@ -45,7 +45,7 @@ rm "$work/root/etc/stepagent/bench-token"
 bench_validator hungry
 check "memory.conf" example memory.conf
 process=$(main_pid) plugin=$(plugin_pid)
-check "a plugin that takes too much memory gives no verdict" fails 1 'step 3 was refused: validator_unavailable' quick --host "$agent4"
+check "a plugin that takes too much memory gives no verdict" fails 1 'step 3 was refused: validator_unavailable' quick --no-retry --host "$agent4"
 check "it was ended and replaced" within 15 differ_plugin "$plugin"
 check "and the agent was not" same "$(main_pid)" "$process"
 no_example
