@@ -51,7 +51,9 @@ func (f *folder) againFits(e *Event, step *StepResult) string {
 		return fmt.Sprintf("step %d is tried again because of %q, which does not fit the reply", e.Index, cause)
 	case byReply && e.Reply.Reason != protocol.Reason(cause):
 		return fmt.Sprintf("step %d is tried again because of %q, but the reply says %q", e.Index, cause, e.Reply.Reason)
-	case f.toResend(step) && !byReply:
+	case f.toResend(step) && byReply:
+		return fmt.Sprintf("step %d is tried again because of %q, but it was not sent again after the run was resumed", e.Index, cause)
+	case f.toResend(step):
 		return ""
 	case step.Outcome == Unanswered && step.Req.IsZero():
 		return fmt.Sprintf("step %d is tried again, but has no req", e.Index)
@@ -69,7 +71,7 @@ func (f *folder) againFits(e *Event, step *StepResult) string {
 
 // resent handles a further sending of a step.
 func (f *folder) resent(e *Event, step *StepResult) string {
-	if step.Outcome != Unanswered || !f.outage.open {
+	if step.Outcome != Unanswered || !f.outage.open || f.toResend(step) {
 		return fmt.Sprintf("step %d is sent again, but it was not to be tried again", e.Index)
 	}
 	f.recovered(e, step)

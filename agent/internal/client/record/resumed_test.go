@@ -120,9 +120,11 @@ func interrupt(t *rapid.T, events []Event) []Event {
 		again := sent(open + 1)
 		again.StepID = run.Steps[open].StepID
 		before = append(before, again)
-		// What belonged to the tries of the interrupted program does not come again.
+		// What belonged to the tries of the interrupted program does not come again, until the next one goes on.
+		goesOn := false
 		after = slices.DeleteFunc(after, func(e Event) bool {
-			return e.Index == open+1 && (e.Kind == KindAgain || e.Kind == KindResent)
+			goesOn = goesOn || e.Kind == KindResumed
+			return !goesOn && e.Index == open+1 && (e.Kind == KindSent || e.Kind == KindAgain || e.Kind == KindResent)
 		})
 	}
 	return timed(append(before, after...)...)
