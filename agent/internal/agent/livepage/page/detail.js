@@ -63,6 +63,7 @@ function drawFacts(session) {
     [words.client, session.client],
     ...session.identity ? [[words.identity, session.identity]] : [],
     [words.started, `${time(new Date(session.began))} (${say(words.ago, {time: duration(secondsSince(session.began, model.time))})})`],
+    ...session.restored ? [[words.restored, words.restoredWhen]] : [],
     [words.position, `${session.position}/${session.steps}`],
     [words.state, waiting(session, model.time)],
   ];

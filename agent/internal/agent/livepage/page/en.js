@@ -100,6 +100,8 @@ export default {
   "close": "Close",
   "identity": "Identity",
   "started": "Started",
+  "restored": "Restored",
+  "restoredWhen": "from the agent's files, when it was started again",
   "position": "Steps",
   "ago": "{time} ago",
   "timeline": "Timeline",

@@ -99,6 +99,8 @@ export default {
   "close": "닫기",
   "identity": "신원",
   "started": "시작 시각",
+  "restored": "복원됨",
+  "restoredWhen": "에이전트가 다시 시작될 때 저장된 파일에서 복원",
   "position": "단계",
   "ago": "{time} 전",
   "timeline": "타임라인",
