@@ -31,6 +31,7 @@ type checker struct {
 	home     string
 	unit     *systemd.Unit // whose user that is; nil for none
 	note     string        // what is not checked; empty for nothing
+	foreign  bool          // the agent runs as another user, so that rights cannot be checked
 }
 
 // newChecker returns the user of the flag --user or, without it, of the service. Only root can check
@@ -62,7 +63,8 @@ func newChecker(ctx context.Context, userName, unitName string) (*checker, error
 	}
 	k.unit = unit
 	if euid := os.Geteuid(); euid != 0 && euid != k.uid {
-		return &checker{note: fmt.Sprintf("not checked: whether %s, as whom %s runs, can read and execute all of it; use sudo", k.name, unit.Name)}, nil
+		return &checker{foreign: true, note: fmt.Sprintf("not checked: whether %s, as whom %s runs, can read and execute all of it; use sudo",
+			k.name, unit.Name)}, nil
 	}
 	if unit.Root != "" {
 		k.note = fmt.Sprintf("not checked: what %s has in its own root, %s", unit.Name, unit.Root)

@@ -27,7 +27,8 @@ func newCheckConfig() *cobra.Command {
 		Short: "check a config and start its validators once",
 		Long: `check-config reads the config as serve would, with its snippets. It reports all errors at once,
 each with file, line and key, and then ends with 1. Without errors it starts each validator once
-and reports errors of their settings in the same way.
+and reports errors of their settings in the same way. It warns of what is doubtful: certificates that
+end soon, and a folder for sessions that cannot be made or that others may read.
 
 Root checks as the user of the service stepagent, if there is one, because root can read and
 execute files that this user cannot. It also reports files that the service cannot see
@@ -122,6 +123,9 @@ func checkConfig(ctx context.Context, cmd *cobra.Command, from config.Sources, k
 	warnings, err := daemon.CheckCertificates(c)
 	if err != nil {
 		return k.explain(err)
+	}
+	if !k.foreign {
+		warnings = append(warnings, daemon.CheckSessionDir(c)...)
 	}
 	for _, warning := range warnings {
 		_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "stepagent: warning: %s\n", warning)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -21,7 +23,8 @@ func newSessions() *cobra.Command {
 	cmd := query[api.SessionList]{
 		use: "sessions", short: "list the open sessions of the running agent", args: cli.NoArgs,
 		long: `sessions lists the open sessions of the running agent, oldest first. A step that passed has the
-letter p, one that did not has f.`,
+letter p, one that did not has f. EXPECTS is the number of the step that comes next, if the validators
+say so. A session is RESTORED if the agent has read it from its files at its start (session.survives).`,
 		request: func([]string) daemon.Request { return daemon.SessionsRequest(filter, limit) },
 		print:   printSessions, json: func(l api.SessionList) any { return l.Sessions },
 	}.command()
@@ -70,19 +73,42 @@ func oneSession(_ *cobra.Command, args []string) error {
 	return nil
 }
 
+// A column is one of the table of sessions.
+type column struct {
+	name string
+	of   func(session.View) string
+	// only leaves the column out unless it is true of a session; nil for a column that is always there.
+	only func(session.View) bool
+}
+
+func columns() []column {
+	return []column{
+		{name: "SESSION", of: func(v session.View) string { return v.ID }},
+		{name: "CLIENT", of: func(v session.View) string { return v.Client }},
+		{"IDENTITY", func(v session.View) string { return cmp.Or(v.Identity, "-") }, func(v session.View) bool { return v.Identity != "" }},
+		{name: "OPEN FOR", of: func(v session.View) string { return openFor(v).String() }},
+		{name: "IDLE", of: func(v session.View) string { return idle(v).String() }},
+		{name: "POSITION", of: func(v session.View) string { return fmt.Sprintf("%d/%d", v.Position, v.Steps) }},
+		{name: "EXPECTS", of: expects},
+		{name: "STEPS", of: func(v session.View) string { return v.Outcomes }},
+		{name: "WAITS FOR", of: func(v session.View) string { return string(v.WaitsFor) }},
+		{"RESTORED", func(v session.View) string { return yesOrNo(v.Restored) }, func(v session.View) bool { return v.Restored }},
+	}
+}
+
 func printSessions(w io.Writer, l api.SessionList) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	header, identified := "", slices.ContainsFunc(l.Sessions, func(v session.View) bool { return v.Identity != "" })
-	if identified {
-		header = "IDENTITY\t"
-	}
-	_, _ = fmt.Fprintln(t, "SESSION\tCLIENT\t"+header+"OPEN FOR\tPOSITION\tSTEPS\tWAITS FOR") // Flush returns the error
-	for _, v := range l.Sessions {
-		client := v.Client
-		if identified {
-			client += "\t" + cmp.Or(v.Identity, "-")
+	shown := slices.DeleteFunc(columns(), func(c column) bool { return c.only != nil && !slices.ContainsFunc(l.Sessions, c.only) })
+	row := func(cell func(column) string) {
+		var cells []string
+		for _, c := range shown {
+			cells = append(cells, cell(c))
 		}
-		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%d/%d\t%s\t%s\n", v.ID, client, openFor(v), v.Position, v.Steps, v.Outcomes, v.WaitsFor)
+		_, _ = fmt.Fprintln(t, strings.Join(cells, "\t")) // Flush returns the error
+	}
+	row(func(c column) string { return c.name })
+	for _, v := range l.Sessions {
+		row(func(c column) string { return c.of(v) })
 	}
 	if err := t.Flush(); err != nil || l.Total == len(l.Sessions) {
 		return err
@@ -93,6 +119,24 @@ func printSessions(w io.Writer, l api.SessionList) error {
 
 func openFor(v session.View) time.Duration { return time.Since(v.Began).Truncate(time.Second) }
 
+// idle returns how long ago the last reply was.
+func idle(v session.View) time.Duration { return time.Duration(v.Idle).Truncate(time.Second) }
+
+// expects returns the number of the step that comes next, or - if any may.
+func expects(v session.View) string {
+	if v.Expects == nil {
+		return "-"
+	}
+	return strconv.FormatInt(*v.Expects, 10)
+}
+
+func yesOrNo(is bool) string {
+	if is {
+		return "yes"
+	}
+	return "no"
+}
+
 func printSession(w io.Writer, v session.View) error {
 	identity := ""
 	if v.Identity != "" {
@@ -101,10 +145,14 @@ func printSession(w io.Writer, v session.View) error {
 	_, err := fmt.Fprintf(w, `session    %s
 client     %s
 %sopen for   %v, since %s
+idle       %v
 position   %d of %d
+expects    %s
 steps      %s
 undecided  %d
 waits for  %s
-`, v.ID, v.Client, identity, openFor(v), v.Began.Local().Format(time.DateTime), v.Position, v.Steps, v.Outcomes, v.Undecided, v.WaitsFor)
+restored   %s
+`, v.ID, v.Client, identity, openFor(v), v.Began.Local().Format(time.DateTime), idle(v), v.Position, v.Steps, expects(v), v.Outcomes,
+		v.Undecided, v.WaitsFor, yesOrNo(v.Restored))
 	return err
 }

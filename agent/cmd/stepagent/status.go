@@ -13,6 +13,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/agent/api"
 	"github.com/stepagent/stepagent/agent/internal/agent/auditwriter"
 	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost"
+	"github.com/stepagent/stepagent/agent/internal/agent/sessionstore"
 )
 
 func printStatus(w io.Writer, s api.Status) error {
@@ -35,6 +36,7 @@ func printStatus(w io.Writer, s api.Status) error {
 		s.Sessions.Open, s.Sessions.Completed, s.Sessions.Incomplete, s.Sessions.RememberedBytes>>10)
 	row("steps", "%d passed, %d failed, %d undecided, %d answered again, %d refused",
 		s.Sessions.Passed, s.Sessions.Failed, s.Sessions.Undecided, s.Sessions.Replayed, s.Connections.RefusedMessages)
+	row("store", "%s", storeState(s.Store))
 	row("record", "%s", recordState(s.Record))
 	if lost := s.Log.Lost(); lost > 0 {
 		row("log", "%d lines lost: %d were not taken in time, %d could not be written", lost, s.Log.Dropped, s.Log.Unwritten)
@@ -86,6 +88,31 @@ func health(trouble []string) string {
 		return "good"
 	}
 	return "degraded: " + strings.Join(trouble, "; ")
+}
+
+// storeState describes what keeps sessions beyond the agent's process.
+func storeState(s sessionstore.Status) string {
+	if s.Dir == "" {
+		return "off"
+	}
+	last := "no commit yet"
+	if !s.LastCommit.IsZero() {
+		last = "last commit " + s.LastCommit.Format(time.DateTime)
+	}
+	state := fmt.Sprintf("%s in %s, %d sessions, %d KiB, %s", s.Survives, s.Dir, s.Sessions, (s.Bytes+1023)>>10, last)
+	if s.Restored > 0 || s.Dropped > 0 {
+		state += fmt.Sprintf("; restored at the start: %d", s.Restored)
+	}
+	if s.Dropped > 0 {
+		state += fmt.Sprintf(", dropped: %d (%s)", s.Dropped, s.DroppedWhy)
+	}
+	if len(s.Damaged) > 0 {
+		state += "; set aside: " + strings.Join(s.Damaged, ", ")
+	}
+	if s.Trouble != "" {
+		return "NOT STORED: " + s.Trouble + "; " + state
+	}
+	return state
 }
 
 // recordState describes the state of the agent's own record.

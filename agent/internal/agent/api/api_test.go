@@ -20,6 +20,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost"
 	"github.com/stepagent/stepagent/agent/internal/agent/server"
 	"github.com/stepagent/stepagent/agent/internal/agent/session"
+	"github.com/stepagent/stepagent/agent/internal/agent/sessionstore"
 	"github.com/stepagent/stepagent/agent/internal/shared/jsonl"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
@@ -35,6 +36,7 @@ func (*agent) Status() api.Status {
 		Version: "test", Started: time.Now(), Uptime: jsonl.Seconds(1500 * time.Millisecond), Allow: []string{"all"},
 		Connections: server.Stats{RefusedByReason: map[protocol.Reason]uint64{protocol.Busy: 1}, Handshakes: map[server.HandshakeOutcome]uint64{server.HandshakeOK: 1}},
 		Sessions:    session.Stats{ByReason: map[protocol.Reason]uint64{protocol.OutOfOrder: 1}},
+		Store:       sessionstore.Status{Survives: "restart", Dir: "/x", LastCommit: time.Now(), Restored: 1, DroppedWhy: "newer", Damaged: []string{"log-1.newer"}},
 		Trouble:     []string{"the disk is full"}, HTTP: api.HTTP{Address: "127.0.0.1:1"},
 		Validators: []api.Process{{Generation: 3, Status: pluginhost.Status{Validators: []string{"sequence"}, Reads: []string{"step_id"}, LastError: "lost"}}},
 	}

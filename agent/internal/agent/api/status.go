@@ -7,6 +7,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost"
 	"github.com/stepagent/stepagent/agent/internal/agent/server"
 	"github.com/stepagent/stepagent/agent/internal/agent/session"
+	"github.com/stepagent/stepagent/agent/internal/agent/sessionstore"
 	"github.com/stepagent/stepagent/agent/internal/shared/certificate"
 	"github.com/stepagent/stepagent/agent/internal/shared/jsonl"
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
@@ -42,6 +43,8 @@ type Status struct {
 	Trouble     []string      `json:"trouble,omitempty"`
 	Connections server.Stats  `json:"connections"`
 	Sessions    session.Stats `json:"sessions"`
+	// Store is the state of what keeps sessions beyond the agent's process.
+	Store sessionstore.Status `json:"session_store"`
 	// Record is the state of the agent's own record.
 	Record auditwriter.Status `json:"record"`
 	// Log counts the lines of the agent's log that are lost.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -99,10 +100,16 @@ func (s *secured) dial() net.Conn {
 // ask performs a step.
 func ask(t *testing.T, conn net.Conn) {
 	t.Helper()
+	perform(t, conn, `{"step_id":1,"timeout":5}`)
+}
+
+// perform sends a step, which must pass.
+func perform(t *testing.T, conn net.Conn, step string) {
+	t.Helper()
 	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := conn.Write([]byte(`{"step_id":1,"timeout":5}` + "\n")); err != nil {
+	if _, err := io.WriteString(conn, step+"\n"); err != nil {
 		t.Fatal(err)
 	}
 	line, err := bufio.NewReader(conn).ReadBytes('\n')

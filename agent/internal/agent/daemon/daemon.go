@@ -26,6 +26,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost"
 	"github.com/stepagent/stepagent/agent/internal/agent/server"
 	"github.com/stepagent/stepagent/agent/internal/agent/session"
+	"github.com/stepagent/stepagent/agent/internal/agent/sessionstore"
 	"github.com/stepagent/stepagent/agent/internal/agent/systemd"
 	"github.com/stepagent/stepagent/agent/internal/shared/config"
 	"github.com/stepagent/stepagent/agent/internal/shared/eventloop"
@@ -71,6 +72,7 @@ type Agent struct {
 	loops      *eventloop.Loops
 	host       *pluginhost.Host
 	judge      *judge.Judge
+	store      sessionstore.Store // of the sessions; nil when they survive nothing
 	sessions   *session.Manager
 	server     *server.Server
 	totals     *totals
@@ -142,6 +144,9 @@ func (a *Agent) start(ctx context.Context) error {
 	if a.host, err = newHost(a.options, a.dirs); err != nil {
 		return err
 	}
+	if a.store, err = openStore(c, a.options.Version, a.options.Log); err != nil {
+		return err
+	}
 	if a.set, err = startValidators(ctx, a.host, c, nil); err != nil {
 		return err
 	}
@@ -151,6 +156,9 @@ func (a *Agent) start(ctx context.Context) error {
 	a.config, a.totals = c, newTotals(a.set)
 	a.judge = judge.New(newChain(1, c, a.set))
 	a.sessions = session.NewManager(a.judge, sessionOptions(c, a.record), a.options.Log)
+	if a.store != nil {
+		a.sessions.Restore(a.store)
+	}
 	a.server = server.New(a.sessions, a.loops, serverOptions(c, a.options.Version, a.record, set), a.options.Log)
 	a.observers = newObservers(a)
 	web := a.observers.begin(ctx, c)
@@ -256,6 +264,7 @@ func (a *Agent) release(ctx context.Context) {
 		a.admin.close()
 	}
 	closeAll(a.listeners)
+	closeStore(a.store, a.options.Log)
 	if a.set != nil {
 		a.set.Close(ctx)
 	}

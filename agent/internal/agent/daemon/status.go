@@ -38,15 +38,16 @@ func (a *Agent) Status() api.Status {
 
 // state returns the state without checksums, and the validators in force. It never waits for long.
 func (a *Agent) state() (api.Status, *pluginhost.Set) {
+	now := time.Now()
+	store := storeStatus(a.store, now)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	now := time.Now()
 	generation := a.judge.Chain().Generation()
 	listeners := a.listenerStates()
 	status := api.Status{
 		Version: a.options.Version, PID: os.Getpid(), Address: a.addresses(), Absent: absent(listeners), Listeners: listeners, Allow: a.config.Allow,
 		Config: source(a.config), ConfigFile: a.config.File(), Started: byNow(now, a.started), Uptime: secondsOf(now.Sub(a.started)),
-		Generation: generation, Reload: a.reload, Watch: a.auto.status(), Connections: a.server.Stats(), Sessions: a.sessions.Stats(),
+		Generation: generation, Reload: a.reload, Watch: a.auto.status(), Connections: a.server.Stats(), Sessions: a.sessions.Stats(), Store: store,
 		Goroutines: runtime.NumGoroutine(), HTTP: a.observers.status(),
 	}
 	status.Reload.Time = byNow(now, a.reload.Time)
@@ -87,6 +88,9 @@ func troubles(s api.Status) (list []string) {
 		if what := v.Trouble(); what != "" {
 			list = append(list, strings.Join(v.Validators, ", ")+": "+what)
 		}
+	}
+	if s.Store.Trouble != "" {
+		list = append(list, "sessions cannot be stored: "+s.Store.Trouble)
 	}
 	if what := s.Record.Trouble(); what != "" {
 		list = append(list, what)
