@@ -22,6 +22,9 @@ mode = "off"
 [http]
 listen = "127.0.0.1:0"
 read_only = true
+[session]
+survives = "restart"
+dir = "$work/sessions"
 [limits]
 connections_per_address = 12
 sessions_per_address = 6

@@ -70,7 +70,7 @@ func (a *Agent) metrics() metrics.State {
 	s, _ := a.state()
 	state := metrics.State{
 		Version: s.Version, Commit: version.Commit(), Degraded: len(s.Trouble) > 0,
-		Connections: s.Connections, Sessions: s.Sessions, SessionLimit: a.current().Limits.Sessions,
+		Connections: s.Connections, Sessions: s.Sessions, Store: s.Store, SessionLimit: a.current().Limits.Sessions,
 		Steps: a.server.Took(), Generation: s.Generation, Validators: a.totals.validators.Counts(),
 		Log: s.Log, Expiries: map[string]time.Time{},
 	}

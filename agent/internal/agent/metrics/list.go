@@ -19,7 +19,7 @@ const (
 )
 
 // metrics are all metrics of the agent but those of the runtime and of the process.
-var metrics = slices.Concat(agentMetrics, clientMetrics, stepMetrics, validatorMetrics, recordMetrics)
+var metrics = slices.Concat(agentMetrics, clientMetrics, storeMetrics, stepMetrics, validatorMetrics, recordMetrics)
 
 var agentMetrics = []metric{
 	{"build_info", gauge, "Version of the agent; always 1.", []string{"version", "commit", "goversion"},
@@ -81,6 +81,29 @@ var clientMetrics = []metric{
 			to.count(s.Sessions.Completed, "completed")
 			to.count(s.Sessions.Incomplete, "incomplete")
 		}},
+}
+
+var storeMetrics = []metric{
+	{"session_store_enabled", gauge, "Whether sessions are stored and survive a restart (1).", nil,
+		func(s *State, to *samples) { to.flag(s.Store.Dir != "") }},
+	{"session_store_failing", gauge, "Whether sessions cannot be stored now, so that steps are refused (1).", nil,
+		func(s *State, to *samples) { to.flag(s.Store.Trouble != "") }},
+	{"session_store_sessions", gauge, "Stored sessions, open ones and ended ones whose replies are kept.", nil,
+		func(s *State, to *samples) { to.add(float64(s.Store.Sessions)) }},
+	{"session_store_bytes", gauge, "Size of all files with sessions.", nil,
+		func(s *State, to *samples) { to.add(float64(s.Store.Bytes)) }},
+	{"session_store_restored_sessions", gauge, "Sessions that were restored when the agent was started.", nil,
+		func(s *State, to *samples) { to.add(float64(s.Store.Restored)) }},
+	{"session_store_dropped_sessions", gauge, "Sessions that were stored and could not be restored when the agent was started.", nil,
+		func(s *State, to *samples) { to.add(float64(s.Store.Dropped)) }},
+	{"session_store_damaged_files", gauge, "Files with sessions that could not be read and were set aside when the agent was started.", nil,
+		func(s *State, to *samples) { to.add(float64(len(s.Store.Damaged))) }},
+	{"session_store_commits_total", counter, "Steps that were stored.", nil,
+		func(s *State, to *samples) { to.count(s.Store.Commits) }},
+	{"session_store_syncs_total", counter, "Times that the store waited until the disk had what was written.", nil,
+		func(s *State, to *samples) { to.count(s.Store.Syncs) }},
+	{"session_store_snapshots_total", counter, "Times that the store wrote all sessions anew, to shorten its files.", nil,
+		func(s *State, to *samples) { to.count(s.Store.Snapshots) }},
 }
 
 var stepMetrics = []metric{

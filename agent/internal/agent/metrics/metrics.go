@@ -19,6 +19,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost"
 	"github.com/stepagent/stepagent/agent/internal/agent/server"
 	"github.com/stepagent/stepagent/agent/internal/agent/session"
+	"github.com/stepagent/stepagent/agent/internal/agent/sessionstore"
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
 )
 
@@ -30,6 +31,8 @@ type State struct {
 	Degraded    bool
 	Connections server.Stats
 	Sessions    session.Stats
+	// Store is what keeps sessions beyond the agent's process.
+	Store sessionstore.Status
 	// Expiries are when certificates end, the earliest by role: certificate, client_ca, crl.
 	Expiries map[string]time.Time
 	// SessionLimit is the limit of open sessions.

@@ -27,6 +27,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost"
 	"github.com/stepagent/stepagent/agent/internal/agent/server"
 	"github.com/stepagent/stepagent/agent/internal/agent/session"
+	"github.com/stepagent/stepagent/agent/internal/agent/sessionstore"
 	"github.com/stepagent/stepagent/agent/internal/agent/verdictcache"
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
 	"github.com/stepagent/stepagent/agent/protocol"
@@ -54,6 +55,8 @@ func busy() State {
 		Sessions: session.Stats{Open: 21, Completed: 22, Incomplete: 23, Passed: 24, Failed: 15, Undecided: 48, Replayed: 26, RememberedBytes: 27,
 			ByReason: map[protocol.Reason]uint64{protocol.OutOfOrder: 1, protocol.TimeoutTooShort: 2, protocol.IntervalNotKept: 4, protocol.RuleBroken: 8,
 				protocol.ValidatorUnavailable: 16, protocol.ShuttingDown: 32}},
+		Store: sessionstore.Status{Survives: "restart", Dir: "/x", Bytes: 81, Sessions: 82, Commits: 83, Syncs: 84, Snapshots: 85,
+			Trouble: "disk full", Restored: 86, Dropped: 87, Damaged: []string{"log-3.damaged"}},
 		SessionLimit: 28,
 		Expiries:     map[string]time.Time{"certificate": time.Unix(1_800_000_000, 0), "client_ca": time.Unix(1_900_000_000, 0)},
 		Steps:        snapshot(time.Microsecond/2, time.Millisecond, time.Second, time.Minute),
