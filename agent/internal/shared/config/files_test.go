@@ -59,14 +59,15 @@ func TestSamplesAreTheDefault(t *testing.T) {
 	}
 }
 
-// TestPackagedConfig: what a package installs differs from the defaults where the agent
-// listens, and in that it serves HTTP to its own machine. It says that and which validators there are, so that one added at its end does not
-// stand for them, and nothing else: boards keep this file as it is when defaults change.
+// TestPackagedConfig: what a package installs differs from the defaults where the agent listens, in what
+// sessions survive, and in that it serves HTTP to its own machine. It says that and which validators there
+// are, so that one added at its end does not stand for them, and nothing else: boards keep this file as it
+// is when defaults change.
 func TestPackagedConfig(t *testing.T) {
 	t.Parallel()
 	const packaged = "../../../../packaging/stepagent.toml"
 	want := config.Default()
-	want.Host, want.HTTP.Listen = "::", "127.0.0.1:8081"
+	want.Host, want.HTTP.Listen, want.Session.Survives = "::", "127.0.0.1:8081", config.SurvivesRestart
 	got := load(t, config.Sources{File: packaged, AnyOwner: true})
 	if diff := cmp.Diff(want, got.Config); diff != "" {
 		t.Errorf("config (-want +got):\n%s", diff)
@@ -82,7 +83,7 @@ func TestPackagedConfig(t *testing.T) {
 		}
 	}
 	list := []string{"[[validators]]", `name = "sequence"`, "[[validators]]", `name = "min_timeout"`}
-	if diff := cmp.Diff(append([]string{`host = "::"`, "[http]", `listen = "127.0.0.1:8081"`}, list...), said); diff != "" {
+	if diff := cmp.Diff(append([]string{`host = "::"`, `session.survives = "restart"`, "[http]", `listen = "127.0.0.1:8081"`}, list...), said); diff != "" {
 		t.Errorf("the packaged config says more than it must (-want +got):\n%s", diff)
 	}
 }

@@ -5,6 +5,11 @@ check "the failure procedure: one step out of order, two with too short a timeou
 	fails 1 'step 100 was refused: out_of_order; steps 9 and 10 were refused: timeout_too_short' \
 	client run --data failure --host "$agent4"
 
+# From here on the checks exchange the config at reloads, where session.survives cannot change, and count the open
+# sessions after restarts: with sessions in memory. 76-upgrade-sessions.sh has the packaged config again.
+check "by the packaged config sessions survive a restart" inside grep -qx 'session.survives = "restart"' /etc/stepagent/stepagent.toml
+inside sed -i '/^session\.survives = /d' /etc/stepagent/stepagent.toml
+inside systemctl restart stepagent
 inside sh -c 'cd /etc/stepagent && cp stepagent.toml /root/packaged.toml'
 config <"configs/faults.toml"
 inside sed -i '1i host = "::"' /etc/stepagent/stepagent.toml
