@@ -25,6 +25,8 @@ func Line(e record.Event, step record.StepResult) string {
 			return ""
 		}
 		return fmt.Sprintf("step %d: %s, trying again", step.StepID, Trouble(e.Again.Cause))
+	case record.KindResumed:
+		return "resumed: the run was interrupted for " + phrase.Span(e.Resumed.Away)
 	case record.KindReply, record.KindTimeout, record.KindLost, record.KindWrong, record.KindUnreachable:
 		line := fmt.Sprintf("step %d: %s", step.StepID, Word(step.Outcome))
 		if step.Outcome == record.Failed {

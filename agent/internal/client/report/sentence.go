@@ -154,9 +154,9 @@ func LateReplies(run record.Run) int {
 	return late
 }
 
-// extras has clauses for steps that were tried again, late replies and strays.
+// extras has clauses for interruptions of the client, steps that were tried again, late replies and strays.
 func extras(run record.Run) []string {
-	var clauses []string
+	clauses := resumed(run)
 	if interruption := Interruption(run); interruption != "" {
 		clauses = append(clauses, interruption)
 	}

@@ -29,6 +29,8 @@ type summary struct {
 	// Reconnects and Away are those of record.Run, absent for a run that was not interrupted.
 	Reconnects int           `json:"reconnects,omitempty"`
 	Away       time.Duration `json:"away,omitempty"`
+	// Resumed says when the run went on after the client had been interrupted.
+	Resumed []resumption `json:"resumed,omitempty"`
 	// Strays counts all messages that answer no request, Dropped those that were not kept.
 	Strays  int           `json:"strays"`
 	Dropped int           `json:"dropped,omitempty"`
@@ -40,6 +42,16 @@ type summary struct {
 type procedureSummary struct {
 	Name   string `json:"name"`
 	SHA256 string `json:"sha256"`
+}
+
+type resumption struct {
+	Away time.Duration `json:"away"`
+	Time time.Time     `json:"time"`
+	// Index is that of the step with which the run went on; one more than there are steps if every
+	// step was settled. Sent says that it had been sent before.
+	Index   int    `json:"index"`
+	Sent    bool   `json:"sent"`
+	Address string `json:"address,omitempty"`
 }
 
 type stepSummary struct {
@@ -80,6 +92,9 @@ func Summary(w io.Writer, run record.Run, split *Split) error {
 		Client:    run.Start.Client, Agents: run.Agents, Host: run.Start.Host, Address: run.Start.Address,
 		Session: run.Start.Session, TLS: run.TLS, Started: run.Start.Time, Duration: run.Duration,
 		Counts: run.Counts, Reconnects: run.Reconnects, Away: run.Away, Strays: run.Unasked(), Dropped: run.Dropped, Steps: []stepSummary{}, Where: split,
+	}
+	for _, r := range run.Resumptions {
+		s.Resumed = append(s.Resumed, resumption{r.Away, r.Time, r.Next, r.Sent, r.Address})
 	}
 	for i, step := range run.Steps {
 		s.Steps = append(s.Steps, summarize(step))

@@ -30,6 +30,12 @@ func english() *words {
 		NoVerdictFor:     "Steps were sent again, because the agent was away or gave no verdict for %s in all.",
 		Skip:             "Skip to the steps",
 
+		Interrupted:        "The run was interrupted for %s after step %d and then resumed.",
+		InterruptedWaiting: "The run was interrupted for %s while step %d waited for its reply. It was then resumed with that step.",
+		InterruptedFirst:   "The run was interrupted for %s before its first step and then resumed.",
+		InterruptedOften:   "The run was interrupted %d times, for %s in all, and resumed each time.",
+		SessionGone:        "When the run was resumed, the agent no longer had the session and expected the first step.",
+
 		Problems: "Problems", ProblemsIntro: "In order of occurrence. Each number links to its step below.",
 		ProblemSteps: "Steps:", ProblemNumbers: "Steps no.", More: "and %d more",
 		OtherProblems: "%d more steps did not pass for other reasons.", StraysCut: "Only the first %d are shown.",

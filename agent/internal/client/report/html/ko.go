@@ -30,6 +30,12 @@ func korean() *words {
 		NoVerdictFor:     "에이전트에 연결할 수 없거나 판정을 받지 못한 시간이 모두 %s이며, 해당 단계는 다시 전송했습니다.",
 		Skip:             "단계별 결과로 바로 가기",
 
+		Interrupted:        "실행이 단계 %[2]d 이후 %[1]s 동안 중단되었다가 재개되었습니다.",
+		InterruptedWaiting: "단계 %[2]d의 응답을 기다리던 중 실행이 %[1]s 동안 중단되었습니다. 그 뒤 이 단계부터 재개되었습니다.",
+		InterruptedFirst:   "첫 단계를 전송하기 전에 실행이 %s 동안 중단되었다가 재개되었습니다.",
+		InterruptedOften:   "실행이 %d회 중단되었다가 재개되었습니다. 중단된 시간은 모두 %s입니다.",
+		SessionGone:        "실행을 재개했을 때 에이전트에 세션이 남아 있지 않아, 에이전트는 첫 단계를 기대했습니다.",
+
 		Problems: "발생한 문제", ProblemsIntro: "발생한 순서대로 정리했습니다. 번호를 누르면 아래의 해당 단계로 이동합니다.",
 		ProblemSteps: "해당 단계:", ProblemNumbers: "해당 번호:", More: "외 %d개",
 		OtherProblems: "이 밖에 %d개 단계가 다른 이유로 통과하지 못했습니다.", StraysCut: "처음 %d개만 표시합니다.",

@@ -25,6 +25,7 @@ type page struct {
 	Started        string
 	Agents         []string
 	Secured        []string // how the connections were secured
+	Resumed        []string // sentences on interruptions of the client
 
 	Problems []problem
 	Extras   []string // sentences on late replies and strays
@@ -58,8 +59,8 @@ func newPage(run record.Run, split *report.Split, language Language) (*page, err
 		Style:  template.CSS(style), // an embedded file with words of the catalogue
 		Policy: policy(style),
 		Mark:   w.Marks[run.Verdict], Sentence: w.sentence(run),
-		Interruption: w.interruption(run),
-		Started:      run.Start.Time.Format("2006-01-02 15:04:05 (UTC-07:00)"), Agents: run.Agents, Secured: secured(w, run),
+		Interruption: w.interruption(run), Resumed: resumed(w, run),
+		Started: run.Start.Time.Format("2006-01-02 15:04:05 (UTC-07:00)"), Agents: run.Agents, Secured: secured(w, run),
 		Problems: problems(w, run.Steps), Extras: extras(w, run),
 		Overview: c.overview(w), Legend: legend(w), Scale: fmt.Sprintf(w.Scale, w.Time(c.end)),
 	}

@@ -38,7 +38,10 @@ type words struct {
 	// What interrupted the run. ReconnectedOnce: time away. ReconnectedOften: count, time away.
 	// ReconnectedSoon: count. NoVerdictFor: time.
 	ReconnectedOnce, ReconnectedOften, ReconnectedSoon, NoVerdictFor string
-	Skip                                                             string
+	// An interruption of the client, after which the run was resumed. Interrupted: time, the step before
+	// it. InterruptedWaiting: time, step. InterruptedFirst: time. InterruptedOften: times, time in all.
+	Interrupted, InterruptedWaiting, InterruptedFirst, InterruptedOften, SessionGone string
+	Skip                                                                             string
 
 	Problems, ProblemsIntro string
 	// The steps of one problem. More: count.
