@@ -73,9 +73,11 @@ func add(ctx context.Context, db *DB, tx querier, p *parsed) (id string, added b
 	}
 	if id != "" {
 		var state State
-		err := tx.QueryRowContext(ctx, "SELECT state FROM runs WHERE id = $1", id).Scan(&state)
-		if err != nil || state != Interrupted {
-			return id, false, err // its Recorder stores the rest
+		var cause record.Cause
+		err := tx.QueryRowContext(ctx, "SELECT state, cause FROM runs WHERE id = $1", id).Scan(&state, &cause)
+		resumable := state == Ended && cause == record.Interrupted
+		if err != nil || state != Interrupted && !resumable {
+			return id, false, err // its Recorder stores the rest, or it is complete
 		}
 	}
 	m := p.meta // a copy: a transaction may be tried twice

@@ -128,8 +128,9 @@ func (r *Recorder) loop() {
 }
 
 // Add takes in the record of a run that was made without the database. A record that is there already
-// is not added again: added is false and id names the run. A record of a run that was interrupted
-// completes it. The first error in the record is returned, and then nothing is stored.
+// is not added again: added is false and id names the run. The record of a run that was interrupted
+// completes it, also if it was resumed meanwhile. The first error in the record is returned, and then
+// nothing is stored.
 func (db *DB) Add(ctx context.Context, name string, raw []byte, m Meta) (id string, added bool, err error) {
 	return addRecord(ctx, db, name, raw, m)
 }
