@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"maps"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -10,11 +11,18 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/stepagent/stepagent/agent/internal/testkit/freeport"
+	"github.com/stepagent/stepagent/plugins/bundled"
+	"github.com/stepagent/stepagent/plugins/sdk"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"stepctl": main})
+	testscript.Main(m, map[string]func(){"stepctl": main, validatorsName: serveValidators})
 }
+
+// validatorsName is the name by which this test binary serves the bundled validators to a real agent.
+const validatorsName = "validators"
+
+func serveValidators() { sdk.Serve(bundled.Plugin("1.2.3")) }
 
 // The scripts in testdata/script run stepctl, which is this test binary, and have these
 // commands besides those of testscript:
@@ -40,6 +48,11 @@ func TestScripts(t *testing.T) {
 	}
 	clearSettings(t)
 	site := newTLSSite(t)
+	cmds := map[string]func(ts *testscript.TestScript, neg bool, args []string){
+		"agent": cmdAgent, "certificates": cmdCertificates, "noagent": cmdNoAgent, "await": cmdAwait, "unsent": cmdUnsent, "exits": cmdExits,
+		"call": cmdCall, "capture": cmdCapture, "stored": cmdStored,
+	}
+	maps.Copy(cmds, linuxCmds)
 	testscript.Run(t, testscript.Params{
 		Files:               files,
 		RequireExplicitExec: true,
@@ -49,10 +62,7 @@ func TestScripts(t *testing.T) {
 			env.Values[siteKey{}] = site
 			return nil
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"agent": cmdAgent, "certificates": cmdCertificates, "noagent": cmdNoAgent, "await": cmdAwait, "unsent": cmdUnsent, "exits": cmdExits,
-			"call": cmdCall, "capture": cmdCapture, "stored": cmdStored,
-		},
+		Cmds: cmds,
 	})
 }
 

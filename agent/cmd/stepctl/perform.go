@@ -8,12 +8,14 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/client"
 	"github.com/stepagent/stepagent/agent/internal/client/capture/live"
 	"github.com/stepagent/stepagent/agent/internal/client/database"
 	"github.com/stepagent/stepagent/agent/internal/client/phrase"
 	"github.com/stepagent/stepagent/agent/internal/client/record"
 	"github.com/stepagent/stepagent/agent/internal/client/report"
 	"github.com/stepagent/stepagent/agent/internal/client/runner"
+	"github.com/stepagent/stepagent/agent/internal/client/tlsdial"
 	"github.com/stepagent/stepagent/agent/internal/client/verify"
 	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
 )
@@ -33,6 +35,7 @@ type execution struct {
 	recorded  readBack  // what they are made from
 
 	live       record.Live
+	repeating  bool // the events are those of an interrupted run, before it is resumed
 	waits      bool // some of the run waits in a file for its database
 	dropping   bool // it was logged that messages of the agent are not kept
 	unrecorded bool // the first event could not be written, so nothing is sent or shown
@@ -45,6 +48,7 @@ func (p *execution) run(ctx context.Context, procedure stepfile.Procedure, opts 
 	ctx, p.stop = context.WithCancel(ctx)
 	defer p.stop()
 	opts.Emit = p.emit
+	p.repeating = opts.Resume != nil
 	opts.OnInterval = func(_ int, _ int64, wait time.Duration) { p.view.interval(wait) }
 	run, err := runner.Run(ctx, procedure, opts)
 	closed := p.closeEvidence(run)
@@ -119,7 +123,8 @@ func (p *execution) emit(e record.Event) {
 		p.dropping = true
 		message, attrs = "too many messages answer no request; further ones are counted and not kept", nil
 	}
-	if message != "" {
+	p.repeating = p.repeating && e.Kind != record.KindResumed
+	if message != "" && !p.repeating {
 		p.view.suspend(func() { p.logger.Warn(message, attrs...) })
 	}
 	p.view.event(e, step)
@@ -185,11 +190,15 @@ func logEntry(e record.Event, step record.StepResult) (message string, attrs []a
 }
 
 // runnerError gives an error of the runner its exit code. A contradiction in the events is a defect
-// and not a usage error.
+// and not a usage error. Only a run that is resumed cannot begin without its agent.
 func runnerError(err error) error {
 	var wrong *record.EventError
-	if errors.As(err, &wrong) {
+	_, refused := errors.AsType[*tlsdial.RefusedError](err)
+	switch {
+	case errors.As(err, &wrong):
 		return &exitError{exitFailed, fmt.Errorf("the run contradicts itself, a defect of stepctl: %w", err)}
+	case refused || errors.Is(err, client.ErrUnreachable):
+		return &exitError{exitUnreachable, fmt.Errorf("the run was not resumed: %w", err)}
 	}
 	return err
 }

@@ -134,6 +134,8 @@ func (s *status) event(e record.Event, step record.StepResult) {
 		if step.Outcome != record.Passed {
 			s.failed++
 		}
+	case record.KindResumed:
+		s.phase = connecting
 	case record.KindInterval:
 		s.phase = connecting
 		s.index = e.Index + 1

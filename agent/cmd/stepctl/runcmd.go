@@ -29,6 +29,7 @@ type runFlags struct {
 	plain     bool
 	noRetry   bool
 	record    string
+	resume    resumeFlag
 	pcap      string
 	json      bool
 	documents documents
@@ -60,6 +61,12 @@ second one ends the program.
 --json changes the output on stdout: the events of the record as JSON lines, instead of text. The
 other flags write files in addition to the output.
 
+With --resume a run goes on that was interrupted, such as when stepctl was killed or its machine was
+switched off: RECORD is its record, and FILE its step file. The steps that have an outcome keep it. A step that
+was waiting for its reply is sent again, and counts once. The agent is that of the record unless --host
+or --port is given, and must still have the session (session.resume_window in its config). The new record of
+--record begins with the events of the old one.
+
 With --pcap the packets of the run, and no others, are captured on all interfaces, without another
 program. On Linux, stepctl needs a capability for this, to be set once:
   sudo setcap cap_net_raw+ep "$(command -v stepctl)"
@@ -84,6 +91,7 @@ Exit codes:
   stepctl run --data failure --record failure.jsonl
   stepctl run steps.json --host bench-7 --tls --ca ca.pem --cert station.pem --key station.key
   stepctl run steps.json --record run.jsonl --html run.html --lang ko --junit run.xml
+  stepctl run steps.json --resume run.jsonl --record resumed.jsonl
   stepctl run --procedure door@3 --db runs.db --board bench-7 --label firmware=2.1
   stepctl run steps.json --json | jq -c 'select(.event == "reply")'`,
 		Args: cobra.ArbitraryArgs,
@@ -97,6 +105,9 @@ Exit codes:
 				flags.settings.Data = "" // another procedure is named
 			}
 			flags.documents.lang = html.Language(settings.Lang)
+			if err := flags.resume.read(cmd, &flags.settings); err != nil {
+				return err
+			}
 			if flags.secured, err = openTLS(cmd, settings.Client); err != nil {
 				return err
 			}
@@ -121,6 +132,7 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	set.BoolVar(&f.plain, "plain", false, "behave as clients without sessions: a connection for every step")
 	set.BoolVar(&f.noRetry, "no-retry", false, "do not send a step again that got no verdict")
 	set.StringVar(&f.record, "record", "", "write the run's record to a new `FILE`, as JSON lines")
+	set.StringVar(&f.resume.path, "resume", "", "go on with the run of the `RECORD`, which was interrupted")
 	set.StringVar(&f.pcap, "pcap", "", "capture the run's packets to a new `FILE`, as pcapng; needs a capability, see above")
 	f.documents.register(cmd)
 	set.BoolVar(&f.json, "json", false, "print the record's events as JSON lines instead of text")
@@ -210,6 +222,9 @@ func loadProcedure(builtin, file string) (stepfile.Procedure, error) {
 // perform runs the procedure with the options of the flags. db is nil for no database.
 func (f *runFlags) perform(ctx context.Context, procedure stepfile.Procedure, db *database.DB, meta database.Meta, stdout, stderr *os.File) error {
 	opts, err := f.options()
+	if err == nil {
+		err = f.resume.apply(&opts, procedure)
+	}
 	if err != nil {
 		return err
 	}
@@ -219,7 +234,7 @@ func (f *runFlags) perform(ctx context.Context, procedure stepfile.Procedure, db
 	}
 	f.secured.warn(logger)
 	p := &execution{logger: logger, documents: f.documents}
-	if err := p.documents.prepare(namedFile{"the step file", f.file}, namedFile{"--record", f.record}, namedFile{"--pcap", f.pcap},
+	if err := p.documents.prepare(namedFile{"the step file", f.file}, namedFile{"--resume", f.resume.path}, namedFile{"--record", f.record}, namedFile{"--pcap", f.pcap},
 		namedFile{"--keylog", f.secured.keylogPath()}, databaseFile(f.settings)); err != nil {
 		return err
 	}

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"os"
+	"regexp"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
+	"github.com/stepagent/stepagent/agent/internal/shared/config"
+)
+
+// linuxCmds are the commands of scripts that are for Linux only:
+//
+//	realagent CONFIG      starts a real agent with the config and sets $PORT; it ends with the script
+//	recorded FILE LINE    waits until a line of the file matches
+var linuxCmds = map[string]func(ts *testscript.TestScript, neg bool, args []string){
+	"realagent": cmdRealAgent, "recorded": cmdRecorded,
+}
+
+func cmdRealAgent(ts *testscript.TestScript, _ bool, args []string) {
+	from := config.Sources{File: ts.MkAbs(args[0]), Set: map[string]string{"host": "127.0.0.1", "port": "0"}}
+	sockets, err := daemon.TempRuntimeDir()
+	ts.Check(err)
+	ts.Defer(func() { _ = os.RemoveAll(sockets) })
+	agent, err := daemon.Start(context.Background(), daemon.Options{
+		Load: func() (*config.Loaded, error) { return config.Load(from) }, RuntimeDir: sockets, Version: "1.2.3",
+		Plugin: daemon.Plugin{Path: "/proc/self/exe", Argv0: validatorsName}, Log: slog.New(slog.DiscardHandler), Level: new(slog.LevelVar),
+	})
+	ts.Check(err)
+	ts.Defer(func() { _ = agent.Stop(context.Background()) })
+	_, port, err := net.SplitHostPort(agent.Addr().String())
+	ts.Check(err)
+	ts.Setenv("PORT", port)
+}
+
+func cmdRecorded(ts *testscript.TestScript, _ bool, args []string) {
+	pattern, err := regexp.Compile(args[1])
+	ts.Check(err)
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		text, err := os.ReadFile(ts.MkAbs(args[0]))
+		switch {
+		case err == nil && pattern.Match(text):
+			return
+		case time.Now().After(deadline):
+			ts.Fatalf("%s has no line %s: %s, error %v", args[0], args[1], text, err)
+		}
+	}
+}
