@@ -38,11 +38,11 @@ func (f *File) replace(log current) {
 }
 
 // renew begins a new log with all that is stored and the group, and makes it durable. It then needs no
-// older one. Where that fails, inDoubt says that the new log may be there after a crash.
-func (f *File) renew(g *group) (inDoubt bool, err error) {
+// older one.
+func (f *File) renew(g *group) error {
 	created, name, err := f.create(newSuffix)
 	if err != nil {
-		return false, err
+		return err
 	}
 	if err = f.writeWhole(&created, g); err == nil {
 		err = f.sync(created.file)
@@ -53,15 +53,16 @@ func (f *File) renew(g *group) (inDoubt bool, err error) {
 	}
 	if err != nil {
 		f.discard(created, name)
-		return false, err
+		return err
 	}
 	if err = f.disk.sync(); err != nil {
 		_ = created.file.Close() // synced
-		return true, err
+		f.inDoubt = true         // the name may be there after a crash
+		return err
 	}
 	f.replace(created)
-	f.compacting = false
-	return false, nil
+	f.compacting, f.inDoubt = false, false
+	return nil
 }
 
 // writeWhole writes all that is stored and the group to a new log.

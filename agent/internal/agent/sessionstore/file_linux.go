@@ -51,6 +51,7 @@ type File struct {
 	oldBytes   int64    // of older logs
 	retryAt    int64    // as compactAt, after a failure
 	broken     bool     // the log must not be written any more; the next frame begins a new one
+	inDoubt    bool     // and what it or a later one has may be more than was acknowledged
 	frame      []byte   // a buffer
 	copied     []*entry // in the frame
 	closed     bool

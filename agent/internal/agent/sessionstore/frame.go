@@ -24,7 +24,7 @@ import (
 //	0   4  mark
 //	4   4  length of the payload
 //	8   4  CRC-32C of the payload
-//	12  4  CRC-32C of the bytes before and of the frame's offset in the log, a uint64
+//	12  4  CRC-32C of the bytes before, continued from the frame's offset in the log, its halves XORed
 //	16     payload: operations, each a kind, the length of its body as uvarint, and the body
 const (
 	magic        = "stepslog"
@@ -121,9 +121,7 @@ func sealFrame(frame []byte, mark uint32, offset int64) {
 }
 
 func frameSum(frame []byte, offset int64) uint32 {
-	var at [8]byte
-	binary.LittleEndian.PutUint64(at[:], uint64(offset))
-	return crc32.Update(crc32.Checksum(frame[:12], castagnoli), castagnoli, at[:])
+	return crc32.Update(uint32(offset>>32)^uint32(offset), castagnoli, frame[:12])
 }
 
 // frameAt returns the payload of the frame at an offset of a log. Begun says that its first

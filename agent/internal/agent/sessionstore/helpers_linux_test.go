@@ -2,12 +2,10 @@ package sessionstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
-	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -16,8 +14,14 @@ import (
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
+// A tester is a test, a benchmark or a property.
+type tester interface {
+	Helper()
+	Fatal(args ...any)
+}
+
 // must fails the test where something that it needs cannot be done.
-func must(t testing.TB, err error) {
+func must(t tester, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -33,7 +37,7 @@ func testClock(boot byte) *clock {
 var processStart = time.Now()
 
 // open opens a store that must open.
-func open(t testing.TB, o Options) *File {
+func open(t tester, o Options) *File {
 	t.Helper()
 	f, err := Open(o)
 	must(t, err)
@@ -56,7 +60,7 @@ func record(key string, position int) *Record {
 }
 
 // store commits a record that must be stored, and returns its revision.
-func store(t testing.TB, s Store, r *Record, was Revision) Revision {
+func store(t tester, s Store, r *Record, was Revision) Revision {
 	t.Helper()
 	now, err := s.Commit(context.Background(), r, was)
 	must(t, err)
@@ -110,7 +114,7 @@ func (d *memoryDisk) do(e event) (int, error) {
 	n, err := len(e.data), error(nil)
 	if d.fail != nil {
 		if part, failure := d.fail(e.kind, e.name); failure != nil {
-			n, err = min(part, n), failure
+			n, err = max(min(part, n-1), 0), failure // never all of it
 		}
 	}
 	if err == nil || n > 0 && e.kind == "write" {
@@ -231,5 +235,3 @@ func (f *memoryFile) sync() error {
 }
 
 func (f *memoryFile) Close() error { return nil }
-
-var errTest = errors.New("input/output error")

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -52,8 +53,8 @@ func (f *File) write(g *group) (whole bool, err error) {
 		f.compact()
 	}
 	if f.broken {
-		if inDoubt, err := f.renew(g); err != nil {
-			return false, failure(err, inDoubt)
+		if err := f.renew(g); err != nil {
+			return false, failure(err, f.inDoubt)
 		}
 		return true, nil
 	}
@@ -64,8 +65,8 @@ func (f *File) write(g *group) (whole bool, err error) {
 	}
 	if f.opts.PowerCut {
 		if err := f.sync(f.log.file); err != nil {
-			f.broken = true
-			if _, again := f.renew(g); again != nil {
+			f.broken, f.inDoubt = true, true
+			if f.renew(g) != nil {
 				return false, failure(err, true)
 			}
 			return true, nil
@@ -81,7 +82,7 @@ func (f *File) write(g *group) (whole bool, err error) {
 func (f *File) fill(g *group, budget int, all bool) (whole bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	frame := append(f.frame[:0], make([]byte, frameBytes)...)
+	frame := slices.Grow(f.frame[:0], frameBytes)[:frameBytes] // append seals it
 	f.copied = f.copied[:0]
 	if f.compacting || all {
 		at := f.index.list.Front()

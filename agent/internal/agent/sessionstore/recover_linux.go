@@ -28,7 +28,7 @@ func (f *File) recover() error {
 	if err := r.setAside(); err != nil {
 		return err
 	}
-	if _, err := f.renew(&group{}); err != nil {
+	if err := f.renew(&group{}); err != nil {
 		return fmt.Errorf("the folder %s cannot be written: %w; %s", f.opts.Dir, cause(err), remedy(err))
 	}
 	f.plan()
@@ -58,17 +58,20 @@ func (r *recovery) read() error {
 	var aside uint64 // logs before that are older than what was set aside
 	for _, name := range r.names {
 		number, suffix, ok := parseName(name)
-		switch {
-		case ok && suffix == "":
+		if !ok {
+			continue
+		}
+		r.number = max(r.number, number)
+		switch suffix {
+		case "":
 			numbers = append(numbers, number)
-			r.number = max(r.number, number)
-		case ok && suffix != newSuffix:
+		case newSuffix: // it was not complete
+		default:
 			aside = max(aside, number)
-			r.number = max(r.number, number)
 		}
 	}
 	slices.Sort(numbers)
-	if aside > 0 && aside >= r.number {
+	if aside > 0 && (len(numbers) == 0 || aside >= numbers[len(numbers)-1]) {
 		r.lose(aside, "was set aside by a start that did not come to its end")
 	}
 	last := true

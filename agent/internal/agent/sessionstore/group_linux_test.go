@@ -1,0 +1,233 @@
+package sessionstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+)
+
+// Many clients commit at once on a real disk: each finds its own revisions, and what is stored is what
+// each committed last.
+func TestConcurrent(t *testing.T) {
+	levels(t, func(t *testing.T, powerCut bool) {
+		const clients, steps = 64, 50
+		o := Options{Dir: filepath.Join(t.TempDir(), "s"), PowerCut: powerCut}
+		f := open(t, o)
+		if f.Waits() != powerCut {
+			t.Errorf("Waits is %v", f.Waits())
+		}
+		var all sync.WaitGroup
+		for n := range clients {
+			all.Go(func() {
+				key, was := fmt.Sprintf("key%d", n), Revision(0)
+				for i := range steps {
+					now, ok, err := f.TryCommit(record(key, i), was)
+					if ok == powerCut {
+						t.Errorf("TryCommit is %v", ok)
+					}
+					if !ok {
+						now, err = f.Commit(context.Background(), record(key, i), was)
+					}
+					if err != nil || now == was {
+						t.Errorf("revision %d, error %v", now, err)
+					}
+					was = now
+					if n%4 == 0 && i%7 == 3 {
+						f.Forget(key)
+						was = 0
+					}
+					_ = f.Status()
+				}
+			})
+		}
+		all.Wait()
+		s := f.Status()
+		if s.Commits != clients*steps || s.Sessions != clients || powerCut && s.Syncs > s.Commits/4 {
+			t.Errorf("status %+v", s)
+		}
+		must(t, f.Close())
+		for _, r := range open(t, o).Restored() {
+			if r.Position != steps-1 {
+				t.Errorf("%s is at %d", r.Key, r.Position)
+			}
+		}
+	})
+}
+
+// A gate holds the syncs of a disk.
+type gate struct {
+	entered chan struct{}
+	leave   chan error
+}
+
+func newGate(d *memoryDisk) *gate {
+	g := &gate{make(chan struct{}), make(chan error)}
+	d.fail = func(kind, _ string) (int, error) {
+		if kind != "sync" {
+			return 0, nil
+		}
+		g.entered <- struct{}{}
+		return 0, <-g.leave
+	}
+	return g
+}
+
+// A commit that is given up is in doubt, whether it waits for the disk or for others that do. The next
+// commit of the key settles it, with the revision that the caller knows.
+func TestAbandon(t *testing.T) {
+	for _, then := range []string{"commit", "commit early", "forget"} {
+		t.Run(then, func(t *testing.T) {
+			d := newMemoryDisk()
+			f := open(t, Options{PowerCut: true, disk: d, clock: testClock(1)})
+			a, b := store(t, f, record("a", 1), 0), store(t, f, record("b", 1), 0)
+			disk := newGate(d)
+			results := make(chan error)
+			go func() { _, err := f.Commit(context.Background(), record("b", 2), b); results <- err }()
+			<-disk.entered
+			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+			defer cancel()
+			if _, err := f.Commit(ctx, record("a", 2), a); !errors.Is(err, ErrInDoubt) || !errors.Is(err, context.DeadlineExceeded) {
+				t.Fatalf("error %v", err)
+			}
+			if _, err := f.Commit(ctx, record("a", 2), a); !errors.Is(err, ErrAway) {
+				t.Errorf("a commit after its deadline: error %v", err)
+			}
+			early := then == "commit early"
+			if then == "forget" {
+				f.Forget("a")
+			}
+			if early {
+				go func() { _, err := f.Commit(context.Background(), record("a", 3), a); results <- err }()
+				waitPending(t, f, 2)
+			}
+			disk.leave <- nil // of b
+			if early {
+				<-disk.entered
+				disk.leave <- nil
+				must(t, <-results)
+			}
+			must(t, <-results)
+			d.fail = nil
+			want := map[string]int{"a": 3, "b": 3}
+			switch then {
+			case "commit":
+				store(t, f, record("b", 3), f.index.byKey["b"].revision) // with the one that was given up
+				a = store(t, f, record("a", 3), a)
+				store(t, f, record("a", 4), a)
+				want["a"] = 4
+			case "commit early":
+				store(t, f, record("b", 3), f.index.byKey["b"].revision)
+			case "forget":
+				store(t, f, record("b", 3), f.index.byKey["b"].revision)
+				delete(want, "a")
+				store(t, f, record("b", 3), f.index.byKey["b"].revision)
+			}
+			f = open(t, Options{disk: d.clone(), clock: testClock(1)})
+			if got := positions(f.Restored()); !cmp.Equal(got, want) {
+				t.Errorf("found %v, want %v", got, want)
+			}
+		})
+	}
+}
+
+// waitPending waits until n commits are in the next group.
+func waitPending(t *testing.T, f *File, n int) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		f.mu.Lock()
+		pending := len(f.pending.ops)
+		f.mu.Unlock()
+		if pending == n {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d commits are pending, want %d", pending, n)
+		}
+	}
+}
+
+// What the disk cannot do is told in a sentence, in the status too until a commit succeeds; all that
+// was stored stays.
+func TestFailures(t *testing.T) {
+	const trouble = "the session cannot be stored: "
+	for name, test := range map[string]struct {
+		kinds    map[string]error
+		powerCut bool
+		want     error // nil for a commit that succeeds nevertheless
+		text     string
+	}{
+		"full disk":        {map[string]error{"write": unix.ENOSPC}, false, ErrAway, trouble + "no space left on device; free some space on the agent's disk"},
+		"quota":            {map[string]error{"write": unix.EDQUOT}, true, ErrAway, trouble + "disk quota exceeded; free some space on the agent's disk"},
+		"read-only":        {map[string]error{"write": unix.EROFS, "truncate": unix.EROFS}, false, ErrAway, trouble + "read-only file system; make the agent's disk writable again"},
+		"broken":           {map[string]error{"write": unix.EIO, "truncate": unix.EIO}, true, ErrAway, trouble + "input/output error; check the agent's disk"},
+		"no sync":          {map[string]error{"sync": unix.EIO}, true, ErrInDoubt, "it is not known whether the session was stored: input/output error; check the agent's disk"},
+		"no sync of names": {map[string]error{"names": unix.EIO, "sync": unix.EIO}, true, ErrInDoubt, "it is not known whether the session was stored: input/output error; check the agent's disk"},
+		"names alone":      {map[string]error{"names": unix.EIO}, true, nil, ""},
+		"no new log":       {map[string]error{"create": unix.ENOSPC}, true, nil, ""},
+		"no removal":       {map[string]error{"remove": unix.EIO}, false, nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newMemoryDisk()
+			f := open(t, Options{PowerCut: test.powerCut, disk: d, clock: testClock(1)})
+			a := store(t, f, record("a", 1), 0)
+			d.fail = func(kind, _ string) (int, error) { return 30, test.kinds[kind] }
+			for range 3 {
+				now, err := f.Commit(t.Context(), record("a", 2), a)
+				if s := f.Status(); !errors.Is(err, test.want) || s.Trouble != test.text || err != nil && err.Error() != test.text {
+					t.Errorf("error %v, status %+v", err, s)
+				}
+				if err == nil {
+					a = now
+				}
+				f.compactAt = 0
+			}
+			d.fail = nil
+			store(t, f, record("a", 3), a)
+			if s := f.Status(); s.Trouble != "" {
+				t.Errorf("status %+v", s)
+			}
+			reopened := open(t, Options{disk: d.clone(), clock: testClock(1)})
+			if got := positions(reopened.Restored()); got["a"] != 3 {
+				t.Errorf("found %v", got)
+			}
+			must(t, f.Close())
+		})
+	}
+}
+
+// A folder that cannot be read or written ends the start with a sentence, and what it holds stays.
+func TestStartFails(t *testing.T) {
+	d := newMemoryDisk()
+	o := Options{Dir: "/srv/s", disk: d, clock: testClock(1)}
+	store(t, open(t, o), record("a", 1), 0)
+	for kind, want := range map[string]string{
+		"read":   "the sessions in /srv/s/log-2 cannot be read: input/output error; check the disk, or move the file away to start without them",
+		"create": "the folder /srv/s cannot be written: input/output error; check the agent's disk",
+		"write":  "the folder /srv/s cannot be written: input/output error; check the agent's disk",
+		"sync":   "the folder /srv/s cannot be written: input/output error; check the agent's disk",
+		"names":  "the folder /srv/s cannot be written: input/output error; check the agent's disk",
+	} {
+		d.fail = func(k, _ string) (int, error) {
+			if k == kind {
+				return 5, unix.EIO
+			}
+			return 0, nil
+		}
+		_, err := Open(o)
+		if err == nil || strings.ReplaceAll(err.Error(), d.last().name, "log-2") != want {
+			t.Errorf("%s: error %v", kind, err)
+		}
+		d.fail = nil
+		if got := positions(open(t, o).Restored()); got["a"] != 1 {
+			t.Errorf("%s: found %v", kind, got)
+		}
+	}
+}
