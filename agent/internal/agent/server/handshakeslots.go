@@ -28,7 +28,7 @@ type handshakeSlots struct {
 }
 
 const (
-	restFactor = 3
+	restFactor = 4
 	// handshakeBurst is the debt up to which no slot rests: some dozens of handshakes.
 	handshakeBurst = 40 * time.Millisecond
 	// minRest is the shortest rest; the runtime's timers are not more exact on an idle machine.
