@@ -273,17 +273,21 @@ def states(browser, fake):
 class Agent:
     """A real agent, with the page on a port that stays over restarts."""
 
-    def __init__(self, programs, work):
+    def __init__(self, programs, work, certificate=None):
+        """With a certificate and its key other machines may open the page, over TLS and with the token."""
         self.programs, self.work = pathlib.Path(programs), pathlib.Path(work)
         self.environment = dict(os.environ, RUNTIME_DIRECTORY=str(work), HOME=str(work))
         with socket.socket() as s, socket.socket() as h:
             s.bind(("127.0.0.1", 0))
             h.bind(("127.0.0.1", 0))
             self.port, http = s.getsockname()[1], h.getsockname()[1]
-        self.url = f"http://127.0.0.1:{http}/"
+        self.url = f"http{'s' if certificate else ''}://127.0.0.1:{http}/"
         self.token = self.work / "token"
         self.config = self.work / "stepagent.toml"
-        self.config.write_text(f'[http]\nlisten = "127.0.0.1:{http}"\ntoken_file = "{self.token}"\n')
+        self.config.write_text(f'[http]\nlisten = "{"0.0.0.0" if certificate else "127.0.0.1"}:{http}"\ntoken_file = "{self.token}"\n')
+        if certificate:
+            with self.config.open("a") as config:
+                config.write('tls = true\n[tls]\nmode = "off"\ncertificate = "%s"\nkey = "%s"\n' % certificate)
         self.start()
 
     def start(self):
@@ -484,6 +488,30 @@ def real(browser, programs, work, axe, pictures):
     print("a real agent: a procedure, a load, a kill, a broken link")
 
 
+def secured(browser, programs, work):
+    """The page as other machines open it: over TLS, with the token."""
+    work = pathlib.Path(work) / "secured"
+    work.mkdir(mode=0o700)
+    certificate = work / "board.pem", work / "board.key"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-days", "9", "-subj", "/CN=board",
+                    "-addext", "subjectAltName=IP:127.0.0.1", "-out", certificate[0], "-keyout", certificate[1]], check=True, stderr=subprocess.DEVNULL)
+    agent = Agent(programs, work, certificate)
+    try:
+        browser.call("Security.setIgnoreCertificateErrors", ignore=True)  # of no known authority
+        browser.open(agent.url + "?language=en")
+        check("tile-open" not in browser.evaluate("document.documentElement.outerHTML"), "the page is shown without the token")
+        browser.open(agent.url.replace("//", f"//viewer:{agent.token.read_text().strip()}@") + "?language=en", OBSERVE)
+        browser.until(RUNNING)
+        run = agent.client("run", "--data", "success", "--session", "over TLS")
+        browser.until(row("over TLS"))
+        check(run.wait(timeout=60) == 0, "the run fails")
+        agrees(browser, agent)
+        check(agent.stop() == 0, "the agent does not end well")
+    finally:
+        agent.process.kill()
+    print("a page over TLS: refused without the token, and with it a procedure")
+
+
 def main():
     if len(sys.argv) != 7:
         fail(__doc__)
@@ -500,6 +528,7 @@ def main():
     look(browser, fake, axe, pictures)
     if programs != "-":
         real(browser, programs, work, axe, pictures)
+        secured(browser, programs, work)
     browser.close()
 
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # live.sh [FOLDER [PICTURES]]: checks the live page of an agent with a browser (live.py). FOLDER holds the
-# programs, bin by default; PICTURES is a folder for screenshots. Needs python3, chromium, a font with
+# programs, bin by default; PICTURES is a folder for screenshots. Needs python3, openssl, chromium, a font with
 # Korean, and npm, from whose registry it gets axe-core, which checks accessibility.
 . "$(dirname "$0")/lib.sh"
-require python3 chromium
+require python3 openssl chromium
 programs "${1-}"
 workdir
 readonly pictures=$(realpath -m "${2:-$work/pictures}")
