@@ -62,12 +62,13 @@ func run(b *testing.B) {
 		s.startSelf("in-process", inProcessRole, steps(b))}
 	peers := append([]*peer{s.startHTTP(unwatchedName, 0), s.startHTTP(watchedName, viewerCount)}, crowded...)
 	peers = append(peers, s.startAgentFor(missName, measuredRules, measured(b)),
-		s.startAgent(noKeptName, "[judging]\nkept_mib = 0\n"))
+		s.startAgent(noKeptName, "[judging]\nkept_mib = 0\n"), s.startDurable(restartName, "restart"), s.startDurable(powerCutName, "power_cut"))
 	if redis := s.startRedis(); redis != nil {
 		peers = append(peers, redis)
 	}
 	peers = append(peers, s.own()...)
 	for range *rounds {
+		m.sync(s.dir)
 		// The crowd of the round before still costs the first one something, which must not always be the same.
 		rand.Shuffle(len(peers), func(i, j int) { peers[i], peers[j] = peers[j], peers[i] })
 		for _, clients := range []int{many, 1} {
