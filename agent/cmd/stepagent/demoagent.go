@@ -100,6 +100,7 @@ func (d *demoAgent) run(ctx context.Context, c demoCase, printf func(string, ...
 	var failed error
 	run, err := runner.Run(ctx, procedure, runner.Options{
 		Address: d.Addr().String(), ClientVersion: version.Number(), AgentVersion: version.Number(),
+		RetryFor: -1, // the agent's faults are to be seen
 		Emit: func(e record.Event) {
 			step, err := live.Add(e)
 			failed = cmp.Or(failed, file.Write(e), err)

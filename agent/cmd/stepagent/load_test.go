@@ -120,7 +120,7 @@ func startLoad(t *testing.T, a *agentProcess, clients int) *load {
 	ctx, stop := context.WithCancel(context.Background())
 	l := &load{t: t, stop: stop}
 	for n := range clients {
-		c, err := client.Dial(ctx, a.address(), client.Options{})
+		c, err := client.Dial(ctx, a.address(), client.Options{RetryFor: -1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -261,7 +261,7 @@ func TestStopUnderLoad(t *testing.T) {
 	var steps atomic.Int64
 	var clients sync.WaitGroup
 	for range 20 {
-		c, err := client.Dial(t.Context(), a.address(), client.Options{})
+		c, err := client.Dial(t.Context(), a.address(), client.Options{RetryFor: -1})
 		if err != nil {
 			t.Fatal(err)
 		}

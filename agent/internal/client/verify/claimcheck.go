@@ -98,6 +98,9 @@ func (c *claimCheck) checkRunVerdict(claimed, session string) {
 		}
 		open = open || s.mayLack || !s.sure || s.Findings.Verdict() == result.Inconclusive
 		for _, step := range s.steps {
+			if step.AgainIn != 0 {
+				continue
+			}
 			steps++
 			open = open || step.Outcome == result.Unanswered
 			if step.Outcome == result.Passed {
@@ -121,6 +124,9 @@ func (c *claimCheck) checkClaims() {
 	for _, s := range c.sessions {
 		open = open || s.mayLack || s.Verdict == result.Inconclusive
 		for _, step := range s.steps {
+			if step.AgainIn != 0 {
+				continue
+			}
 			by[step.Outcome]++
 			steps++
 			if !s.mayLack && step.Outcome != result.Passed && step.Outcome != result.Unanswered && step.Verdict != result.Inconclusive {

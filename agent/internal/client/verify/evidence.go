@@ -91,6 +91,9 @@ func (e *evidence) group(replayed *replay.Result) {
 		s.findOutcome()
 		s.Timeout, s.Interval = secondsOf(s.timeout), secondsOf(s.interval)
 	}
+	for _, s := range e.sessions {
+		s.markAgain()
+	}
 }
 
 // chain links the sessions of each client, and gives their steps what the procedure has and the

@@ -21,7 +21,7 @@ type pause struct {
 func (e *evidence) measurePauses(in *session) {
 	var before *step
 	for _, s := range in.steps {
-		if s.RepeatOf != 0 {
+		if s.RepeatOf != 0 || s.AgainIn != 0 {
 			before = nil // a client that repeats a request is not at the next step
 			continue
 		}

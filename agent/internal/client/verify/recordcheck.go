@@ -17,9 +17,10 @@ type recordCheck struct {
 	log   *record.Log
 	match *result.RecordMatch
 	steps []*step // of the run, as they were sent
-	// sent are the steps by their index in the record; recorded has all of them.
-	sent     map[int]*step
-	recorded map[*step]bool
+	// sent are the requests by their index in the record: the last, if one was sent again. first are the
+	// first ones, and by line has all of them, which recorded has too.
+	sent, first, byLine map[int]*step
+	recorded            map[*step]bool
 	// offset is the clock of the capture minus that of the client.
 	offset time.Duration
 	// identified says that a session or a req shows that record and capture are of one run.
@@ -27,7 +28,7 @@ type recordCheck struct {
 }
 
 func newRecordCheck(e *evidence, log *record.Log) *recordCheck {
-	return &recordCheck{evidence: e, log: log, sent: map[int]*step{}, recorded: map[*step]bool{}, match: &result.RecordMatch{
+	return &recordCheck{evidence: e, log: log, sent: map[int]*step{}, first: map[int]*step{}, byLine: map[int]*step{}, recorded: map[*step]bool{}, match: &result.RecordMatch{
 		Name: log.Name, Session: e.recordedRun.Start.Session, Events: []result.EventMatch{}, Findings: result.Findings{},
 	}}
 }
@@ -103,27 +104,36 @@ func (c *recordCheck) seemsComplete() bool {
 	return complete
 }
 
-// pairSteps finds the request of each sent event: by its req, else the next with its step_id.
+// pairSteps finds the request of each event that sends one: by its req, else the next with its step_id.
 func (c *recordCheck) pairSteps() {
 	byReq := map[protocol.ReqID][]*step{}
 	for _, s := range c.steps {
 		byReq[s.exchange.Req()] = append(byReq[s.exchange.Req()], s)
 	}
-	pair := func(index int, s *step) { c.sent[index], c.recorded[s] = s, true }
+	pair := func(line, index int, s *step) {
+		c.byLine[line], c.sent[index], c.recorded[s] = s, s, true
+		if c.first[index] == nil {
+			c.first[index] = s
+		}
+	}
 	next := 0
-	for _, e := range c.log.Events {
-		switch {
-		case e.Kind != record.KindSent:
-		case !e.Req.IsZero():
-			if same := byReq[e.Req]; len(same) > 0 {
-				pair(e.Index, same[0])
-				byReq[e.Req], c.identified = same[1:], true
+	reqs := map[int]protocol.ReqID{}
+	for i, e := range c.log.Events {
+		if e.Kind == record.KindSent {
+			reqs[e.Index] = e.Req
+		}
+		switch req := reqs[e.Index]; {
+		case e.Kind != record.KindSent && e.Kind != record.KindResent:
+		case !req.IsZero():
+			if same := byReq[req]; len(same) > 0 {
+				pair(i+1, e.Index, same[0])
+				byReq[req], c.identified = same[1:], true
 			}
 		default:
 			fits := func(s *step) bool { return !c.recorded[s] && s.StepID != nil && *s.StepID == e.StepID }
-			if i := slices.IndexFunc(c.steps[next:], fits); i >= 0 {
-				pair(e.Index, c.steps[next+i])
-				next += i + 1
+			if at := slices.IndexFunc(c.steps[next:], fits); at >= 0 {
+				pair(i+1, e.Index, c.steps[next+at])
+				next += at + 1
 			}
 		}
 	}
@@ -137,8 +147,8 @@ func (c *recordCheck) time(e record.Event) time.Time {
 // compareClocks finds the offset of the two clocks: the median over the requests.
 func (c *recordCheck) compareClocks() {
 	var offsets, certain []time.Duration
-	for _, e := range c.log.Events {
-		if s := c.sent[e.Index]; e.Kind == record.KindSent && s != nil {
+	for i, e := range c.log.Events {
+		if s := c.byLine[i+1]; s != nil {
 			offset := s.exchange.Sent().Sub(c.time(e))
 			offsets = append(offsets, offset)
 			if s.exchange.SentFirst() {

@@ -41,6 +41,9 @@ func (c *recordCheck) compareEvent(line int, e record.Event) result.EventMatch {
 		m.StepID = &e.StepID
 	}
 	s := c.sent[e.Index]
+	if e.Kind == record.KindSent || e.Kind == record.KindResent {
+		s = c.byLine[line]
+	}
 	var found comparison
 	switch e.Kind {
 	case record.KindStart:
@@ -55,6 +58,13 @@ func (c *recordCheck) compareEvent(line int, e record.Event) result.EventMatch {
 		if s != nil {
 			found, m.Packet = c.compareSent(e, s), s.Request.Packet
 		}
+	case record.KindResent:
+		found = differs("no packet carries the request of step %d again", e.StepID)
+		if s != nil {
+			found, m.Packet = c.compareResent(e, s), s.Request.Packet
+		}
+	case record.KindAgain:
+		found = c.compareAgain(line, e)
 	case record.KindUnreachable:
 		found = agrees("no request of it is in the capture")
 	case record.KindDropped:
@@ -126,7 +136,8 @@ func (c *recordCheck) compareOutcome(e record.Event, s *step) comparison {
 	case record.KindReply, record.KindLate:
 		return c.compareReply(e, s, shown)
 	case record.KindTimeout:
-		nearly := s.Reply != nil && (s.response-s.timeout.Duration).Abs() <= recordTolerance
+		nearly := s.Reply != nil && (s.response-s.timeout.Duration).Abs() <= recordTolerance ||
+			c.sentAgain(e) && (s.Reply == nil || c.sinceFirst(e, s) > s.timeout.Duration-recordTolerance)
 		if s.Outcome != result.TimedOut && s.Outcome != result.Late && !nearly {
 			return differs("the record says timeout, %s", shown)
 		}
@@ -145,19 +156,19 @@ func (c *recordCheck) compareOutcome(e record.Event, s *step) comparison {
 }
 
 func (c *recordCheck) compareReply(e record.Event, s *step, shown string) comparison {
-	r := s.exchange.Reply()
+	r, response := s.exchange.Reply(), c.sinceFirst(e, s)
 	inTime := s.Outcome == result.Passed || s.Outcome == result.Refused || s.Outcome == result.Unjudged
 	switch {
 	case r == nil:
 		return differs("the record has a reply, %s", shown)
 	case !bytes.Equal(protocol.AppendReply(nil, r.Reply), protocol.AppendReply(nil, *e.Reply)):
 		return differs("the reply on the wire is another: %.200s", r.Message.Raw)
-	case (s.response - e.Took).Abs() > recordTolerance:
-		return differsInTime(s.exchange.CertainTimes(), "the reply took %s by the record, and %s on the wire", phrase.Span(e.Took), phrase.Span(s.response))
-	case inTime != (e.Kind == record.KindReply) && (s.response-s.timeout.Duration).Abs() > recordTolerance:
+	case (response - e.Took).Abs() > recordTolerance:
+		return differsInTime(s.exchange.CertainTimes(), "the reply took %s by the record, and %s on the wire", phrase.Span(e.Took), phrase.Span(response))
+	case inTime != (e.Kind == record.KindReply) && !c.sentAgain(e) && (s.response-s.timeout.Duration).Abs() > recordTolerance:
 		return differsInTime(s.exchange.CertainTimes(), "the record says %s, %s", e.Kind, shown)
 	}
-	return agrees("reply in packet %d, %s after the request", s.Reply.Packet, phrase.Span(s.response))
+	return agrees("reply in packet %d, %s after the request", s.Reply.Packet, phrase.Span(response))
 }
 
 func (c *recordCheck) comparePause(e record.Event, s *step) comparison {

@@ -142,6 +142,22 @@ func (s *session) markRepeats() {
 	}
 }
 
+// markAgain marks the requests that the client sent again, with the same req, because they got no
+// verdict.
+func (s *session) markAgain() {
+	latest := map[protocol.ReqID]*step{}
+	for _, step := range s.steps {
+		req := step.exchange.Req()
+		if req.IsZero() {
+			continue
+		}
+		if before := latest[req]; before != nil && (before.Reply == nil || before.Outcome == result.Unjudged) {
+			before.AgainIn = step.Request.Packet
+		}
+		latest[req] = step
+	}
+}
+
 // oneConn reports whether all steps came over one connection.
 func (s *session) oneConn() bool {
 	return !slices.ContainsFunc(s.steps, func(step *step) bool { return step.exchange.Conn != s.steps[0].exchange.Conn })

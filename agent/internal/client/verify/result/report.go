@@ -77,6 +77,9 @@ type Step struct {
 	IntervalGiven bool     `json:"interval_given,omitempty"`
 	Gap           *float64 `json:"gap"`
 	Outcome       Outcome  `json:"outcome"`
+	// AgainIn is the packet of the request with which the client sent this one again, because it got no
+	// verdict; 0 for none. The outcome of the step is that of the last of them.
+	AgainIn int `json:"again_in,omitempty"`
 	// RepeatOf is the packet of the request that this one repeats; 0 for none.
 	RepeatOf int `json:"repeat_of,omitempty"`
 	// Now is what the validators say now; nil where they were not asked.

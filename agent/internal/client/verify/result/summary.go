@@ -15,9 +15,17 @@ import (
 func Summarize(steps []*Step) []string {
 	by := map[Outcome][]string{}
 	slowest := 0.0
-	answered := 0
+	answered, again := 0, map[int]bool{} // the packets of requests that were sent again
 	for _, s := range steps {
-		if s.RepeatOf != 0 {
+		again[s.AgainIn] = true
+	}
+	total := len(steps)
+	for _, s := range steps {
+		if s.AgainIn != 0 {
+			total--
+			continue
+		}
+		if s.RepeatOf != 0 && !again[s.Request.Packet] {
 			continue
 		}
 		by[s.Outcome] = append(by[s.Outcome], strings.TrimPrefix(s.Name(), "step "))
@@ -26,7 +34,7 @@ func Summarize(steps []*Step) []string {
 			slowest = max(slowest, *s.Response)
 		}
 	}
-	clauses := []string{fmt.Sprintf("%s, of which %d passed", phrase.Count(len(steps), "step"), len(by[Passed]))}
+	clauses := []string{fmt.Sprintf("%s, of which %d passed", phrase.Count(total, "step"), len(by[Passed]))}
 	for _, o := range []struct {
 		outcome Outcome
 		what    string
@@ -45,7 +53,7 @@ func Summarize(steps []*Step) []string {
 	sentences := []string{strings.Join(clauses, "; ")}
 	if len(by[TimedOut])+len(by[Late]) == 0 && answered > 0 {
 		text := "no timeout happened: every reply came within "
-		if answered < len(steps) {
+		if answered < total {
 			text = "no timeout is shown: every reply that came did so within "
 		}
 		sentences = append(sentences, text+phrase.Span(duration(slowest)))

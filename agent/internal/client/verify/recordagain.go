@@ -1,0 +1,62 @@
+package verify
+
+import (
+	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/client/phrase"
+	"github.com/stepagent/stepagent/agent/internal/client/record"
+	"github.com/stepagent/stepagent/agent/internal/client/verify/result"
+)
+
+// sentAgain reports whether the request of an event's step was sent more than once.
+func (c *recordCheck) sentAgain(e record.Event) bool { return c.first[e.Index] != c.sent[e.Index] }
+
+// sinceFirst returns the time from the first sending of a step to the reply to s, one of its requests.
+func (c *recordCheck) sinceFirst(e record.Event, s *step) time.Duration {
+	if first := c.first[e.Index]; first != nil && s.Reply != nil {
+		return s.exchange.Reply().Message.End.Time.Sub(first.exchange.Sent())
+	}
+	return s.response
+}
+
+// compareResent compares a further sending of a step with its request.
+func (c *recordCheck) compareResent(e record.Event, s *step) comparison {
+	off := s.exchange.Sent().Sub(c.time(e))
+	switch x := s.exchange; {
+	case x.Bad != nil:
+		return differs("what was sent again is no request: %s", x.Bad.Detail)
+	case x.Request.StepID != e.StepID:
+		return differs("step %d was sent instead", x.Request.StepID)
+	case off.Abs() > recordTolerance:
+		return differsInTime(x.CertainTimes(), "it was sent again %s from when the record says", phrase.Span(off.Abs()))
+	}
+	return agrees("sent again in packet %d", s.Request.Packet)
+}
+
+// compareAgain compares a try that got no verdict with the request that was last sent before it.
+func (c *recordCheck) compareAgain(line int, e record.Event) comparison {
+	s := c.lastBefore(line, e.Index)
+	switch cause := e.Again.Cause; {
+	case cause == record.RetryUnreachable:
+		return agrees("no connection could be made")
+	case s == nil && cause == record.RetryLost:
+		return agrees("the connection was lost before the step was sent")
+	case s == nil:
+		return differs("its request is not in the capture")
+	case e.Reply != nil:
+		return c.compareReply(record.Event{Kind: record.KindReply, Index: e.Index, Took: e.Took, Reply: e.Reply}, s, "the capture shows: "+s.Sentence)
+	case s.Reply != nil || s.Outcome != result.Lost && s.Outcome != result.Unanswered:
+		return differs("the record says that the connection was lost, the capture shows: %s", s.Sentence)
+	}
+	return agrees("%s", s.Sentence)
+}
+
+// lastBefore returns the request of a step that was last sent before a line; nil for none.
+func (c *recordCheck) lastBefore(line, index int) *step {
+	for i := line - 1; i > 0; i-- {
+		if e := c.log.Events[i-1]; e.Index == index && (e.Kind == record.KindSent || e.Kind == record.KindResent) {
+			return c.byLine[i]
+		}
+	}
+	return nil
+}
