@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -50,6 +51,7 @@ func storeStatus(store sessionstore.Store, now time.Time) sessionstore.Status {
 	}
 	s := store.Status()
 	s.LastCommit = byNow(now, s.LastCommit)
+	s.Trouble = strings.TrimPrefix(s.Trouble, sessionstore.ErrAway.Error()+": ") // what shows it says so too
 	return s
 }
 

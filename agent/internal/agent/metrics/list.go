@@ -98,7 +98,7 @@ var storeMetrics = []metric{
 		func(s *State, to *samples) { to.add(float64(s.Store.Dropped)) }},
 	{"session_store_damaged_files", gauge, "Files with sessions that could not be read and were set aside when the agent was started.", nil,
 		func(s *State, to *samples) { to.add(float64(len(s.Store.Damaged))) }},
-	{"session_store_commits_total", counter, "Steps that were stored.", nil,
+	{"session_store_commits_total", counter, "Records that were stored, one for each step, each repeated request and each end of a session.", nil,
 		func(s *State, to *samples) { to.count(s.Store.Commits) }},
 	{"session_store_syncs_total", counter, "Times that the store waited until the disk had what was written.", nil,
 		func(s *State, to *samples) { to.count(s.Store.Syncs) }},
