@@ -32,10 +32,11 @@ type Result struct {
 //
 // If the connection is lost, cannot be made, or the reply is busy, shutting_down or
 // validator_unavailable, Do sends the request again, with the same req and after a pause, see
-// Options.RetryFor. The agent judges a req once and answers a repeated one from memory, so this is safe
-// if the agent knows the req: it has to have sent one back before, to any request of the Client.
-// A request whose connection cannot be made was not sent, so that is always safe. When the time for this
-// is over, the outcome is that of the last sending, or ErrTimeout if no reply came and the Timeout has
+// Options.RetryFor. The agent judges a req of a named session once and answers a repeated one from memory,
+// so this is safe if the agent knows the req: it has to have sent one back before, to any request of the
+// Client. A request without a session is not sent again after its connection was lost: it may have been
+// judged. A request whose connection cannot be made was not sent, so that is always safe. When the time for
+// this is over, the outcome is that of the last sending, or ErrTimeout if no reply came and the Timeout has
 // passed. A request is never sent again because its reply is late.
 //
 // The error matches, by errors.Is, ErrTimeout, ErrConnectionLost, ErrWrongReply or ErrUnreachable;

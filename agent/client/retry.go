@@ -112,7 +112,8 @@ func (x *exchange) retries() bool {
 }
 
 // cause returns why the request should be tried again; empty if it should not. A request that was sent
-// is sent again only to an agent that has sent a req back, and so recognizes it.
+// is sent again only to an agent that has sent a req back, and so recognizes it. It may have been judged
+// if the connection was lost, and agents remember the reqs of named sessions alone.
 func (x *exchange) cause(ctx context.Context, o outcome) RetryCause {
 	x.mu.Lock()
 	closed, safe := x.closed, x.echoed || !o.sent && x.result.Tries == 0
@@ -125,7 +126,7 @@ func (x *exchange) cause(ctx context.Context, o outcome) RetryCause {
 		if reason == protocol.Busy || reason == protocol.ShuttingDown || reason == protocol.ValidatorUnavailable {
 			return RetryCause(reason)
 		}
-	case o.sent && errors.Is(o.err, ErrConnectionLost):
+	case o.sent && errors.Is(o.err, ErrConnectionLost) && x.request.Session != "":
 		return RetryLost
 	case !o.sent && errors.Is(o.err, ErrUnreachable):
 		return RetryUnreachable

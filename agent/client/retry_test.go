@@ -148,7 +148,7 @@ func TestRetry(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				began := time.Now()
-				r := second(t, client.Options{Dial: away(time.Nanosecond, tt.to, tt.scripts...), RetryFor: tt.retryFor}, step(1, timeout))
+				r := second(t, client.Options{Dial: away(time.Nanosecond, tt.to, tt.scripts...), RetryFor: tt.retryFor}, inSession(step(1, timeout)))
 				if !errors.Is(r.err, tt.want) || (tt.want == nil) != (r.err == nil) || r.Reply.Reason != tt.reason {
 					t.Errorf("reply %+v, error %v", r.Reply, r.err)
 				}
@@ -193,7 +193,14 @@ func compact(words []string) []string {
 	return once
 }
 
-// A request without a req, or to an agent that may not know reqs, is sent once: it might be judged twice.
+// inSession returns the request for a session that has a name.
+func inSession(r protocol.Request) protocol.Request {
+	r.Session = "bench"
+	return r
+}
+
+// A request without a req or a session, or to an agent that may not know reqs, is sent once: it might be
+// judged twice.
 func TestRequestsThatAreNotSentAgain(t *testing.T) {
 	plain := func(act func(*peer)) func(*peer) { return func(p *peer) { _, _ = p.next(); p.send(bare); act(p) } }
 	tests := []struct {
@@ -203,6 +210,7 @@ func TestRequestsThatAreNotSentAgain(t *testing.T) {
 		want    error
 	}{
 		{"an agent that sends no req back", client.Options{}, []func(*peer){plain(func(*peer) {}), lostAtOnce, serving(pass, drained)}, client.ErrConnectionLost},
+		{"no session", client.Options{}, []func(*peer){known(ignore), serving(pass, drained)}, client.ErrConnectionLost},
 		{"no req", client.Options{NoReq: true}, []func(*peer){plain(func(*peer) {}), lostAtOnce, serving(pass, drained)}, client.ErrConnectionLost},
 		{"no req, and away", client.Options{NoReq: true}, []func(*peer){plain(func(*peer) {})}, client.ErrUnreachable},
 		{"plain", client.Options{Plain: true}, []func(*peer){func(p *peer) { _, _ = p.conn.Read(make([]byte, 512)); p.send(bare) }}, client.ErrUnreachable},
@@ -282,7 +290,7 @@ func TestEndOfRetries(t *testing.T) {
 				defer cancel(nil)
 				time.AfterFunc(3*time.Second, func() { tt.end(c, cancel) })
 				began := time.Now()
-				_, err = c.Do(ctx, step(1, time.Hour))
+				_, err = c.Do(ctx, inSession(step(1, time.Hour)))
 				if took := time.Since(began); !errors.Is(err, tt.want) || took > 4*time.Second {
 					t.Errorf("error %v after %v", err, took)
 				}
