@@ -42,7 +42,7 @@ const (
 	opPut    = 1 // record and reply: a commit
 	opSet    = 2 // record and replies: all that is known of a key; what was known before is void
 	opForget = 3 // key
-	opWhole  = 4 // nothing: keys without a record in this log so far are void
+	opWhole  = 4 // nothing: this log has all that is stored, and older ones are void
 	opClean  = 5 // nothing: the agent has stopped, and the log is synced; always the last
 )
 

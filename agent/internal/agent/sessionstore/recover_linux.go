@@ -139,17 +139,10 @@ func (r *recovery) replay(l numbered) {
 			r.lose(l.number, "is damaged")
 		case opPut, opSet:
 			record, replies := splitPut(op.body)
-			e := r.index.put(string(keyOf(record)), record, replies, op.kind == opSet, l.number)
-			e.log = l.number
+			r.index.put(string(keyOf(record)), record, replies, op.kind == opSet, l.number)
 		case opForget:
 			r.index.remove(string(op.body))
 			delete(r.lost, string(op.body))
-		case opWhole:
-			for key, e := range r.index.byKey {
-				if e.log != l.number {
-					r.index.remove(key)
-				}
-			}
 		}
 	}
 }
