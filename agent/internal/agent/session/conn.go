@@ -230,11 +230,13 @@ func (c *Conn) complete(ctx context.Context, s *slot, req *protocol.Request, arr
 	if j.Outcome == validator.Undecided {
 		return c.undecided(ctx, s, req, j, protocol.ValidatorUnavailable), true
 	}
-	d := decision{next: s.session, reply: c.reply(req, protocol.Reason(j.Reason), j.Detail)}
-	d.next.add(j, req, arrived, judged)
-	d.reply.End = d.next.position >= d.next.steps
+	now := &s.session
+	trace := Trace{Session: now.id, Position: now.position + 1, Generation: j.Generation, Groups: j.Groups}
+	reply := c.reply(req, protocol.Reason(j.Reason), j.Detail)
+	reply.End = trace.Position >= now.steps
 	if m.storage.store != nil {
-		ok, err := m.storage.commit(ctx, s, &d, m.unnamed.Load(), wait)
+		next := now.after(j, req, arrived, judged)
+		ok, err := m.storage.commit(ctx, s, &next, &reply, m.unnamed.Load(), wait)
 		if !ok {
 			return Answer{}, false
 		}
@@ -243,15 +245,14 @@ func (c *Conn) complete(ctx context.Context, s *slot, req *protocol.Request, arr
 			answer.Unknown = errors.Is(err, sessionstore.ErrInDoubt)
 			return answer, true
 		}
-		if wait { // that is not the client's time
-			d.next.answer(req, arrived, m.clock.Now(), j.Fault)
+		if wait {
+			judged = m.clock.Now() // the wait for the store is not the client's
 		}
 	}
-	trace := Trace{Session: d.next.id, Position: d.next.position, Generation: j.Generation, Groups: j.Groups}
-	ended := m.apply(s, &d, j.Outcome)
-	c.logStep(trace.Session, trace.Position, req, j, d.reply.Reason)
+	ended := m.apply(s, j, req, arrived, judged, &reply)
+	c.logStep(trace.Session, trace.Position, req, j, reply.Reason)
 	m.logEnd(ended, "")
-	return Answer{Reply: d.reply, Fault: j.Fault, Trace: trace}, true
+	return Answer{Reply: reply, Fault: j.Fault, Trace: trace}, true
 }
 
 // undecided answers a step that takes no position, for the reason or because the agent stops. The caller

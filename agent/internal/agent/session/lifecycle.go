@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/stepagent/stepagent/agent/internal/agent/judge"
 	"github.com/stepagent/stepagent/agent/protocol"
 	"github.com/stepagent/stepagent/plugins/validator"
 )
@@ -88,23 +89,23 @@ func (m *Manager) rollback(s *slot) {
 	m.clear(s, s.session.id)
 }
 
-// apply puts a decision in force, and ends the session with its last step; then it returns that
-// session, for logEnd. The step has been judged from then on, whether or not the reply arrives. The
-// caller holds the turn.
-func (m *Manager) apply(s *slot, d *decision, outcome validator.Outcome) *session {
+// apply puts a judgement and its reply in force, and ends the session with its last step; then it
+// returns that session, for logEnd. The step has been judged from then on, whether or not the reply
+// arrives. The caller holds the turn.
+func (m *Manager) apply(s *slot, j *judge.Judgement, req *protocol.Request, arrived, judged time.Time, reply *protocol.Reply) *session {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s.session = d.next
-	if outcome == validator.Pass {
+	s.session.add(j, req, arrived, judged)
+	if j.Outcome == validator.Pass {
 		m.stats.Passed++
 	} else {
 		m.stats.Failed++
-		m.stats.ByReason[d.reply.Reason]++
+		m.stats.ByReason[protocol.Reason(j.Reason)]++
 	}
 	if s.name != "" {
-		m.cacheReply(s, &d.reply)
+		m.cacheReply(s, reply)
 	}
-	if d.reply.End {
+	if reply.End {
 		m.stats.Completed++
 		return m.end(s, "")
 	}

@@ -60,13 +60,21 @@ func (s *session) step(req *protocol.Request, arrived time.Time) judge.Step {
 	return step
 }
 
+// after returns the session as it will be once a judgement counts, to store it before. s is not changed.
+func (s *session) after(j *judge.Judgement, req *protocol.Request, arrived, judged time.Time) session {
+	next := *s
+	next.generations = slices.Clip(next.generations)
+	next.add(j, req, arrived, judged)
+	return next
+}
+
 // add adds a judgement that counts.
 func (s *session) add(j *judge.Judgement, req *protocol.Request, arrived, judged time.Time) {
 	s.position++
 	s.memory, s.expects = j.Memory, j.Expects
-	s.interval, s.last = min(req.Interval.Duration, MaxQuiet), req.Req
-	s.latest = max(arrived.Sub(s.began), 0)
-	s.answer(req, arrived, judged, j.Fault)
+	s.replied, s.interval = judged, min(req.Interval.Duration, MaxQuiet)
+	s.last, s.latest = req.Req, max(arrived.Sub(s.began), 0)
+	s.gap = startGap(req, arrived, judged, j.Fault)
 	s.recent <<= 1
 	if j.Outcome == validator.Pass {
 		s.tally.passed++
@@ -78,11 +86,6 @@ func (s *session) add(j *judge.Judgement, req *protocol.Request, arrived, judged
 	if !slices.Contains(s.generations, j.Generation) {
 		s.generations = append(s.generations, j.Generation)
 	}
-}
-
-// answer says when the last step is answered.
-func (s *session) answer(req *protocol.Request, arrived, at time.Time, fault *validator.Fault) {
-	s.replied, s.gap = at, startGap(req, arrived, at, fault)
 }
 
 // due is when the client's next step is expected; for a session that has ended, when it did.

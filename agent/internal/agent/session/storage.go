@@ -29,23 +29,17 @@ type record struct {
 	reply protocol.Reply
 }
 
-// A decision is what a judgement makes of a session. Nothing has changed until it is applied.
-type decision struct {
-	next  session
-	reply protocol.Reply
-}
-
-// commit stores a decision about the slot's session. Without wait it returns false, having done nothing,
-// where it would have to wait. The caller holds the turn.
-func (st *storage) commit(ctx context.Context, s *slot, d *decision, unnamed uint64, wait bool) (ok bool, err error) {
-	if s.name == "" && d.reply.End && s.revision == 0 && !s.inDoubt {
+// commit stores what the slot's session will be after a step, with its reply. Without wait it returns
+// false, having done nothing, where it would have to wait. The caller holds the turn.
+func (st *storage) commit(ctx context.Context, s *slot, next *session, reply *protocol.Reply, unnamed uint64, wait bool) (ok bool, err error) {
+	if s.name == "" && reply.End && s.revision == 0 && !s.inDoubt {
 		return true, nil // a session of one step: nothing has to be brought back
 	}
-	r := st.recordOf(s, &d.next)
+	r := st.recordOf(s, next)
 	defer st.release(r)
-	r.Ended, r.Unnamed = d.reply.End, unnamed
-	if s.name != "" && !d.reply.Req.IsZero() {
-		r.reply = d.reply
+	r.Ended, r.Unnamed = reply.End, unnamed
+	if s.name != "" && !reply.Req.IsZero() {
+		r.reply = *reply
 		r.reply.Session, r.Reply = s.name, &r.reply
 	}
 	return st.put(ctx, s, &r.Record, wait)
