@@ -179,7 +179,7 @@ func (c *simClient) send() (answer session.Answer, alive bool) {
 	unsure, conn, req := c.unsure, c.conn, *c.step
 	c.unsure = !c.asking
 	alive = w.survives(func() {
-		ok := false
+		var ok bool
 		if answer, ok = conn.Try(req, w.clock.now); !ok {
 			answer = conn.Do(context.Background(), req, w.clock.now)
 		}

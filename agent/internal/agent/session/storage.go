@@ -68,7 +68,7 @@ func (st *storage) commitEnd(s *slot) error {
 }
 
 func (st *storage) put(ctx context.Context, s *slot, r *sessionstore.Record, wait bool) (ok bool, err error) {
-	now := s.revision
+	var now sessionstore.Revision
 	if wait {
 		now, err = st.store.Commit(ctx, r, s.revision)
 		ok = true
