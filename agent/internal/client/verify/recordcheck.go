@@ -21,6 +21,8 @@ type recordCheck struct {
 	// first ones, and by line has all of them, which recorded has too.
 	sent, first, byLine map[int]*step
 	recorded            map[*step]bool
+	// begins is the line of the resumption before which the capture has nothing; 0 if it may have.
+	begins int
 	// offset is the clock of the capture minus that of the client.
 	offset time.Duration
 	// identified says that a session or a req shows that record and capture are of one run.
@@ -112,13 +114,17 @@ func (c *recordCheck) pairSteps() {
 	}
 	pair := func(line, index int, s *step) {
 		c.byLine[line], c.sent[index], c.recorded[s] = s, s, true
-		if c.first[index] == nil {
+		if c.first[index] == nil || c.log.Events[line-1].Kind == record.KindSent {
 			c.first[index] = s
 		}
 	}
 	next := 0
 	reqs := map[int]protocol.ReqID{}
+	c.begins = c.resumption()
 	for i, e := range c.log.Events {
+		if i+1 < c.begins {
+			continue
+		}
 		if e.Kind == record.KindSent {
 			reqs[e.Index] = e.Req
 		}

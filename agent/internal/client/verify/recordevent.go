@@ -51,6 +51,8 @@ func (c *recordCheck) compareEvent(line int, e record.Event) result.EventMatch {
 		found = agrees("a run of %s", e.Start.Procedure.Name)
 	case record.KindTLS:
 		found = agrees("a connection over TLS %s", e.TLS.Version)
+	case record.KindResumed:
+		found = agrees("the run was interrupted for %s", phrase.Span(e.Resumed.Away))
 	case record.KindEnd:
 		found = agrees("the run ended: %s", e.End.Cause)
 	case record.KindSent:
@@ -83,6 +85,8 @@ func (c *recordCheck) compareEvent(line int, e record.Event) result.EventMatch {
 	}
 	m.Text = found.text
 	switch {
+	case line < c.begins && e.Index > 0:
+		m.Verdict, m.Text = result.Inconclusive, "the capture begins after it"
 	case found.verdict == result.Pass:
 	case (s == nil || s.Reply == nil) && c.afterEnd(e):
 		m.Verdict, m.Text = result.Inconclusive, "the capture ends before it"
