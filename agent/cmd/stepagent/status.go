@@ -100,11 +100,14 @@ func storeState(s sessionstore.Status) string {
 		last = "last commit " + s.LastCommit.Format(time.DateTime)
 	}
 	state := fmt.Sprintf("%s in %s, %d sessions, %d KiB, %s", s.Survives, s.Dir, s.Sessions, (s.Bytes+1023)>>10, last)
-	if s.Restored > 0 || s.Dropped > 0 {
+	if s.Restored > 0 || s.DroppedWhy != "" {
 		state += fmt.Sprintf("; restored at the start: %d", s.Restored)
 	}
-	if s.Dropped > 0 {
+	switch {
+	case s.Dropped > 0:
 		state += fmt.Sprintf(", dropped: %d (%s)", s.Dropped, s.DroppedWhy)
+	case s.DroppedWhy != "":
+		state += fmt.Sprintf(", dropped: number unknown (%s)", s.DroppedWhy)
 	}
 	if len(s.Damaged) > 0 {
 		state += "; set aside: " + strings.Join(s.Damaged, ", ")

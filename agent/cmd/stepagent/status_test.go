@@ -26,6 +26,10 @@ func TestStoreState(t *testing.T) {
 			Damaged: []string{"log-1.damaged", "log-2.newer"}, Trouble: "no space left on device; make room"},
 			"NOT STORED: no space left on device; make room; restart in /s, 0 sessions, 0 KiB, last commit 2026-11-22 18:30:05; " +
 				"restored at the start: 0, dropped: 4 (the machine was booted anew); set aside: log-1.damaged, log-2.newer"},
+		{sessionstore.Status{Survives: "restart", Dir: "/s", Restored: 1, DroppedWhy: "log-1 is of a newer version of the agent",
+			Damaged: []string{"log-1.newer"}},
+			"restart in /s, 0 sessions, 0 KiB, no commit yet; restored at the start: 1, " +
+				"dropped: number unknown (log-1 is of a newer version of the agent); set aside: log-1.newer"},
 	} {
 		if got := storeState(tt.status); got != tt.want {
 			t.Errorf("got  %s\nwant %s", got, tt.want)

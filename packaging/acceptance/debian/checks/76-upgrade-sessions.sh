@@ -61,6 +61,6 @@ inside systemctl stop stepagent
 check "files of a later version" later
 check "do not keep the agent from its start" inside systemctl start stepagent
 check "which sets them aside" inside sh -c "ls $stored/*.newer"
-check "and says so in its status" says '^store .*; set aside: log-[0-9]+\.newer$' inside stepagent status
+check "and says so in its status" says '^store .*newer version of the agent.*; set aside: log-[0-9]+\.newer$' inside stepagent status
 check "and in the journal" says '\.newer' journal -p warning
 check "it serves" serves
