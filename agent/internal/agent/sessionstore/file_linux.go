@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync"
 )
 
@@ -158,6 +159,9 @@ func (f *File) Commit(ctx context.Context, r *Record, was Revision) (Revision, e
 		}
 	case f.turn <- struct{}{}: // it writes for all who wait
 		if !g.settled {
+			// Goroutines that are about to commit join the group. While it waits for the disk they may
+			// not run: the runtime is late to notice that a system call takes long.
+			runtime.Gosched()
 			_ = f.flush(g) // g.err
 		}
 		<-f.turn
