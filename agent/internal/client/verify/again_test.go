@@ -84,6 +84,33 @@ func TestStepsSentAgain(t *testing.T) {
 	}
 }
 
+// Where the agent is away between two steps, the pause on the wire is longer than the interval, and the
+// record says why.
+func TestAwayBetweenSteps(t *testing.T) {
+	packets, log := sentAgain(t)
+	e := log.Events
+	e[6], e[9] = e[7], e[6] // lost and unreachable first, and then sent
+	e[6].Took, e[7], e[9].At = 0, e[8], 3*time.Second+ms
+	e[8].At, e[10].Took = 2*time.Second, ms
+	away := capturetest.NewTalk(client, agent, began, 1, 1)
+	away.Open(0)
+	const request = `{"step_id":1,"timeout":5,"interval":0.2,"session":"s","req":1}`
+	away.Ask(ms, request)
+	away.Reply(2*ms, `{"step_id":1,"error_code":1,"session":"s","req":1,"reason":"busy"}`)
+	away.Ask(50*ms, request)
+	away.Reply(51*ms, `{"step_id":1,"error_code":0,"session":"s","req":1}`)
+	away.Reset(200*ms, agent)
+	late := func(p capturetest.Packet) bool { return p.Time.Before(began.Add(time.Second)) }
+	packets = append(away.Packets(), slices.DeleteFunc(packets, late)...)
+	opts := rules(t)
+	opts.Session.Steps, opts.Record = 3, &log
+	expect(t, judge(t, packets, opts), result.Pass, "by the record, there was no connection for the next step at first")
+	opts.Record = nil
+	if r := judge(t, packets, opts); r.Verdict == result.Pass {
+		t.Errorf("without the record it is %s:\n%s", r.Verdict, text(t, r))
+	}
+}
+
 // A record that says something else of what was sent again is found out.
 func TestTamperedTries(t *testing.T) {
 	for name, change := range map[string]func(events []record.Event) []record.Event{

@@ -51,6 +51,26 @@ func (c *recordCheck) compareAgain(line int, e record.Event) comparison {
 	return agrees("%s", s.Sentence)
 }
 
+// awayBefore reports whether the record says that there was no connection for a step when it was to be sent.
+func (e *evidence) awayBefore(s *step) bool {
+	req := s.exchange.Req()
+	if e.opts.Record == nil || req.IsZero() {
+		return false
+	}
+	tried := 0 // the latest step that was tried before it was sent
+	for _, event := range e.opts.Record.Events {
+		switch event.Kind {
+		case record.KindAgain:
+			tried = event.Index
+		case record.KindSent:
+			if event.Req == req {
+				return tried == event.Index
+			}
+		}
+	}
+	return false
+}
+
 // lastBefore returns the request of a step that was last sent before a line; nil for none.
 func (c *recordCheck) lastBefore(line, index int) *step {
 	for i := line - 1; i > 0; i-- {

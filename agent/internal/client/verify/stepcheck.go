@@ -18,12 +18,14 @@ type stepCheck struct {
 	opts Options
 	// end is the time of the last packet of the capture.
 	end time.Time
+	// awayNext says that by the record there was no connection for the next step at first.
+	awayNext bool
 }
 
 // checkStep checks a step and writes its sentence. startsLate says that its session began before
 // the capture, so that the validators cannot judge it.
 func (e *evidence) checkStep(s *step, startsLate bool) {
-	c := &stepCheck{step: s, opts: e.opts, end: e.capture.Last}
+	c := &stepCheck{step: s, opts: e.opts, end: e.capture.Last, awayNext: s.pause != nil && e.awayBefore(s.pause.next)}
 	c.checkMessages()
 	if r := s.exchange.Reply(); r != nil {
 		c.checkReply(r.Reply, startsLate)
@@ -184,6 +186,10 @@ func (c *stepCheck) checkInterval() {
 		return
 	}
 	if own, ok := p.byClientClock(); ok && kept(own) {
+		return
+	}
+	if c.awayNext && p.excess() > 0 {
+		c.Findings.Add(result.Pass, "away", c.Request.First, "by the record, there was no connection for the next step at first: %s passed until it was sent", phrase.Span(p.length))
 		return
 	}
 	var text string
