@@ -33,8 +33,9 @@ func appendReply(b []byte, r *protocol.Reply) []byte {
 // maxReplyBytes bounds an encoded reply. Its parts are bounded by the protocol to a tenth of that.
 const maxReplyBytes = 1<<16 - 2
 
-// decodeReplies decodes replies one after another. Of those with the same req the last counts.
-func decodeReplies(b []byte) (replies []protocol.Reply, err error) {
+// decodeReplies decodes n replies one after another. Of those with the same req the last counts.
+func decodeReplies(b []byte, n int) ([]protocol.Reply, error) {
+	replies := make([]protocol.Reply, 0, n)
 	for d := (decoder{b: b}); len(d.b) > 0; {
 		one := decoder{b: d.take(d.uint16())}
 		r := one.reply()
@@ -43,7 +44,7 @@ func decodeReplies(b []byte) (replies []protocol.Reply, err error) {
 		}
 		replies = append(replies, r)
 	}
-	last := map[protocol.ReqID]int{}
+	last := make(map[protocol.ReqID]int, n)
 	for i := range replies {
 		last[replies[i].Req] = i
 	}

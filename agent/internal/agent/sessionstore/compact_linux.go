@@ -1,6 +1,8 @@
 package sessionstore
 
 import (
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -26,6 +28,32 @@ func (f *File) compact() {
 	}
 	f.replace(created)
 	f.compacting = true
+}
+
+// create creates a log with the next number.
+func (f *File) create(suffix string) (created current, name string, err error) {
+	f.number++
+	name = logName(f.number) + suffix
+	var mark [4]byte
+	_, _ = rand.Read(mark[:]) // never fails
+	h := header{boot: f.clock.boot, mark: binary.LittleEndian.Uint32(mark[:]), level: levelRestart, version: f.opts.Agent}
+	if f.opts.PowerCut {
+		h.level = levelPowerCut
+	}
+	created = current{mark: h.mark, size: headerBytes}
+	if created.file, err = f.disk.create(name); err != nil {
+		return current{}, name, err
+	}
+	if _, err = created.file.WriteAt(h.append(nil), 0); err != nil {
+		f.discard(created, name)
+	}
+	return created, name, err
+}
+
+// discard removes a log that cannot be used.
+func (f *File) discard(log current, name string) {
+	_ = log.file.Close() // what it holds is not needed
+	_ = f.disk.remove(name)
 }
 
 // replace makes a log the current one.

@@ -164,10 +164,11 @@ func (r *recovery) loseAll(why string) {
 
 // decode decodes what is in the index. Times of another boot are converted to those of this one.
 func (r *recovery) decode() {
+	r.restored = make([]Restored, 0, len(r.index.byKey))
 	for _, key := range slices.Sorted(maps.Keys(r.index.byKey)) {
 		e := r.index.byKey[key]
 		record, times, err := decodeRecord(e.record, r.clock, r.boot)
-		replies, repliesErr := decodeReplies(e.replies)
+		replies, repliesErr := decodeReplies(e.replies, e.count)
 		if err := errors.Join(err, repliesErr); err != nil {
 			r.index.remove(key)
 			r.lost[key] = true
