@@ -95,7 +95,7 @@ func (w *simulation) between(from, to time.Duration) time.Duration {
 // failf reports what is wrong and how to see it again.
 func (w *simulation) failf(format string, args ...any) {
 	w.Helper()
-	w.Fatalf("seed %d, step %d: %s\nto see it again: go test -run TestSimulation -sim.seed=%d -sim.steps=%d ./agent/internal/agent/session",
+	w.Fatalf("seed %d, step %d: %s\nto see it again: go test -run TestSimulation ./agent/internal/agent/session -sim.seed=%d -sim.steps=%d",
 		w.seed, w.sent, fmt.Sprintf(format, args...), w.seed, w.steps)
 }
 
