@@ -223,11 +223,8 @@ func (m *Manager) expire(s *slot) {
 	case s.session.open:
 		if m.storage.store != nil {
 			m.mu.Unlock() // with the turn held the session stays as it is
-			err := m.storage.commitEnd(s)
+			m.storeEnd(s)
 			m.mu.Lock()
-			if err != nil {
-				m.logUnstored(s, err)
-			}
 		}
 		m.stats.Incomplete++
 		ended = m.end(s, cause)
@@ -242,6 +239,9 @@ func (m *Manager) expire(s *slot) {
 func (m *Manager) evict(s *slot, cause string) bool {
 	s.turn.lock(context.Background())
 	defer s.turn.unlock()
+	if m.storage.store != nil && s.session.open {
+		m.storeEnd(s) // at once, while removing it may be stored with a later step
+	}
 	m.mu.Lock()
 	var ended *session
 	if s.session.open {

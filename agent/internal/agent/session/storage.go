@@ -131,8 +131,11 @@ func unstored(j *judge.Judgement, err error) *judge.Judgement {
 	}
 }
 
-// logUnstored logs that the end of the slot's session could not be stored.
-func (m *Manager) logUnstored(s *slot, err error) {
-	m.ends.Log(context.Background(), m.log, slog.LevelWarn, "end of a session not stored",
-		slog.String("session", s.session.id), slog.Any("error", err))
+// storeEnd stores that the slot's open session ends before its last step, or logs that this failed. The
+// caller holds the turn.
+func (m *Manager) storeEnd(s *slot) {
+	if err := m.storage.commitEnd(s); err != nil {
+		m.ends.Log(context.Background(), m.log, slog.LevelWarn, "end of a session not stored",
+			slog.String("session", s.session.id), slog.Any("error", err))
+	}
 }

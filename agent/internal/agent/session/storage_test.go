@@ -227,21 +227,28 @@ func TestEndIsStored(t *testing.T) {
 // TestEndThatCannotBeStored ends the session all the same.
 func TestEndThatCannotBeStored(t *testing.T) {
 	t.Parallel()
-	inStoringBubble(t, func(a *agent, store *fakeStore) {
-		a.once(here, request("idle", 1, 1))
-		store.once(refused)
-		time.Sleep(options.ResumeWindow + time.Second)
-		synctest.Wait()
-		if got := a.Stats(); got.Incomplete != 1 || got.Open != 0 {
-			a.Errorf("counts %+v", got)
-		}
-		for _, line := range a.log.kept {
-			if strings.HasPrefix(line.text, "end of a session not stored") && line.level == slog.LevelWarn {
-				return
-			}
-		}
-		a.Error("the log does not say that the end is not stored")
-	})
+	for name, end := range map[string]func(*agent){
+		"expired":         func(*agent) { time.Sleep(options.ResumeWindow + time.Second) },
+		"by the operator": func(a *agent) { a.EndSession("ends") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inStoringBubble(t, func(a *agent, store *fakeStore) {
+				a.once(here, request("ends", 1, 1))
+				store.once(refused)
+				end(a)
+				synctest.Wait()
+				if got := a.Stats(); got.Incomplete != 1 || got.Open != 0 {
+					a.Errorf("counts %+v", got)
+				}
+				for _, line := range a.log.kept {
+					if strings.HasPrefix(line.text, "end of a session not stored") && line.level == slog.LevelWarn {
+						return
+					}
+				}
+				a.Error("the log does not say that the end is not stored")
+			})
+		})
+	}
 }
 
 // TestWaitForTheStoreIsNotTheClients: the gap counts from when the step is stored.
