@@ -218,10 +218,10 @@ func (w *simulation) retire(c *simClient) {
 		if c.conn != nil {
 			c.conn.Close()
 		}
-		if w.chance(0.5) {
-			w.manager.EndSession(c.id())
-		}
 		w.clients[i] = w.newClient()
+		if w.chance(0.5) {
+			w.survives(func() { w.manager.EndSession(c.id()) })
+		}
 		return
 	}
 }

@@ -54,11 +54,11 @@ func (st *storage) commitAgain(ctx context.Context, s *slot, wait bool) {
 	_, _ = st.put(ctx, s, &r.Record, wait)
 }
 
-// commitEnd stores that the open session of a named slot ends before its last step; the replies are kept.
-// The caller holds the turn.
+// commitEnd stores that the slot's open session ends before its last step; the replies of a named slot are
+// kept. The caller holds the turn.
 func (st *storage) commitEnd(s *slot) error {
-	if s.name == "" {
-		return nil // it will be forgotten
+	if s.revision == 0 && !s.inDoubt {
+		return nil // nothing is stored of it
 	}
 	r := st.recordOf(s, &s.session)
 	defer st.release(r)
