@@ -3,6 +3,7 @@ package sessionstore
 import (
 	"encoding/hex"
 	"fmt"
+	"math"
 	"os"
 	"strings"
 	"time"
@@ -24,12 +25,29 @@ func newClock() (*clock, error) {
 	if err != nil || copy(c.boot[:], raw) != len(c.boot) {
 		return nil, fmt.Errorf("%s holds no boot id: %q", bootIDFile, text)
 	}
-	var now unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil { // the clock of package time too
-		return nil, fmt.Errorf("the monotonic clock cannot be read: %w", err)
+	return c, c.readBoth()
+}
+
+// readBoth reads the clock of package time and CLOCK_MONOTONIC, which it is made of, at the same time: a
+// process that has to wait for the processor in between reads them again.
+func (c *clock) readBoth() error {
+	const tries, enough = 20, 20 * time.Microsecond
+	within := time.Duration(math.MaxInt64)
+	for range tries {
+		var now unix.Timespec
+		before := time.Now()
+		if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
+			return fmt.Errorf("the monotonic clock cannot be read: %w", err)
+		}
+		took := time.Since(before)
+		if took < within {
+			within, c.opened, c.mono = took, before.Add(took/2), time.Duration(now.Nano())
+		}
+		if within <= enough {
+			break
+		}
 	}
-	c.opened, c.mono = time.Now(), time.Duration(now.Nano())
-	return c, nil
+	return nil
 }
 
 // isSynced reports whether the wall clock is synchronized, as far as that can be told: a service may
