@@ -153,7 +153,11 @@ func newTestHost(t testing.TB, change func(*Options)) (*Host, *journal) {
 	t.Cleanup(func() {
 		h.Close()
 		nothingLeft()
-		if left := processesOf(h); len(left) > 0 {
+		left := processesOf(h)
+		for began := time.Now(); len(left) > 0 && time.Since(began) < patience; left = processesOf(h) {
+			time.Sleep(10 * time.Millisecond) // the kernel may take longer than Set.Close to end a process
+		}
+		if len(left) > 0 {
 			t.Errorf("processes are left: %v", left)
 		}
 		if left, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(left) > 0 {
