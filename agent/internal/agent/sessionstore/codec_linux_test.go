@@ -77,7 +77,7 @@ func drawRecord(t *rapid.T) *Record {
 	return r
 }
 
-// TestRoundTrip: whatever is in a record and its reply comes back.
+// TestRoundTrip: all that a record and its reply hold comes back.
 func TestRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := drawRecord(t)
