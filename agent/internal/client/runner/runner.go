@@ -74,9 +74,9 @@ type Options struct {
 //
 // If the connection is lost or the agent could not judge the step, the step is sent again, with the same
 // req and within its timeout, see client.Client.Do. After a lost connection the next step opens a new
-// one, and the session continues. A step that cannot be sent is recorded as unreachable. If that is the first step, the run ends with the cause
-// record.Lost, see record.Run.Unreached. If client and agent cannot agree on TLS, the run ends at any
-// step, with the cause record.Refused.
+// one, and the session continues. A step that cannot be sent is recorded as unreachable. If that is the
+// first step, the run ends with the cause record.Lost, see record.Run.Unreached. If client and agent cannot
+// agree on TLS, the run ends at any step, with the cause record.Refused.
 //
 // A late reply is recorded with its step if it arrives before the run ends; Run does not wait for
 // one after the last step.
