@@ -89,7 +89,7 @@ func TestScripts(t *testing.T) {
 }
 
 // patience is how long a script waits for something that is to happen at once.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 func cmdFreePort(ts *testscript.TestScript, _ bool, _ []string) {
 	port, err := freeport.Free()

@@ -41,7 +41,7 @@ func cmdRealAgent(ts *testscript.TestScript, _ bool, args []string) {
 func cmdRecorded(ts *testscript.TestScript, _ bool, args []string) {
 	pattern, err := regexp.Compile(args[1])
 	ts.Check(err)
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		text, err := os.ReadFile(ts.MkAbs(args[0]))
 		switch {
 		case err == nil && pattern.Match(text):

@@ -64,7 +64,7 @@ func (s *site) exec(query string, args ...any) {
 func (s *site) await(want, query string, args ...any) {
 	s.Helper()
 	got := ""
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if err := s.db.Read().QueryRow(query, args...).Scan(&got); err == nil && got == want {
 			return
 		}
@@ -137,7 +137,7 @@ func (w *workerProcess) output() string {
 // says waits until a line of the worker matches.
 func (s *site) says(w *workerProcess, pattern string) {
 	s.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if regexp.MustCompile("(?m)" + pattern).MatchString(w.output()) {
 			return
 		}
@@ -160,7 +160,7 @@ func (s *site) pause(w *workerProcess) {
 	err := s.db.Write(context.Background(), func(*sql.Tx) error {
 		s.signal(w, syscall.SIGSTOP)
 		state := fmt.Sprintf("/proc/%d/stat", w.Process.Pid)
-		for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 			if stat, err := os.ReadFile(state); err != nil || strings.Contains(string(stat), ") T ") {
 				return err
 			}

@@ -106,7 +106,7 @@ func ask(t *testing.T, conn net.Conn) {
 // perform sends a step, which must pass.
 func perform(t *testing.T, conn net.Conn, step string) {
 	t.Helper()
-	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := io.WriteString(conn, step+"\n"); err != nil {
@@ -199,7 +199,7 @@ func TestCertificatesAreExchanged(t *testing.T) {
 
 	// The client is revoked: its connections are closed, and no other begins.
 	s.put(s.crl, s.ca.CRL(t, certtest.Leaf(t, s.clientCert).SerialNumber))
-	if err := open.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := open.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	reader := bufio.NewReader(open)

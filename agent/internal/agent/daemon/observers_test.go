@@ -19,7 +19,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/agent/session"
 )
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // withHTTP returns a config with an HTTP listener on the address.
 func withHTTP(t *testing.T, address, more string) string {

@@ -18,7 +18,7 @@ import (
 // eventually waits for what is to happen within a second or two.
 func eventually(t *testing.T, what string, ok func() error) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		err := ok()
 		if err == nil {
 			return

@@ -13,7 +13,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/agent/eventstream"
 )
 
-const patience = 10 * time.Second
+const patience = time.Minute
 
 var options = eventstream.Options{Viewers: 2, QueueBytes: 2000, HistoryBytes: 1000, Heartbeat: time.Minute, WriteTime: patience}
 

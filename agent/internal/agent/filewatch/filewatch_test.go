@@ -19,7 +19,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long something may take that comes at once.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // settle is long enough for a loaded machine to make several changes within it.
 const settle = 100 * time.Millisecond

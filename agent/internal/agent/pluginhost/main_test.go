@@ -25,7 +25,7 @@ import (
 )
 
 // patience is how long something may take that normally takes moments.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // argv0 is the name under which the test program is the bundled plugin.
 const argv0 = "bundled-plugin"

@@ -27,7 +27,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long a test waits for something that is to happen at once.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 func defaults() server.Options {
 	return server.Options{

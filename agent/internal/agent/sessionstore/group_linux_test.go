@@ -143,7 +143,7 @@ func TestAbandon(t *testing.T) {
 // waitPending waits until n commits are in the next group.
 func waitPending(t *testing.T, f *File, n int) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		f.mu.Lock()
 		pending := len(f.pending.ops)
 		f.mu.Unlock()

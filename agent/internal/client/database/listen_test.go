@@ -18,7 +18,7 @@ func woken(t *testing.T, wake <-chan struct{}, what string) {
 		if !open {
 			t.Fatalf("%s: the channel is closed", what)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatalf("%s: no wake-up", what)
 	}
 }
@@ -45,7 +45,7 @@ func TestListen(t *testing.T) {
 		insertEntry(t, db)
 		woken(t, wake, "of this program")
 		cancel()
-		for end := time.After(10 * time.Second); ; {
+		for end := time.After(time.Minute); ; {
 			select {
 			case _, open := <-wake:
 				if !open {

@@ -84,7 +84,7 @@ func serve(t *testing.T, handle func(net.Conn)) string {
 
 // echo answers one line over TLS.
 func (b *bench) echo(conn net.Conn) {
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	secured := tls.Server(conn, b.set.ServerConfig())
 	if line, err := bufio.NewReader(secured).ReadString('\n'); err == nil {
 		_, _ = io.WriteString(secured, line)

@@ -13,7 +13,7 @@ import (
 )
 
 // patience bounds the wait for what normally happens at once.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // start starts loops, and checks at the end that no goroutine is left.
 func start(t *testing.T, n int) *eventloop.Loops {

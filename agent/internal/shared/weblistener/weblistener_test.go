@@ -21,7 +21,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
-	patience = 10 * time.Second
+	patience = time.Minute
 	token    = "QJ2ZK4T5U6V7W8X9YABCDEFGHI"
 )
 

@@ -14,7 +14,7 @@ import (
 )
 
 // patience is how long something may take that normally takes moments.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // The test program is also a plugin that starts many processes and stays.
 func TestMain(m *testing.M) {

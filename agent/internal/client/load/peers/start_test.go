@@ -17,7 +17,7 @@ import (
 )
 
 // patience is how long a process may take to accept connections, or to end.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // A peer is one server and what its clients say.
 type peer struct {
