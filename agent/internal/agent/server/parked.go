@@ -145,12 +145,29 @@ func (c *conn) Ready(round *eventloop.Round, ended bool) {
 		return
 	}
 	arrived := time.Now()
-	answer, ok := c.sessions.Try(req, arrived)
-	if !ok {
+	answer, progress := c.sessions.Try(req, arrived)
+	switch {
+	case progress == session.MustWait:
 		c.startJudging(req, arrived)
-		return
+	case progress == session.Answered:
+		c.queue(round, &answer, &req, arrived)
+	case c.server.sessions.Waits():
+		c.startStoring()
+	default:
+		round.Later(c)
 	}
-	if out, ok := c.encode(round.Out(), &answer, &req, arrived); ok {
+}
+
+// Finish implements eventloop.Finisher: it queues the reply to a step once its session is stored.
+func (c *conn) Finish(round *eventloop.Round) {
+	defer c.recoverInLoop()
+	answer, req, arrived := c.sessions.Stored(c.steps)
+	c.queue(round, &answer, &req, arrived)
+}
+
+// queue queues the reply.
+func (c *conn) queue(round *eventloop.Round, answer *session.Answer, req *protocol.Request, arrived time.Time) {
+	if out, ok := c.encode(round.Out(), answer, req, arrived); ok {
 		round.Send(c.state.fd, out, c)
 	}
 }
@@ -171,9 +188,7 @@ func (c *conn) encode(out []byte, answer *session.Answer, req *protocol.Request,
 // startJudging hands a request that has to wait to a goroutine. Like unparkToInject it is a function
 // so that the goroutine does not move the variables of Ready to the heap.
 func (c *conn) startJudging(req protocol.Request, arrived time.Time) {
-	c.mu.Lock()
-	c.state.phase = judging
-	c.mu.Unlock()
+	c.leaveLoop()
 	go c.judgeParked(req, arrived)
 }
 
@@ -182,7 +197,32 @@ func (c *conn) startJudging(req protocol.Request, arrived time.Time) {
 func (c *conn) judgeParked(req protocol.Request, arrived time.Time) {
 	defer c.recoverInLoop()
 	answer := c.sessions.Do(c.steps, req, arrived)
-	if out, ok := c.encode(nil, &answer, &req, arrived); ok {
+	c.sendParked(&answer, &req, arrived)
+}
+
+// startStoring hands a step that is judged to a goroutine, which waits for the store.
+func (c *conn) startStoring() {
+	c.leaveLoop()
+	go c.storeParked()
+}
+
+// storeParked sends the reply once the session is stored.
+func (c *conn) storeParked() {
+	defer c.recoverInLoop()
+	answer, req, arrived := c.sessions.Stored(c.steps)
+	c.sendParked(&answer, &req, arrived)
+}
+
+// leaveLoop says that a goroutine has the step.
+func (c *conn) leaveLoop() {
+	c.mu.Lock()
+	c.state.phase = judging
+	c.mu.Unlock()
+}
+
+// sendParked sends the reply of a parked connection.
+func (c *conn) sendParked(answer *session.Answer, req *protocol.Request, arrived time.Time) {
+	if out, ok := c.encode(nil, answer, req, arrived); ok {
 		n, _ := eventloop.Write(c.state.fd, out)
 		c.Sent(out, n)
 	}

@@ -22,16 +22,15 @@ type doubtfulStore struct {
 	doubts atomic.Bool
 }
 
-func (d *doubtfulStore) Commit(context.Context, *sessionstore.Record, sessionstore.Revision) (sessionstore.Revision, error) {
+func (d *doubtfulStore) Begin(*sessionstore.Record, sessionstore.Revision) (sessionstore.Commit, error) {
+	return sessionstore.Commit{Revision: 1}, nil
+}
+
+func (d *doubtfulStore) Wait(context.Context, sessionstore.Commit) (sessionstore.Revision, error) {
 	if d.doubts.Load() {
 		return 0, sessionstore.ErrInDoubt
 	}
 	return 1, nil
-}
-
-func (d *doubtfulStore) TryCommit(r *sessionstore.Record, was sessionstore.Revision) (sessionstore.Revision, bool, error) {
-	now, err := d.Commit(context.Background(), r, was)
-	return now, true, err
 }
 
 func (d *doubtfulStore) Waits() bool                       { return d.waits }

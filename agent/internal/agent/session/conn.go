@@ -4,13 +4,11 @@ import (
 	"cmp"
 	"container/list"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/judge"
-	"github.com/stepagent/stepagent/agent/internal/agent/sessionstore"
 	"github.com/stepagent/stepagent/agent/protocol"
 	"github.com/stepagent/stepagent/plugins/validator"
 )
@@ -23,6 +21,8 @@ type Conn struct {
 	own     *slot       // for requests that name no session
 	begun   bool        // a request that names no session has come
 	named   list.List   // of the named slots that this connection owns; guarded by Manager.mu
+
+	uncommitted *uncommitted // between Try and Stored; nil else
 }
 
 // An Answer is the result of a request.
@@ -84,33 +84,57 @@ func (c *Conn) Do(ctx context.Context, req protocol.Request, arrived time.Time) 
 	}
 }
 
+// Progress is how far Try has come.
+type Progress uint8
+
+const (
+	// MustWait says that nothing has been done, and that Do must be called.
+	MustWait Progress = iota
+	// Answered says that the answer is complete.
+	Answered
+	// Judged says that the step is judged and its session is being stored. Stored must be called before
+	// any other method of the Conn.
+	Judged
+)
+
 // Try is Do for a request that need not wait: neither for its turn, nor for an earlier connection
-// to close, nor for a validator, nor for the store. False says that nothing has been done, and Do must
-// be called.
-func (c *Conn) Try(req protocol.Request, arrived time.Time) (answer Answer, ok bool) {
+// to close, nor for a validator.
+func (c *Conn) Try(req protocol.Request, arrived time.Time) (Answer, Progress) {
 	m := c.manager
-	if m.fresh || m.storage.waits || req.Session == "" && c.mayResume(req.StepID) { // each may have to wait
-		return Answer{}, false
+	if m.fresh || req.Session == "" && c.mayResume(req.StepID) { // each may have to wait
+		return Answer{}, MustWait
 	}
 	ctx := context.Background() // nothing here waits for it
 	if !c.client.mayUse(req.Session) {
-		return c.refuseName(ctx, &req), true
+		return c.refuseName(ctx, &req), Answered
 	}
 	s := c.slot(ctx, &req, arrived, false)
 	if !s.turn.tryLock() {
 		s.doneInFlight()
-		return Answer{}, false
+		return Answer{}, MustWait
 	}
-	defer c.release(s)
+	defer func() {
+		if c.uncommitted == nil { // after a panic too
+			c.release(s)
+		}
+	}()
 	answer, next := c.prepare(ctx, s, &req, arrived, false)
-	if next != mustJudge {
-		return answer, next == answered
+	switch next {
+	case answered:
+		return answer, Answered
+	case mustJudge:
+	default:
+		return Answer{}, MustWait
 	}
 	j, ok := m.judge.Try(s.session.state(), s.session.step(&req, arrived))
-	if !ok {
-		return Answer{}, false
+	switch {
+	case !ok:
+		return Answer{}, MustWait
+	case m.storage.store != nil && j.Outcome != validator.Undecided:
+		return c.commitLater(s, &req, arrived, &j)
+	default:
+		return c.complete(ctx, s, &req, arrived, arrived, &j), Answered // no time has passed
 	}
-	return c.complete(ctx, s, &req, arrived, arrived, &j, false) // no time has passed
 }
 
 // detachBatch is how many slots are detached before other connections get a turn at Manager.mu.
@@ -161,7 +185,7 @@ func (c *Conn) judge(ctx context.Context, s *slot, req *protocol.Request, arrive
 		defer c.showJudging(s, false) // after a panic too
 		return c.manager.judge.Judge(ctx, s.session.state(), step)
 	}()
-	return c.complete(ctx, s, req, arrived, c.manager.clock.Now(), &j, true)
+	return c.complete(ctx, s, req, arrived, c.manager.clock.Now(), &j), true
 }
 
 // showJudging tells observers whether the slot's session waits for a validator. It locks nothing while
@@ -180,6 +204,7 @@ const (
 	mustJudge next = iota
 	answered
 	needsSlot // its slot has been removed
+	needsWait // for the store
 )
 
 // prepare answers a repeated request from the replay cache, or makes sure that the slot has a
@@ -188,12 +213,16 @@ func (c *Conn) prepare(ctx context.Context, s *slot, req *protocol.Request, arri
 	m := c.manager
 	if s.name != "" && !req.Req.IsZero() {
 		if reply, ok := s.replay.get(req.Req); ok {
+			again := s.session.open && s.session.last == req.Req
+			if again && m.storage.waits && !wait {
+				return Answer{}, needsWait
+			}
 			m.count(func(n *Stats) { n.Replayed++ })
-			if s.session.open && s.session.last == req.Req {
+			if again {
 				// A client that asks again is done with its last step only now.
 				s.session.gap = gapClock{from: m.clock.Now()}
 				if m.storage.store != nil {
-					m.storage.commitAgain(ctx, s, wait)
+					m.storage.commitAgain(ctx, s)
 				}
 			}
 			return Answer{Reply: reply, Replayed: true, Trace: Trace{Session: s.session.id}}, answered
@@ -220,39 +249,6 @@ func (c *Conn) release(s *slot) {
 	if s.session.open && s.session.position == 0 {
 		c.manager.rollback(s)
 	}
-}
-
-// complete makes the answer of a judgement, given at the time judged. It commits the judgement unless it
-// is undecided; without wait it returns false, having changed nothing, where that would have to wait. The
-// caller holds the turn.
-func (c *Conn) complete(ctx context.Context, s *slot, req *protocol.Request, arrived, judged time.Time, j *judge.Judgement, wait bool) (Answer, bool) {
-	m := c.manager
-	if j.Outcome == validator.Undecided {
-		return c.undecided(ctx, s, req, j, protocol.ValidatorUnavailable), true
-	}
-	now := &s.session
-	trace := Trace{Session: now.id, Position: now.position + 1, Generation: j.Generation, Groups: j.Groups}
-	reply := c.reply(req, protocol.Reason(j.Reason), j.Detail)
-	reply.End = trace.Position >= now.steps
-	if m.storage.store != nil {
-		next := now.after(j, req, arrived, judged)
-		ok, err := m.storage.commit(ctx, s, &next, &reply, m.unnamed.Load(), wait)
-		if !ok {
-			return Answer{}, false
-		}
-		if err != nil {
-			answer := c.undecided(ctx, s, req, unstored(j, err), protocol.Busy)
-			answer.Unknown = errors.Is(err, sessionstore.ErrInDoubt)
-			return answer, true
-		}
-		if wait {
-			judged = m.clock.Now() // the wait for the store is not the client's
-		}
-	}
-	ended := m.apply(s, j, req, arrived, judged, &reply)
-	c.logStep(trace.Session, trace.Position, req, j, reply.Reason)
-	m.logEnd(ended, "")
-	return Answer{Reply: reply, Fault: j.Fault, Trace: trace}, true
 }
 
 // undecided answers a step that takes no position, for the reason or because the agent stops. The caller

@@ -33,7 +33,7 @@ type killed struct{}
 type fakeStore struct {
 	fates      func() fate // nil: each commit succeeds
 	waits      bool
-	atOnce     func() bool // whether TryCommit need not wait; nil: always
+	refuses    func() bool // whether Begin fails; nil: never
 	remembered int
 
 	mu        sync.Mutex // guards the fields below
@@ -42,6 +42,7 @@ type fakeStore struct {
 	disk      map[string]kept
 	forgotten []string // with the next commit also on the disk
 	dead      bool     // the process was killed: what it still does has no effect
+	begun     []*fakeCommit
 	commits   int
 	found     []sessionstore.Restored
 }
@@ -63,57 +64,85 @@ func (f *fakeStore) Close() error                      { return nil }
 func (f *fakeStore) Status() sessionstore.Status       { return sessionstore.Status{} }
 func (f *fakeStore) Restored() []sessionstore.Restored { return f.found }
 
-func (f *fakeStore) TryCommit(r *sessionstore.Record, was sessionstore.Revision) (sessionstore.Revision, bool, error) {
-	if f.waits || f.atOnce != nil && !f.atOnce() {
-		return 0, false, nil
-	}
-	now, err := f.Commit(context.Background(), r, was)
-	return now, true, err
+// A fakeCommit is one that was begun. All that were begun have the same fate, which the first draws that is
+// waited for.
+type fakeCommit struct {
+	next    kept
+	settled bool
+	err     error
 }
 
-func (f *fakeStore) Commit(_ context.Context, r *sessionstore.Record, was sessionstore.Revision) (sessionstore.Revision, error) {
+func (f *fakeStore) Begin(r *sessionstore.Record, was sessionstore.Revision) (sessionstore.Commit, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if is := f.live[r.Key].revision; !f.dead && is != was {
+		panic(fmt.Sprintf("%s: a record for revision %d, but stored is %d", r.Key, was, is))
+	}
+	if f.dead || f.refuses != nil && f.refuses() {
+		return sessionstore.Commit{}, sessionstore.ErrAway
+	}
+	f.last++
+	c := &fakeCommit{next: f.next(r)}
+	f.begun = append(f.begun, c)
+	return sessionstore.Commit{Revision: f.last, Of: c}, nil
+}
+
+func (f *fakeStore) Wait(_ context.Context, commit sessionstore.Commit) (sessionstore.Revision, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	c := commit.Of.(*fakeCommit)
 	if f.dead {
 		return 0, sessionstore.ErrAway
 	}
-	if is := f.live[r.Key].revision; is != was {
-		panic(fmt.Sprintf("%s: a record for revision %d, but stored is %d", r.Key, was, is))
+	if !c.settled {
+		begun := f.begun
+		f.begun = nil
+		err := f.store(begun)
+		for _, c := range begun {
+			c.settled, c.err = true, err
+		}
 	}
+	return commit.Revision, c.err
+}
+
+// store stores what was begun. The caller holds mu.
+func (f *fakeStore) store(begun []*fakeCommit) error {
 	fate := succeeds
 	if f.fates != nil {
 		fate = f.fates()
 	}
 	switch fate {
 	case refused:
-		return 0, fmt.Errorf("%w: no space left on device", sessionstore.ErrAway)
+		return fmt.Errorf("%w: no space left on device", sessionstore.ErrAway)
 	case conflicts:
-		return 0, sessionstore.ErrConflict
+		return sessionstore.ErrConflict
 	case lostInDoubt:
-		return 0, fmt.Errorf("%w: input/output error", sessionstore.ErrInDoubt)
+		return fmt.Errorf("%w: input/output error", sessionstore.ErrInDoubt)
 	case killedBefore:
 		f.dead = true
 		panic(killed{})
 	}
-	f.last++
-	f.commits++
-	next := f.next(r)
-	f.disk[r.Key] = next
+	f.commits += len(begun)
 	for _, key := range f.forgotten {
-		if _, again := f.live[key]; !again && key != r.Key {
+		if _, again := f.live[key]; !again {
 			delete(f.disk, key)
 		}
 	}
 	f.forgotten = nil
+	for _, c := range begun {
+		f.disk[c.next.record.Key] = c.next
+	}
 	switch fate {
 	case storedInDoubt:
-		return 0, fmt.Errorf("%w: input/output error", sessionstore.ErrInDoubt)
+		return fmt.Errorf("%w: input/output error", sessionstore.ErrInDoubt)
 	case killedAfter:
 		f.dead = true
 		panic(killed{})
 	}
-	f.live[r.Key] = next
-	return f.last, nil
+	for _, c := range begun {
+		f.live[c.next.record.Key] = c.next
+	}
+	return nil
 }
 
 // next returns what is stored with a record that replaces the one before.
@@ -145,7 +174,7 @@ func (f *fakeStore) Forget(key string) {
 // reborn returns the store as the next process finds it at the time. What was forgotten last is gone where
 // gone says so. Other times than exact ones are those after a reboot.
 func (f *fakeStore) reborn(gone func() bool, now time.Time, times sessionstore.Times) *fakeStore {
-	next := &fakeStore{fates: f.fates, waits: f.waits, atOnce: f.atOnce, remembered: f.remembered, last: f.last,
+	next := &fakeStore{fates: f.fates, waits: f.waits, refuses: f.refuses, remembered: f.remembered, last: f.last,
 		live: maps.Clone(f.disk), disk: f.disk}
 	for _, key := range f.forgotten {
 		if _, again := f.live[key]; !again && gone() {

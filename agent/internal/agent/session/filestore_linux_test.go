@@ -98,7 +98,7 @@ func BenchmarkStoredStep(b *testing.B) {
 			c := m.Connect(peer(0, false))
 			b.ReportAllocs()
 			for n := int64(1); b.Loop(); n++ {
-				if answer, ok := c.Try(request(name, n, n), time.Now()); !ok || !answer.Reply.OK() {
+				if answer, ok := try(c, request(name, n, n), time.Now()); !ok || !answer.Reply.OK() {
 					b.Fatalf("step %d: %+v", n, answer)
 				}
 			}

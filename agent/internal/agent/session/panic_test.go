@@ -126,7 +126,7 @@ func panicWithinTry(t *testing.T, name string, before int64) {
 					t.Errorf("%q after %d steps: recovered %v", name, before, p)
 				}
 			}()
-			c.Try(next, time.Now())
+			try(c, next, time.Now())
 		}()
 	}
 	if diff := cmp.Diff(stats, a.Stats()); diff != "" {

@@ -47,6 +47,15 @@ func orderOf(step validator.Step) order {
 // A way is how a request is sent.
 type way func(c *session.Conn, req protocol.Request) session.Answer
 
+// try has a request judged by Try, and stored. False says that it must wait.
+func try(c *session.Conn, req protocol.Request, arrived time.Time) (session.Answer, bool) {
+	answer, progress := c.Try(req, arrived)
+	if progress == session.Judged {
+		answer, _, _ = c.Stored(context.Background())
+	}
+	return answer, progress != session.MustWait
+}
+
 // do has a request judged as the server does: by Try, and where that says no by Do.
 func do(c *session.Conn, req protocol.Request) session.Answer {
 	return doWithin(context.Background(), c, req, time.Now())
@@ -55,7 +64,7 @@ func do(c *session.Conn, req protocol.Request) session.Answer {
 func doWithin(
 	ctx context.Context, c *session.Conn, req protocol.Request, arrived time.Time,
 ) session.Answer {
-	if answer, ok := c.Try(req, arrived); ok {
+	if answer, ok := try(c, req, arrived); ok {
 		return answer
 	}
 	return c.Do(ctx, req, arrived)

@@ -74,10 +74,13 @@ type simClient struct {
 	req      int64     // of the last step
 
 	// The step under way, if there is one.
-	step   *protocol.Request
-	asking bool              // it is the last one again
-	unsure bool              // it may have been judged without an answer
-	may    []protocol.Reason // what may be said of it
+	step      *protocol.Request
+	asking    bool // it is the last one again
+	unsure    bool // it may have been judged without an answer
+	wasUnsure bool // before it was sent last
+	answer    session.Answer
+	progress  session.Progress
+	may       []protocol.Reason // what may be said of it
 
 	// What is known of the gap before the next step.
 	arrived              time.Time // when it first did
@@ -134,8 +137,8 @@ func (c *simClient) restarted(times sessionstore.Times) {
 	}
 }
 
-// act sends a step, a new one or again.
-func (c *simClient) act() {
+// begin sends a step, a new one or again; false when the agent was killed.
+func (c *simClient) begin() (alive bool) {
 	w := c.w
 	switch {
 	case c.step != nil:
@@ -147,7 +150,20 @@ func (c *simClient) act() {
 	if !c.asking {
 		c.expect()
 	}
-	answer, alive := c.send()
+	return c.send()
+}
+
+// finish deals with the answer; false when the agent was killed.
+func (c *simClient) finish() (alive bool) {
+	w := c.w
+	alive = true
+	if c.progress == session.Judged {
+		alive = w.survives(func() { c.answer, _, _ = c.conn.Stored(context.Background()) })
+	}
+	answer := c.answer
+	if alive && !answer.Unknown {
+		c.unsure = c.wasUnsure
+	}
 	switch {
 	case !alive || answer.Unknown:
 		c.lost(alive)
@@ -161,10 +177,11 @@ func (c *simClient) act() {
 	default:
 		c.answered(answer)
 	}
+	return alive
 }
 
-// send sends the step; alive is false when the agent was killed.
-func (c *simClient) send() (answer session.Answer, alive bool) {
+// send sends the step; false when the agent was killed.
+func (c *simClient) send() (alive bool) {
 	w := c.w
 	if c.conn != nil && w.chance(0.05) {
 		c.conn.Close()
@@ -175,19 +192,13 @@ func (c *simClient) send() (answer session.Answer, alive bool) {
 		c.conn = w.manager.Connect(session.Peer{Addr: netip.AddrPortFrom(c.addr, c.port)})
 	}
 	w.sent++
-	w.failed = false
-	unsure, conn, req := c.unsure, c.conn, *c.step
-	c.unsure = !c.asking
-	alive = w.survives(func() {
-		var ok bool
-		if answer, ok = conn.Try(req, w.clock.now); !ok {
-			answer = conn.Do(context.Background(), req, w.clock.now)
+	conn, req := c.conn, *c.step
+	c.wasUnsure, c.unsure = c.unsure, !c.asking
+	return w.survives(func() {
+		if c.answer, c.progress = conn.Try(req, w.clock.now); c.progress == session.MustWait {
+			c.answer = conn.Do(context.Background(), req, w.clock.now)
 		}
 	})
-	if alive && !answer.Unknown {
-		c.unsure = unsure
-	}
-	return answer, alive
 }
 
 func (c *simClient) newStep() *protocol.Request {

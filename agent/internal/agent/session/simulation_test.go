@@ -73,9 +73,10 @@ func newSimulation(t *testing.T, seed uint64, steps int) *simulation {
 	w.store = newFakeStore()
 	w.store.remembered = w.options.RememberedReplies
 	w.store.waits = w.chance(0.4)
-	w.store.atOnce = func() bool {
-		w.failed = w.failed || w.chance(0.03)
-		return !w.failed
+	w.store.refuses = func() bool {
+		refuses := !w.calm && w.chance(0.01)
+		w.failed = w.failed || refuses
+		return refuses
 	}
 	w.store.fates = w.fate
 	for range 1 + w.random.IntN(16) {
@@ -146,10 +147,32 @@ func (w *simulation) run() {
 			w.disturb()
 		})
 		if alive && !next.retired && !next.acts.After(w.clock.now) {
-			next.act()
+			w.round(next)
 		}
 	}
 	w.end()
+}
+
+// round has a client act, and others that are due meanwhile, as an event loop does: the sessions of some are
+// stored together.
+func (w *simulation) round(first *simClient) {
+	w.failed = false
+	acting := []*simClient{first}
+	alive := first.begin()
+	for _, c := range w.clients {
+		if alive && c != first && w.chance(0.5) && c.acts.Sub(w.clock.now) < slack/2 {
+			acting = append(acting, c)
+			alive = c.begin()
+		}
+	}
+	manager := w.manager
+	for _, c := range acting {
+		if alive {
+			alive = c.finish() && w.manager == manager // else it was killed as a session was ended
+		} else {
+			c.lost(false)
+		}
+	}
 }
 
 // survives calls f and starts the agent again if it is killed meanwhile; then it returns false.

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"sync"
 
-	"github.com/stepagent/stepagent/agent/internal/agent/judge"
 	"github.com/stepagent/stepagent/agent/internal/agent/sessionstore"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
@@ -18,9 +17,10 @@ import (
 // effect. A step whose record may be stored or not leaves the session as it was; the next record of the
 // session replaces that one.
 type storage struct {
-	store sessionstore.Store
-	waits bool      // Store.Waits
-	pool  sync.Pool // of *record
+	store  sessionstore.Store
+	waits  bool      // Store.Waits
+	pool   sync.Pool // of *record
+	judged sync.Pool // of *uncommitted
 }
 
 // A record is a sessionstore.Record with the memory that it takes.
@@ -29,11 +29,11 @@ type record struct {
 	reply protocol.Reply
 }
 
-// commit stores what the slot's session will be after a step, with its reply. Without wait it returns
-// false, having done nothing, where it would have to wait. The caller holds the turn.
-func (st *storage) commit(ctx context.Context, s *slot, next *session, reply *protocol.Reply, unnamed uint64, wait bool) (ok bool, err error) {
+// begin begins to store what the slot's session will be after a step, with its reply. A zero Commit is
+// one of nothing. The caller holds the turn, and calls wait unless there is an error.
+func (st *storage) begin(s *slot, next *session, reply *protocol.Reply, unnamed uint64) (sessionstore.Commit, error) {
 	if s.name == "" && reply.End && s.revision == 0 && !s.inDoubt {
-		return true, nil // a session of one step: nothing has to be brought back
+		return sessionstore.Commit{}, nil // a session of one step: nothing has to be brought back
 	}
 	r := st.recordOf(s, next)
 	defer st.release(r)
@@ -42,16 +42,31 @@ func (st *storage) commit(ctx context.Context, s *slot, next *session, reply *pr
 		r.reply = *reply
 		r.reply.Session, r.Reply = s.name, &r.reply
 	}
-	return st.put(ctx, s, &r.Record, wait)
+	return st.store.Begin(&r.Record, s.revision)
+}
+
+// wait waits until what was begun is stored. The caller holds the turn.
+func (st *storage) wait(ctx context.Context, s *slot, c sessionstore.Commit) error {
+	if c == (sessionstore.Commit{}) {
+		return nil
+	}
+	now, err := st.store.Wait(ctx, c)
+	switch {
+	case err == nil:
+		s.revision, s.inDoubt = now, false
+	case errors.Is(err, sessionstore.ErrInDoubt):
+		s.inDoubt = true
+	}
+	return err
 }
 
 // commitAgain stores the open session of a named slot as it is, after its last reply was given again: the
 // gap counts from then on. That is of use only if the agent ends before the next step, so that an error
 // has no consequence. The caller holds the turn.
-func (st *storage) commitAgain(ctx context.Context, s *slot, wait bool) {
+func (st *storage) commitAgain(ctx context.Context, s *slot) {
 	r := st.recordOf(s, &s.session)
 	defer st.release(r)
-	_, _ = st.put(ctx, s, &r.Record, wait)
+	_ = st.commit(ctx, s, &r.Record)
 }
 
 // commitEnd stores that the slot's open session ends before its last step; the replies of a named slot are
@@ -63,26 +78,16 @@ func (st *storage) commitEnd(s *slot) error {
 	r := st.recordOf(s, &s.session)
 	defer st.release(r)
 	r.Ended = true
-	_, err := st.put(context.Background(), s, &r.Record, true)
-	return err
+	return st.commit(context.Background(), s, &r.Record)
 }
 
-func (st *storage) put(ctx context.Context, s *slot, r *sessionstore.Record, wait bool) (ok bool, err error) {
-	var now sessionstore.Revision
-	if wait {
-		now, err = st.store.Commit(ctx, r, s.revision)
-		ok = true
-	} else {
-		now, ok, err = st.store.TryCommit(r, s.revision)
+// commit stores a record of the slot.
+func (st *storage) commit(ctx context.Context, s *slot, r *sessionstore.Record) error {
+	c, err := st.store.Begin(r, s.revision)
+	if err != nil {
+		return err
 	}
-	switch {
-	case !ok:
-	case err == nil:
-		s.revision, s.inDoubt = now, false
-	case errors.Is(err, sessionstore.ErrInDoubt):
-		s.inDoubt = true
-	}
-	return ok, err
+	return st.wait(ctx, s, c)
 }
 
 // forget removes what is stored of the slot, which has no session or whose session ends. The caller
@@ -122,13 +127,18 @@ func (st *storage) release(r *record) {
 	st.pool.Put(r)
 }
 
-// unstored returns the judgement of a step that was judged but does not count, as its session cannot be
-// stored.
-func unstored(j *judge.Judgement, err error) *judge.Judgement {
-	return &judge.Judgement{
-		Detail:     err.Error() + "; send the step again later",
-		Generation: j.Generation, Groups: j.Groups,
+// newUncommitted returns an empty uncommitted. The caller calls drop.
+func (st *storage) newUncommitted() *uncommitted {
+	if u, ok := st.judged.Get().(*uncommitted); ok {
+		return u
 	}
+	return new(uncommitted)
+}
+
+// drop returns an uncommitted to the pool, without references.
+func (st *storage) drop(u *uncommitted) {
+	*u = uncommitted{}
+	st.judged.Put(u)
 }
 
 // storeEnd stores that the slot's open session ends before its last step, or logs that this failed. The

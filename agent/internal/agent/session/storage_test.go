@@ -135,37 +135,61 @@ func TestFirstStepInDoubtIsForgotten(t *testing.T) {
 	}
 }
 
-// TestTryWithAStore: Try says no, before anything is judged, where the store always waits, and where it
-// would have to this time.
+// TestTryWithAStore: Try judges and does not wait. Until Stored has, nothing of it is in force, and the turn
+// is not given back.
 func TestTryWithAStore(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		store := newFakeStore()
-		store.waits = true
-		a := newAgentWith(t, "advance", options, everything)
-		a.Restore(store)
-		c := a.connect(here)
-		defer c.Close()
-		a.mustNotTry(c, named("a", 1))
-		a.want("1 ok", doWaiting(c, named("a", 1)))
-		if store.commits != 1 {
-			t.Errorf("%d commits", store.commits)
-		}
-	})
-	synctest.Test(t, func(t *testing.T) {
-		store, atOnce := newFakeStore(), false
-		store.atOnce = func() bool { return atOnce }
-		a := newAgentWith(t, "advance", options, everything)
-		a.Restore(store)
-		c := a.connect(here)
-		defer c.Close()
-		a.mustNotTry(c, named("a", 1))
-		a.want("1 ok", doWaiting(c, named("a", 1)))
-		a.mustNotTry(c, named("a", 2))
-		atOnce = true
-		a.want("2 ok", a.mustTry(c, named("a", 2)))
-		a.check()
-	})
+	for _, waits := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			store := newFakeStore()
+			store.waits = waits
+			a := newAgentWith(t, "advance", options, everything)
+			a.Restore(store)
+			c, d, same := a.connect(here), a.connect(there), a.connect(there)
+			defer c.Close()
+			defer d.Close()
+			defer same.Close()
+			for n := range int64(3) {
+				a.mustJudge(c, request("a", n+1, n+1))
+				a.mustJudge(d, request("b", n+1, n+1))
+				a.mustNotTry(same, request("a", n+1, n+1))
+				if view, _ := a.View("a"); store.commits != int(2*n) || view.Position != int(n) {
+					t.Errorf("%d commits, position %d after %d steps", store.commits, view.Position, n)
+				}
+				fate := []fate{succeeds, refused, succeeds}[n]
+				if store.once(fate); fate == refused {
+					a.want("2 busy", a.stored(d))
+					a.want("2 busy", a.stored(c))
+					a.mustJudge(c, request("a", 2, 2))
+					a.mustJudge(d, request("b", 2, 2))
+				}
+				a.want(ok(n+1), a.stored(d))
+				a.want(ok(n+1), a.stored(c))
+			}
+			store.refuses = func() bool { return true }
+			a.want("4 busy", a.mustTry(c, request("a", 4, 4)))
+			store.refuses = nil
+			if waits {
+				a.mustNotTry(c, request("a", 3, 3))
+			} else {
+				a.want("3 ok replayed", a.mustTry(c, request("a", 3, 3)))
+			}
+			a.check()
+		})
+	}
+}
+
+// mustJudge has Try judge a request, and leave the rest to stored.
+func (a *agent) mustJudge(c *session.Conn, req protocol.Request) {
+	a.Helper()
+	if answer, progress := c.Try(req, time.Now()); progress != session.Judged {
+		a.Errorf("step %d of %q: %d, %s", req.StepID, req.Session, progress, said(answer))
+	}
+}
+
+func (a *agent) stored(c *session.Conn) session.Answer {
+	answer, _, _ := c.Stored(context.Background())
+	return answer
 }
 
 // TestUndecidedIsNotStored, nor is a reply from the cache, unless the gap counts anew with it.
@@ -271,9 +295,9 @@ type slowStore struct{ *fakeStore }
 
 func (s slowStore) Waits() bool { return true }
 
-func (s slowStore) Commit(ctx context.Context, r *sessionstore.Record, was sessionstore.Revision) (sessionstore.Revision, error) {
+func (s slowStore) Wait(ctx context.Context, c sessionstore.Commit) (sessionstore.Revision, error) {
 	time.Sleep(3 * time.Second)
-	return s.fakeStore.Commit(ctx, r, was)
+	return s.fakeStore.Wait(ctx, c)
 }
 
 // TestCloseSuspends: with a store nothing ends; log and record say what goes on.

@@ -17,7 +17,7 @@ import (
 // mustTry has a request judged by Try.
 func (a *agent) mustTry(c *session.Conn, req protocol.Request) session.Answer {
 	a.Helper()
-	answer, ok := c.Try(req, time.Now())
+	answer, ok := try(c, req, time.Now())
 	if !ok {
 		a.Errorf("Try says no to step %d of %q", req.StepID, req.Session)
 	}
@@ -28,7 +28,7 @@ func (a *agent) mustTry(c *session.Conn, req protocol.Request) session.Answer {
 func (a *agent) mustNotTry(c *session.Conn, req protocol.Request) {
 	a.Helper()
 	stats, began := a.Stats(), time.Now()
-	answer, ok := c.Try(req, began)
+	answer, ok := try(c, req, began)
 	diff := cmp.Diff(session.Answer{}, answer, cmp.AllowUnexported(protocol.ReqID{}))
 	if ok || diff != "" {
 		a.Errorf("Try answers step %d of %q: %s", req.StepID, req.Session, diff)
@@ -323,7 +323,7 @@ func TestTryOfRemovedSlot(t *testing.T) {
 		a.want("1 ok end", a.mustTry(c, named("a", 1)))
 		a.want("1 ok end", a.mustTry(c, named("b", 1)))
 		a.first.Store(new(func() { a.want("1 ok end", a.mustTry(d, named("c", 1))) }))
-		if answer, ok := c.Try(named("a", 1), time.Now()); ok {
+		if answer, ok := try(c, named("a", 1), time.Now()); ok {
 			t.Errorf("answered: %s", said(answer))
 		}
 		a.check()
@@ -343,7 +343,7 @@ func TestTryTakesNoTime(t *testing.T) {
 		c := a.connect(here)
 		arrived := time.Now()
 		time.Sleep(time.Second)
-		answer, ok := c.Try(named("a", 1), arrived)
+		answer, ok := try(c, named("a", 1), arrived)
 		if !ok || answer.Trace.Turn != 0 {
 			t.Errorf("answered %t after a turn of %v, want none", ok, answer.Trace.Turn)
 		}

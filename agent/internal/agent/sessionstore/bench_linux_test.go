@@ -34,7 +34,7 @@ func BenchmarkCommit(b *testing.B) {
 					}
 					all.Go(func() {
 						for range steps {
-							now, err := f.Commit(context.Background(), records[i], revisions[i])
+							now, err := commitTo(context.Background(), f, records[i], revisions[i])
 							if err != nil {
 								b.Error(err)
 							}
@@ -98,10 +98,8 @@ func TestNoAllocations(t *testing.T) {
 	f := open(t, Options{Dir: filepath.Join(t.TempDir(), "s"), RememberedReplies: 4})
 	r, was := record("a", 1), Revision(0)
 	step := func() {
-		now, ok, err := f.TryCommit(r, was)
-		if !ok || err != nil {
-			t.Fatal(ok, err)
-		}
+		now, err := commitTo(t.Context(), f, r, was)
+		must(t, err)
 		was = now
 	}
 	for range 100 {

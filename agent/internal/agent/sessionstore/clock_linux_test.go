@@ -48,8 +48,8 @@ func TestTimes(t *testing.T) {
 					t.Errorf("replied %v ago, times %d; want %v, %d", ago, got.Times, test.ago, test.want)
 				}
 				if began, gap := got.Replied.Sub(got.Began), got.GapFrom.Sub(got.Replied); began != time.Second || gap != time.Second ||
-					!got.GapTo.IsZero() || !got.Left.IsZero() {
-					t.Errorf("distances %v, %v, %v, %v", began, gap, got.GapTo, got.Left)
+					!got.GapTo.IsZero() {
+					t.Errorf("distances %v, %v, %v", began, gap, got.GapTo)
 				}
 				d = f.disk.(*memoryDisk)
 			}

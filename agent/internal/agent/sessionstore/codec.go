@@ -21,8 +21,8 @@ const (
 	flagGapHeld
 	flagFaulted
 	flagReply // the last reply is that to the last step
-	flagBegan // Began is not zero; likewise the next three
-	flagLeft  //
+	flagBegan // Began is not zero
+	_         // not used
 	flagGapFrom
 	flagGapTo
 	flagSynced // the wall clock was synchronized
@@ -36,8 +36,7 @@ var errRecord = errors.New("the record has another form than its checksum lets e
 func appendRecord(b []byte, r *Record, c *clock, trust Times) []byte {
 	flags := bit(r.Ended, flagEnded) | bit(r.Expects.Known, flagExpects) | bit(r.GapHeld, flagGapHeld) |
 		bit(r.Faulted, flagFaulted) | bit(r.Reply != nil, flagReply) | bit(!r.Began.IsZero(), flagBegan) |
-		bit(!r.Left.IsZero(), flagLeft) | bit(!r.GapFrom.IsZero(), flagGapFrom) |
-		bit(!r.GapTo.IsZero(), flagGapTo) | bit(c.synced(r.Replied), flagSynced)
+		bit(!r.GapFrom.IsZero(), flagGapFrom) | bit(!r.GapTo.IsZero(), flagGapTo) | bit(c.synced(r.Replied), flagSynced)
 	b = appendString(b, r.Key)
 	b = appendString(b, r.Name)
 	b = binary.AppendUvarint(b, flags)
@@ -54,7 +53,7 @@ func appendRecord(b []byte, r *Record, c *clock, trust Times) []byte {
 	b = binary.AppendVarint(b, r.Expects.StepID)
 	b = binary.AppendVarint(b, int64(c.monotonic(r.Replied)))
 	b = binary.AppendVarint(b, r.Replied.UnixNano())
-	for _, t := range [...]time.Time{r.Began, r.Left, r.GapFrom, r.GapTo} {
+	for _, t := range [...]time.Time{r.Began, r.GapFrom, r.GapTo} {
 		if !t.IsZero() {
 			b = binary.AppendVarint(b, int64(r.Replied.Sub(t)))
 		}
@@ -91,9 +90,12 @@ func decodeRecord(b []byte, c *clock, boot bootID) (Record, Times, error) {
 	r.Expects.StepID = d.varint()
 	var times Times
 	r.Replied, times = c.restore(time.Duration(d.varint()), time.Unix(0, d.varint()), is(flagSynced), boot)
-	for i, t := range [...]*time.Time{&r.Began, &r.Left, &r.GapFrom, &r.GapTo} {
-		if is(flagBegan << i) {
-			*t = r.Replied.Add(-time.Duration(d.varint()))
+	for _, t := range [...]struct {
+		flag uint64
+		to   *time.Time
+	}{{flagBegan, &r.Began}, {flagGapFrom, &r.GapFrom}, {flagGapTo, &r.GapTo}} {
+		if is(t.flag) {
+			*t.to = r.Replied.Add(-time.Duration(d.varint()))
 		}
 	}
 	r.Latest, r.Interval = time.Duration(d.varint()), time.Duration(d.varint())

@@ -62,7 +62,7 @@ func drawRecord(t *rapid.T) *Record {
 		Ended:  rapid.Bool().Draw(t, "ended"), Steps: count.Draw(t, "steps"), Position: count.Draw(t, "position"),
 		Expects: Expectation{rapid.Int64().Draw(t, "step id"), rapid.Bool().Draw(t, "known")},
 		Began:   drawTime.Draw(t, "began"), Latest: time.Duration(rapid.Int64().Draw(t, "latest")),
-		Replied: time.Now(), Left: drawTime.Draw(t, "left"), Interval: time.Duration(rapid.Int64().Draw(t, "interval")),
+		Replied: time.Now(), Interval: time.Duration(rapid.Int64().Draw(t, "interval")),
 		Req: drawReq.Draw(t, "req"), GapFrom: drawTime.Draw(t, "from"), GapTo: drawTime.Draw(t, "to"),
 		GapHeld: rapid.Bool().Draw(t, "held"), Passed: count.Draw(t, "passed"), Failed: count.Draw(t, "failed"),
 		Undecided: count.Draw(t, "undecided"), Recent: rapid.Uint64().Draw(t, "recent"), Faulted: rapid.Bool().Draw(t, "faulted"),

@@ -62,6 +62,7 @@ type File struct {
 	pending   *group     // of the next frame
 	flying    *group     // that is being written; nil for none
 	spare     *group     // the next pending one
+	unused    *group     // to be used again; nil for none
 	forgotten map[string]struct{}
 	revision  Revision // the last one
 	record    []byte   // a buffer
@@ -88,12 +89,12 @@ func Open(o Options) (*File, error) {
 		o.MaxRecordBytes = DefaultMaxRecordBytes
 	}
 	f := &File{opts: o, disk: o.disk, clock: o.clock, turn: make(chan struct{}, 1), broken: true,
-		index: newIndex(o.RememberedReplies), pending: &group{}, spare: &group{}, forgotten: map[string]struct{}{}}
+		index: newIndex(o.RememberedReplies), forgotten: map[string]struct{}{}}
 	f.status = Status{Survives: Restart, Dir: o.Dir}
 	if o.PowerCut {
 		f.status.Survives = PowerCut
-		f.pending.done, f.spare.done = make(chan struct{}), make(chan struct{})
 	}
+	f.pending, f.spare = f.newGroup(), f.newGroup()
 	var err error
 	if f.clock == nil {
 		if f.clock, err = newClock(); err != nil {
@@ -115,61 +116,73 @@ func Open(o Options) (*File, error) {
 // Waits implements Store.
 func (f *File) Waits() bool { return f.opts.PowerCut }
 
-// TryCommit implements Store.
-func (f *File) TryCommit(r *Record, was Revision) (now Revision, ok bool, err error) {
-	if f.opts.PowerCut {
-		return 0, false, nil
-	}
-	f.turn <- struct{}{} // nothing but the memory of the system is written meanwhile
-	defer func() { <-f.turn }()
+// Begin implements Store.
+func (f *File) Begin(r *Record, was Revision) (Commit, error) {
 	f.mu.Lock()
-	g := f.pending
-	_, now, err = f.add(r, was)
-	f.mu.Unlock()
-	if err != nil {
-		return 0, true, err
-	}
-	if err := f.flush(g); err != nil {
-		return 0, true, err
-	}
-	return now, true, nil
-}
-
-// Commit implements Store. Where ctx ends before the disk has answered, the error is ErrInDoubt.
-func (f *File) Commit(ctx context.Context, r *Record, was Revision) (Revision, error) {
-	if !f.opts.PowerCut {
-		now, _, err := f.TryCommit(r, was)
-		return now, err
-	}
-	if ctx.Err() != nil {
-		return 0, fmt.Errorf("%w: %w", ErrAway, context.Cause(ctx))
-	}
-	f.mu.Lock()
+	defer f.mu.Unlock()
 	g := f.pending
 	n, now, err := f.add(r, was)
-	f.mu.Unlock()
-	if err != nil {
-		return 0, err
-	}
-	select {
-	case <-g.done:
-	case <-ctx.Done():
-		if f.abandon(g, n) {
+	return Commit{Revision: now, Number: n, Of: g}, err
+}
+
+// Wait implements Store. Where ctx ends before the disk has answered, the error is ErrInDoubt; without
+// PowerCut ctx is not used.
+func (f *File) Wait(ctx context.Context, c Commit) (Revision, error) {
+	g := c.Of.(*group)
+	defer f.leave(g)
+	if !g.settled.Load() {
+		if !f.opts.PowerCut {
+			f.turn <- struct{}{} // nothing but the memory of the system is written meanwhile
+			_ = f.flush(g)       // g.err
+			<-f.turn
+		} else if !f.waitForDisk(ctx, g) && f.abandon(g, c.Number) {
 			return 0, fmt.Errorf("%w: %w", ErrInDoubt, context.Cause(ctx))
 		}
-	case f.turn <- struct{}{}: // it writes for all who wait
-		if !g.settled {
-			// Goroutines that are about to commit join the group. While it waits for the disk they may
-			// not run: the runtime is late to notice that a system call takes long.
-			runtime.Gosched()
-			_ = f.flush(g) // g.err
-		}
-		<-f.turn
 	}
 	if g.err != nil {
 		return 0, g.err
 	}
-	return now, nil
+	return c.Revision, nil
+}
+
+// newGroup returns an empty group. The caller holds mu, or has not shared f yet.
+func (f *File) newGroup() *group {
+	g := f.unused
+	if f.unused = nil; g == nil {
+		g = new(group)
+	}
+	if f.opts.PowerCut {
+		g.done = make(chan struct{})
+	}
+	return g
+}
+
+// leave ends Wait of a commit of the group, which is used again after the last one.
+func (f *File) leave(g *group) {
+	if g.waiting.Add(-1) > 0 || !g.settled.Load() {
+		return
+	}
+	g.settled.Store(false)
+	g.err, g.done = nil, nil
+	f.mu.Lock()
+	f.unused = g
+	f.mu.Unlock()
+}
+
+// waitForDisk waits until the group is settled; false when the context ended first.
+func (f *File) waitForDisk(ctx context.Context, g *group) bool {
+	select {
+	case <-g.done:
+	case <-ctx.Done():
+		return false
+	case f.turn <- struct{}{}: // it writes for all who wait
+		// Goroutines that are about to commit join the group. While it waits for the disk they may
+		// not run: the runtime is late to notice that a system call takes long.
+		runtime.Gosched()
+		_ = f.flush(g) // g.err
+		<-f.turn
+	}
+	return true
 }
 
 // add adds a record to the pending group and returns its number there. The caller holds mu.
@@ -200,7 +213,7 @@ func (f *File) add(r *Record, was Revision) (n int, now Revision, err error) {
 func (f *File) abandon(g *group, n int) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if g.settled {
+	if g.settled.Load() {
 		return false
 	}
 	g.ops[n].abandoned = true

@@ -35,7 +35,7 @@ func TestForgotten(t *testing.T) {
 						}
 						return 0, nil
 					}
-					if _, err := f.Commit(t.Context(), record(key, 5), 0); (err == nil) != last {
+					if _, err := commitTo(t.Context(), f, record(key, 5), 0); (err == nil) != last {
 						t.Fatalf("commit of %s: %v", key, err)
 					}
 				}
@@ -90,7 +90,7 @@ func TestFailedSync(t *testing.T) {
 		}
 		return 0, nil
 	}
-	if _, err := f.Commit(t.Context(), record("a", 2), a); err == nil {
+	if _, err := commitTo(t.Context(), f, record("a", 2), a); err == nil {
 		t.Fatal("the commit succeeded")
 	}
 	d.fail, d.events = nil, nil

@@ -1,15 +1,20 @@
 package sessionstore
 
-import "slices"
+import (
+	"slices"
+	"sync/atomic"
+)
 
-// A group is what one frame stores: the commits of goroutines that wait for the disk together. It is
-// guarded by File.mu until it is written, and by File.turn too from then on.
+// A group is what one frame stores: the commits that were begun since the frame before. It is guarded by
+// File.mu until it is written, and by File.turn too from then on.
 type group struct {
 	buf     []byte // encoded operations
 	ops     []commit
-	forgets []string      // keys that the frame forgets; behind ops
-	done    chan struct{} // closed when it is settled; nil where no goroutine waits
-	settled bool
+	forgets []string // keys that the frame forgets; behind ops
+
+	waiting atomic.Int32  // commits whose Wait has not returned
+	done    chan struct{} // closed when it is settled; nil where that takes no time
+	settled atomic.Bool
 	err     error // valid once settled
 }
 
@@ -37,6 +42,7 @@ func (g *group) add(c commit, record, reply []byte) {
 	c.reply = c.end - len(reply)
 	c.record = c.reply - len(record)
 	g.ops = append(g.ops, c)
+	g.waiting.Add(1)
 }
 
 // find returns the last commit of a key; nil for none.
@@ -59,15 +65,13 @@ func (g *group) forget(key string) (found bool) {
 	return found
 }
 
-// settle ends the group and returns one for later commits, with its buffers.
-func (g *group) settle(err error) *group {
-	next := g
+// settle ends the group and gives its buffers to another one, for later commits.
+func (g *group) settle(err error, next *group) {
+	clear(g.ops) // the keys
+	next.buf, next.ops, next.forgets = g.buf[:0], g.ops[:0], g.forgets[:0]
+	g.buf, g.ops, g.forgets, g.err = nil, nil, nil, err
+	g.settled.Store(true)
 	if g.done != nil {
-		next = &group{buf: g.buf, ops: g.ops, forgets: g.forgets, done: make(chan struct{})}
-		g.settled, g.err = true, err
 		close(g.done)
 	}
-	clear(next.ops) // the keys
-	next.buf, next.ops, next.forgets = next.buf[:0], next.ops[:0], next.forgets[:0]
-	return next
 }

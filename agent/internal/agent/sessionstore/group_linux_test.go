@@ -29,13 +29,7 @@ func TestConcurrent(t *testing.T) {
 			all.Go(func() {
 				key, was := fmt.Sprintf("key%d", n), Revision(0)
 				for i := range steps {
-					now, ok, err := f.TryCommit(record(key, i), was)
-					if ok == powerCut {
-						t.Errorf("TryCommit is %v", ok)
-					}
-					if !ok {
-						now, err = f.Commit(context.Background(), record(key, i), was)
-					}
+					now, err := commitTo(context.Background(), f, record(key, i), was)
 					if err != nil || now == was {
 						t.Errorf("revision %d, error %v", now, err)
 					}
@@ -60,6 +54,50 @@ func TestConcurrent(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestTogether: commits that were begun are written together by the first that is waited for, and it fails
+// for all of them or for none.
+func TestTogether(t *testing.T) {
+	for _, failure := range []error{nil, unix.ENOSPC} {
+		d := newMemoryDisk()
+		f := open(t, Options{disk: d, clock: testClock(1)})
+		keys := []string{"a", "b", "c"}
+		revisions, commits := make([]Revision, len(keys)), make([]Commit, len(keys))
+		for i, key := range keys {
+			revisions[i] = store(t, f, record(key, 1), 0)
+		}
+		for position := range 3 {
+			writes := len(d.events)
+			for i, key := range keys {
+				c, err := f.Begin(record(key, 2+position), revisions[i])
+				must(t, err)
+				commits[i] = c
+			}
+			d.fail = func(_, _ string) (int, error) { return 0, failure }
+			for i := range keys {
+				now, err := f.Wait(t.Context(), commits[i])
+				if !errors.Is(err, failure) || failure != nil && !errors.Is(err, ErrAway) {
+					t.Errorf("error %v, want %v", err, failure)
+				}
+				if err == nil {
+					revisions[i] = now
+				}
+			}
+			d.fail = nil
+			if n := len(d.events) - writes; failure == nil && n != 1 {
+				t.Errorf("%d operations for one group", n)
+			}
+		}
+		for i, key := range keys {
+			store(t, f, record(key, 9), revisions[i])
+		}
+		for _, r := range open(t, Options{disk: d.clone(), clock: testClock(1)}).Restored() {
+			if r.Position != 9 {
+				t.Errorf("%s is at %d", r.Key, r.Position)
+			}
+		}
+	}
 }
 
 // A gate holds the syncs of a disk.
@@ -90,24 +128,21 @@ func TestAbandon(t *testing.T) {
 			a, b := store(t, f, record("a", 1), 0), store(t, f, record("b", 1), 0)
 			disk := newGate(d)
 			results := make(chan error)
-			go func() { _, err := f.Commit(context.Background(), record("b", 2), b); results <- err }()
+			go func() { _, err := commitTo(context.Background(), f, record("b", 2), b); results <- err }()
 			<-disk.entered
 			ctx, cancel := context.WithCancel(t.Context())
-			go func() { _, err := f.Commit(ctx, record("a", 2), a); results <- err }()
+			go func() { _, err := commitTo(ctx, f, record("a", 2), a); results <- err }()
 			waitPending(t, f, 1)
 			cancel()
 			if err := <-results; !errors.Is(err, ErrInDoubt) || !errors.Is(err, context.Canceled) {
 				t.Fatalf("error %v", err)
-			}
-			if _, err := f.Commit(ctx, record("a", 2), a); !errors.Is(err, ErrAway) {
-				t.Errorf("a commit that was given up before: error %v", err)
 			}
 			early := then == "commit early"
 			if then == "forget" {
 				f.Forget("a")
 			}
 			if early {
-				go func() { _, err := f.Commit(context.Background(), record("a", 3), a); results <- err }()
+				go func() { _, err := commitTo(context.Background(), f, record("a", 3), a); results <- err }()
 				waitPending(t, f, 2)
 			}
 			disk.leave <- nil // of b
@@ -182,7 +217,7 @@ func TestFailures(t *testing.T) {
 			a := store(t, f, record("a", 1), 0)
 			d.fail = func(kind, _ string) (int, error) { return 30, test.kinds[kind] }
 			for range 3 {
-				now, err := f.Commit(t.Context(), record("a", 2), a)
+				now, err := commitTo(t.Context(), f, record("a", 2), a)
 				if s := f.Status(); !errors.Is(err, test.want) || s.Trouble != test.text || err != nil && err.Error() != test.text {
 					t.Errorf("error %v, status %+v", err, s)
 				}

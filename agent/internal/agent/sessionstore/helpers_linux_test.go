@@ -59,10 +59,19 @@ func record(key string, position int) *Record {
 	}
 }
 
+// commitTo commits a record.
+func commitTo(ctx context.Context, s Store, r *Record, was Revision) (Revision, error) {
+	c, err := s.Begin(r, was)
+	if err != nil {
+		return 0, err
+	}
+	return s.Wait(ctx, c)
+}
+
 // store commits a record that must be stored, and returns its revision.
 func store(t tester, s Store, r *Record, was Revision) Revision {
 	t.Helper()
-	now, err := s.Commit(context.Background(), r, was)
+	now, err := commitTo(context.Background(), s, r, was)
 	must(t, err)
 	return now
 }

@@ -28,8 +28,11 @@ const (
 	wholeBytes = 256 << 10
 )
 
-// flush writes the group, which is the pending one, and settles it.
+// flush writes the group, which is the pending one, and settles it, unless that is done.
 func (f *File) flush(g *group) error {
+	if g.settled.Load() {
+		return g.err
+	}
 	f.mu.Lock()
 	f.flying, f.pending = g, f.spare
 	f.mu.Unlock()
@@ -131,7 +134,8 @@ func (f *File) settle(g *group, err error) {
 		}
 	}
 	f.report(len(g.ops), err)
-	f.flying, f.spare = nil, g.settle(err)
+	f.flying, f.spare = nil, f.newGroup()
+	g.settle(err, f.spare)
 }
 
 // plan says when the next log is begun. The caller holds mu.

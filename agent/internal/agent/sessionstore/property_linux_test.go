@@ -71,7 +71,7 @@ func (m *machine) commit(t *rapid.T) {
 		position = s.record.Position + 1
 	}
 	r := record(key, position)
-	now, err := m.store.Commit(t.Context(), r, s.revision)
+	now, err := commitTo(t.Context(), m.store, r, s.revision)
 	switch {
 	case err == nil:
 		for k, other := range m.model { // with the next commit of any key

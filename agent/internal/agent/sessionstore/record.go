@@ -30,8 +30,6 @@ type Record struct {
 	Began   time.Time
 	Latest  time.Duration
 	Replied time.Time
-	// Left is when the last connection closed; zero while there is one. It is informative.
-	Left time.Time
 	// Interval and Req are those of the last step.
 	Interval time.Duration
 	Req      protocol.ReqID

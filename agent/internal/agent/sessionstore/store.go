@@ -13,17 +13,25 @@ import (
 
 // A Store keeps sessions beyond the agent's process. It is safe for concurrent use; of one key, one
 // commit is made at a time, and none together with Forget.
+//
+// A commit has two halves, so that those of several sessions can be stored together:
+//
+//	c, err := store.Begin(record, was)
+//	if err == nil {
+//		now, err = store.Wait(ctx, c)
+//	}
+//
+// The error of either is ErrAway, ErrInDoubt or ErrConflict, perhaps wrapped. In all three the revision
+// was stays the one to give to the next commit of the key.
 type Store interface {
-	// Commit stores a record instead of the revision was, and waits until it is as durable as the
-	// store promises. It returns the new revision. The record must not be changed before it returns,
-	// and is not kept.
-	//
-	// The error is ErrAway, ErrInDoubt or ErrConflict, perhaps wrapped. In all three the revision was
-	// stays the one to give to the next commit of the key.
-	Commit(ctx context.Context, r *Record, was Revision) (Revision, error)
-	// TryCommit is Commit where that need not wait; with ok false nothing was done.
-	TryCommit(r *Record, was Revision) (now Revision, ok bool, err error)
-	// Waits reports whether TryCommit never does it. It does not change.
+	// Begin begins to store a record instead of the revision was. It does not wait. The record is not
+	// kept. Without an error, Wait must be called.
+	Begin(r *Record, was Revision) (Commit, error)
+	// Wait waits until the record is as durable as the store promises, and returns the new revision.
+	// It is called once for each commit. Those that were begun before are stored together with it.
+	Wait(ctx context.Context, c Commit) (Revision, error)
+	// Waits reports whether Wait takes longer than a write to the memory of the system. It does not
+	// change.
 	Waits() bool
 	// Forget removes what is stored under the key, at the latest with the next commit of any key.
 	// It does not wait and never fails.
@@ -38,7 +46,14 @@ type Store interface {
 	Close() error
 }
 
-// Errors of Store.Commit.
+// A Commit is a record that is being stored. Its fields are for the store.
+type Commit struct {
+	Revision Revision // the new one
+	Number   int
+	Of       any
+}
+
+// Errors of Store.Begin and Store.Wait.
 var (
 	// ErrAway says that the record is surely not stored. Where it is wrapped, the error is a sentence
 	// with the cause and what to do.

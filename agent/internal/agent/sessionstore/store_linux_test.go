@@ -33,7 +33,7 @@ func TestReopen(t *testing.T) {
 		f.Forget("gone")
 		last := record("a", 5)
 		a = store(t, f, last, a)
-		if _, err := f.Commit(context.Background(), record("a", 6), a-1); !errors.Is(err, ErrConflict) {
+		if _, err := commitTo(context.Background(), f, record("a", 6), a-1); !errors.Is(err, ErrConflict) {
 			t.Errorf("a commit with an old revision: error %v", err)
 		}
 		if s := f.Status(); s.Sessions != 2 || s.Commits != 7 || s.LastCommit.IsZero() || s.Trouble != "" || s.Survives == Nothing {
@@ -60,7 +60,7 @@ func TestReopen(t *testing.T) {
 			store(t, f, record("b", 1), restored[1].Revision)
 			must(t, f.Close())
 			must(t, f.Close())
-			if _, err := f.Commit(context.Background(), record("c", 1), 0); !errors.Is(err, ErrAway) {
+			if _, err := commitTo(context.Background(), f, record("c", 1), 0); !errors.Is(err, ErrAway) {
 				t.Errorf("a commit after Close: error %v", err)
 			}
 		}
@@ -117,9 +117,9 @@ func TestTooLarge(t *testing.T) {
 	f := open(t, Options{disk: newMemoryDisk(), clock: testClock(1), MaxRecordBytes: 1000})
 	large := record("a", 1)
 	large.Memory[0].State = make([]byte, 1000)
-	_, ok, err := f.TryCommit(large, 0)
-	if !ok || !errors.Is(err, ErrAway) || !strings.Contains(err.Error(), "and at most 1000 can be stored; ") {
-		t.Errorf("%v, error %v", ok, err)
+	_, err := f.Begin(large, 0)
+	if !errors.Is(err, ErrAway) || !strings.Contains(err.Error(), "and at most 1000 can be stored; ") {
+		t.Errorf("error %v", err)
 	}
 	store(t, f, record("a", 1), 0)
 }

@@ -42,12 +42,19 @@ type Round struct {
 	Buffer  []byte
 	out     []byte
 	replies []reply
+	begun   []Finisher
 }
 
 // A reply is the part of Round.out up to end, for a socket.
 type reply struct {
 	fd, end int
 	to      Sender
+}
+
+// A Finisher has begun to make its reply. It must not block for long, and recover from its own panics.
+type Finisher interface {
+	// Finish completes the reply and calls Round.Send.
+	Finish(round *Round)
 }
 
 // A Sender is notified when its reply was sent. It must not block, and recover from its own panics.
@@ -74,10 +81,20 @@ func (r *Round) Send(fd int, out []byte, to Sender) {
 	r.replies = append(r.replies, reply{fd, len(r.out), to})
 }
 
-func (r *Round) isFull() bool { return len(r.replies) == maxReplies || len(r.out) >= maxReplyBytes }
+// Later has f finish at the end of the round, so that what several begin is done together.
+func (r *Round) Later(f Finisher) { r.begun = append(r.begun, f) }
 
-// flush writes the replies.
+func (r *Round) isFull() bool {
+	return len(r.replies)+len(r.begun) >= maxReplies || len(r.out) >= maxReplyBytes
+}
+
+// flush completes the replies and writes them.
 func (r *Round) flush() {
+	for i, f := range r.begun {
+		f.Finish(r)
+		r.begun[i] = nil
+	}
+	r.begun = r.begun[:0]
 	from := 0
 	for i, reply := range r.replies {
 		out := r.out[from:reply.end]

@@ -61,8 +61,8 @@ func (fd echo) Ready(round *eventloop.Round, _ bool) {
 	}
 }
 
-// TestRepliesAreSentAtTheEndOfARound: the loop calls every handler first, and then sends the replies
-// in the same order, each whole and to its own socket.
+// TestRepliesAreSentAtTheEndOfARound: the loop calls every handler first, then those that have begun a reply
+// again, and then sends the replies in the same order, each whole and to its own socket.
 func TestRepliesAreSentAtTheEndOfARound(t *testing.T) {
 	loops := start(t, 1)
 	const sockets = 5
@@ -88,7 +88,10 @@ func TestRepliesAreSentAtTheEndOfARound(t *testing.T) {
 		waitForData(t, fd)
 		if err := loops.Add(fd, handlerFunc(func(round *eventloop.Round, _ bool) {
 			log = append(log, "called")
-			round.Send(fd, fmt.Append(round.Out(), "reply ", i), &sender{log: &log})
+			round.Later(finisher(func(round *eventloop.Round) {
+				log = append(log, "finished")
+				round.Send(fd, fmt.Append(round.Out(), "reply ", i), &sender{log: &log})
+			}))
 		})); err != nil {
 			t.Fatal(err)
 		}
@@ -100,7 +103,7 @@ func TestRepliesAreSentAtTheEndOfARound(t *testing.T) {
 		}
 	}
 	loops.Close()
-	want := slices.Repeat([]string{"called"}, sockets)
+	want := append(slices.Repeat([]string{"called"}, sockets), slices.Repeat([]string{"finished"}, sockets)...)
 	for i := range sockets {
 		want = append(want, fmt.Sprintf("reply %d, 7 sent", i))
 	}
@@ -108,6 +111,10 @@ func TestRepliesAreSentAtTheEndOfARound(t *testing.T) {
 		t.Errorf("got %v, want %v", log, want)
 	}
 }
+
+type finisher func(*eventloop.Round)
+
+func (f finisher) Finish(round *eventloop.Round) { f(round) }
 
 // TestRepliesOfAnySize: a reply that is longer than what a round holds is sent like any other, and
 // the sender is told what the socket did not take.
