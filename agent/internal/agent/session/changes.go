@@ -5,7 +5,7 @@ const (
 	maxEnded = 1 << 14
 	// maxUnseen is how many ended sessions may wait for Changes for one that no observer has seen to
 	// be added: a flood of short sessions is sampled.
-	maxUnseen = 500
+	maxUnseen = 100
 )
 
 // Changes are the sessions that have changed since the last call of Manager.Changes.

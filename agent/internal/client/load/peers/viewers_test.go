@@ -2,6 +2,7 @@ package peers
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -107,15 +108,16 @@ func view(ctx context.Context, url string, begun func()) error {
 	if response.StatusCode != http.StatusOK {
 		return errors.New(response.Status)
 	}
-	for lines := bufio.NewReader(response.Body); ; {
-		line, err := lines.ReadString('\n')
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil:
-			return fmt.Errorf("the events end: %w", err)
-		case strings.HasPrefix(line, "data:"):
-			begun()
-		}
+	lines := bufio.NewReader(response.Body)
+	for line := ""; err == nil && !strings.HasPrefix(line, "data:"); {
+		line, err = lines.ReadString('\n')
 	}
+	if err == nil {
+		begun()
+		_, err = io.Copy(io.Discard, lines)
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	return fmt.Errorf("the events end: %w", cmp.Or(err, io.EOF))
 }
