@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -110,13 +109,6 @@ func (k *kills) serves() {
 	for k.agent.started() == "" {
 		select {
 		case err := <-k.agent.done:
-			// A plugin's process that was being started when the agent was killed has a copy of its
-			// listener until the exec.
-			if strings.Contains(k.log(), "is taken") && time.Since(began) < patience {
-				time.Sleep(20 * time.Millisecond)
-				k.launch()
-				continue
-			}
 			k.t.Fatalf("the agent does not start: %v\n%s", err, tail(k.agent.stderr.String()))
 		case <-time.After(5 * time.Millisecond):
 		}

@@ -271,6 +271,10 @@ type tcpSocket struct {
 	zone int // index of the interface of a link-local address; else 0
 }
 
+// maxEnding is how long a port may still be taken by an agent that was killed: a process that it was just
+// starting has its descriptors until it executes its program.
+const maxEnding = time.Second
+
 // openOn opens the port on an address. Setting is what names another port.
 func openOn(addr netip.Addr, port int, setting string) (*tcpSocket, error) {
 	zone, err := zoneOf(addr)
@@ -285,6 +289,10 @@ func openOn(addr netip.Addr, port int, setting string) (*tcpSocket, error) {
 		local = net.JoinHostPort("", strconv.Itoa(port)) // works where there is no IPv6 as well
 	}
 	listener, err := net.Listen(network, local)
+	for began := time.Now(); errors.Is(err, syscall.EADDRINUSE) && time.Since(began) < maxEnding; {
+		time.Sleep(maxEnding / 10)
+		listener, err = net.Listen(network, local)
+	}
 	switch {
 	case err == nil:
 		return &tcpSocket{listener.(*net.TCPListener), addr, zone}, nil
