@@ -31,6 +31,7 @@ var floors = [][]string{
 		"agent/internal/shared/eventloop",
 		"agent/internal/shared/logging",
 		"agent/internal/shared/manual",
+		"agent/internal/shared/natsconn",
 		"agent/internal/shared/outfile",
 		"agent/internal/shared/problem",
 		"agent/internal/shared/stepfile",
@@ -64,6 +65,7 @@ var floors = [][]string{
 		"agent/internal/shared/cli",
 		"agent/internal/shared/config",
 		"agent/internal/shared/weblistener",
+		"agent/internal/testkit/natstest",
 		"agent/internal/testkit/testvectors",
 		"plugins/sdk/proto/stepagent/validator/v1",
 		"plugins/validatortest",
@@ -154,6 +156,7 @@ var homes = map[string]struct {
 	"github.com/robfig/cron":          {[]string{"agent/internal/client/schedule"}, "its time zones and clock changes are not those that plans promise"},
 	"github.com/aclements":            {[]string{"agent/internal/client/history/statistics"}, "whether something changed is decided in one place"},
 	"modernc.org/sqlite":              {[]string{"agent/internal/client/database"}, "engines differ in one place, and the agent links none"},
+	"github.com/nats-io/nats-server":  {[]string{"agent/internal/testkit/natstest"}, "a server is for tests alone"},
 	"github.com/jackc/pgx/v5":         {[]string{"agent/internal/client/database"}, "as modernc.org/sqlite"},
 	"github.com/lmittmann/tint":       {[]string{"agent/internal/shared/logging"}, "how lines look is decided in one place"},
 }
