@@ -1,7 +1,10 @@
 package report
 
 import (
+	"cmp"
+	"errors"
 	"io"
+	"iter"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -13,6 +16,9 @@ import (
 
 // A summary is a run as JSON. Keys are only ever added. Durations are in seconds.
 type summary struct {
+	// Board and Result are those of a Board, absent for a run on one board.
+	Board     string           `json:"board,omitempty"`
+	Result    string           `json:"result,omitempty"`
 	Verdict   record.Verdict   `json:"verdict"`
 	Sentence  string           `json:"sentence"`
 	Cause     record.Cause     `json:"cause,omitempty"`
@@ -86,6 +92,46 @@ var summaryFormat = json.JoinOptions(jsonv1.DefaultOptionsV1(), jsontext.EscapeF
 // Summary writes the run as one indented JSON object and a newline: the verdict, the text of
 // Sentence, the result of each expected step and, if split is not nil, where the time went.
 func Summary(w io.Writer, run record.Run, split *Split) error {
+	text, err := json.Marshal(newSummary(run, split), summaryFormat)
+	if err == nil {
+		_, err = w.Write(append(text, '\n'))
+	}
+	return err
+}
+
+// SummaryAll writes the run on all boards as one indented JSON object and a newline. "boards" has an object
+// for each board, that of Summary with the board's name and result. Verdict, sentence, the number of
+// boards with each result, start and duration follow it, so that no more than one board is held in memory.
+func SummaryAll(w io.Writer, boards iter.Seq[Board]) error {
+	out := jsontext.NewEncoder(w, summaryFormat)
+	err := errors.Join(out.WriteToken(jsontext.BeginObject), out.WriteToken(jsontext.String("boards")), out.WriteToken(jsontext.BeginArray))
+	var tally Tally
+	for b := range boards {
+		if err != nil {
+			return err
+		}
+		tally.Add(b)
+		s := newSummary(b.Run, nil)
+		s.Board, s.Result, s.Address = b.Name, b.Result().String(), cmp.Or(s.Address, b.Address)
+		err = json.MarshalEncode(out, s)
+	}
+	counts := map[string]int{}
+	for _, result := range BoardResults() {
+		if n := tally.Count(result); n > 0 {
+			counts[result.String()] = n
+		}
+	}
+	err = errors.Join(err, out.WriteToken(jsontext.EndArray))
+	for _, member := range []any{ // names and values in turn
+		"verdict", tally.Verdict(), "sentence", tally.Sentence(), "counts", counts,
+		"started", tally.Started(), "duration", tally.Duration(),
+	} {
+		err = errors.Join(err, json.MarshalEncode(out, member))
+	}
+	return errors.Join(err, out.WriteToken(jsontext.EndObject))
+}
+
+func newSummary(run record.Run, split *Split) summary {
 	s := summary{
 		Verdict: run.Verdict, Sentence: Sentence(run), Cause: run.Cause,
 		Procedure: procedureSummary{Name: run.Start.Procedure.Name, SHA256: run.Start.Procedure.SHA256},
@@ -102,11 +148,7 @@ func Summary(w io.Writer, run record.Run, split *Split) error {
 			s.Steps[i].Agent = &split.Steps[i]
 		}
 	}
-	text, err := json.Marshal(s, summaryFormat)
-	if err == nil {
-		_, err = w.Write(append(text, '\n'))
-	}
-	return err
+	return s
 }
 
 func summarize(step record.StepResult) stepSummary {
