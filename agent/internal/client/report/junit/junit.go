@@ -7,8 +7,10 @@ package junit
 import (
 	"cmp"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -20,12 +22,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
 )
 
-type suites struct {
-	XMLName xml.Name `xml:"testsuites"`
-	Suite   suite    `xml:"testsuite"`
-}
-
-// A suite is the run. The order of the fields is that of the schema.
+// A suite is a run. The order of the fields is that of the schema.
 type suite struct {
 	ID         int        `xml:"id,attr"`
 	Name       string     `xml:"name,attr"`
@@ -68,15 +65,48 @@ type problem struct {
 // pass was not judged and is an error: timeout, lost connection, failure of the agent, not run. So
 // no server counts an unfinished run as a pass.
 func Write(w io.Writer, run record.Run) error {
-	s := suite{
-		Name: logging.Clean(run.Start.Procedure.Name), Package: "stepctl", Tests: len(run.Steps),
+	s := newSuite(run)
+	s.addSteps(run.Steps, classOf(run.Start.Procedure.Name))
+	return encode(w, func(yield func(suite) bool) { yield(s) })
+}
+
+// encode writes a document of the suites, one after the other.
+func encode(w io.Writer, all iter.Seq[suite]) error {
+	if _, err := io.WriteString(w, xml.Header); err != nil {
+		return err
+	}
+	enc := xml.NewEncoder(w)
+	enc.Indent("", "  ")
+	root := xml.StartElement{Name: xml.Name{Local: "testsuites"}}
+	if err := enc.EncodeToken(root); err != nil {
+		return err
+	}
+	for s := range all {
+		if err := enc.EncodeElement(s, xml.StartElement{Name: xml.Name{Local: "testsuite"}}); err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(enc.EncodeToken(root.End()), enc.Flush()); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, "\n")
+	return err
+}
+
+// newSuite returns the suite of a run, still without cases.
+func newSuite(run record.Run) suite {
+	return suite{
+		Name: logging.Clean(run.Start.Procedure.Name), Package: "stepctl",
 		Time: phrase.Seconds(run.Duration), Timestamp: run.Start.Time.UTC().Format("2006-01-02T15:04:05"),
 		Hostname:   cmp.Or(strings.TrimSpace(logging.Clean(run.Start.Host)), "localhost"), // required
 		Properties: properties(run),
 		Out:        report.Sentence(run) + "\n", Err: extras(run),
 	}
-	class := className(run.Start.Procedure.Name)
-	for _, step := range run.Steps {
+}
+
+// addSteps adds a case of a class for each step.
+func (s *suite) addSteps(steps []record.StepResult, class string) {
+	for _, step := range steps {
 		c := testCase{Name: fmt.Sprintf("%d. step %d", step.Index, step.StepID), Class: class, Time: phrase.Seconds(step.Took)}
 		detail := report.Detail(step)
 		p := &problem{
@@ -87,23 +117,23 @@ func Write(w io.Writer, run record.Run) error {
 		case step.Outcome == record.Passed:
 		case step.Outcome == record.Failed && !step.Reason.AgentsOwn():
 			c.Failure = p
-			s.Failures++
 		default:
 			c.Error = p
-			s.Errors++
 		}
-		s.Cases = append(s.Cases, c)
+		s.add(c)
 	}
-	if _, err := io.WriteString(w, xml.Header); err != nil {
-		return err
+}
+
+// add adds and counts a case.
+func (s *suite) add(c testCase) {
+	s.Cases = append(s.Cases, c)
+	s.Tests++
+	if c.Failure != nil {
+		s.Failures++
 	}
-	enc := xml.NewEncoder(w)
-	enc.Indent("", "  ")
-	if err := enc.Encode(suites{Suite: s}); err != nil {
-		return err
+	if c.Error != nil {
+		s.Errors++
 	}
-	_, err := io.WriteString(w, "\n")
-	return err
 }
 
 func properties(run record.Run) []property {
@@ -147,9 +177,12 @@ func extras(run record.Run) string {
 	return b.String()
 }
 
-// className is the procedure's name without folder and extension. CI servers treat a point as a
-// separator of packages.
-func className(name string) string {
-	base := strings.TrimSuffix(filepath.Base(name), filepath.Ext(name))
-	return "stepctl." + strings.ReplaceAll(logging.Clean(base), ".", "_")
+// classOf returns the class of the cases of a procedure, in packages that begin with stepctl.
+func classOf(procedure string, packages ...string) string {
+	base := strings.TrimSuffix(filepath.Base(procedure), filepath.Ext(procedure))
+	class := "stepctl"
+	for _, part := range append(packages, base) {
+		class += "." + strings.ReplaceAll(logging.Clean(part), ".", "_") // CI servers separate packages by points
+	}
+	return class
 }
