@@ -19,57 +19,80 @@ import (
 // run without a verdict bails out at its end.
 func Write(w io.Writer, run record.Run) error {
 	out := bufio.NewWriter(w) // Flush returns the first error
-	line := func(format string, args ...any) { _, _ = fmt.Fprintf(out, format+"\n", args...) }
-	line("TAP version 14")
-	line("1..%d", len(run.Steps))
-	line("# %s", report.Heading(run))
-	for _, secured := range report.Security(run) {
-		line("# %s", secured)
-	}
-	for _, step := range run.Steps {
-		ok := "ok"
-		if step.Outcome != record.Passed {
-			ok = "not ok"
-		}
-		line("%s %d - step %d", ok, step.Index, step.StepID)
-		diagnose(line, step)
-	}
-	for _, stray := range run.Strays {
-		line("# %s", report.Line(stray, record.StepResult{}))
-	}
-	line("# %s", report.Sentence(run))
+	p := printer{out, ""}
+	p.line("TAP version 14")
+	p.points(run)
 	if run.Verdict == record.Undecided {
-		line("Bail out! %s", bail(run))
+		p.line("Bail out! %s", bail(run))
 	}
 	return out.Flush()
 }
 
+// A printer writes lines with an indent, which is that of a subtest.
+type printer struct {
+	out    *bufio.Writer
+	indent string
+}
+
+// line writes the lines of a format.
+func (p printer) line(format string, args ...any) {
+	for line := range strings.SplitSeq(fmt.Sprintf(format, args...), "\n") {
+		_, _ = p.out.WriteString(p.indent + line + "\n")
+	}
+}
+
+// points writes the plan and the test points of a run.
+func (p printer) points(run record.Run) {
+	p.line("1..%d", len(run.Steps))
+	p.line("# %s", report.Heading(run))
+	for _, secured := range report.Security(run) {
+		p.line("# %s", secured)
+	}
+	for _, step := range run.Steps {
+		p.point(step.Outcome == record.Passed, step.Index, fmt.Sprint("step ", step.StepID))
+		p.diagnose(step)
+	}
+	for _, stray := range run.Strays {
+		p.line("# %s", report.Line(stray, record.StepResult{}))
+	}
+	p.line("# %s", report.Sentence(run))
+}
+
+// point writes a test point without its diagnosis.
+func (p printer) point(passed bool, number int, name string) {
+	ok := "ok"
+	if !passed {
+		ok = "not ok"
+	}
+	p.line("%s %d - %s", ok, number, name)
+}
+
 // diagnose writes the YAML block of a step. JSON strings are valid YAML.
-func diagnose(line func(string, ...any), step record.StepResult) {
+func (p printer) diagnose(step record.StepResult) {
 	if step.Outcome == record.NotRun {
-		line("  ---\n  outcome: not_run\n  ...")
+		p.line("  ---\n  outcome: not_run\n  ...")
 		return
 	}
-	line("  ---")
-	line("  outcome: %s", step.Outcome)
+	p.line("  ---")
+	p.line("  outcome: %s", step.Outcome)
 	if step.Reason != "" {
-		line("  reason: %s", quoted(string(step.Reason)))
+		p.line("  reason: %s", quoted(string(step.Reason)))
 	}
 	if step.Detail != "" {
-		line("  detail: %s", quoted(step.Detail))
+		p.line("  detail: %s", quoted(step.Detail))
 	}
-	line("  duration_ms: %.6f", step.Took.Seconds()*1000)
-	line("  timeout_ms: %.6f", step.Timeout.Seconds()*1000)
+	p.line("  duration_ms: %.6f", step.Took.Seconds()*1000)
+	p.line("  timeout_ms: %.6f", step.Timeout.Seconds()*1000)
 	if step.Late != nil {
-		line("  late_reply_ms: %.6f", step.Late.Took.Seconds()*1000)
+		p.line("  late_reply_ms: %.6f", step.Late.Took.Seconds()*1000)
 	}
 	if step.Retry != "" {
-		line("  tries: %d\n  retry: %s\n  reconnects: %d\n  away_ms: %.6f", step.Tries, step.Retry, step.Reconnects, step.Away.Seconds()*1000)
+		p.line("  tries: %d\n  retry: %s\n  reconnects: %d\n  away_ms: %.6f", step.Tries, step.Retry, step.Reconnects, step.Away.Seconds()*1000)
 	}
 	if step.Kept.Declared {
-		line("  interval_ms: %.6f\n  interval_kept_ms: %.6f", step.Interval.Seconds()*1000, step.Kept.Duration.Seconds()*1000)
+		p.line("  interval_ms: %.6f\n  interval_kept_ms: %.6f", step.Interval.Seconds()*1000, step.Kept.Duration.Seconds()*1000)
 	}
-	line("  ...")
+	p.line("  ...")
 }
 
 func quoted(text string) string {
