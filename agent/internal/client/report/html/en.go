@@ -140,5 +140,7 @@ func english() *words {
 			{"Reason", "The agent's identifier for why a step did not pass."},
 		},
 		Footer: "All times come from the client's record of the run and were measured on a monotonic clock.",
+
+		Boards: englishBoards(),
 	}
 }

@@ -141,6 +141,8 @@ func korean() *words {
 		},
 		Footer: "모든 시간은 클라이언트의 실행 기록에서 가져온 값이며, 단조 시계로 측정했습니다.",
 
+		Boards: koreanBoards(),
+
 		details: koreanDetails(),
 	}
 }

@@ -85,12 +85,8 @@ func stepRanges(w *words, steps []record.StepResult, shown selection) []stepRang
 func newStepRange(w *words, steps []record.StepResult, shown selection) stepRange {
 	st := stepRange{First: steps[0].Index, Last: steps[len(steps)-1].Index, Class: "p"}
 	counts := record.Counts{}
-	var took []time.Duration
 	for _, s := range steps {
 		counts[s.Outcome]++
-		if report.Replied(s.Outcome) {
-			took = append(took, s.Took)
-		}
 		if s.Outcome != record.Passed {
 			if st.Rest == 0 {
 				st.Class, _ = htmlkit.Look(s.Outcome)
@@ -109,9 +105,20 @@ func newStepRange(w *words, steps []record.StepResult, shown selection) stepRang
 		}
 	}
 	st.Fates = strings.Join(fates, ", ")
-	if st.Replied = len(took); st.Replied > 0 {
-		slices.Sort(took)
-		st.Median, st.Longest = took[len(took)/2], took[len(took)-1]
+	if took := responses(steps); len(took) > 0 {
+		st.Replied, st.Median, st.Longest = len(took), took[len(took)/2], took[len(took)-1]
 	}
 	return st
+}
+
+// responses returns the response times of steps, from the shortest to the longest.
+func responses(steps []record.StepResult) []time.Duration {
+	var took []time.Duration
+	for _, s := range steps {
+		if report.Replied(s.Outcome) {
+			took = append(took, s.Took)
+		}
+	}
+	slices.Sort(took)
+	return took
 }

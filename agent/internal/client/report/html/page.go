@@ -47,9 +47,12 @@ type page struct {
 	StraysCaption string
 }
 
+// startFormat is how pages show when a run was started.
+const startFormat = "2006-01-02 15:04:05 (UTC-07:00)"
+
 func newPage(run record.Run, split *report.Split, language Language) (*page, error) {
 	w := wordsOf(language)
-	style, err := w.style()
+	style, err := w.style("style.css")
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +63,7 @@ func newPage(run record.Run, split *report.Split, language Language) (*page, err
 		Policy: policy(style),
 		Mark:   w.Marks[run.Verdict], Sentence: w.sentence(run),
 		Interruption: w.interruption(run), Resumed: resumed(w, run),
-		Started: run.Start.Time.Format("2006-01-02 15:04:05 (UTC-07:00)"), Agents: run.Agents, Secured: secured(w, run),
+		Started: run.Start.Time.Format(startFormat), Agents: run.Agents, Secured: secured(w, run),
 		Problems: problems(w, run.Steps), Extras: extras(w, run),
 		Overview: c.overview(w), Legend: legend(w), Scale: fmt.Sprintf(w.Scale, w.Time(c.end)),
 	}
@@ -84,7 +87,7 @@ func newPage(run record.Run, split *report.Split, language Language) (*page, err
 // Policy returns the Content-Security-Policy of the pages of a language, for a server that sends it as a
 // header, too.
 func Policy(language Language) (string, error) {
-	style, err := wordsOf(language).style()
+	style, err := wordsOf(language).style("style.css")
 	return policy(style), err
 }
 
@@ -178,10 +181,17 @@ func (w *words) sentence(run record.Run) string {
 	}
 }
 
-// style returns the style sheet, with the column names that precede each cell where the table is
-// shown as cards.
-func (w *words) style() (string, error) {
-	sheet, err := files.ReadFile("style.css")
-	return htmlkit.Colours() + htmlkit.Base() + strings.NewReplacer("$number", w.ColNumber, "$step", w.ColStep, "$response", w.ColTime,
-		"$timeout", w.ColTimeout, "$interval", w.ColInterval).Replace(string(sheet)), err
+// style returns the style sheet of the files, with the column names that precede each cell where the
+// table is shown as cards.
+func (w *words) style(names ...string) (string, error) {
+	sheets := htmlkit.Colours() + htmlkit.Base()
+	for _, name := range names {
+		sheet, err := files.ReadFile(name)
+		if err != nil {
+			return "", err
+		}
+		sheets += string(sheet)
+	}
+	return strings.NewReplacer("$number", w.ColNumber, "$step", w.ColStep, "$response", w.ColTime,
+		"$timeout", w.ColTimeout, "$interval", w.ColInterval).Replace(sheets), nil
 }

@@ -104,21 +104,26 @@ func problems(w *words, steps []record.StepResult) []problem {
 	var all []problem
 	found, others := report.Problems(steps, maxProblems)
 	for _, f := range found {
-		class, _ := htmlkit.Look(f.Outcome)
-		p := problem{Class: class, Sentence: w.Fates[f.Outcome], Steps: f.Steps}
-		if f.Outcome == record.Failed {
-			p.Reason = w.shorten(string(f.Reason))
-			p.Sentence += " " + w.explain(f.Reason)
-		}
-		if n := len(f.Steps) - maxNamedSteps; n > 0 {
-			p.Steps, p.More = f.Steps[:maxNamedSteps], fmt.Sprintf(w.More, n)
-		}
-		all = append(all, p)
+		all = append(all, newProblem(w, f, maxNamedSteps))
 	}
 	if others > 0 {
 		all = append(all, problem{Class: "b", Sentence: fmt.Sprintf(w.OtherProblems, others)})
 	}
 	return all
+}
+
+// newProblem returns a problem that names at most limit of its steps.
+func newProblem(w *words, f report.Problem, limit int) problem {
+	class, _ := htmlkit.Look(f.Outcome)
+	p := problem{Class: class, Sentence: w.Fates[f.Outcome], Steps: f.Steps}
+	if f.Outcome == record.Failed {
+		p.Reason = w.shorten(string(f.Reason))
+		p.Sentence += " " + w.explain(f.Reason)
+	}
+	if n := len(f.Steps) - limit; n > 0 {
+		p.Steps, p.More = f.Steps[:limit], fmt.Sprintf(w.More, n)
+	}
+	return p
 }
 
 // extras reports late replies and strays, one sentence for each.

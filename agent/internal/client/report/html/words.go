@@ -109,6 +109,8 @@ type words struct {
 	Terms    []term
 	Footer   string
 
+	Boards boardWords
+
 	// details translates details into the language; nil for English, in which they are written.
 	details []translation
 }
