@@ -42,6 +42,12 @@ RANGES = """Array.from(document.querySelectorAll('.ranges tbody tr'), row => ({
   passed: Number(row.cells[1].textContent), values: Array.from(row.querySelectorAll('data'), d => Number(d.value)),
 }))"""
 
+BOARDS = """Array.from(document.querySelectorAll('tr[data-result]'), row => ({
+  result: row.dataset.result, values: Array.from(row.querySelectorAll('data'), d => Number(d.value)),
+  name: row.querySelector('th bdi').textContent, strip: row.querySelector('.strip svg')?.getBoundingClientRect().width,
+  links: Array.from(row.querySelectorAll('a'), a => a.getAttribute('href')),
+}))"""
+
 # Visible texts whose contrast with their background is too low.
 CONTRASTS = """(() => {
   const rgb = text => text.match(/[\\d.]+/g).map(Number);
@@ -130,6 +136,20 @@ def ranges(browser, page, steps):
         check(part["values"] == want, f"{page}: range {part}, want {want}")
 
 
+def boards(browser, page, summary):
+    rows = browser.evaluate(BOARDS)
+    check(len(rows) == len(summary["boards"]), f"{page}: {len(rows)} rows for {len(summary['boards'])} boards")
+    for row, board in zip(rows, summary["boards"]):
+        took = sorted(s["response"] for s in board["steps"] if "response" in s)
+        want = [board["counts"].get("passed", 0), len(board["steps"])] + ([took[len(took) // 2]] if took else []) + [board["duration"]]
+        check(row["name"] == board["board"] and row["result"] == board["result"] and row["values"] == want, f"{page}: row {row}, want {board['board']} {want}")
+        check(row["strip"], f"{page}: {board['board']} has no strip")
+        for link in row["links"]:
+            file, _, step = link.partition("#")
+            own = (pathlib.Path(page).parent / file).read_text()
+            check(not step or f'id="{step}"' in own, f"{page}: the link {link} leads to no step")
+
+
 def structure(browser, page, summary):
     found = browser.evaluate(STRUCTURE)
     steps = [abs(b - a) for a, b in zip(found["headings"], found["headings"][1:]) if b > a]
@@ -150,7 +170,7 @@ def look(browser, page, summary, folder):
     browser.open(url)
     took = time.monotonic() - began
     check(took <= SLOWEST, f"{page} is loaded after {took:.1f} s")
-    numbers(browser, page, summary)
+    (boards if "boards" in summary else numbers)(browser, page, summary)
     structure(browser, page, summary)
     for view, (width, height, colours, phone) in VIEWS.items():
         browser.view(width, height, colours, phone)
@@ -178,7 +198,8 @@ def look(browser, page, summary, folder):
             check(asked == url or asked.startswith("data:"), f"{page} asks for {asked}")
         check(method not in ("Runtime.exceptionThrown", "Runtime.consoleAPICalled"), f"{page}: {params}")
         check(method != "Log.entryAdded", f"{page}: {params}")
-    print(f"{page}: {len(summary['steps'])} steps, {size >> 10} KiB, loaded in {took:.2f} s, {len(VIEWS)} views, {pages} printed pages")
+    of = " ".join(f"{len(summary[k])} {k}" for k in ("boards", "steps") if k in summary)
+    print(f"{page}: {of}, {size >> 10} KiB, loaded in {took:.2f} s, {len(VIEWS)} views, {pages} printed pages")
 
 
 def main():
