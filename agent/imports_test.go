@@ -64,6 +64,7 @@ var floors = [][]string{
 		"agent/internal/shared/certificate",
 		"agent/internal/shared/cli",
 		"agent/internal/shared/config",
+		"agent/internal/shared/fleet",
 		"agent/internal/shared/weblistener",
 		"agent/internal/testkit/natstest",
 		"agent/internal/testkit/testvectors",
