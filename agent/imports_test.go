@@ -74,6 +74,7 @@ var floors = [][]string{
 	{
 		"agent/internal/agent/auditwriter",
 		"agent/internal/agent/session",
+		"agent/internal/agent/sessionstore/natsstore",
 		"agent/internal/agent/verdictcache",
 		"agent/internal/client/htmlkit",
 		"agent/internal/client/database",

@@ -28,6 +28,11 @@ func (c *clock) synced(now time.Time) bool {
 	return c.sync
 }
 
+// at returns the clock of a reader that reads now what was stored; c must not be used meanwhile.
+func (c *clock) at(now time.Time) *clock {
+	return &clock{boot: c.boot, opened: now, mono: c.monotonic(now), isSynced: func() bool { return c.synced(now) }}
+}
+
 // monotonic returns what CLOCK_MONOTONIC was at the time t.
 func (c *clock) monotonic(t time.Time) time.Duration { return c.mono + t.Sub(c.opened) }
 

@@ -72,10 +72,11 @@ type Expectation struct {
 }
 
 // A Revision numbers what is stored under a key. It changes with each commit; 0 means that nothing is
-// stored. Revisions are of one opened store and are not stored themselves.
+// stored. Revisions are of one opened store and are not stored themselves; those of a Shared are of all
+// agents.
 type Revision uint64
 
-// A Restored is a record as it was found when the store was opened. Its times are in this process's
+// A Restored is a record as it was found when the store was opened, or by Shared.Load. Its times are in this process's
 // clock, as far as Times says.
 type Restored struct {
 	Record
@@ -97,6 +98,6 @@ const (
 	// TimesByWall are of another boot. Their distance to now is by the wall clock, which was
 	// synchronized both when they were stored and when they were read.
 	TimesByWall
-	// TimesUnknown keep their distance to each other, but Replied is set to when the store was opened.
+	// TimesUnknown keep their distance to each other, but Replied is set to when they were read.
 	TimesUnknown
 )

@@ -81,9 +81,14 @@ type Status struct {
 	// Survives is Restart or PowerCut, and Nothing without a store.
 	Survives string `json:"survives"`
 	Dir      string `json:"dir,omitempty"`
-	// Bytes is the size of the logs together, without files that were set aside.
+	// Bucket is the bucket of a store in NATS, Server whether and with which server it is connected, and
+	// Replicas how many servers have the bucket; Survives is then the least that any bucket gives.
+	Bucket   string `json:"bucket,omitempty"`
+	Server   string `json:"server,omitempty"`
+	Replicas int    `json:"replicas,omitempty"`
+	// Bytes is the size of the logs together, without files that were set aside; or that of the bucket.
 	Bytes int64 `json:"bytes"`
-	// Sessions is the number of keys.
+	// Sessions is the number of keys; of a shared store those whose last step this agent has stored.
 	Sessions int `json:"sessions"`
 	// LastCommit is when a record was last stored; zero before the first.
 	LastCommit time.Time `json:"last_commit,omitzero"`
@@ -92,6 +97,11 @@ type Status struct {
 	Commits   uint64 `json:"commits"`
 	Syncs     uint64 `json:"syncs"`
 	Snapshots uint64 `json:"snapshots"`
+	// Conflicts, Loads and Resent count what a shared store has done since the start: commits that lost to
+	// another agent, keys that were read, and records that were sent again.
+	Conflicts uint64 `json:"conflicts"`
+	Loads     uint64 `json:"loads"`
+	Resent    uint64 `json:"resent"`
 	// Trouble says why nothing can be stored at present, and what to do; empty while commits
 	// succeed.
 	Trouble string `json:"trouble,omitempty"`
@@ -103,4 +113,6 @@ type Status struct {
 	DroppedWhy string `json:"dropped_why,omitempty"`
 	// Damaged are the names of files that were set aside at this start.
 	Damaged []string `json:"damaged,omitempty"`
+	// Warnings say what is doubtful about the store though it works.
+	Warnings []string `json:"warnings,omitempty"`
 }

@@ -1,0 +1,81 @@
+package natsstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/stepagent/stepagent/agent/internal/shared/natsconn"
+)
+
+const (
+	// History is how many revisions of a key a bucket keeps: the most that key-value stores of NATS may.
+	History = 64
+	// DefaultTTL is how long Create makes a bucket keep a session without a step: longer than
+	// session.idle_timeout and session.longest_interval can be.
+	DefaultTTL = 8 * 24 * time.Hour
+	// LeastTTL is the least that makes sense: the servers remove what is older now and then.
+	LeastTTL = time.Minute
+)
+
+// CreateOptions are those of a new bucket.
+type CreateOptions struct {
+	Bucket string
+	// Replicas is the number of servers that have the bucket, 1 to 5.
+	Replicas int
+	// TTL is how long a session is kept without a step; 0 means DefaultTTL.
+	TTL time.Duration
+	// MaxBytes limits the bucket; 0 for no limit. A full bucket refuses commits.
+	MaxBytes int64
+}
+
+// Create creates a bucket for the sessions of agents. It fails if the bucket exists with other settings.
+func Create(ctx context.Context, js jetstream.JetStream, o CreateOptions) error {
+	ttl, limit := o.TTL, o.MaxBytes
+	if ttl == 0 {
+		ttl = DefaultTTL
+	}
+	if limit == 0 {
+		limit = -1
+	}
+	_, err := js.CreateStream(ctx, jetstream.StreamConfig{
+		Name: streamPrefix + o.Bucket, Description: "sessions of stepagent", Subjects: []string{subjectPrefix + o.Bucket + ".>"},
+		Storage: jetstream.FileStorage, Replicas: o.Replicas, MaxMsgsPerSubject: History, MaxAge: ttl, MaxBytes: limit,
+		MaxMsgs: -1, MaxConsumers: -1, MaxMsgSize: -1, Discard: jetstream.DiscardNew,
+		AllowRollup: true, DenyDelete: true, AllowDirect: true, AllowMsgTTL: true,
+	})
+	if err != nil {
+		return fmt.Errorf("the bucket %s cannot be created: %w", o.Bucket, err)
+	}
+	return nil
+}
+
+// CreateWhenConnected is Create for a connection that was begun just now. It tries again while no server
+// is connected or the servers have no leader yet, until the context ends.
+func CreateWhenConnected(ctx context.Context, conn *natsconn.Conn, o CreateOptions) error {
+	for {
+		var err error
+		if conn.Connected() {
+			err = Create(ctx, conn.JS, o)
+		} else {
+			err = fmt.Errorf("the bucket %s cannot be created: %s", o.Bucket, conn.Status())
+		}
+		if answer := new(jetstream.APIError); err == nil || errors.As(err, &answer) && !isTemporary(answer) {
+			return err
+		}
+		select {
+		case <-time.After(longestPause):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+// isTemporary reports whether servers that have just been started answer so.
+func isTemporary(e *jetstream.APIError) bool {
+	const codeNoSuitablePeers = 10005
+	return e.ErrorCode == codeNotAvailable || e.ErrorCode == codeNoSuitablePeers
+}

@@ -1,0 +1,120 @@
+package natsstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/stepagent/stepagent/agent/internal/agent/sessionstore"
+)
+
+func (r revision) number() string { return strconv.FormatUint(r.sequence, 10) }
+
+// Status implements sessionstore.Store. Sessions is the number of those whose last step this agent has
+// stored, and Bytes the size of the bucket when it was last looked at.
+func (s *Store) Status() sessionstore.Status {
+	connected := s.conn.Connected()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	status := s.status
+	status.Server = s.conn.Status()
+	for _, k := range s.keys {
+		if k.mine {
+			status.Sessions++
+		}
+	}
+	status.Bytes, status.Replicas, status.Warnings = int64(s.bucket.bytes), s.bucket.replicas, s.bucket.warnings
+	switch {
+	case s.isClosed():
+	case !connected:
+		status.Trouble = status.Server
+	case s.bucket.trouble != "":
+		status.Trouble = s.bucket.trouble
+	}
+	return status
+}
+
+// bounds returns how long a call may take: a single attempt where storing has failed for long.
+func (s *Store) bounds() bounds {
+	b := s.opts.bounds
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.failing.IsZero() {
+		b.away = max(b.away-time.Since(s.failing), 0)
+	}
+	return b
+}
+
+// failed notes that an attempt has failed, unless its caller has ended it.
+func (s *Store) failed(ctx context.Context) {
+	if ctx.Err() != nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failing.IsZero() {
+		s.failing = time.Now()
+	}
+}
+
+// succeeded notes that the bucket's servers have answered as they should.
+func (s *Store) succeeded() {
+	s.mu.Lock()
+	s.failing = time.Time{}
+	wasTrouble := s.status.Trouble != ""
+	s.status.Trouble, s.refused = "", false
+	s.mu.Unlock()
+	if wasTrouble {
+		s.opts.Log.Info("sessions are stored again")
+	}
+}
+
+// answered notes that the bucket's leader answers: what it has refused, it may still refuse.
+func (s *Store) answered() {
+	s.mu.Lock()
+	refused := s.refused
+	s.mu.Unlock()
+	if !refused {
+		s.succeeded()
+	}
+}
+
+// report makes the status tell why a call was given up. Refused says that a server has answered so.
+func (s *Store) report(cause string, refused bool) {
+	s.mu.Lock()
+	isNew := s.status.Trouble == ""
+	s.status.Trouble, s.refused = cause, refused
+	s.mu.Unlock()
+	if isNew {
+		s.opts.Log.Warn("sessions cannot be stored", slog.String("error", cause))
+	}
+}
+
+// cause returns why an attempt has failed, and what to do.
+func (s *Store) cause(err error) string {
+	var answer *jetstream.APIError
+	isFull := errors.As(err, &answer) && (answer.ErrorCode == codeStoreFailed || answer.ErrorCode == codeServerFull ||
+		answer.ErrorCode == codeAccountFull)
+	switch {
+	case !s.conn.Connected():
+		return s.conn.Status()
+	case isFull:
+		return fmt.Sprintf("NATS cannot store more in the bucket %s: %s; free space on its servers, or raise the limit of the bucket",
+			s.opts.Bucket, answer.Description)
+	case errors.Is(err, errNothing), answer != nil && answer.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant:
+		return "another update of the session is in process"
+	case answer != nil:
+		return fmt.Sprintf("NATS refuses to store it in the bucket %s: %s; look at the log of its servers", s.opts.Bucket, answer.Description)
+	case errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders):
+		return fmt.Sprintf("no NATS server answers for the bucket %s: it does not exist, or most of its servers are away; "+
+			"start them, or create it: stepagent create-bucket", s.opts.Bucket)
+	default:
+		return fmt.Sprintf("NATS does not answer for the bucket %s; look at its servers and the network", s.opts.Bucket)
+	}
+}
