@@ -92,7 +92,7 @@ func health(trouble []string) string {
 
 // storeState describes what keeps sessions beyond the agent's process.
 func storeState(s sessionstore.Status) string {
-	if s.Dir == "" {
+	if s.Dir == "" && s.Bucket == "" {
 		return "off"
 	}
 	last := "no commit yet"
@@ -100,6 +100,10 @@ func storeState(s sessionstore.Status) string {
 		last = "last commit " + s.LastCommit.Format(time.DateTime)
 	}
 	state := fmt.Sprintf("%s in %s, %d sessions, %d KiB, %s", s.Survives, s.Dir, s.Sessions, (s.Bytes+1023)>>10, last)
+	if s.Bucket != "" {
+		state = fmt.Sprintf("bucket %s of NATS with %d replicas, %d KiB; %s; %d sessions of this agent, %s; lost to other agents: %d steps",
+			s.Bucket, s.Replicas, (s.Bytes+1023)>>10, s.Server, s.Sessions, last, s.Conflicts)
+	}
 	if s.Restored > 0 || s.DroppedWhy != "" {
 		state += fmt.Sprintf("; restored at the start: %d", s.Restored)
 	}
@@ -111,6 +115,9 @@ func storeState(s sessionstore.Status) string {
 	}
 	if len(s.Damaged) > 0 {
 		state += "; set aside: " + strings.Join(s.Damaged, ", ")
+	}
+	for _, what := range s.Warnings {
+		state += "; WARNING: " + what
 	}
 	if s.Trouble != "" {
 		return "NOT STORED: " + s.Trouble + "; " + state

@@ -30,6 +30,12 @@ func TestStoreState(t *testing.T) {
 			Damaged: []string{"log-1.newer"}},
 			"restart in /s, 0 sessions, 0 KiB, no commit yet; restored at the start: 1, " +
 				"dropped: number unknown (log-1 is of a newer version of the agent); set aside: log-1.newer"},
+		{sessionstore.Status{Survives: "restart", Bucket: "b", Server: "connected to nats://a:4222", Replicas: 3, Bytes: 4096, Sessions: 2, LastCommit: at, Conflicts: 5},
+			"bucket b of NATS with 3 replicas, 4 KiB; connected to nats://a:4222; 2 sessions of this agent, last commit 2026-11-22 18:30:05; " +
+				"lost to other agents: 5 steps"},
+		{sessionstore.Status{Survives: "restart", Bucket: "b", Server: "not connected yet", Trouble: "not connected yet", Warnings: []string{"it is in memory"}},
+			"NOT STORED: not connected yet; bucket b of NATS with 0 replicas, 0 KiB; not connected yet; 0 sessions of this agent, no commit yet; " +
+				"lost to other agents: 0 steps; WARNING: it is in memory"},
 	} {
 		if got := storeState(tt.status); got != tt.want {
 			t.Errorf("got  %s\nwant %s", got, tt.want)

@@ -85,12 +85,12 @@ var clientMetrics = []metric{
 
 var storeMetrics = []metric{
 	{"session_store_enabled", gauge, "Whether sessions are stored and survive a restart (1).", nil,
-		func(s *State, to *samples) { to.flag(s.Store.Dir != "") }},
+		func(s *State, to *samples) { to.flag(s.Store.Dir != "" || s.Store.Bucket != "") }},
 	{"session_store_failing", gauge, "Whether sessions cannot be stored now, so that steps are refused (1).", nil,
 		func(s *State, to *samples) { to.flag(s.Store.Trouble != "") }},
 	{"session_store_sessions", gauge, "Stored sessions, open ones and ended ones whose replies are kept.", nil,
 		func(s *State, to *samples) { to.add(float64(s.Store.Sessions)) }},
-	{"session_store_bytes", gauge, "Size of all files with sessions.", nil,
+	{"session_store_bytes", gauge, "Size of all files with sessions, or of their bucket in NATS.", nil,
 		func(s *State, to *samples) { to.add(float64(s.Store.Bytes)) }},
 	{"session_store_restored_sessions", gauge, "Sessions that were restored when the agent was started.", nil,
 		func(s *State, to *samples) { to.add(float64(s.Store.Restored)) }},
@@ -104,6 +104,12 @@ var storeMetrics = []metric{
 		func(s *State, to *samples) { to.count(s.Store.Syncs) }},
 	{"session_store_snapshots_total", counter, "Times that the store wrote all sessions anew, to shorten its files.", nil,
 		func(s *State, to *samples) { to.count(s.Store.Snapshots) }},
+	{"session_store_conflicts_total", counter, "Steps that were judged anew, as another agent had stored the session.", nil,
+		func(s *State, to *samples) { to.count(s.Store.Conflicts) }},
+	{"session_store_loads_total", counter, "Sessions that were read from the bucket that agents share.", nil,
+		func(s *State, to *samples) { to.count(s.Store.Loads) }},
+	{"session_store_resent_total", counter, "Records that were sent to NATS again, as their fate was not known or they were refused.", nil,
+		func(s *State, to *samples) { to.count(s.Store.Resent) }},
 }
 
 var stepMetrics = []metric{

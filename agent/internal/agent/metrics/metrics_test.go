@@ -56,6 +56,7 @@ func busy() State {
 			ByReason: map[protocol.Reason]uint64{protocol.OutOfOrder: 1, protocol.TimeoutTooShort: 2, protocol.IntervalNotKept: 4, protocol.RuleBroken: 8,
 				protocol.ValidatorUnavailable: 16, protocol.ShuttingDown: 32}},
 		Store: sessionstore.Status{Survives: "restart", Dir: "/x", Bytes: 81, Sessions: 82, Commits: 83, Syncs: 84, Snapshots: 85,
+			Conflicts: 88, Loads: 89, Resent: 90,
 			Trouble: "disk full", Restored: 86, Dropped: 87, Damaged: []string{"log-3.damaged"}},
 		SessionLimit: 28,
 		Expiries:     map[string]time.Time{"certificate": time.Unix(1_800_000_000, 0), "client_ca": time.Unix(1_900_000_000, 0)},
