@@ -1,4 +1,5 @@
-// Package boards reads boards files: the names and addresses of the agents that a lab has.
+// Package boards reads the names and addresses of the agents that a lab has, from boards files and from
+// the command line.
 //
 // A line has the name of a board and, after spaces, the address of its agent as host or host:port.
 // Without an address the name is the host, and without a port it is DefaultPort. Empty lines and
