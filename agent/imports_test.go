@@ -78,6 +78,7 @@ var floors = [][]string{
 		"agent/internal/agent/verdictcache",
 		"agent/internal/client/htmlkit",
 		"agent/internal/client/database",
+		"agent/internal/client/fleetrun",
 		"agent/internal/client/capture/tlsrecord",
 		"agent/internal/client/tlsdial",
 		"agent/internal/client/verify/match",
