@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"slices"
 
@@ -31,6 +32,8 @@ type document struct {
 	path  string // empty for none
 	usage string
 	write func(io.Writer, record.Run, *report.Split) error
+	// writeAll writes the document of the runs against several boards.
+	writeAll func(io.Writer, iter.Seq[report.Board]) error
 }
 
 func (d *documents) register(cmd *cobra.Command) {
@@ -40,11 +43,14 @@ func (d *documents) register(cmd *cobra.Command) {
 	without := func(write func(io.Writer, record.Run) error) func(io.Writer, record.Run, *report.Split) error {
 		return func(w io.Writer, run record.Run, _ *report.Split) error { return write(w, run) }
 	}
+	pages := func(w io.Writer, boards iter.Seq[report.Board]) error {
+		return html.WriteAll(w, boards, d.lang, d.pageLink)
+	}
 	d.all = []document{
-		{flag: "html", usage: "write a report as one HTML page to `FILE`", write: page},
-		{flag: "junit", usage: "write a report as JUnit XML to `FILE`, for CI servers", write: without(junit.Write)},
-		{flag: "tap", usage: "write a report as TAP 14 to `FILE`, for test harnesses", write: without(tap.Write)},
-		{flag: "summary", usage: "write a summary as one JSON object to `FILE`, for programs", write: report.Summary},
+		{flag: "html", usage: "write a report as one HTML page to `FILE`", write: page, writeAll: pages},
+		{flag: "junit", usage: "write a report as JUnit XML to `FILE`, for CI servers", write: without(junit.Write), writeAll: junit.WriteAll},
+		{flag: "tap", usage: "write a report as TAP 14 to `FILE`, for test harnesses", write: without(tap.Write), writeAll: tap.WriteAll},
+		{flag: "summary", usage: "write a summary as one JSON object to `FILE`, for programs", write: report.Summary, writeAll: report.SummaryAll},
 	}
 	for i := range d.all {
 		cmd.Flags().StringVar(&d.all[i].path, d.all[i].flag, "", d.all[i].usage)
@@ -94,11 +100,17 @@ func (d *documents) prepare(others ...namedFile) error {
 	return nil
 }
 
-// write writes all documents. A failure of one does not keep the others from being written.
+// write writes the documents of a run.
 func (d *documents) write(run record.Run, split *report.Split) error {
+	return d.replace(func(doc document, w io.Writer) error { return doc.write(w, run, split) })
+}
+
+// replace writes all documents by a function. A failure of one does not keep the others from being
+// written.
+func (d *documents) replace(write func(document, io.Writer) error) error {
 	var errs []error
 	for _, doc := range d.requested() {
-		if err := outfile.Replace(doc.path, func(w io.Writer) error { return doc.write(w, run, split) }); err != nil {
+		if err := outfile.Replace(doc.path, func(w io.Writer) error { return write(doc, w) }); err != nil {
 			errs = append(errs, cannotWrite(doc, err))
 		}
 	}

@@ -72,13 +72,19 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(file.Fd())) && os.Getenv("TERM") != "dumb"
 }
 
-// terminalWidth returns the columns of the terminal, 0 if unknown.
-func terminalWidth(w io.Writer) int {
+// terminalSize returns the columns and the rows of the terminal, 0 if unknown.
+func terminalSize(w io.Writer) (width, height int) {
 	file, ok := w.(*os.File)
 	if !ok {
-		return 0
+		return 0, 0
 	}
-	width, _, _ := term.GetSize(int(file.Fd())) // 0 with an error
+	width, height, _ = term.GetSize(int(file.Fd())) // 0 with an error
+	return width, height
+}
+
+// terminalWidth returns the columns of the terminal, 0 if unknown.
+func terminalWidth(w io.Writer) int {
+	width, _ := terminalSize(w)
 	return width
 }
 

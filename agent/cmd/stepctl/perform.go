@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -32,7 +31,9 @@ type execution struct {
 	announced bool // the view has shown the id of the stored run
 
 	documents documents // written after the run
-	recorded  readBack  // what they are made from
+	recorded  recording // what they are made from; nil for no documents
+	// failed is called at each step that did not pass; nil for no call.
+	failed func()
 
 	live       record.Live
 	repeating  bool // the events are those of an interrupted run, before it is resumed
@@ -64,10 +65,10 @@ func (p *execution) run(ctx context.Context, procedure stepfile.Procedure, opts 
 		if p.waits {
 			message = "the run is stored when its database is back"
 		}
-		p.logger.Info(message, "run", p.stored.ID())
+		p.view.suspend(func() { p.logger.Info(message, "run", p.stored.ID()) })
 	}
 	if len(p.documents.requested()) > 0 {
-		closed = errors.Join(closed, p.documents.write(p.recorded.live.Run(), nil))
+		closed = errors.Join(closed, p.writeDocuments())
 	}
 	if err := closed; err != nil {
 		return &exitError{exitEvidence, err}
@@ -78,21 +79,23 @@ func (p *execution) run(ctx context.Context, procedure stepfile.Procedure, opts 
 	return verdictError(run)
 }
 
-// A readBack decodes the lines of a record as they are written, so that documents are made from the
-// same values as those made from the record later.
-type readBack struct{ live record.Live }
-
-func (r *readBack) Write(line []byte) (int, error) {
-	log, err := record.Read(bytes.NewReader(line), "the run")
+// writeDocuments writes the documents, from what was recorded.
+func (p *execution) writeDocuments() error {
+	run, err := p.recorded.run()
 	if err != nil {
-		return 0, err
+		return err
 	}
-	for _, e := range log.Events {
-		if _, err := r.live.Add(e); err != nil {
-			return 0, err
-		}
+	return p.documents.write(run, nil)
+}
+
+// logLoss logs the error of run, unless that is the verdict alone, and then returns it.
+func (p *execution) logLoss(ended error) error {
+	var end *exitError
+	if !errors.As(ended, &end) || end.err == nil {
+		return nil
 	}
-	return len(line), nil
+	p.view.suspend(func() { p.logger.Error("the run is not whole", "err", end.err) })
+	return end
 }
 
 // emit records, logs and shows each event as it happens.
@@ -128,6 +131,9 @@ func (p *execution) emit(e record.Event) {
 		p.view.suspend(func() { p.logger.Warn(message, attrs...) })
 	}
 	p.view.event(e, step)
+	if p.failed != nil && e.Kind.Settles() && step.Outcome != record.Passed {
+		p.failed()
+	}
 }
 
 // store begins to store the run in a database.
@@ -203,13 +209,16 @@ func runnerError(err error) error {
 	return err
 }
 
+// errIncomplete says that messages of the agent were counted and not kept.
+var errIncomplete = errors.New("the evidence is incomplete")
+
 // verdictError returns the error with the exit code of a run.
 func verdictError(run record.Run) error {
 	switch {
 	case run.Verdict == record.Pass && run.Dropped > 0:
-		return &exitError{exitEvidence, fmt.Errorf("the evidence is incomplete: %s answered no request and "+
+		return &exitError{exitEvidence, fmt.Errorf("%w: %s answered no request and "+
 			"%d of them were not kept; look at the agent, or run with a higher --max-strays",
-			phrase.Count(run.Unasked(), "message"), run.Dropped)}
+			errIncomplete, phrase.Count(run.Unasked(), "message"), run.Dropped)}
 	case run.Verdict == record.Pass:
 		return nil
 	case run.Unreached(), run.Refused():

@@ -21,9 +21,10 @@ type progress struct {
 	// announce writes failures as lines. It is off if they are logged to the same terminal.
 	announce bool
 
-	mu     sync.Mutex // guards line and status
+	mu     sync.Mutex // guards the next three
 	line   statusLine
 	status status
+	ended  bool // by result
 
 	quit, done chan struct{} // of the redraw goroutine
 }
@@ -36,6 +37,10 @@ func newProgress(to io.Writer, style func() report.Style, announce bool) *progre
 func (p *progress) suspend(write func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.ended {
+		write()
+		return
+	}
 	p.line.erase()
 	write()
 	p.draw()
@@ -66,6 +71,9 @@ func (p *progress) interval(wait time.Duration) {
 func (p *progress) result(run record.Run) {
 	close(p.quit)
 	<-p.done
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ended = true
 	p.line.erase()
 	style := p.style()
 	unasked := run.Refused() && run.Counts[record.Unreachable]+run.Counts[record.NotRun] == len(run.Steps)

@@ -23,19 +23,32 @@ var linuxCmds = map[string]func(ts *testscript.TestScript, neg bool, args []stri
 }
 
 func cmdRealAgent(ts *testscript.TestScript, _ bool, args []string) {
-	from := config.Sources{File: ts.MkAbs(args[0]), Set: map[string]string{"host": "127.0.0.1", "port": "0"}}
-	sockets, err := daemon.TempRuntimeDir()
+	port, stop, err := startRealAgent(ts.MkAbs(args[0]), "127.0.0.1")
 	ts.Check(err)
-	ts.Defer(func() { _ = os.RemoveAll(sockets) })
+	ts.Defer(stop)
+	ts.Setenv("PORT", port)
+}
+
+// startRealAgent starts a real agent with a config file, which listens on an address; stop ends it.
+func startRealAgent(file, host string) (port string, stop func(), err error) {
+	from := config.Sources{File: file, Set: map[string]string{"host": host, "port": "0"}}
+	sockets, err := daemon.TempRuntimeDir()
+	if err != nil {
+		return "", nil, err
+	}
 	agent, err := daemon.Start(context.Background(), daemon.Options{
 		Load: func() (*config.Loaded, error) { return config.Load(from) }, RuntimeDir: sockets, Version: "1.2.3",
 		Plugin: daemon.Plugin{Path: "/proc/self/exe", Argv0: validatorsName}, Log: slog.New(slog.DiscardHandler), Level: new(slog.LevelVar),
 	})
-	ts.Check(err)
-	ts.Defer(func() { _ = agent.Stop(context.Background()) })
-	_, port, err := net.SplitHostPort(agent.Addr().String())
-	ts.Check(err)
-	ts.Setenv("PORT", port)
+	if err != nil {
+		_ = os.RemoveAll(sockets)
+		return "", nil, err
+	}
+	_, port, err = net.SplitHostPort(agent.Addr().String())
+	return port, func() {
+		_ = agent.Stop(context.Background())
+		_ = os.RemoveAll(sockets)
+	}, err
 }
 
 func cmdRecorded(ts *testscript.TestScript, _ bool, args []string) {

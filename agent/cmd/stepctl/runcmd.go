@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 
@@ -30,6 +31,7 @@ type runFlags struct {
 	noRetry   bool
 	record    string
 	resume    resumeFlag
+	boards    boardFlags
 	pcap      string
 	json      bool
 	documents documents
@@ -44,7 +46,7 @@ func newRun(stdout, stderr *os.File) *cobra.Command {
 	var flags runFlags
 	cmd := &cobra.Command{
 		Use:   "run FILE | --procedure NAME[@VERSION] | --data " + strings.Join(stepfile.BuiltinNames(), "|"),
-		Short: "perform a procedure against an agent",
+		Short: "perform a procedure against an agent, or against many boards",
 		Long: `run performs a procedure: it sends the steps in order, waits for each reply up to the step's
 timeout, then waits the step's interval. A failed step does not stop the run. Failures are logged to
 stderr with step id and reason.
@@ -67,6 +69,20 @@ was waiting for its reply is sent again, and counts once. The agent is that of t
 or --port is given, and must still have the session (session.resume_window in its config). The new record of
 --record begins with the events of the old one.
 
+With --board, which may be repeated, or --boards, a procedure is performed against several boards at the
+same time, each in a session of its own. --board NAME is the host of that name, --board NAME=HOST:PORT
+another one; a line of a boards file has a name and, after spaces, an address. A port that is not given is
+8080. A name or an address twice is an error. A board that fails, or that is not reached, does not stop
+the others, unless --fail-fast is given: then they are interrupted, and those that have not begun are not
+run. --jobs limits how many boards are at work at the same time.
+
+At a terminal there is a line for each board. Otherwise each step is a line that begins with the name of its
+board. The last lines are the result of each board, in the order given, and that of all in one sentence.
+In the names of --record, --pcap, --session and of reports, {board} stands for the name of the board. A
+report without it is about all boards, and beside such a page of --html there is one for each board:
+FILE-NAME.html for FILE.html. With --json each event has its board as the first member. With --db each
+board has a run of its own. --board NAME beside --host or --port only names that agent, in the database.
+
 With --pcap the packets of the run, and no others, are captured on all interfaces, without another
 program. On Linux, stepctl needs a capability for this, to be set once:
   sudo setcap cap_net_raw+ep "$(command -v stepctl)"
@@ -80,10 +96,11 @@ owner may read it.
 ` + settingsHelp + `
 
 Exit codes:
-  0  every expected step passed
-  1  a step failed, timed out or was not answered, or the run was interrupted
-  2  the command line, a setting or the step file is wrong
-  3  no agent could be reached, or one side refused the connection over TLS
+  0  every expected step passed, on every board
+  1  a step failed, timed out or was not answered, or the run was interrupted; or, of several boards,
+     one was not reached
+  2  the command line, a setting, the step file or the boards file is wrong
+  3  no agent could be reached, or one side refused the connection over TLS; of several boards, by none
   4  the evidence requested (--record, --pcap, --keylog, --db, --json, --html, --junit, --tap, --summary)
      could not be written, was removed, or is incomplete; or every step passed and the agent sent
      more messages that answer no request than --max-strays`,
@@ -93,6 +110,8 @@ Exit codes:
   stepctl run steps.json --record run.jsonl --html run.html --lang ko --junit run.xml
   stepctl run steps.json --resume run.jsonl --record resumed.jsonl
   stepctl run --procedure door@3 --db runs.db --board bench-7 --label firmware=2.1
+  stepctl run steps.json --board bench-7 --board door=10.0.0.8:8081 --record runs/{board}.jsonl
+  stepctl run steps.json --boards lab.txt --jobs 20 --junit lab.xml --html lab.html
   stepctl run steps.json --json | jq -c 'select(.event == "reply")'`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -106,6 +125,9 @@ Exit codes:
 			}
 			flags.documents.lang = html.Language(settings.Lang)
 			if err := flags.resume.read(cmd, &flags.settings); err != nil {
+				return err
+			}
+			if err := flags.chooseBoards(cmd); err != nil {
 				return err
 			}
 			if flags.secured, err = openTLS(cmd, settings.Client); err != nil {
@@ -126,8 +148,9 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	set := cmd.Flags()
 	set.SortFlags = false
 	addSettings(cmd, append([]string{"data", "host", "port", "timeout", "max-strays", "log-format", "db"}, tlsFlags()...)...)
+	f.boards.register(cmd)
 	set.StringVar(&f.stored, "procedure", "", "perform the procedure `NAME[@VERSION]` of the database")
-	f.store.register(cmd)
+	f.store.registerLabels(cmd)
 	set.StringVar(&f.session, "session", "", "`NAME` of the session (default: a random one)")
 	set.BoolVar(&f.plain, "plain", false, "behave as clients without sessions: a connection for every step")
 	set.BoolVar(&f.noRetry, "no-retry", false, "do not send a step again that got no verdict")
@@ -162,7 +185,19 @@ func (f *runFlags) run(ctx context.Context, args []string, stdout, stderr *os.Fi
 	if err != nil {
 		return err
 	}
+	if len(f.boards.list) > 0 {
+		return f.performBoards(ctx, procedure, db, meta, stdout, stderr)
+	}
 	return f.perform(ctx, procedure, db, meta, stdout, stderr)
+}
+
+// logger returns the logger of stderr.
+func (f *runFlags) logger(stderr io.Writer) (*slog.Logger, error) {
+	logger, err := logging.New(stderr, logging.Options{Format: f.settings.LogFormat})
+	if err == nil {
+		f.secured.warn(logger)
+	}
+	return logger, err
 }
 
 // choose checks that one procedure is named.
@@ -228,11 +263,10 @@ func (f *runFlags) perform(ctx context.Context, procedure stepfile.Procedure, db
 	if err != nil {
 		return err
 	}
-	logger, err := logging.New(stderr, logging.Options{Format: f.settings.LogFormat})
+	logger, err := f.logger(stderr)
 	if err != nil {
 		return err
 	}
-	f.secured.warn(logger)
 	p := &execution{logger: logger, documents: f.documents}
 	if err := p.documents.prepare(namedFile{"the step file", f.file}, namedFile{"--resume", f.resume.path}, namedFile{"--record", f.record}, namedFile{"--pcap", f.pcap},
 		namedFile{"--keylog", f.secured.keylogPath()}, databaseFile(f.settings)); err != nil {
@@ -262,7 +296,8 @@ func (f *runFlags) perform(ctx context.Context, procedure stepfile.Procedure, db
 		p.view = lines{&p.out}
 	}
 	if len(p.documents.requested()) > 0 {
-		p.evidence = append(p.evidence, record.NewWriter(&p.recorded))
+		p.recorded = new(readBack)
+		p.evidence = append(p.evidence, record.NewWriter(p.recorded))
 	}
 	if db != nil {
 		if err := p.store(ctx, db, meta); err != nil {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -19,9 +21,13 @@ type storeFlags struct {
 }
 
 func (f *storeFlags) register(cmd *cobra.Command) {
-	set := cmd.Flags()
-	set.StringVar(&f.board, "board", "", "`NAME` of the board in the database (default: the host)")
-	set.StringArrayVar(&f.labels, "label", nil, "store `KEY=VALUE` with the run in the database; may be repeated")
+	cmd.Flags().StringVar(&f.board, "board", "", "`NAME` of the board in the database (default: the host)")
+	f.registerLabels(cmd)
+}
+
+// registerLabels adds --label alone.
+func (f *storeFlags) registerLabels(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVar(&f.labels, "label", nil, "store `KEY=VALUE` with the run in the database; may be repeated")
 }
 
 // meta returns what is known of the run. The error is one of the command line.
@@ -68,4 +74,26 @@ func parseLabels(texts []string) (map[string]string, error) {
 func hostName() string {
 	name, _ := os.Hostname()
 	return name
+}
+
+// An idSource gives runs that begin at the same moment ids of their own: an id has few random digits. The zero
+// value is ready, and it is safe for concurrent use.
+type idSource struct {
+	mu    sync.Mutex
+	given map[string]bool // guarded by mu
+}
+
+// next returns an id for a run that starts at the time.
+func (ids *idSource) next(started time.Time) string {
+	ids.mu.Lock()
+	defer ids.mu.Unlock()
+	if ids.given == nil {
+		ids.given = map[string]bool{}
+	}
+	for {
+		if id := database.NewID(started); !ids.given[id] {
+			ids.given[id] = true
+			return id
+		}
+	}
 }

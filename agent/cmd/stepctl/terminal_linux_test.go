@@ -66,28 +66,55 @@ func (s *transcript) await(pattern string) {
 	}
 }
 
-// screen returns what a terminal shows after the text was written to it. It interprets line feeds,
-// carriage returns and the erasing of a line, and ignores colours.
-func screen(text string) string {
-	text = regexp.MustCompile("\x1b\\[[0-9;]*m").ReplaceAllString(text, "")
-	text = strings.ReplaceAll(text, "\x1b[K", "\x00")
-	lines := []string{}
-	for written := range strings.SplitSeq(text, "\n") {
-		line, column := []byte{}, 0
-		for _, c := range []byte(written) {
-			switch c {
-			case '\r':
-				column = 0
-			case 0:
-				line = line[:column]
-			default:
-				line = append(line[:column], append([]byte{c}, line[min(column+1, len(line)):]...)...)
-				column++
-			}
-		}
-		lines = append(lines, string(line))
+// A terminalRun is stepctl at a terminal of its own.
+type terminalRun struct {
+	*exec.Cmd
+	keyboard *os.File
+	seen     *transcript
+	read     chan struct{} // closed when all of its output was read
+}
+
+// startAtTerminal starts stepctl at a terminal.
+func startAtTerminal(t *testing.T, args ...string) *terminalRun {
+	t.Helper()
+	keyboard, terminal := openTerminal(t)
+	r := &terminalRun{Cmd: exec.Command("stepctl", args...), keyboard: keyboard, seen: &transcript{}, read: make(chan struct{})}
+	r.Stdin, r.Stdout, r.Stderr = terminal, terminal, terminal
+	r.Env = append(os.Environ(), "TERM=xterm")
+	r.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := r.Start(); err != nil {
+		t.Fatal(err)
 	}
-	return strings.Join(lines, "\n")
+	_ = terminal.Close() // it is the program's now
+	r.seen.changed = sync.NewCond(&r.seen.mu)
+	go func() {
+		defer close(r.read)
+		_, _ = io.Copy(r.seen, keyboard) // it ends with an error when the program does
+	}()
+	return r
+}
+
+// interrupt types Ctrl-C.
+func (r *terminalRun) interrupt(t *testing.T) {
+	t.Helper()
+	if _, err := r.keyboard.WriteString("\x03"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// shows checks the exit code and what the terminal shows in the end, and returns all that was written to it.
+func (r *terminalRun) shows(t *testing.T, code int, want string) string {
+	t.Helper()
+	err := r.Wait()
+	<-r.read
+	if got := r.ProcessState.ExitCode(); got != code {
+		t.Errorf("exit code %d (%v), want %d", got, err, code)
+	}
+	text := r.seen.text.String()
+	if got := screen(text); !regexp.MustCompile(want).MatchString(got) {
+		t.Errorf("the screen shows\n%s\nafter\n%q", got, text)
+	}
+	return text
 }
 
 // At a terminal the status line says what is waited for, failures stay above it, and Ctrl-C
@@ -99,34 +126,11 @@ func TestTerminal(t *testing.T) {
 	if err := os.WriteFile(steps, []byte(file), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	keyboard, terminal := openTerminal(t)
-	cmd := exec.Command("stepctl", "run", steps, "--port", agent.port, "--log-format", "text")
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = terminal, terminal, terminal
-	cmd.Env = append(os.Environ(), "TERM=xterm")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	_ = terminal.Close() // it is the program's now
-
-	seen := &transcript{}
-	seen.changed = sync.NewCond(&seen.mu)
-	read := make(chan struct{})
-	go func() {
-		defer close(read)
-		_, _ = io.Copy(seen, keyboard) // it ends with an error when the program does
-	}()
+	run := startAtTerminal(t, "run", steps, "--port", agent.port, "--log-format", "text")
 	agent.await(3)
-	seen.await(`step 3 of 4: waiting for the reply, 59m5\ds left; 1 failed so far`)
-	if _, err := keyboard.WriteString("\x03"); err != nil {
-		t.Fatal(err)
-	}
-	err := cmd.Wait()
-	<-read
-	if code := cmd.ProcessState.ExitCode(); code != exitFailed {
-		t.Errorf("exit code %d (%v), want %d", code, err, exitFailed)
-	}
-	want := regexp.MustCompile(`^[^\n]*step_id=7 reason=out_of_order[^\n]*
+	run.seen.await(`step 3 of 4: waiting for the reply, 59m5\ds left; 1 failed so far`)
+	run.interrupt(t)
+	text := run.shows(t, exitFailed, `^[^\n]*step_id=7 reason=out_of_order[^\n]*
 (\^C)?step  verdict     reason        response  detail
    1  ok          - +[0-9.]+ ms
    7  NOK         out_of_order +[0-9.]+ ms  told to say so
@@ -135,12 +139,30 @@ func TestTerminal(t *testing.T) {
 interrupted: 1 of 4 steps passed; step 7 was refused: out_of_order; step 3 was sent, and interrupted
 before a reply came; step 4 was not run
 $`)
-	text := seen.text.String()
-	if got := screen(text); !want.MatchString(strings.ReplaceAll(got, "\r", "")) {
-		t.Errorf("the screen shows\n%s\nafter\n%q", got, text)
-	}
 	if !strings.Contains(text, "\x1b[31mNOK\x1b[0m") {
 		t.Errorf("no colours in\n%q", text)
+	}
+}
+
+// Against several boards a terminal has a line for each, and in the end the results in their place.
+func TestTerminalBoards(t *testing.T) {
+	a, b := mustStartAgent(t), mustStartAgent(t, "1=out_of_order", "2=withhold")
+	steps := filepath.Join(t.TempDir(), "steps.json")
+	if err := os.WriteFile(steps, []byte(`{"test_services":[{"step_id":1,"timeout":5},{"step_id":2,"timeout":3600}]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run := startAtTerminal(t, "run", steps, "--board", "a=127.0.0.1:"+a.port, "--board", "b=127.0.0.1:"+b.port, "--log-format", "text")
+	run.seen.await(`a: pass: all 2 steps were answered in order and in time`)
+	run.seen.await(`b: step 2 of 2: waiting for the reply, 59m5\ds left; 1 failed so far`)
+	run.interrupt(t)
+	text := run.shows(t, exitFailed, `^[^\n]*board=b step_id=1 reason=out_of_order[^\n]*
+(\^C)?a: pass: all 2 steps were answered in order and in time
+b: fail: interrupted: 0 of 2 steps passed; step 1 was refused: out_of_order; step 2 was sent, and
+interrupted before a reply came
+fail: 1 of 2 boards failed \(b\)
+$`)
+	if strings.Count(text, wrapOff) != strings.Count(text, wrapOn) {
+		t.Errorf("the terminal no longer wraps after\n%q", text)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 // A view shows a run as it happens. Its methods are called one at a time, but suspend, which other
-// goroutines may call until result is called.
+// goroutines may call.
 type view interface {
 	// suspend clears the view while write writes to stderr.
 	suspend(write func())

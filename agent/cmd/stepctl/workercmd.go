@@ -116,10 +116,11 @@ func (f *workerFlags) load() ([]boards.Board, error) {
 	switch {
 	case f.boards == "":
 		return nil, errors.New("name the boards file with --boards")
-	case f.jobs < 0:
-		return nil, fmt.Errorf("--jobs is %d; give 0 or a number from 1", f.jobs)
 	case f.lease < minLease || f.lease > maxLease:
 		return nil, fmt.Errorf("--lease is %s; give a duration from %s to %s", f.lease, minLease, maxLease)
+	}
+	if err := checkJobs(f.jobs); err != nil {
+		return nil, err
 	}
 	if f.name == "" {
 		f.name = fmt.Sprintf("%s:%d", hostName(), os.Getpid())

@@ -110,12 +110,10 @@ func (p *performer) announce(job worker.Job, v database.Version) {
 
 // count counts a run and its loss of evidence. It returns an error if the run was interrupted.
 func (p *performer) count(ctx context.Context, e *execution, ended error) error {
-	var end *exitError
-	if errors.As(ended, &end) && end.err != nil {
-		e.logger.Error("the run is not whole", "err", end.err)
+	if lost := e.logLoss(ended); lost != nil {
 		p.mu.Lock()
 		if p.lost == nil {
-			p.lost = end
+			p.lost = lost
 		}
 		p.mu.Unlock()
 	}
