@@ -31,13 +31,29 @@ func checks() map[string]kind {
 		"group":       text{func(name string) string { return checkAccount(name, "group") }},
 		"user":        text{func(name string) string { return checkAccount(name, "user") }},
 		"pem":         text{checkPEM},
+		"credentials": text{orEmpty(func(path string) string { return checkPath(path, "/etc/stepagent/nats.creds") })},
+		"word":        text{checkRelative},
+		"reference":   text{checkReference},
+		"fleet":       text{checkSubjectWord},
+		"board":       text{orEmpty(checkSubjectWord)},
 		"listen":      text{checkListen},
 		"identity":    text{checkPattern},
 		"networks": listing{MaxAllow, `write ["loopback"] to serve this machine alone`, `["loopback", "192.0.2.0/24"]`,
 			func(entry string) string { _, wrong := readNetwork(entry); return wrong }},
+		"nats":       listing{maxServers, "", `["nats://a:4222", "nats://b:4222"]`, checkServer},
 		"hosts":      listing{maxHosts, "", `["board-3.lan"]`, checkHost},
 		"identities": listing{len(identities()), "name one at least, such as [\"uri\"]", `["uri", "dns"]`, checkIdentity},
 		"patterns":   listing{maxPatterns, `write ["*"] for every name, or take the key out`, `["station-7-*"]`, checkPattern},
+	}
+}
+
+// orEmpty returns the check for a text that may be empty too.
+func orEmpty(check func(string) string) func(string) string {
+	return func(text string) string {
+		if text == "" {
+			return ""
+		}
+		return check(text)
 	}
 }
 

@@ -38,6 +38,8 @@ type Config struct {
 	Record  Record  `config:"record"`
 	Admin   Admin   `config:"admin"`
 	HTTP    HTTP    `config:"http"`
+	NATS    NATS    `config:"nats"`
+	Fleet   Fleet   `config:"fleet"`
 
 	// Listeners are further listeners, after that of Host and Port; up to MaxListeners. They cannot
 	// change while the agent runs.

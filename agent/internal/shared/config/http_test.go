@@ -85,7 +85,7 @@ settings = { password = "hidden-2", nested = { key = "hidden-3" } }
 	if got := shown["session"].(map[string]any)["idle_timeout"]; got != "1m30s" {
 		t.Errorf("the idle timeout is %v", got)
 	}
-	if len(shown) != 18 || shown["port"] != 8080 {
+	if len(shown) != 20 || shown["port"] != 8080 {
 		t.Errorf("%d keys: %v", len(shown), shown)
 	}
 }

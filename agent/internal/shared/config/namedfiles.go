@@ -20,26 +20,35 @@ type NamedFile struct {
 	Secret bool
 }
 
-// NamedFiles returns the files of [tls] and those of references in settings. What is wrong with a
+// NamedFiles returns the files of [tls] and [nats] and those of references. What is wrong with a
 // reference is found when it is resolved.
 func (l *Loaded) NamedFiles() (files []NamedFile) {
 	for _, f := range []NamedFile{{"tls.certificate", l.TLS.Certificate, false}, {"tls.key", l.TLS.Key, true},
-		{"tls.client_ca", l.TLS.ClientCA, false}, {"tls.crl", l.TLS.CRL, false}} {
+		{"tls.client_ca", l.TLS.ClientCA, false}, {"tls.crl", l.TLS.CRL, false},
+		{"nats.credentials", l.NATS.Credentials, true}, {"nats.ca", l.NATS.CA, false}, {"nats.cert", l.NATS.Cert, false},
+		{"nats.key", l.NATS.Key, true}} {
 		if f.Path != "" {
 			files = append(files, f)
 		}
 	}
+	files = appendReferences(files, "nats.password", l.NATS.Password)
 	for i, v := range l.Validators {
 		withReferences(v.Settings, elementPath("validators", i)+".settings", func(key, text string) string {
-			_, _ = expand(text, func(reference string) (string, error) {
-				if path, ok := strings.CutPrefix(reference, fileReference); ok && filepath.IsAbs(path) {
-					files = append(files, NamedFile{key, path, true})
-				}
-				return "", nil
-			})
+			files = appendReferences(files, key, text)
 			return text
 		})
 	}
+	return files
+}
+
+// appendReferences appends the files that the references in a text name.
+func appendReferences(files []NamedFile, key, text string) []NamedFile {
+	_, _ = expand(text, func(reference string) (string, error) {
+		if path, ok := strings.CutPrefix(reference, fileReference); ok && filepath.IsAbs(path) {
+			files = append(files, NamedFile{key, path, true})
+		}
+		return "", nil
+	})
 	return files
 }
 

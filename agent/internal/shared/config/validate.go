@@ -36,7 +36,7 @@ func (c Config) Validate() error {
 }
 
 func (c Config) findings() []finding {
-	return slices.Concat(c.scalarFindings(), c.conflicts(), c.tlsFindings(), c.listenerFindings(), c.errorCodeFindings(),
+	return slices.Concat(c.scalarFindings(), c.conflicts(), c.fleetFindings(), c.tlsFindings(), c.listenerFindings(), c.errorCodeFindings(),
 		c.validatorFindings())
 }
 
