@@ -31,6 +31,9 @@ type Options struct {
 	Queue int
 	// Open is the first event of each file.
 	Open auditlog.Open
+	// Removing, unless it is nil, is called with the path of each file that is about to be removed, as one
+	// of the oldest. Writing waits for it.
+	Removing func(path string)
 }
 
 // A Writer writes events. Its methods are safe for concurrent use.

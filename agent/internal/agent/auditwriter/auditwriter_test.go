@@ -52,9 +52,9 @@ func (m *memory) remove(name string) {
 	delete(m.files, name)
 }
 
-func (m *memory) prune(string, int64) error { return nil }
-func (m *memory) rename(string)             {}
-func (m *memory) unlock()                   {}
+func (m *memory) prune(string, int64, func(string)) error { return nil }
+func (m *memory) rename(string)                           {}
+func (m *memory) unlock()                                 {}
 
 func (m *memory) setRoom(n int) {
 	m.mu.Lock()

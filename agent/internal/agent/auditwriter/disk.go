@@ -23,8 +23,9 @@ type files interface {
 	create(now time.Time) (f file, name string, err error)
 	// remove removes a file that could not be begun.
 	remove(name string)
-	// prune removes the oldest files, except current, until the rest take at most maxBytes.
-	prune(current string, maxBytes int64) error
+	// prune removes the oldest files, except current, until the rest take at most maxBytes. It calls
+	// removing, unless that is nil, before each.
+	prune(current string, maxBytes int64, removing func(path string)) error
 	// rename notes that the folder is now reached by another path.
 	rename(dir string)
 	unlock()
@@ -132,7 +133,7 @@ func (f *folder) remove(name string) {
 }
 
 // prune removes only regular files with names of the audit log.
-func (f *folder) prune(current string, maxBytes int64) error {
+func (f *folder) prune(current string, maxBytes int64, removing func(path string)) error {
 	entries, err := os.ReadDir(f.dir)
 	if err != nil {
 		return err
@@ -159,7 +160,11 @@ func (f *folder) prune(current string, maxBytes int64) error {
 		if total <= maxBytes {
 			return nil
 		}
-		if err := os.Remove(filepath.Join(f.dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		path := filepath.Join(f.dir, name)
+		if removing != nil {
+			removing(path)
+		}
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		total -= sizes[name]

@@ -185,7 +185,7 @@ func (s *sink) openFile() {
 		return
 	}
 	s.size = int64(len(line))
-	if err := s.files.prune(name, o.TotalBytes-o.FileBytes); err != nil {
+	if err := s.files.prune(name, o.TotalBytes-o.FileBytes, o.Removing); err != nil {
 		s.writer.log.Warn("old records cannot be removed", slog.String("dir", o.Dir), slog.Any("error", err))
 	}
 	failed := false
