@@ -73,6 +73,8 @@ var floors = [][]string{
 	},
 	{
 		"agent/internal/agent/auditwriter",
+		"agent/internal/agent/fleetcontrol",
+		"agent/internal/agent/outbox",
 		"agent/internal/agent/session",
 		"agent/internal/agent/sessionstore/natsstore",
 		"agent/internal/agent/verdictcache",

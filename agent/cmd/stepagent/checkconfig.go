@@ -124,6 +124,9 @@ func checkConfig(ctx context.Context, cmd *cobra.Command, from config.Sources, k
 	if err != nil {
 		return k.explain(err)
 	}
+	if err := daemon.CheckNATS(c); err != nil {
+		return k.explain(err)
+	}
 	if !k.foreign {
 		warnings = append(warnings, daemon.CheckSessionDir(c)...)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
 	"github.com/stepagent/stepagent/agent/internal/shared/version"
 	"github.com/stepagent/stepagent/agent/internal/testkit/freeport"
+	"github.com/stepagent/stepagent/agent/internal/testkit/natstest"
 	"github.com/stepagent/stepagent/agent/internal/testkit/soaktest"
 	"github.com/stepagent/stepagent/configs"
 	"github.com/stepagent/stepagent/plugins/bundled"
@@ -28,6 +29,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	natstest.Main()
 	testscript.Main(tests{m}, map[string]func(){"stepagent": main, testPluginName: serveTestPlugin, namespacedName: namespaced})
 }
 

@@ -38,6 +38,9 @@ func printStatus(w io.Writer, s api.Status) error {
 		s.Sessions.Passed, s.Sessions.Failed, s.Sessions.Undecided, s.Sessions.Replayed, s.Connections.RefusedMessages)
 	row("store", "%s", storeState(s.Store))
 	row("record", "%s", recordState(s.Record))
+	if s.Fleet.Name != "" {
+		row("fleet", "%s", fleetState(s.Fleet))
+	}
 	if lost := s.Log.Lost(); lost > 0 {
 		row("log", "%d lines lost: %d were not taken in time, %d could not be written", lost, s.Log.Dropped, s.Log.Unwritten)
 	}
@@ -139,6 +142,24 @@ func recordState(s auditwriter.Status) string {
 	default:
 		return filepath.Join(s.Dir, s.File) + ", " + count
 	}
+}
+
+// fleetState describes what the agent does in NATS.
+func fleetState(f api.Fleet) string {
+	state := fmt.Sprintf("%s as board %s, %s", f.Name, f.Board, f.Connection)
+	if f.Control {
+		state += "; answers requests"
+	}
+	if r := f.Results; r.Enabled {
+		state += fmt.Sprintf("; results: %d events published, %d dropped", r.Published, r.Dropped)
+		if r.LagBytes > 0 {
+			state += fmt.Sprintf(", %d KiB behind for %v", (r.LagBytes+1023)>>10, time.Duration(r.LagSeconds).Round(time.Second))
+		}
+		if r.Error != "" {
+			state += ", NOT PUBLISHED since " + r.Since.Format(time.DateTime) + ": " + r.Error
+		}
+	}
+	return state
 }
 
 // httpState describes the HTTP listener.

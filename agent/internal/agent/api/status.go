@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/auditwriter"
+	"github.com/stepagent/stepagent/agent/internal/agent/outbox"
 	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost"
 	"github.com/stepagent/stepagent/agent/internal/agent/server"
 	"github.com/stepagent/stepagent/agent/internal/agent/session"
@@ -47,6 +48,8 @@ type Status struct {
 	Store sessionstore.Status `json:"session_store"`
 	// Record is the state of the agent's own record.
 	Record auditwriter.Status `json:"record"`
+	// Fleet is what the agent does in NATS; the zero value where the config names no servers.
+	Fleet Fleet `json:"fleet,omitzero"`
 	// Log counts the lines of the agent's log that are lost.
 	Log logging.Stats `json:"log"`
 	// HTTP is the listener of the page; the zero value where there is none.
@@ -70,6 +73,22 @@ type Certificate struct {
 	certificate.Info
 	// DaysLeft is how many whole days are left until NotAfter; negative when that is past.
 	DaysLeft int `json:"days_left"`
+}
+
+// Fleet is what the agent does in NATS.
+type Fleet struct {
+	// Name is that of the fleet, and Board that of this board in it.
+	Name  string `json:"name"`
+	Board string `json:"board"`
+	// Connection says which server is connected to, or why none is and what to do.
+	Connection string `json:"connection"`
+	Connected  bool   `json:"connected"`
+	// Trouble is why there is no connection, once that has lasted for a while.
+	Trouble string `json:"trouble,omitempty"`
+	// Control says that requests over NATS are answered.
+	Control bool `json:"control"`
+	// Results is the state of publishing the agent's own record.
+	Results outbox.Status `json:"results"`
 }
 
 // HTTP is the state of the HTTP listener.

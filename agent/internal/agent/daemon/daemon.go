@@ -76,6 +76,7 @@ type Agent struct {
 	sessions   *session.Manager
 	server     *server.Server
 	totals     *totals
+	fleet      *fleet
 	observers  *observers
 	admin      *admin
 	unwatch    context.CancelFunc // stops feeding systemd's watchdog
@@ -111,6 +112,7 @@ func Start(ctx context.Context, options Options) (*Agent, error) {
 	a.stopping, a.beginStop = context.WithCancelCause(context.Background())
 	a.auto = &autoReloader{log: options.Log, what: "the config is", reload: a.reloadIf}
 	a.certificates = &certificates{log: options.Log}
+	a.fleet = &fleet{agent: a}
 	a.certFiles = &autoReloader{log: options.Log, what: "the certificates are", reload: a.reloadCertificates}
 	if err := a.start(ctx); err != nil {
 		a.release(ctx)
@@ -150,7 +152,12 @@ func (a *Agent) start(ctx context.Context) error {
 	if a.set, err = startValidators(ctx, a.host, c, nil); err != nil {
 		return err
 	}
-	if a.record, err = openRecord(c, a.recordHead(), a.options.Log); err != nil {
+	nats, err := a.fleet.prepare(c)
+	if err != nil {
+		return err
+	}
+	nats.apply() // before the record removes files
+	if a.record, err = openRecord(c, a.recordOptions, a.options.Log); err != nil {
 		return err
 	}
 	a.config, a.totals = c, newTotals(a.set)
@@ -170,6 +177,7 @@ func (a *Agent) start(ctx context.Context) error {
 		slog.String("version", a.options.Version), slog.String("config", source(c)),
 		slog.String("validators", names(c)), slog.String("admin", a.admin.path()))
 	web.apply()
+	nats.begin()
 	a.observers.background.Go(func() { a.observers.retry(a) })
 	if c.AllowFaults {
 		a.options.Log.Warn("faults are allowed: validators may make this agent misbehave")
@@ -257,6 +265,7 @@ func (a *Agent) release(ctx context.Context) {
 	a.freeMemory.Stop()
 	a.auto.watch(0, time.Time{})
 	a.certFiles.watch(0, time.Time{})
+	a.fleet.silence()
 	if a.observers != nil {
 		a.observers.close()
 	}
@@ -272,6 +281,7 @@ func (a *Agent) release(ctx context.Context) {
 	a.auto.done.Wait()
 	a.certFiles.done.Wait()
 	a.record.Close()
+	a.fleet.close()
 	if a.host != nil {
 		a.host.Close()
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/agent/api"
 	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
 	"github.com/stepagent/stepagent/agent/internal/shared/config"
+	"github.com/stepagent/stepagent/agent/internal/testkit/natstest"
 	"github.com/stepagent/stepagent/plugins/mintimeout"
 	"github.com/stepagent/stepagent/plugins/sdk"
 	"github.com/stepagent/stepagent/plugins/sequence"
@@ -33,6 +34,7 @@ func TestMain(m *testing.M) {
 		}})
 		return
 	}
+	natstest.Main()
 	goleak.VerifyTestMain(m)
 }
 

@@ -5,27 +5,26 @@ import (
 	"log/slog"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/auditwriter"
-	"github.com/stepagent/stepagent/agent/internal/shared/auditlog"
 	"github.com/stepagent/stepagent/agent/internal/shared/config"
 )
 
 const mebibyte = 1 << 20
 
 // openRecord begins the agent's own record as the config says; nil when it is off.
-func openRecord(c *config.Loaded, head auditlog.Open, log *slog.Logger) (*auditwriter.Writer, error) {
+func openRecord(c *config.Loaded, options func(*config.Loaded) auditwriter.Options, log *slog.Logger) (*auditwriter.Writer, error) {
 	if !c.Record.Enabled {
 		return nil, nil
 	}
-	record, err := auditwriter.Open(recordOptions(c, head), log)
+	record, err := auditwriter.Open(options(c), log)
 	return record, recordProblem(c, err)
 }
 
-func recordOptions(c *config.Loaded, head auditlog.Open) auditwriter.Options {
+func (a *Agent) recordOptions(c *config.Loaded) auditwriter.Options {
 	return auditwriter.Options{
 		Dir:       c.Record.Dir,
 		FileBytes: int64(c.Record.FileMiB) * mebibyte, FileAge: c.Record.FileAge,
 		TotalBytes: int64(c.Record.TotalMiB) * mebibyte, Queue: c.Record.Queue,
-		Open: head,
+		Open: a.recordHead(), Removing: a.fleet.removing,
 	}
 }
 
@@ -46,19 +45,19 @@ type nextRecord struct {
 }
 
 // prepareRecord prepares the record of the next config beside the one in force.
-func prepareRecord(inForce *auditwriter.Writer, old, next *config.Loaded, head auditlog.Open, log *slog.Logger) (nextRecord, error) {
+func prepareRecord(inForce *auditwriter.Writer, old, next *config.Loaded, options func(*config.Loaded) auditwriter.Options, log *slog.Logger) (nextRecord, error) {
 	nothing := func() {}
 	switch {
 	case next.Record == old.Record:
 		return nextRecord{inForce, nothing, nothing}, nil
 	case inForce != nil && next.Record.Enabled:
-		change, err := inForce.Prepare(recordOptions(next, head))
+		change, err := inForce.Prepare(options(next))
 		if err != nil {
 			return nextRecord{}, recordProblem(next, err)
 		}
 		return nextRecord{inForce, change.Apply, change.Drop}, nil
 	default:
-		record, err := openRecord(next, head, log)
+		record, err := openRecord(next, options, log)
 		return nextRecord{record, nothing, record.Close}, err
 	}
 }

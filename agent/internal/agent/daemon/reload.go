@@ -103,7 +103,12 @@ func (a *Agent) tryReload(ctx context.Context, unchanged func() bool) error {
 		return err
 	}
 	defer web.drop()
-	record, err := prepareRecord(a.record, a.current(), next, a.recordHead(), a.options.Log)
+	nats, err := a.fleet.prepare(next)
+	if err != nil {
+		return err
+	}
+	defer nats.drop()
+	record, err := prepareRecord(a.record, a.current(), next, a.recordOptions, a.options.Log)
 	if err != nil {
 		return err
 	}
@@ -128,9 +133,11 @@ func (a *Agent) tryReload(ctx context.Context, unchanged func() bool) error {
 		a.totals.endRecord(oldRecord)
 	}
 	a.mu.Unlock()
+	nats.apply() // before the record uses another folder
 	record.apply()
 	a.useCertificates(next, certs, record.Writer)
 	a.watchFiles(next, began)
+	nats.begin()
 	web.apply()
 	a.options.Level.Set(level(next))
 	a.sessions.SetOptions(sessionOptions(next, record.Writer))

@@ -39,7 +39,7 @@ func (a *Agent) Status() api.Status {
 // state returns the state without checksums, and the validators in force. It never waits for long.
 func (a *Agent) state() (api.Status, *pluginhost.Set) {
 	now := time.Now()
-	store := storeStatus(a.store, now)
+	store, fleet := storeStatus(a.store, now), a.fleet.status(now)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	generation := a.judge.Chain().Generation()
@@ -47,7 +47,7 @@ func (a *Agent) state() (api.Status, *pluginhost.Set) {
 	status := api.Status{
 		Version: a.options.Version, PID: os.Getpid(), Address: a.addresses(), Absent: absent(listeners), Listeners: listeners, Allow: a.config.Allow,
 		Config: source(a.config), ConfigFile: a.config.File(), Started: byNow(now, a.started), Uptime: secondsOf(now.Sub(a.started)),
-		Generation: generation, Reload: a.reload, Watch: a.auto.status(), Connections: a.server.Stats(), Sessions: a.sessions.Stats(), Store: store,
+		Generation: generation, Reload: a.reload, Watch: a.auto.status(), Connections: a.server.Stats(), Sessions: a.sessions.Stats(), Store: store, Fleet: fleet,
 		Goroutines: runtime.NumGoroutine(), HTTP: a.observers.status(),
 	}
 	status.Reload.Time = byNow(now, a.reload.Time)
@@ -93,6 +93,12 @@ func troubles(s api.Status) (list []string) {
 		list = append(list, "sessions cannot be stored: "+s.Store.Trouble)
 	}
 	if what := s.Record.Trouble(); what != "" {
+		list = append(list, what)
+	}
+	if s.Fleet.Trouble != "" {
+		list = append(list, "NATS is away: "+s.Fleet.Trouble)
+	}
+	if what := s.Fleet.Results.Trouble(); what != "" {
 		list = append(list, what)
 	}
 	if s.HTTP.Trouble != "" {

@@ -72,6 +72,7 @@ func (a *Agent) metrics() metrics.State {
 		Version: s.Version, Commit: version.Commit(), Degraded: len(s.Trouble) > 0,
 		Connections: s.Connections, Sessions: s.Sessions, Store: s.Store, SessionLimit: a.current().Limits.Sessions,
 		Steps: a.server.Took(), Generation: s.Generation, Validators: a.totals.validators.Counts(),
+		NATS: s.Fleet.Name != "", Connected: s.Fleet.Connected, Results: s.Fleet.Results,
 		Log: s.Log, Expiries: map[string]time.Time{},
 	}
 	for _, c := range s.Certificates {

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"runtime"
 	"slices"
+	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost"
 	"github.com/stepagent/stepagent/agent/internal/agent/server"
@@ -19,7 +20,7 @@ const (
 )
 
 // metrics are all metrics of the agent but those of the runtime and of the process.
-var metrics = slices.Concat(agentMetrics, clientMetrics, storeMetrics, stepMetrics, validatorMetrics, recordMetrics)
+var metrics = slices.Concat(agentMetrics, clientMetrics, storeMetrics, stepMetrics, validatorMetrics, recordMetrics, fleetMetrics)
 
 var agentMetrics = []metric{
 	{"build_info", gauge, "Version of the agent; always 1.", []string{"version", "commit", "goversion"},
@@ -169,4 +170,27 @@ var recordMetrics = []metric{
 		func(s *State, to *samples) { to.count(s.Record.Dropped) }},
 	{"record_events_lost_total", counter, "Events that were written to the record and are no longer there.", nil,
 		func(s *State, to *samples) { to.count(s.Record.Lost) }},
+}
+
+var fleetMetrics = []metric{
+	{"nats_enabled", gauge, "Whether the config names servers of NATS (1).", nil,
+		func(s *State, to *samples) { to.flag(s.NATS) }},
+	{"nats_connected", gauge, "Whether a server of NATS is connected to (1).", nil,
+		func(s *State, to *samples) { to.flag(s.Connected) }},
+	{"results_enabled", gauge, "Whether the record is published (1).", nil,
+		func(s *State, to *samples) { to.flag(s.Results.Enabled) }},
+	{"results_refused", gauge, "Whether there is a connection and no stream takes what is published (1).", nil,
+		func(s *State, to *samples) { to.flag(s.Results.Error != "") }},
+	{"results_lag_bytes", gauge, "Size of what the record has and the stream does not have yet.", nil,
+		func(s *State, to *samples) { to.add(float64(s.Results.LagBytes)) }},
+	{"results_lag_seconds", gauge, "Age of the first event that the stream does not have yet; 0 when it has all.", nil,
+		func(s *State, to *samples) { to.add(time.Duration(s.Results.LagSeconds).Seconds()) }},
+	{"results_events_published_total", counter, "Events of the record that the stream has.", nil,
+		func(s *State, to *samples) { to.count(s.Results.Published) }},
+	{"results_events_dropped_total", counter, "Events of the record that the stream will not get, as they were removed before.", nil,
+		func(s *State, to *samples) { to.count(s.Results.Dropped) }},
+	{"results_messages_total", counter, "Messages with events that the stream has acknowledged.", nil,
+		func(s *State, to *samples) { to.count(s.Results.Messages) }},
+	{"results_messages_duplicate_total", counter, "Messages with events that were sent again and that the stream had already.", nil,
+		func(s *State, to *samples) { to.count(s.Results.Duplicates) }},
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/stepagent/stepagent/agent/internal/agent/auditwriter"
 	"github.com/stepagent/stepagent/agent/internal/agent/latency"
+	"github.com/stepagent/stepagent/agent/internal/agent/outbox"
 	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost"
 	"github.com/stepagent/stepagent/agent/internal/agent/server"
 	"github.com/stepagent/stepagent/agent/internal/agent/session"
@@ -44,7 +45,11 @@ type State struct {
 	Validators []pluginhost.Counts
 	Reloads    Reloads
 	Record     auditwriter.Status
-	Log        logging.Stats
+	// NATS is whether the config names servers of NATS, and Connected whether one is connected to.
+	NATS, Connected bool
+	// Results is the state of publishing the record.
+	Results outbox.Status
+	Log     logging.Stats
 }
 
 // Reloads count the reloads of the config.

@@ -24,11 +24,13 @@ import (
 
 	"github.com/stepagent/stepagent/agent/internal/agent/auditwriter"
 	"github.com/stepagent/stepagent/agent/internal/agent/latency"
+	"github.com/stepagent/stepagent/agent/internal/agent/outbox"
 	"github.com/stepagent/stepagent/agent/internal/agent/pluginhost"
 	"github.com/stepagent/stepagent/agent/internal/agent/server"
 	"github.com/stepagent/stepagent/agent/internal/agent/session"
 	"github.com/stepagent/stepagent/agent/internal/agent/sessionstore"
 	"github.com/stepagent/stepagent/agent/internal/agent/verdictcache"
+	"github.com/stepagent/stepagent/agent/internal/shared/jsonl"
 	"github.com/stepagent/stepagent/agent/internal/shared/logging"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
@@ -70,7 +72,10 @@ func busy() State {
 		},
 		Reloads: Reloads{Applied: 51, Refused: 52, LastRefused: true, InForce: time.UnixMilli(53_500)},
 		Record:  auditwriter.Status{Enabled: true, Queued: 61, Written: 62, Dropped: 63, Lost: 64, Error: "disk full"},
-		Log:     logging.Stats{Dropped: 71, Unwritten: 72},
+		NATS:    true, Connected: true,
+		Results: outbox.Status{Enabled: true, Published: 91, Dropped: 92, Messages: 93, Duplicates: 94, LagBytes: 95,
+			LagSeconds: jsonl.Seconds(96 * time.Second), Error: "full"},
+		Log: logging.Stats{Dropped: 71, Unwritten: 72},
 	}
 }
 
