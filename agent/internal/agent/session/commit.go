@@ -24,11 +24,11 @@ type uncommitted struct {
 }
 
 // complete makes the answer of a judgement, given at the time judged. It commits the judgement unless it
-// is undecided. The caller holds the turn.
-func (c *Conn) complete(ctx context.Context, s *slot, req *protocol.Request, arrived, judged time.Time, j *judge.Judgement) Answer {
+// is undecided. False says that the session has moved. The caller holds the turn.
+func (c *Conn) complete(ctx context.Context, s *slot, req *protocol.Request, arrived, judged time.Time, j *judge.Judgement) (Answer, bool) {
 	m := c.manager
 	if j.Outcome == validator.Undecided {
-		return c.undecided(ctx, s, req, j, protocol.ValidatorUnavailable)
+		return c.undecided(ctx, s, req, j, protocol.ValidatorUnavailable), true
 	}
 	reply, trace := c.verdict(s, req, j)
 	if m.storage.store != nil {
@@ -37,7 +37,7 @@ func (c *Conn) complete(ctx context.Context, s *slot, req *protocol.Request, arr
 		}
 		judged = m.clock.Now() // the wait for the store is not the client's
 	}
-	return c.apply(s, req, arrived, judged, j, &reply, trace)
+	return c.apply(s, req, arrived, judged, j, &reply, trace), true
 }
 
 // verdict returns what the client and the record are told of a judgement that counts.
@@ -73,7 +73,11 @@ func (c *Conn) commitLater(s *slot, req *protocol.Request, arrived time.Time, j 
 	var err error
 	if u.commit, err = m.storage.begin(s, &next, &u.reply, m.unnamed.Load()); err != nil {
 		m.storage.drop(u)
-		return c.notStored(context.Background(), s, req, j, err), Answered
+		answer, ok := c.notStored(context.Background(), s, req, j, err)
+		if !ok {
+			return Answer{}, MustWait
+		}
+		return answer, Answered
 	}
 	c.uncommitted = u
 	return Answer{}, Judged
@@ -82,6 +86,15 @@ func (c *Conn) commitLater(s *slot, req *protocol.Request, arrived time.Time, j 
 // Stored waits until the session of the step that Try has judged is stored, together with those that
 // others have begun to store. It returns the answer, and the request with its arrival.
 func (c *Conn) Stored(ctx context.Context) (answer Answer, req protocol.Request, arrived time.Time) {
+	answer, req, arrived, ok := c.stored(ctx)
+	if !ok {
+		answer = c.Do(ctx, req, arrived)
+	}
+	return answer, req, arrived
+}
+
+// stored is Stored without another try; false says that the session has moved.
+func (c *Conn) stored(ctx context.Context) (answer Answer, req protocol.Request, arrived time.Time, ok bool) {
 	m, u := c.manager, c.uncommitted
 	c.uncommitted = nil
 	defer func() { // after a panic too
@@ -95,11 +108,10 @@ func (c *Conn) Stored(ctx context.Context) (answer Answer, req protocol.Request,
 		judged = m.clock.Now() // the wait for the store is not the client's
 	}
 	if err != nil {
-		answer = c.notStored(ctx, u.slot, &req, &u.judgement, err)
-	} else {
-		answer = c.apply(u.slot, &req, arrived, judged, &u.judgement, &u.reply, u.trace)
+		answer, ok = c.notStored(ctx, u.slot, &req, &u.judgement, err)
+		return answer, req, arrived, ok
 	}
-	return answer, req, arrived
+	return c.apply(u.slot, &req, arrived, judged, &u.judgement, &u.reply, u.trace), req, arrived, true
 }
 
 // apply puts a judgement in force and returns the answer.
@@ -111,12 +123,16 @@ func (c *Conn) apply(s *slot, req *protocol.Request, arrived, judged time.Time, 
 }
 
 // notStored returns the answer to a step that was judged but does not count, as its session cannot be
-// stored.
-func (c *Conn) notStored(ctx context.Context, s *slot, req *protocol.Request, j *judge.Judgement, err error) Answer {
+// stored. False says that it has moved: the slot is removed, and the request needs another.
+func (c *Conn) notStored(ctx context.Context, s *slot, req *protocol.Request, j *judge.Judgement, err error) (Answer, bool) {
+	if m := c.manager; m.storage.isMoved(err) {
+		m.disown(s)
+		return Answer{}, false
+	}
 	answer := c.undecided(ctx, s, req, &judge.Judgement{
 		Detail:     err.Error() + "; send the step again later",
 		Generation: j.Generation, Groups: j.Groups,
 	}, protocol.Busy)
 	answer.Unknown = errors.Is(err, sessionstore.ErrInDoubt)
-	return answer
+	return answer, true
 }

@@ -69,7 +69,7 @@ func (c *Conn) Do(ctx context.Context, req protocol.Request, arrived time.Time) 
 	if !c.client.mayUse(req.Session) {
 		return c.refuseName(ctx, &req)
 	}
-	for {
+	for range maxMoves {
 		s := c.slot(ctx, &req, arrived, c.mayResume(req.StepID))
 		if !s.turn.lock(ctx) {
 			s.doneInFlight()
@@ -82,6 +82,7 @@ func (c *Conn) Do(ctx context.Context, req protocol.Request, arrived time.Time) 
 			return answer
 		}
 	}
+	return c.Refuse(&req, protocol.Busy, "the session goes on at several agents at once; send the step again later")
 }
 
 // Progress is how far Try has come.
@@ -133,7 +134,8 @@ func (c *Conn) Try(req protocol.Request, arrived time.Time) (Answer, Progress) {
 	case m.storage.store != nil && j.Outcome != validator.Undecided:
 		return c.commitLater(s, &req, arrived, &j)
 	default:
-		return c.complete(ctx, s, &req, arrived, arrived, &j), Answered // no time has passed
+		answer, _ := c.complete(ctx, s, &req, arrived, arrived, &j) // no time has passed
+		return answer, Answered
 	}
 }
 
@@ -171,7 +173,7 @@ func (c *Conn) slot(ctx context.Context, req *protocol.Request, arrived time.Tim
 }
 
 // judge answers the request in a slot whose turn it holds, and releases the turn. It returns false
-// when the slot has been removed and the request needs another.
+// when the slot has been removed and the request needs another, as when its session has moved.
 func (c *Conn) judge(ctx context.Context, s *slot, req *protocol.Request, arrived time.Time) (Answer, bool) {
 	defer c.release(s) // after a panic too
 	answer, next := c.prepare(ctx, s, req, arrived, true)
@@ -185,7 +187,7 @@ func (c *Conn) judge(ctx context.Context, s *slot, req *protocol.Request, arrive
 		defer c.showJudging(s, false) // after a panic too
 		return c.manager.judge.Judge(ctx, s.session.state(), step)
 	}()
-	return c.complete(ctx, s, req, arrived, c.manager.clock.Now(), &j), true
+	return c.complete(ctx, s, req, arrived, c.manager.clock.Now(), &j)
 }
 
 // showJudging tells observers whether the slot's session waits for a validator. It locks nothing while
@@ -211,20 +213,33 @@ const (
 // session. It waits for the store only if it may. The caller holds the turn and calls release afterwards.
 func (c *Conn) prepare(ctx context.Context, s *slot, req *protocol.Request, arrived time.Time, wait bool) (Answer, next) {
 	m := c.manager
+	if m.needsLoad(s) {
+		if !wait {
+			return Answer{}, needsWait
+		}
+		if err := m.load(ctx, s); err != nil {
+			return c.refuseUnread(ctx, req, err), answered
+		}
+		if s.removed.Load() {
+			return Answer{}, needsSlot
+		}
+	}
+	m.forgive(s, arrived)
 	if s.name != "" && !req.Req.IsZero() {
 		if reply, ok := s.replay.get(req.Req); ok {
 			again := s.session.open && s.session.last == req.Req
 			if again && m.storage.waits && !wait {
 				return Answer{}, needsWait
 			}
-			m.count(func(n *Stats) { n.Replayed++ })
 			if again {
 				// A client that asks again is done with its last step only now.
 				s.session.gap = gapClock{from: m.clock.Now()}
-				if m.storage.store != nil {
-					m.storage.commitAgain(ctx, s)
+				if m.storage.store != nil && m.storage.commitAgain(ctx, s) {
+					m.disown(s)
+					return Answer{}, needsSlot
 				}
 			}
+			m.count(func(n *Stats) { n.Replayed++ })
 			return Answer{Reply: reply, Replayed: true, Trace: Trace{Session: s.session.id}}, answered
 		}
 	}

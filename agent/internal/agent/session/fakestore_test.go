@@ -82,7 +82,7 @@ func (f *fakeStore) Begin(r *sessionstore.Record, was sessionstore.Revision) (se
 		return sessionstore.Commit{}, sessionstore.ErrAway
 	}
 	f.last++
-	c := &fakeCommit{next: f.next(r)}
+	c := &fakeCommit{next: keep(f.live[r.Key].replies, r, f.last, f.remembered)}
 	f.begun = append(f.begun, c)
 	return sessionstore.Commit{Revision: f.last, Of: c}, nil
 }
@@ -145,18 +145,18 @@ func (f *fakeStore) store(begun []*fakeCommit) error {
 	return nil
 }
 
-// next returns what is stored with a record that replaces the one before.
-func (f *fakeStore) next(r *sessionstore.Record) kept {
-	next := kept{record: *r, revision: f.last}
+// keep returns what is stored with a record that replaces another one with the replies before.
+func keep(before []protocol.Reply, r *sessionstore.Record, revision sessionstore.Revision, remembered int) kept {
+	next := kept{record: *r, revision: revision}
 	next.record.Memory = slices.Clone(r.Memory)
 	for i, state := range next.record.Memory {
 		next.record.Memory[i].State = bytes.Clone(state.State)
 	}
 	next.record.Generations = slices.Clone(r.Generations)
-	next.replies = f.live[r.Key].replies
+	next.replies = before
 	if r.Reply != nil {
-		next.replies = append(slices.Clone(next.replies), *r.Reply)
-		next.replies = next.replies[max(len(next.replies)-f.remembered, 0):]
+		next.replies = append(slices.Clone(before), *r.Reply)
+		next.replies = next.replies[max(len(next.replies)-remembered, 0):]
 		next.record.Reply = &next.replies[len(next.replies)-1]
 	}
 	return next

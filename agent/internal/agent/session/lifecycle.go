@@ -151,11 +151,7 @@ func (m *Manager) clear(s *slot, nextID string) {
 	if s.name == "" || s.revision == 0 {
 		m.storage.forget(s)
 	}
-	m.stats.Open--
-	decrement(m.begun, s.session.client.addr.Addr())
-	if identity := s.session.client.identity(); identity != "" {
-		decrement(m.begunBy, identity)
-	}
+	m.uncount(s)
 	s.session = session{id: nextID, replied: m.clock.Now()}
 	if s.name != "" && s.used {
 		m.named.retain(s)
@@ -163,6 +159,15 @@ func (m *Manager) clear(s *slot, nextID string) {
 	m.reschedule(s)
 	if !s.isRetained() && (s.name != "" || s.owner == nil) {
 		m.remove(s)
+	}
+}
+
+// uncount takes the slot's session off the counts of open ones. The caller holds mu.
+func (m *Manager) uncount(s *slot) {
+	m.stats.Open--
+	decrement(m.begun, s.session.client.addr.Addr())
+	if identity := s.session.client.identity(); identity != "" {
+		decrement(m.begunBy, identity)
 	}
 }
 
@@ -209,49 +214,55 @@ func (m *Manager) arm(s *slot) {
 func (m *Manager) expire(s *slot) {
 	s.turn.lock(context.Background())
 	defer s.turn.unlock()
-	m.mu.Lock()
-	s.fires = time.Time{}
-	var ended *session
-	cause := causeIdle
-	if !s.left.IsZero() {
-		cause = causeNotBack
+	if cause := m.expired(s); cause != "" {
+		m.cutShort(s, cause)
 	}
+}
+
+// expired returns why the slot's session, which has been idle for too long, is closed; empty for one that
+// stays open. The caller holds the turn.
+func (m *Manager) expired(s *slot) (cause string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s.fires = time.Time{}
 	switch {
 	case s.removed.Load():
 	case m.clock.Now().Before(s.deadline(m.options.Load())):
 		m.arm(s) // the deadline was put off after the timer was set
+	case s.session.open && s.left.IsZero():
+		return causeIdle
 	case s.session.open:
-		if m.storage.store != nil {
-			m.mu.Unlock() // with the turn held the session stays as it is
-			m.storeEnd(s)
-			m.mu.Lock()
-		}
-		m.stats.Incomplete++
-		ended = m.end(s, cause)
+		return causeNotBack
 	case s.isRetained():
 		m.remove(s)
 	}
+	return ""
+}
+
+// cutShort ends the slot's session before its last step, in the store first; false when the session has gone
+// on at another agent. The caller holds the turn.
+func (m *Manager) cutShort(s *slot, cause string) bool {
+	if m.storage.store != nil && m.storeEnd(s) {
+		m.disown(s)
+		return false
+	}
+	m.mu.Lock()
+	m.stats.Incomplete++
+	ended := m.end(s, cause)
 	m.mu.Unlock()
 	m.logEnd(ended, cause)
+	return true
 }
 
 // evict ends the session of a slot and removes the slot. It returns whether there was a session.
 func (m *Manager) evict(s *slot, cause string) bool {
 	s.turn.lock(context.Background())
 	defer s.turn.unlock()
-	if m.storage.store != nil && s.session.open {
-		m.storeEnd(s) // at once, while removing it may be stored with a later step
-	}
+	ended := s.session.open && m.cutShort(s, cause)
 	m.mu.Lock()
-	var ended *session
-	if s.session.open {
-		m.stats.Incomplete++
-		ended = m.end(s, cause)
-	}
+	defer m.mu.Unlock()
 	m.remove(s)
-	m.mu.Unlock()
-	m.logEnd(ended, cause)
-	return ended != nil
+	return ended
 }
 
 // logEnd logs and records the end of a session; nil is none. Cause is why it ended before its last

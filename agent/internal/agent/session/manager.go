@@ -68,6 +68,10 @@ type Stats struct {
 	RememberedBytes int `json:"remembered_bytes"`
 	// Restored is how many sessions were open when the agent started, as they had been stored.
 	Restored int `json:"restored"`
+	// MovedIn counts open sessions of other agents that have gone on at this one, MovedOut those of
+	// this agent that were found to have gone on at another.
+	MovedIn  uint64 `json:"moved_in"`
+	MovedOut uint64 `json:"moved_out"`
 }
 
 // UndecidedReasons returns the reasons of steps without a verdict. Busy is that of steps whose session

@@ -20,6 +20,7 @@ func (m *Manager) Restore(store sessionstore.Store) {
 		return
 	}
 	m.storage.store, m.storage.waits = store, store.Waits()
+	m.storage.shared, _ = store.(sessionstore.Shared)
 	now, found := m.clock.Now(), store.Restored()
 	slices.SortFunc(found, func(a, b sessionstore.Restored) int { return a.Replied.Compare(b.Replied) })
 	open, retained := m.addRestored(found, now)
@@ -62,11 +63,21 @@ func (m *Manager) addRestored(found []sessionstore.Restored, now time.Time) (ope
 // restoredSlot returns a new slot with what was found under one key, and adds it to the tables. The
 // caller holds mu.
 func (m *Manager) restoredSlot(r *sessionstore.Restored, now time.Time, remembered int) *slot {
-	s := &slot{client: restoredClient(r.Client), session: session{id: r.Key}, left: now, revision: r.Revision}
+	s := &slot{client: restoredClient(r.Client), session: session{id: r.Key}, left: now}
 	m.slots[s] = struct{}{}
 	if r.Name != "" {
 		s.name = r.Key[:len(r.Name)] // one copy of the name for all that has it
 		m.named.add(s)
+	}
+	m.adopt(s, r, s.client, now, remembered)
+	return s
+}
+
+// adopt gives an empty slot of the tables what was found under its key: an open session, which the client
+// began, or the end of one. The caller holds mu.
+func (m *Manager) adopt(s *slot, r *sessionstore.Restored, client client, now time.Time, remembered int) {
+	s.revision = r.Revision
+	if s.name != "" {
 		for _, reply := range r.Replies {
 			reply.Session = s.name
 			s.replay.add(reply, remembered)
@@ -77,15 +88,14 @@ func (m *Manager) restoredSlot(r *sessionstore.Restored, now time.Time, remember
 		s.session.replied, s.session.restored, s.used = r.Replied, now, true
 		m.named.retain(s)
 	} else {
-		s.session = restoredSession(r, s.client, now)
+		s.session = restoredSession(r, client, now)
 		m.stats.Open++
-		m.begun[s.client.addr.Addr()]++
-		if identity := s.client.identity(); identity != "" {
+		m.begun[client.addr.Addr()]++
+		if identity := client.identity(); identity != "" {
 			m.begunBy[identity]++
 		}
 	}
 	m.reschedule(s)
-	return s
 }
 
 // restoredSession returns the session that was stored, as it is at a time.
@@ -142,6 +152,9 @@ func (m *Manager) suspend(slots []*slot) {
 			}
 		}
 		m.mu.Lock()
+		if s.session.open {
+			m.uncount(s)
+		}
 		m.drop(s)
 		m.mu.Unlock()
 		s.turn.unlock()

@@ -61,12 +61,13 @@ func (j simJudge) Judge(_ context.Context, s judge.Session, step judge.Step) jud
 // A simClient performs procedures, one after another, and knows what must be said of each step: the
 // model, which has nothing of how sessions are kept.
 type simClient struct {
-	w    *simulation
-	name string // of its sessions; empty for none
-	addr netip.Addr
-	port uint16
-	conn *session.Conn // nil for none
-	acts time.Time     // when it does something next
+	w     *simulation
+	name  string // of its sessions; empty for none
+	addr  netip.Addr
+	port  uint16
+	conn  *session.Conn // nil for none
+	agent *simAgent     // of conn, where there are several
+	acts  time.Time     // when it does something next
 
 	retired  bool      // it does nothing any more
 	position int       // as it was told
@@ -96,7 +97,7 @@ func (w *simulation) newClient() *simClient {
 	w.names++
 	c := &simClient{w: w, acts: w.clock.now.Add(w.between(0, time.Second)), gapKnown: true}
 	c.addr = netip.AddrFrom4([4]byte{10, byte(w.names >> 16), byte(w.names >> 8), byte(w.names)})
-	if w.chance(0.7) {
+	if w.bucket != nil || w.chance(0.7) {
 		c.name = fmt.Sprint("bench-", w.names)
 	}
 	return c
@@ -189,7 +190,12 @@ func (c *simClient) send() (alive bool) {
 	}
 	if c.conn == nil {
 		c.port++
-		c.conn = w.manager.Connect(session.Peer{Addr: netip.AddrPortFrom(c.addr, c.port)})
+		manager := w.manager
+		if w.bucket != nil {
+			c.agent = w.agents[w.random.IntN(len(w.agents))]
+			manager = c.agent.manager
+		}
+		c.conn = manager.Connect(session.Peer{Addr: netip.AddrPortFrom(c.addr, c.port)})
 	}
 	w.sent++
 	conn, req := c.conn, *c.step
@@ -286,6 +292,10 @@ func (c *simClient) answered(answer session.Answer) {
 // counts from then on, and with it the client waits.
 func (c *simClient) sameAgain(answer session.Answer) {
 	w, said := c.w, answer.Reply
+	if w.bucket != nil && slices.Contains(session.UndecidedReasons(), answer.Reply.Reason) { // the agent had not read it
+		c.acts = w.clock.now.Add(w.between(0, time.Second))
+		return
+	}
 	if !answer.Replayed || said.Reason != c.said.Reason || said.End != c.said.End || *said.StepID != *c.said.StepID {
 		w.failf("%s: the last request again: %+v, want %+v", c.id(), answer, c.said)
 	}
@@ -299,4 +309,9 @@ func (c *simClient) waitFor(interval time.Duration) {
 	c.due = c.w.clock.now.Add(interval)
 	c.acts, c.arrived = c.due, time.Time{}
 	c.gapKnown, c.gapUnknown, c.gapOld, c.gapWrong = true, false, false, false
+	if c.w.bucket != nil {
+		// The next agent may read the session when the client is late, or as it was before its last reply
+		// was given again.
+		c.gapUnknown, c.gapWrong = true, c.w.failed
+	}
 }

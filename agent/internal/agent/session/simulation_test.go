@@ -56,6 +56,8 @@ type simulation struct {
 	clock   *simClock
 	store   *fakeStore
 	manager *session.Manager
+	bucket  *fakeBucket // shared by the agents, in the place of store and manager; nil for one agent
+	agents  []*simAgent
 	clients []*simClient
 	names   int       // of clients that there have been
 	outage  time.Time // until when the store refuses all
@@ -63,13 +65,19 @@ type simulation struct {
 	calm    bool      // no faults any more
 }
 
-func newSimulation(t *testing.T, seed uint64, steps int) *simulation {
+// newSim returns a world without agents and clients.
+func newSim(t *testing.T, seed uint64, steps int) *simulation {
 	w := &simulation{T: t, seed: seed, steps: steps, random: rand.New(rand.NewPCG(seed, 0)), clock: &simClock{now: time.Now()}}
 	w.options = options
 	w.options.Steps = 1 + w.random.IntN(12)
 	w.options.RememberedReplies = 1 + w.random.IntN(4)
 	w.options.ResumeWindow, w.options.IdleTimeout, w.options.TakeoverWait = 30*time.Second, time.Minute, 0
 	w.options.OwnerAddress = w.chance(0.3)
+	return w
+}
+
+func newSimulation(t *testing.T, seed uint64, steps int) *simulation {
+	w := newSim(t, seed, steps)
 	w.store = newFakeStore()
 	w.store.remembered = w.options.RememberedReplies
 	w.store.waits = w.chance(0.4)
@@ -96,13 +104,13 @@ func (w *simulation) between(from, to time.Duration) time.Duration {
 // failf reports what is wrong and how to see it again.
 func (w *simulation) failf(format string, args ...any) {
 	w.Helper()
-	w.Fatalf("seed %d, step %d: %s\nto see it again: go test -run TestSimulation ./agent/internal/agent/session -sim.seed=%d -sim.steps=%d",
+	w.Fatalf("seed %d, step %d: %s\nto see it again: go test -run Test.*Simulation ./agent/internal/agent/session -sim.seed=%d -sim.steps=%d",
 		w.seed, w.sent, fmt.Sprintf(format, args...), w.seed, w.steps)
 }
 
 // fate draws what becomes of a commit. A commit may take a while.
 func (w *simulation) fate() fate {
-	if w.store.waits && w.chance(0.3) {
+	if w.bucket == nil && w.store.waits && w.chance(0.3) {
 		w.clock.now = w.clock.now.Add(w.between(0, maxCommit)) // timers wait until later
 	}
 	fate := w.drawFate()
@@ -160,7 +168,7 @@ func (w *simulation) round(first *simClient) {
 	acting := []*simClient{first}
 	alive := first.begin()
 	for _, c := range w.clients {
-		if alive && c != first && w.chance(0.5) && c.acts.Sub(w.clock.now) < slack/2 {
+		if w.bucket == nil && alive && c != first && w.chance(0.5) && c.acts.Sub(w.clock.now) < slack/2 {
 			acting = append(acting, c)
 			alive = c.begin()
 		}
@@ -182,7 +190,11 @@ func (w *simulation) survives(f func()) (alive bool) {
 		case nil:
 			alive = true
 		case killed:
-			w.restart()
+			if w.bucket != nil {
+				w.startDead()
+			} else {
+				w.restart()
+			}
 		default:
 			w.failf("panic: %v\n%s", p, debug.Stack())
 		}
@@ -193,6 +205,10 @@ func (w *simulation) survives(f func()) (alive bool) {
 
 // disturb does something to the agent now and then.
 func (w *simulation) disturb() {
+	if w.bucket != nil {
+		w.disturbShared()
+		return
+	}
 	switch p := w.random.Float64(); {
 	case p < 0.001:
 		w.store.dead = true
@@ -243,9 +259,19 @@ func (w *simulation) retire(c *simClient) {
 		}
 		w.clients[i] = w.newClient()
 		if w.chance(0.5) {
-			w.survives(func() { w.manager.EndSession(c.id()) })
+			w.survives(func() { w.endSession(c) })
 		}
 		return
+	}
+}
+
+// endSession has an operator end the client's session, at each agent that has it.
+func (w *simulation) endSession(c *simClient) {
+	for _, a := range w.agents {
+		a.manager.EndSession(c.id())
+	}
+	if w.bucket == nil {
+		w.manager.EndSession(c.id())
 	}
 }
 
@@ -256,6 +282,10 @@ func (w *simulation) end() {
 		if c.conn != nil {
 			c.conn.Close()
 		}
+	}
+	if w.bucket != nil {
+		w.endShared()
+		return
 	}
 	w.clock.advance(w.clock.now.Add(1000 * time.Hour))
 	if left := w.manager.Leftovers(); left != "" {

@@ -24,6 +24,7 @@ type slot struct {
 	// session is open, and with Manager.mu while none is.
 	revision sessionstore.Revision // 0 for nothing
 	inDoubt  bool                  // the last record may be stored or not
+	loaded   bool                  // from a shared store, since the slot was made; guarded by turn
 
 	// Guarded by Manager.mu.
 	timer Timer
@@ -49,6 +50,7 @@ type slot struct {
 
 	used     bool         // a session has ended here; guarded by turn
 	judging  atomic.Bool  // a validator has the session's next step
+	arriving atomic.Bool  // the owner is another connection than before, and has not sent a step yet
 	removed  atomic.Bool  // not in the Manager's tables any more; set with mu held
 	inFlight atomic.Int32 // steps of a nameless slot, which are about to change its session
 }
@@ -60,6 +62,7 @@ func (s *slot) attach(c *Conn) {
 	}
 	s.detach()
 	s.owner, s.left = c, time.Time{}
+	s.arriving.Store(true)
 	if s.name != "" {
 		s.owned = c.named.PushBack(s)
 	}

@@ -18,9 +18,10 @@ import (
 // session replaces that one.
 type storage struct {
 	store  sessionstore.Store
-	waits  bool      // Store.Waits
-	pool   sync.Pool // of *record
-	judged sync.Pool // of *uncommitted
+	shared sessionstore.Shared // the store, where other agents write it too; nil else
+	waits  bool                // Store.Waits
+	pool   sync.Pool           // of *record
+	judged sync.Pool           // of *uncommitted
 }
 
 // A record is a sessionstore.Record with the memory that it takes.
@@ -61,12 +62,12 @@ func (st *storage) wait(ctx context.Context, s *slot, c sessionstore.Commit) err
 }
 
 // commitAgain stores the open session of a named slot as it is, after its last reply was given again: the
-// gap counts from then on. That is of use only if the agent ends before the next step, so that an error
-// has no consequence. The caller holds the turn.
-func (st *storage) commitAgain(ctx context.Context, s *slot) {
+// gap counts from then on. That is of use only if another agent goes on before the next step, so that an
+// error has no consequence. True says that one has done so. The caller holds the turn.
+func (st *storage) commitAgain(ctx context.Context, s *slot) (moved bool) {
 	r := st.recordOf(s, &s.session)
 	defer st.release(r)
-	_ = st.commit(ctx, s, &r.Record)
+	return st.isMoved(st.commit(ctx, s, &r.Record))
 }
 
 // commitEnd stores that the slot's open session ends before its last step; the replies of a named slot are
@@ -141,11 +142,16 @@ func (st *storage) drop(u *uncommitted) {
 	st.judged.Put(u)
 }
 
-// storeEnd stores that the slot's open session ends before its last step, or logs that this failed. The
-// caller holds the turn.
-func (m *Manager) storeEnd(s *slot) {
-	if err := m.storage.commitEnd(s); err != nil {
+// storeEnd stores that the slot's open session ends before its last step, or logs that this failed. True
+// says that the session has gone on at another agent. The caller holds the turn.
+func (m *Manager) storeEnd(s *slot) (moved bool) {
+	err := m.storage.commitEnd(s)
+	if m.storage.isMoved(err) {
+		return true
+	}
+	if err != nil {
 		m.ends.Log(context.Background(), m.log, slog.LevelWarn, "end of a session not stored",
 			slog.String("session", s.session.id), slog.Any("error", err))
 	}
+	return false
 }
