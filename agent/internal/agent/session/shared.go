@@ -7,7 +7,6 @@ import (
 
 	"github.com/stepagent/stepagent/agent/internal/agent/sessionstore"
 	"github.com/stepagent/stepagent/agent/internal/shared/auditlog"
-	"github.com/stepagent/stepagent/agent/protocol"
 )
 
 // Several agents may write one store. An agent reads a name before the first step of it that it judges, and
@@ -88,12 +87,4 @@ func (m *Manager) disown(s *slot) {
 // isMoved reports whether the error of a commit says that another agent has gone on with the session.
 func (st *storage) isMoved(err error) bool {
 	return st.shared != nil && errors.Is(err, sessionstore.ErrConflict)
-}
-
-// refuseUnread refuses a step whose session cannot be read.
-func (c *Conn) refuseUnread(ctx context.Context, req *protocol.Request, err error) Answer {
-	if ctx.Err() != nil {
-		return c.Refuse(req, protocol.ShuttingDown, "the agent stops")
-	}
-	return c.Refuse(req, protocol.Busy, err.Error()+"; send the step again later")
 }
