@@ -148,7 +148,10 @@ func (r *boardsRun) perform(ctx context.Context, board *fleetrun.Part) (record.R
 	}
 	opts := part.opts
 	lost := r.open(ctx, e, &part.flags, &opts)
-	if lost != nil {
+	switch {
+	case ctx.Err() != nil:
+		lost = nil // it was stopped
+	case lost != nil:
 		// Nothing is sent, and the record says that the run was not begun.
 		var stop context.CancelFunc
 		ctx, stop = context.WithCancel(ctx)
@@ -164,10 +167,11 @@ func (r *boardsRun) perform(ctx context.Context, board *fleetrun.Part) (record.R
 	return run, e.logLoss(err)
 }
 
-// open opens the evidence of a run that begins. A run that was stopped before has none but its record.
+// open opens the evidence of a run that begins. A run that was stopped before it began has none but its
+// record.
 func (r *boardsRun) open(ctx context.Context, e *execution, flags *runFlags, opts *runner.Options) (err error) {
-	if ctx.Err() != nil {
-		return nil
+	if err := ctx.Err(); err != nil {
+		return err
 	}
 	if flags.pcap != "" {
 		if e.capture, err = startCapture(ctx, flags.pcap, flags.settings, r.procedure); err != nil {
@@ -184,10 +188,8 @@ func (r *boardsRun) open(ctx context.Context, e *execution, flags *runFlags, opt
 		meta.ID = r.ids.next(meta.Started)
 		err = e.store(ctx, r.db, meta)
 	}
-	switch {
-	case err == nil, ctx.Err() != nil: // it was stopped meanwhile
-		return nil
-	default:
+	if err != nil {
 		return &exitError{exitEvidence, err}
 	}
+	return nil
 }

@@ -107,7 +107,7 @@ func (p *boardsProgress) lines(now time.Time, rows int) []string {
 	if all {
 		return lines
 	}
-	return append(lines, fmt.Sprintf("%d of %s ended, %d of them without a pass; %d in progress, %d waiting",
+	return append(lines, fmt.Sprintf("%d of %s ended, %d without a pass; %d in progress, %d waiting",
 		ended, phrase.Count(len(p.boards), "board"), bad, running, len(p.boards)-ended-running))
 }
 

@@ -53,7 +53,7 @@ func TestBoardsProgress(t *testing.T) {
 		height.Store(3)
 		view.of(2).event(started, record.StepResult{})
 		view.of(0).result(record.Run{Cause: record.Lost, Verdict: record.Fail, Start: record.Start{Address: "a:1"}})
-		shows(append(above, "시험대: step 1 of 3: keeping the interval, 59.8 s left; 1 fail", "1 of 3 boards ended, 1 of them without a pass; 2 in progres")...)
+		shows(append(above, "시험대: step 1 of 3: keeping the interval, 59.8 s left; 1 fail", "1 of 3 boards ended, 1 without a pass; 2 in progress, 0 wai")...)
 		height.Store(24)
 		shows(append(above, "a: no agent could be reached at a:1; nothing was sent", "시험대: step 1 of 3: keeping the interval, 59.7 s left; 1 fail", "c: step 1 of 3: connecting")...)
 
@@ -85,7 +85,7 @@ func TestBoardsProgressFits(t *testing.T) {
 		if want := min(rows, 200, 131); rows > 0 && rows < 200 && len(lines) != want || (rows < 1 || rows >= 200) && len(lines) != 200 {
 			t.Fatalf("%d rows have %d lines", rows, len(lines))
 		}
-		if last := lines[len(lines)-1]; rows > 0 && rows < 200 && last != "20 of 200 boards ended, 5 of them without a pass; 130 in progress, 50 waiting" {
+		if last := lines[len(lines)-1]; rows > 0 && rows < 200 && last != "20 of 200 boards ended, 5 without a pass; 130 in progress, 50 waiting" {
 			t.Fatalf("%d rows end with %s", rows, last)
 		}
 	}
