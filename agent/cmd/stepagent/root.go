@@ -49,6 +49,6 @@ func newRoot() *cobra.Command {
 		Long: `stepagent listens on a TCP port and judges the steps that clients send, by validators that
 run in processes of their own. It normally runs as a systemd service; serve runs it in the
 foreground. The client is stepctl.`,
-	}, "serve", newServe(), newCheckConfig(), newReload(), newStatus(), newSessions(), newValidators(), newHealthcheck(), newDemo(),
+	}, "serve", newServe(), newCheckConfig(), newCreateBucket(), newReload(), newStatus(), newSessions(), newValidators(), newHealthcheck(), newDemo(),
 		cli.Version(func(err error) error { return err }))
 }

@@ -18,7 +18,10 @@ import (
 
 // openStore opens the store of the sessions as the config says; nil when they survive nothing.
 func openStore(c *config.Loaded, version string, log *slog.Logger) (sessionstore.Store, error) {
-	if c.Session.Survives == config.SurvivesNothing {
+	if c.Session.Store == config.StoreNATS {
+		return openSharedStore(c, log)
+	}
+	if !c.Session.KeepsFiles() {
 		return nil, nil
 	}
 	store, err := sessionstore.Open(sessionstore.Options{
@@ -58,7 +61,7 @@ func storeStatus(store sessionstore.Store, now time.Time) sessionstore.Status {
 // CheckSessionDir returns what is doubtful about the folder in which the config has sessions stored: that it
 // cannot be made or written, or that others may read it. It changes nothing.
 func CheckSessionDir(c *config.Loaded) (warnings []string) {
-	if c.Session.Survives == config.SurvivesNothing {
+	if !c.Session.KeepsFiles() {
 		return nil
 	}
 	if doubt := doubtOf(c.Session.Dir); doubt != "" {

@@ -81,7 +81,18 @@ type Session struct {
 	// Dir is the folder in which sessions are stored, unless Survives is "nothing". It holds nothing else;
 	// sessions in systemd's StateDirectory for a service that has one.
 	Dir string `config:"dir" default:"/var/lib/stepagent/sessions" check:"sessions" restart:"needed"`
+	// Store is where sessions are kept: StoreFile, as Survives and Dir say, or StoreNATS, a bucket that
+	// agents share, so that named sessions go on at another agent. Survives and Dir do not apply then.
+	Store string `config:"store" default:"file" oneof:"file,nats" restart:"needed"`
+	// Bucket is the name of that bucket.
+	Bucket string `config:"bucket" default:"stepagent-sessions" check:"fleet" restart:"needed"`
 }
+
+// What Session.Store may be.
+const (
+	StoreFile = "file"
+	StoreNATS = "nats"
+)
 
 // What Session.Survives may be.
 const (
@@ -89,6 +100,9 @@ const (
 	SurvivesRestart  = "restart"
 	SurvivesPowerCut = "power_cut"
 )
+
+// KeepsFiles reports whether sessions are kept in files, in Dir.
+func (s *Session) KeepsFiles() bool { return s.Store == StoreFile && s.Survives != SurvivesNothing }
 
 // Limits bound the resources that clients can use.
 type Limits struct {

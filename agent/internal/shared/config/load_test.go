@@ -167,7 +167,7 @@ func TestEveryVariable(t *testing.T) {
 		"session.steps": "11", "session.idle_timeout": "1h30m", "session.resume_window": "2s",
 		"session.longest_interval": "4m",
 		"session.takeover_wait":    "3ms", "session.remembered_replies": "12", "session.owner": "address",
-		"session.survives": "power_cut", "session.dir": "/tmp/sessions",
+		"session.survives": "power_cut", "session.dir": "/tmp/sessions", "session.store": "nats", "session.bucket": "bench", "nats.url": "nats://a:4222",
 		"limits.connections": "13", "limits.connections_per_address": "12", "limits.message_bytes": "65",
 		"limits.message_time": "4s", "limits.reply_time": "6s", "limits.pipelined_messages": "14",
 		"limits.sessions": "15", "limits.sessions_per_address": "10", "limits.remembered_bytes": "65536",
@@ -185,7 +185,8 @@ func TestEveryVariable(t *testing.T) {
 	want.Allow = []string{"loopback", "192.0.2.0/24", "2001:db8::7"}
 	want.Session = config.Session{Steps: 11, IdleTimeout: 90 * time.Minute, ResumeWindow: 2 * time.Second,
 		LongestInterval: 4 * time.Minute, TakeoverWait: 3 * time.Millisecond, RememberedReplies: 12, Owner: "address",
-		Survives: "power_cut", Dir: "/tmp/sessions"}
+		Survives: "power_cut", Dir: "/tmp/sessions", Store: "nats", Bucket: "bench"}
+	want.NATS.URL = []string{"nats://a:4222"}
 	want.Limits = config.Limits{Connections: 13, ConnectionsPerAddress: 12, MessageBytes: 65,
 		MessageTime: 4 * time.Second, ReplyTime: 6 * time.Second, PipelinedMessages: 14, Sessions: 15,
 		SessionsPerAddress: 10, RememberedBytes: 65536}

@@ -148,6 +148,9 @@ func NotReloadable(old, next Config) (changed []string) {
 			changed = append(changed, k.name)
 		}
 	})
+	if old.Session.Store == StoreNATS && !reflect.DeepEqual(old.NATS, next.NATS) {
+		changed = append(changed, "nats") // the store keeps its connection
+	}
 	switch {
 	case !slices.Equal(old.Listeners, next.Listeners):
 		changed = append(changed, "listeners")

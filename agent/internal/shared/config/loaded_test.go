@@ -157,8 +157,8 @@ func TestNotReloadable(t *testing.T) {
 	}
 	next.Host, next.Port, next.Log.Format = "::1", 0, "json"
 	next.Admin = config.Admin{Socket: "/run/x", Mode: "0660", Group: "adm"}
-	next.Session.Survives, next.Session.Dir = config.SurvivesRestart, "/x"
-	want := []string{"host", "port", "session.survives", "session.dir", "log.format", "admin.socket", "admin.mode", "admin.group"}
+	next.Session.Survives, next.Session.Dir, next.Session.Store, next.Session.Bucket = config.SurvivesRestart, "/x", config.StoreNATS, "x"
+	want := []string{"host", "port", "session.survives", "session.dir", "session.store", "session.bucket", "log.format", "admin.socket", "admin.mode", "admin.group"}
 	if diff := cmp.Diff(want, config.NotReloadable(old, next)); diff != "" {
 		t.Errorf("not reloadable (-want +got):\n%s", diff)
 	}

@@ -70,7 +70,11 @@ func (c Config) conflicts() (found []finding) {
 		add(fmt.Sprintf("record.total_mib is %d, less than two files of record.file_mib, %d; "+
 			"write %d or more, or a smaller size of a file", all, file, 2*file), "record.total_mib", "record.file_mib")
 	}
-	if c.Session.Survives != SurvivesNothing && c.Record.Enabled && filepath.Clean(c.Session.Dir) == filepath.Clean(c.Record.Dir) {
+	if c.Session.Store == StoreNATS && len(c.NATS.URL) == 0 {
+		add("session.store is \"nats\", and there is no NATS; set nats.url to the addresses of its servers, or session.store to \"file\"",
+			"session.store", "nats.url")
+	}
+	if c.Session.KeepsFiles() && c.Record.Enabled && filepath.Clean(c.Session.Dir) == filepath.Clean(c.Record.Dir) {
 		add(fmt.Sprintf("session.dir is %s, which is record.dir too; give each a folder of its own", show(c.Session.Dir)),
 			"session.dir", "record.dir")
 	}

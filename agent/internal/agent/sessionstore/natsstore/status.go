@@ -115,6 +115,6 @@ func (s *Store) cause(err error) string {
 		return fmt.Sprintf("no NATS server answers for the bucket %s: it does not exist, or most of its servers are away; "+
 			"start them, or create it: stepagent create-bucket", s.opts.Bucket)
 	default:
-		return fmt.Sprintf("NATS does not answer for the bucket %s; look at its servers and the network", s.opts.Bucket)
+		return fmt.Sprintf("NATS does not answer for the bucket %s (%s); look at its servers and the network", s.opts.Bucket, s.conn.Status())
 	}
 }

@@ -1,0 +1,87 @@
+package daemon_test
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
+	"github.com/stepagent/stepagent/agent/internal/agent/sessionstore"
+	"github.com/stepagent/stepagent/agent/internal/agent/sessionstore/natsstore"
+	"github.com/stepagent/stepagent/agent/internal/testkit/natstest"
+)
+
+// sharing returns a config whose sessions are in a bucket of NATS.
+func sharing(url string) string {
+	return fmt.Sprintf("port = 0\nnats.url = [%q]\n[session]\nstore = \"nats\"\nbucket = \"bench\"\n", url)
+}
+
+// TestSessionsInNATS: an agent starts without the bucket and without the servers, says why steps cannot be
+// stored, and stores them as soon as it can.
+func TestSessionsInNATS(t *testing.T) {
+	node := natstest.Server(t)
+	o, file := options(t, sharing(node.URL))
+	a, err := daemon.Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := a.Stop(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}()
+	awaitStore(t, a, "the missing bucket", func(s sessionstore.Status) bool {
+		return strings.HasPrefix(s.Trouble, "there is no bucket bench in NATS; create it: stepagent create-bucket")
+	})
+	c, err := o.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	create := natsstore.CreateOptions{Replicas: 1, TTL: time.Hour}
+	for range 2 { // the second time it is there
+		if err := daemon.CreateBucket(t.Context(), c, create); err != nil {
+			t.Fatal(err)
+		}
+	}
+	create.TTL = 2 * time.Hour
+	if err := daemon.CreateBucket(t.Context(), c, create); err == nil || !strings.Contains(err.Error(), "the bucket bench cannot be created") {
+		t.Errorf("a bucket with other settings: %v", err)
+	}
+	awaitStore(t, a, "the bucket", func(s sessionstore.Status) bool { return s.Trouble == "" && s.Replicas == 1 })
+	conn, err := net.Dial("tcp", a.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	for id := 1; id <= 3; id++ {
+		perform(t, conn, fmt.Sprintf(`{"step_id":%d,"timeout":5,"session":"bench","req":%d}`, id, id))
+	}
+	awaitStore(t, a, "three steps", func(s sessionstore.Status) bool {
+		return s.Commits == 3 && s.Sessions == 1 && s.Bucket == "bench" && s.Dir == "" && s.Survives == sessionstore.Restart &&
+			s.Server == "connected to "+node.URL && !s.LastCommit.IsZero() && len(s.Warnings) == 2
+	})
+	if status := a.Status(); len(status.Trouble) > 0 {
+		t.Errorf("trouble %v", status.Trouble)
+	}
+	write(t, file, strings.Replace(sharing(node.URL), "nats://", "tls://", 1))
+	if err := a.Reload(t.Context()); err == nil || !strings.Contains(err.Error(), "nats: cannot change while the agent runs") {
+		t.Errorf("a reload with other servers: %v", err)
+	}
+	node.Kill()
+	awaitStore(t, a, "the server that is away", func(s sessionstore.Status) bool { return strings.HasPrefix(s.Trouble, "not connected: ") })
+	if trouble := strings.Join(a.Status().Trouble, "; "); !strings.Contains(trouble, "sessions cannot be stored: not connected: ") {
+		t.Errorf("trouble %q", trouble)
+	}
+}
+
+// awaitStore waits until the state of the store is as it should be.
+func awaitStore(t *testing.T, a *daemon.Agent, what string, is func(sessionstore.Status) bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !is(a.Status().Store); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not in a minute: %s; the store is %+v", what, a.Status().Store)
+		}
+	}
+}
