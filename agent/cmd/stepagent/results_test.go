@@ -244,7 +244,7 @@ func (r *results) published() (lines map[place]string, twice int) {
 		r.t.Fatal(err)
 	}
 	for n := uint64(0); n < info.State.Msgs; {
-		batch, err := consumer.Fetch(200, jetstream.FetchMaxWait(patience))
+		batch, err := consumer.Fetch(int(min(200, info.State.Msgs-n)), jetstream.FetchMaxWait(patience))
 		if err != nil {
 			r.t.Fatal(err)
 		}

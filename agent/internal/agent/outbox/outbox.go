@@ -166,7 +166,8 @@ func (b *Outbox) drain() {
 		select {
 		case ack := <-first.sent.Ok():
 			b.acknowledged(ack)
-		case <-first.sent.Err():
+		case err := <-first.sent.Err():
+			b.refused(first, err) // another agent sends it again
 			return
 		case <-timeout.C:
 			return

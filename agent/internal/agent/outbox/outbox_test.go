@@ -307,7 +307,7 @@ func TestLostCursor(t *testing.T) {
 func TestFullStream(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, auditwriter.Options{FileBytes: 1 << 20, TotalBytes: 1 << 30})
-	stream := l.stream(func(c *jetstream.StreamConfig) { c.MaxBytes = 100 << 10 })
+	l.stream(func(c *jetstream.StreamConfig) { c.MaxBytes = 100 << 10 })
 	l.box.Start()
 	l.record(2000)
 	l.await("an explanation", func() bool {
@@ -316,7 +316,7 @@ func TestFullStream(t *testing.T) {
 	if s := l.box.Status(); s.LagBytes == 0 || s.Dropped != 0 || !strings.HasPrefix(s.Trouble(), "results are not published: ") {
 		t.Errorf("the status is %+v", s)
 	}
-	stream = l.stream(func(c *jetstream.StreamConfig) { c.MaxBytes = 100 << 20 })
+	stream := l.stream(func(c *jetstream.StreamConfig) { c.MaxBytes = 100 << 20 })
 	l.sent()
 	lines, _ := l.published(stream)
 	l.same(lines, l.recorded())

@@ -130,8 +130,10 @@ func (m *message) forget() {
 		return
 	}
 	select {
-	case <-m.sent.Err():
-		m.sent = nil
+	case err := <-m.sent.Err():
+		if err != nil {
+			m.sent = nil
+		}
 	default:
 	}
 }

@@ -104,7 +104,7 @@ func checkReference(text string) string {
 	if text == "" || starts && ends && !strings.ContainsAny(reference, "${}") {
 		return ""
 	}
-	return "is no reference, and a password does not belong into a config; write ${file:/PATH} or ${env:NAME}"
+	return "is no reference; keep the password out of the config and write ${file:/PATH} or ${env:NAME}"
 }
 
 // NATSPassword returns the text that nats.password refers to; empty for none. The error is Problems.
