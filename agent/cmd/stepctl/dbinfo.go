@@ -62,6 +62,9 @@ type infoView struct {
 	Interrupted int64     `json:"interrupted"`
 	Steps       int64     `json:"step_results"`
 	Baselines   int64     `json:"baselines"`
+	AgentEvents int64     `json:"agent_events"`
+	AgentBoards int64     `json:"agent_boards"`
+	Rejects     int64     `json:"agent_rejects"`
 	First       time.Time `json:"first_run,omitzero"`
 	Last        time.Time `json:"last_run,omitzero"`
 	// Waiting are the files of this user with events that wait for the database.
@@ -71,7 +74,7 @@ type infoView struct {
 func shownInfo(db *database.DB, i database.Info) infoView {
 	return infoView{Place: db.Name(), Engine: string(db.Engine()), Version: i.EngineVersion, Schema: i.Schema, Bytes: i.Bytes,
 		Procedures: i.Procedures, Versions: i.Versions, Runs: i.Runs, Running: i.Running, Interrupted: i.Interrupted,
-		Steps: i.StepResults, Baselines: i.Baselines, First: i.First, Last: i.Last, Waiting: waitingFiles(db)}
+		Steps: i.StepResults, Baselines: i.Baselines, AgentEvents: i.AgentEvents, AgentBoards: i.AgentBoards, Rejects: i.Rejects, First: i.First, Last: i.Last, Waiting: waitingFiles(db)}
 }
 
 // waitingFiles returns the files with events that wait for the database. One that cannot be read is not
@@ -115,6 +118,11 @@ func (i infoView) write(to io.Writer) error {
 	}
 	row("runs", "%s", runs)
 	row("baselines", "%d", i.Baselines)
+	collected := fmt.Sprintf("%s of %s", phrase.Count(int(i.AgentEvents), "event"), phrase.Count(int(i.AgentBoards), "board"))
+	if i.Rejects > 0 {
+		collected += fmt.Sprintf("; %s put aside, see the table agent_rejects", phrase.Count(int(i.Rejects), "message"))
+	}
+	row("collected", "%s", collected)
 	row("waiting", "%s with events that are not stored yet", phrase.Count(len(i.Waiting), "file"))
 	for _, path := range i.Waiting {
 		row("", "%s", path)

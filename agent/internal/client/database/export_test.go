@@ -2,6 +2,7 @@ package database
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -23,4 +24,20 @@ func (db *DB) Fault(err error) error { return db.fault(err) }
 // CheckVersion checks the version of a server.
 func (db *DB) CheckVersion(number int, version string) error {
 	return checkVersion(db, number, version)
+}
+
+// Query returns the statement of a list of events.
+func (f CollectedFilter) Query() (string, []any) { return f.query() }
+
+// CreateSchema creates a database with an earlier schema.
+func CreateSchema(ctx context.Context, place string, version int) error {
+	db, err := open(ctx, place)
+	if err != nil {
+		return err
+	}
+	all, err := readMigrations(db.engine)
+	if err == nil {
+		err = migrateTo(ctx, db, all[:version])
+	}
+	return errors.Join(err, db.Close())
 }

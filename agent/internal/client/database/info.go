@@ -21,6 +21,9 @@ type Info struct {
 	Procedures, Versions, Runs, StepResults, Baselines int64
 	// Running and Interrupted are numbers of runs in that state.
 	Running, Interrupted int64
+	// AgentEvents are events of agents' records that were collected, of AgentBoards boards. Rejects are
+	// messages that were put aside.
+	AgentEvents, AgentBoards, Rejects int64
 	// First and Last are the starts of the oldest and newest run; zero if there is none.
 	First, Last time.Time
 }
@@ -43,7 +46,9 @@ func describe(ctx context.Context, db *DB) (Info, error) {
 		"SELECT count(DISTINCT name), count(*) FROM procedures": {&i.Procedures, &i.Versions},
 		`SELECT count(*), count(CASE WHEN state = 'running' THEN 1 END), count(CASE WHEN state = 'interrupted' THEN 1 END),
 			min(started), max(started) FROM runs`: {&i.Runs, &i.Running, &i.Interrupted, &first, &last},
-		"SELECT count(*) FROM steps": {&i.StepResults},
+		"SELECT count(*) FROM steps":                                                 {&i.StepResults},
+		"SELECT count(*), count(DISTINCT board) FROM agent_events":                   {&i.AgentEvents, &i.AgentBoards},
+		"SELECT count(*) FROM agent_rejects":                                         {&i.Rejects},
 		"SELECT count(*) FROM (SELECT DISTINCT procedure, name FROM baselines) AS b": {&i.Baselines},
 	} {
 		if err := db.read.QueryRowContext(ctx, query).Scan(into...); err != nil {

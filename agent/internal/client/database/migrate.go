@@ -45,13 +45,18 @@ func readMigrations(e Engine) ([]migration, error) {
 	return all, nil
 }
 
-// migrate applies the migrations that the database does not have yet, in one transaction: all or
-// none. Processes that do so at the same time wait for one another.
+// migrate brings the schema up to date.
 func migrate(ctx context.Context, db *DB) error {
 	all, err := readMigrations(db.engine)
 	if err != nil {
 		return err
 	}
+	return migrateTo(ctx, db, all)
+}
+
+// migrateTo applies the migrations that the database does not have yet, in one transaction: all or
+// none. Processes that do so at the same time wait for one another.
+func migrateTo(ctx context.Context, db *DB, all []migration) error {
 	version, err := schemaVersion(ctx, db)
 	if err != nil {
 		return db.fault(err)

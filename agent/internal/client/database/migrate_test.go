@@ -59,7 +59,7 @@ func TestSchemasAreEqual(t *testing.T) {
 	if diff := cmp.Diff(tables, others) + cmp.Diff(indexes, otherIndexes); diff != "" {
 		t.Error(diff)
 	}
-	want := []string{"baselines", "events", "labels", "procedures", "queue", "runs", "steps"}
+	want := []string{"agent_events", "agent_messages", "agent_rejects", "baselines", "events", "labels", "procedures", "queue", "runs", "steps"}
 	if got := slices.Sorted(maps.Keys(tables)); !slices.Equal(got, want) || len(tables["runs"]) != 26 {
 		t.Errorf("tables %v, runs has %d columns", got, len(tables["runs"]))
 	}

@@ -164,6 +164,9 @@ func Read(r io.Reader, name string, each func(Event) error) (torn bool, err erro
 	})
 }
 
+// Decode reads one line of a file, without its newline. Events of unknown kinds are returned too.
+func Decode(line []byte) (Event, error) { return decode(line, false) }
+
 // decode reads one line. Events of unknown kinds are returned too.
 func decode(line []byte, first bool) (Event, error) {
 	var e Event
