@@ -23,7 +23,8 @@ func newDB() *cobra.Command {
 		Use:   "db",
 		Short: "keep procedures and runs in a database",
 		Long: `db keeps procedures and runs in a database: a SQLite file, or a PostgreSQL server. The commands
-import, list, show, export, edit and diff are for procedures, add, prune and check for runs.
+import, list, show, export, edit and diff are for procedures, add, prune and check for runs, steps and
+sessions for what agents have judged.
 ` + databaseHelp + ` A
 file is created when something is first stored in it, and its schema is brought up to date when it is
 opened. stepctl run --db and load --db store runs as they happen.`,
@@ -31,7 +32,8 @@ opened. stepctl run --db and load --db store runs as they happen.`,
 		RunE: commandNeeded,
 	}
 	cmd.AddCommand(newDBImport(), newDBList(), newDBShow(), newDBExport(), newDBEdit(), newDBDiff(),
-		newDBAdd(), newDBPrune(), newDBCheck(), newDBSync(), newDBInfo())
+		newDBAdd(), newDBPrune(), newDBCheck(), newDBSync(), newDBInfo(),
+		newDBSteps(), newDBSessions())
 	return cmd
 }
 

@@ -173,3 +173,20 @@ func allRows[T any](rows []T) iter.Seq2[T, error] {
 		}
 	}
 }
+
+// redrawList writes a list that is watched, with the time: on a terminal over the one before, elsewhere
+// followed by an empty line.
+func redrawList[T any](to io.Writer, f listFormat, columns []column[T], rows []T) error {
+	heading := time.Now().Format(time.DateTime) + "\n"
+	if isTerminal(to) {
+		heading = "\x1b[H\x1b[2J" + heading // CUP and ED of ECMA-48
+	}
+	if _, err := io.WriteString(to, heading); err != nil {
+		return written(err)
+	}
+	if err := writeList(to, f, columns, allRows(rows)); err != nil {
+		return err
+	}
+	_, err := io.WriteString(to, "\n")
+	return written(err)
+}

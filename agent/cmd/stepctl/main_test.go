@@ -37,6 +37,8 @@ func serveValidators() { sdk.Serve(bundled.Plugin("1.2.3")) }
 //	                             the variables of the script do not count
 //	capture FILE SCRIPT...       writes a capture of a conversation; see cmdCapture
 //	stored DB COUNT FACTOR...    adds runs to a database; see cmdStored
+//
+// and those of linuxCmds and natsCmds.
 func TestScripts(t *testing.T) {
 	root, err := filepath.Abs("../../..") // the folder changes, see cmdCall
 	if err != nil {
@@ -53,6 +55,7 @@ func TestScripts(t *testing.T) {
 		"call": cmdCall, "capture": cmdCapture, "stored": cmdStored,
 	}
 	maps.Copy(cmds, linuxCmds)
+	maps.Copy(cmds, natsCmds)
 	testscript.Run(t, testscript.Params{
 		Files:               files,
 		RequireExplicitExec: true,
@@ -60,6 +63,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Values[agentKey{}] = new(*scriptedAgent)
 			env.Values[siteKey{}] = site
+			env.Values[testKey{}] = env.T()
 			return nil
 		},
 		Cmds: cmds,

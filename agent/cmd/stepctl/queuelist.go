@@ -187,21 +187,5 @@ func (f *queueList) update(to io.Writer, rows []entryRow, shown map[int64]entryR
 	case len(changed) == 0 && !gone && !first:
 		return nil
 	}
-	return f.redraw(to, rows)
-}
-
-// redraw writes the table: on a terminal over the one before, elsewhere after an empty line.
-func (f *queueList) redraw(to io.Writer, rows []entryRow) error {
-	heading := time.Now().Format("2006-01-02 15:04:05") + "\n"
-	if isTerminal(to) {
-		heading = "\x1b[H\x1b[2J" + heading // CUP and ED of ECMA-48
-	}
-	if _, err := io.WriteString(to, heading); err != nil {
-		return written(err)
-	}
-	if err := writeList(to, f.format, entryColumns(), allRows(rows)); err != nil {
-		return err
-	}
-	_, err := io.WriteString(to, "\n")
-	return written(err)
+	return redrawList(to, f.format, entryColumns(), rows)
 }

@@ -32,6 +32,7 @@ reports the result.`,
 		newDB(),
 		newWeb(),
 		newQueue(), newWorker(stdout, stderr),
+		newCollect(stderr), newBoards(),
 	)
 	root.SetOut(stdout)
 	root.SetErr(stderr)

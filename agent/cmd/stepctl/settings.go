@@ -78,6 +78,14 @@ determines the format. The keys are:
   key = "station.key"   # key of the certificate
   server_name = "bench" # name that the agent's certificate must have; default: the host
   keylog = "keys.log"   # file for the keys of the connections
+  nats_url = "nats://nats-1.lan:4222"      # collect, boards: NATS servers, with commas
+  nats_credentials = "lab.creds"           # credentials of a NATS user, or
+  nats_user = "lab"                        # a NATS user with a password, which is in
+  nats_password = "${file:/etc/lab/nats}"  # this file, or with ${env:NAME} in a variable
+  nats_ca = "nats-ca.pem"                  # CAs of the NATS servers; default: those of the system
+  nats_cert = "lab.pem"                    # certificate of this client for NATS
+  nats_key = "lab.key"                     # key of the certificate
+  fleet = "default"                        # name of the fleet of boards
 
 Unknown keys and variables, values of a wrong type and values out of range are errors. Variables that
 Kubernetes and Docker set for a service called stepctl are ignored.`,
@@ -97,7 +105,7 @@ Kubernetes and Docker set for a service called stepctl are ignored.`,
 		},
 	}
 	cmd.Flags().SortFlags = false
-	addSettings(cmd, append([]string{"host", "port", "timeout", "data", "wait", "max-strays", "lang", "log-format", "db"}, tlsFlags()...)...)
+	addSettings(cmd, append([]string{"host", "port", "timeout", "data", "wait", "max-strays", "lang", "log-format", "db"}, append(tlsFlags(), natsFlags()...)...)...)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object instead of the table")
 	return cmd
 }

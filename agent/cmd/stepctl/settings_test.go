@@ -17,7 +17,7 @@ import (
 
 // Each setting is a flag of settings and of another command.
 func TestSettingsAreFlags(t *testing.T) {
-	commands := []*cobra.Command{newRun(nil, nil), newLoad(nil, nil), newReport()}
+	commands := []*cobra.Command{newRun(nil, nil), newLoad(nil, nil), newReport(), newCollect(nil)}
 	for _, flag := range config.ClientFlags() {
 		found := slices.ContainsFunc(commands, func(cmd *cobra.Command) bool { return cmd.Flags().Lookup(flag.Name) != nil })
 		if !found || newSettings().Flags().Lookup(flag.Name) == nil {

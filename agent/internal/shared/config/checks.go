@@ -27,6 +27,7 @@ func checks() map[string]kind {
 		"path":        text{checkRelative},
 		"server":      text{checkServerName},
 		databaseCheck: text{checkDatabase},
+		"servers":     text{checkServers},
 		"socket":      text{checkSocket},
 		"group":       text{func(name string) string { return checkAccount(name, "group") }},
 		"user":        text{func(name string) string { return checkAccount(name, "user") }},

@@ -53,6 +53,20 @@ type Client struct {
 	ServerName string `config:"server_name" check:"server" flag:"<NAME> that the agent's certificate must have (default: the host connected to)"`
 	// KeyLog is the file to which the keys of connections are added; empty for none.
 	KeyLog string `config:"keylog" check:"path" flag:"add the keys of the connections to <FILE>, which lets its readers decrypt a capture"`
+	// NATSURL has the addresses of NATS servers, with commas; empty for none. The keys of NATS and Fleet
+	// are for the commands that use it.
+	NATSURL string `config:"nats_url" check:"servers" flag:"<ADDRESS> of NATS, such as nats://nats-1.lan:4222; several with commas"`
+	// NATSCredentials is a file with the credentials of a user; empty for none.
+	NATSCredentials string `config:"nats_credentials" check:"path" flag:"<FILE> with the NATS credentials of this user"`
+	// NATSUser is the name of a user with a password, NATSPassword a reference to that; see NATSSecret.
+	NATSUser     string `config:"nats_user" check:"word" flag:"<NAME> of the NATS user, if it has a password"`
+	NATSPassword string `config:"nats_password" check:"reference" flag:"where the password of --nats-user is: <PLACE> is ${file:/PATH} or ${env:NAME}"`
+	// NATSCA, NATSCert and NATSKey are PEM files for connections over TLS; empty for none.
+	NATSCA   string `config:"nats_ca" check:"path" flag:"PEM <FILE> with the CAs of the NATS servers (default: those of this system)"`
+	NATSCert string `config:"nats_cert" check:"path" flag:"PEM <FILE> with the certificate of this client for NATS"`
+	NATSKey  string `config:"nats_key" check:"path" flag:"PEM <FILE> with the key of --nats-cert"`
+	// Fleet is the name that the boards of a fleet share.
+	Fleet string `config:"fleet" default:"default" check:"fleet" flag:"<NAME> of the fleet, as in the config of its agents"`
 }
 
 // clientSchema returns the schema of Client.

@@ -81,7 +81,7 @@ func TestClientProblems(t *testing.T) {
 		{".yaml", "port: 8080.0\nhost: a:1\nlimits: {a: 1}\ntimeout:\n", nil, []string{
 			`c.yaml:1:1: port: want a whole number, got one with a fraction or an exponent; write 8080`,
 			`c.yaml:2:1: host: "a:1" holds a port; write a as the host and 1 as the port`,
-			`c.yaml:3:1: limits: unknown key; the keys here are host, port, timeout, data, wait, max_strays, lang, log_format, db, tls, ca, cert, key, server_name, keylog`,
+			`c.yaml:3:1: limits: unknown key; the keys here are host, port, timeout, data, wait, max_strays, lang, log_format, db, tls, ca, cert, key, server_name, keylog, nats_url, nats_credentials, nats_user, nats_password, nats_ca, nats_cert, nats_key, fleet`,
 			`c.yaml:4:1: timeout: want a number, got no value; write one such as 5 or 0.5, without a unit`,
 		}},
 		{".yml", "host: 5\nport: 0x\n", nil, []string{
