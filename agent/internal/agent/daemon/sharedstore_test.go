@@ -85,3 +85,39 @@ func awaitStore(t *testing.T, a *daemon.Agent, what string, is func(sessionstore
 		}
 	}
 }
+
+// TestSessionMovesBetweenAgents: the steps of a session are judged by two agents in turn, and a request
+// that the one has answered is answered by the other again.
+func TestSessionMovesBetweenAgents(t *testing.T) {
+	node := natstest.Server(t)
+	var agents []*daemon.Agent
+	for range 2 {
+		o, _ := options(t, sharing(node.URL))
+		agents = append(agents, start(t, o))
+		c, err := o.Load()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := daemon.CreateBucket(t.Context(), c, natsstore.CreateOptions{Replicas: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, a := range agents {
+		awaitStore(t, a, "the bucket", func(s sessionstore.Status) bool { return s.Replicas == 1 })
+	}
+	for id := 1; id <= 10; id++ {
+		performAnew(t, agents[id/2%2], id)
+		performAnew(t, agents[1-id/2%2], id)
+	}
+	passed, replayed := uint64(0), uint64(0)
+	for _, a := range agents {
+		s := a.Status()
+		passed, replayed = passed+s.Sessions.Passed, replayed+s.Sessions.Replayed
+		if s.Sessions.Failed+s.Sessions.Undecided > 0 || s.Store.Commits == 0 || len(s.Trouble) > 0 {
+			t.Errorf("sessions %+v, store %+v, trouble %v", s.Sessions, s.Store, s.Trouble)
+		}
+	}
+	if passed != 10 || replayed != 10 {
+		t.Errorf("%d steps passed, %d replies were given again", passed, replayed)
+	}
+}
