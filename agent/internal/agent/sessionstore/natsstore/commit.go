@@ -89,7 +89,7 @@ func (s *Store) send(ctx context.Context, c *commit) (at uint64, err error) {
 			s.succeeded()
 			return at, nil
 		case conflicts:
-			s.succeeded()
+			s.answered()
 			return 0, sessionstore.ErrConflict
 		case unknown:
 			c.inDoubt = true

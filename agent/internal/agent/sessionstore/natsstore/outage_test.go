@@ -65,6 +65,7 @@ func TestBucketMissingThenFull(t *testing.T) {
 	if !errors.Is(err, sessionstore.ErrAway) || !strings.Contains(err.Error(), "NATS cannot store more in the bucket sessions: maximum bytes exceeded") {
 		t.Errorf("a full bucket: %v", err)
 	}
+	load(t, s, "x") // what is stored can be read
 	s.look()
 	if trouble := s.Status().Trouble; !strings.Contains(trouble, "cannot store more") {
 		t.Errorf("trouble %q", trouble)

@@ -73,7 +73,7 @@ func (s *Store) read(ctx context.Context, of getRequest) (*message, error) {
 	for a := (attempts{began: time.Now()}); ; {
 		m, err := s.get(ctx, of)
 		if err == nil || errors.Is(err, errNothing) {
-			s.succeeded()
+			s.answered()
 			return m, nil
 		}
 		s.failed(ctx)

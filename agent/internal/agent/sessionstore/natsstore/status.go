@@ -63,7 +63,7 @@ func (s *Store) failed(ctx context.Context) {
 	}
 }
 
-// succeeded notes that the bucket's servers have answered as they should.
+// succeeded notes that a record was stored.
 func (s *Store) succeeded() {
 	s.mu.Lock()
 	s.failing = time.Time{}
