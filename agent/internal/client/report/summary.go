@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"maps"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -137,8 +138,9 @@ func newSummary(run record.Run, split *Split) summary {
 		Procedure: procedureSummary{Name: run.Start.Procedure.Name, SHA256: run.Start.Procedure.SHA256},
 		Client:    run.Start.Client, Agents: run.Agents, Host: run.Start.Host, Address: run.Start.Address,
 		Session: run.Start.Session, TLS: run.TLS, Started: run.Start.Time, Duration: run.Duration,
-		Counts: run.Counts, Reconnects: run.Reconnects, Away: run.Away, Strays: run.Unasked(), Dropped: run.Dropped, Steps: []stepSummary{}, Where: split,
+		Counts: record.Counts{}, Reconnects: run.Reconnects, Away: run.Away, Strays: run.Unasked(), Dropped: run.Dropped, Steps: []stepSummary{}, Where: split,
 	}
+	maps.Copy(s.Counts, run.Counts)
 	for _, r := range run.Resumptions {
 		s.Resumed = append(s.Resumed, resumption{r.Away, r.Time, r.Next, r.Sent, r.Address})
 	}

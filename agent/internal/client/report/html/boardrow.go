@@ -1,6 +1,7 @@
 package html
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/client/record"
@@ -50,7 +51,7 @@ func newBoardRow(w *words, index int, b report.Board) boardRow {
 	run, result := b.Run, b.Result()
 	r := boardRow{
 		Index: index, Name: logging.Clean(b.Name), Address: logging.Clean(b.Address), Result: result,
-		Word: w.Boards.Results[result], Sentence: w.sentence(run), Long: len(run.Steps) > maxRows,
+		Word: w.Boards.Results[result], Sentence: w.rowSentence(run), Long: len(run.Steps) > maxRows,
 		Strip: newStrip(w, run.Steps), Passed: run.Counts[record.Passed], Steps: len(run.Steps), Duration: run.Duration,
 	}
 	r.Class, r.Symbol = lookOfBoard(result)
@@ -73,6 +74,19 @@ func newBoardRow(w *words, index int, b report.Board) boardRow {
 	}
 	r.Notes = append(append(r.Notes, resumed(w, run)...), extras(w, run)...)
 	return r
+}
+
+// rowSentence says how the run against a board went, in fewer words than sentence if it finished.
+func (w *words) rowSentence(run record.Run) string {
+	total, passed := len(run.Steps), run.Counts[record.Passed]
+	switch {
+	case run.Cause != record.Finished || total < 2:
+		return w.sentence(run)
+	case run.Verdict == record.Pass:
+		return fmt.Sprintf(w.Boards.RowPass, total)
+	default:
+		return fmt.Sprintf(w.Boards.RowFail, total-passed, total)
+	}
 }
 
 // rowProblems returns the ways in which steps did not pass. That steps were not run is one only if there

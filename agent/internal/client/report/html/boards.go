@@ -31,6 +31,8 @@ type boardsPage struct {
 	Start  record.Start // of the first board that has one
 	Agents []agentCount
 	Terms  []term
+
+	alone string // the sentence of the only board
 }
 
 // A boardCount says how many boards have a result, and which row is the first of them.
@@ -72,6 +74,9 @@ func (p *boardsPage) add(b report.Board, link func(string) string) {
 		r.Link = link(b.Name)
 	}
 	p.Rows = append(p.Rows, r)
+	if p.alone = p.Words.sentence(b.Run); b.Result() == report.BoardNotRun {
+		p.alone = r.Sentence
+	}
 	if p.Start.Procedure.Name == "" {
 		p.Start = b.Run.Start
 	}
@@ -130,7 +135,7 @@ func (p *boardsPage) sentence() string {
 	case total == 0:
 		return w.Nothing
 	case total == 1:
-		return p.Rows[0].Sentence
+		return p.alone
 	case passed == total:
 		return fmt.Sprintf(w.Boards.Pass, total)
 	case t.Count(report.BoardUnreached) == total:

@@ -23,7 +23,8 @@ type boardWords struct {
 	ColBoard, ColWhy string
 	// StripTitle: steps, passed, not passed. CellTitle: step id, result.
 	StripTitle, CellTitle string
-	NotBegun              string
+	// How the run against one board went, beside its result. RowPass: steps. RowFail: not passed, steps.
+	RowPass, RowFail, NotBegun string
 
 	About  string
 	Term   term
@@ -52,7 +53,7 @@ func englishBoards() boardWords {
 		},
 		ColBoard: "Board", ColWhy: "What happened",
 		StripTitle: "%d steps: %d passed, %d did not", CellTitle: "Step %d: %s",
-		NotBegun: "The run was not begun.",
+		RowPass: "All %d steps passed.", RowFail: "%d of %d steps did not pass.", NotBegun: "The run was not begun.",
 
 		About:  "About these runs",
 		Term:   term{"Board", "A machine with an agent. The procedure was performed against each board."},
@@ -82,7 +83,7 @@ func koreanBoards() boardWords {
 		},
 		ColBoard: "보드", ColWhy: "설명",
 		StripTitle: "전체 %d개 단계: 통과 %d개, 미통과 %d개", CellTitle: "단계 %d: %s",
-		NotBegun: "실행을 시작하지 않았습니다.",
+		RowPass: "전체 %d개 단계가 통과했습니다.", RowFail: "전체 %[2]d개 단계 중 %[1]d개가 통과하지 못했습니다.", NotBegun: "실행을 시작하지 않았습니다.",
 
 		About:  "실행 정보",
 		Term:   term{"보드", "에이전트가 실행되는 장치입니다. 같은 절차를 보드마다 수행했습니다."},
