@@ -35,6 +35,15 @@ run() { # name, exit code, language, arguments of stepctl run
 start_agent --config "$acceptance/data/faults.toml"
 run mixed 1 en mixed.steps --port "$port"
 run mixed-ko 1 ko mixed.steps --port "$port"
+# Several boards: one page of all, and the page of each board behind it.
+for lang in en ko; do
+	code=0
+	"$bin/stepctl" run mixed.steps --board "a=127.0.0.1:$port" --board "b.lab=localhost:$port" --board gone=127.0.0.1:1 --lang "$lang" \
+		--html "lab-$lang.html" --junit lab.xml --tap lab.tap --summary "lab-$lang.json" >/dev/null 2>&1 || code=$?
+	[ "$code" = 1 ] || fail "several boards: exit code $code, want 1"
+	valid lab.xml || fail "lab.xml is not valid"
+	pages+=("lab-$lang.html=lab-$lang.json")
+done
 stop_agent
 start_agent
 run passed 0 en short.steps --port "$port"
