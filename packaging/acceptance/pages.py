@@ -192,6 +192,7 @@ def look(browser, page, summary, folder):
     # Steps that are folded on the screen are printed all the same: no page holds sixty rows.
     rows = len(browser.evaluate(NUMBERS))
     check(paper.startswith(b"%PDF") and pages * 60 >= rows, f"{page}: {pages} pages for {rows} rows")
+    check(pages <= 4 + len(summary.get("boards") or summary["steps"]), f"{page}: {pages} printed pages")
     for event in browser.events:
         method, params = event.get("method"), event.get("params", {})
         if method == "Network.requestWillBeSent":

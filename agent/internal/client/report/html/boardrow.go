@@ -2,6 +2,7 @@ package html
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/client/record"
@@ -72,7 +73,7 @@ func newBoardRow(w *words, index int, b report.Board) boardRow {
 	if interruption := w.interruption(run); interruption != "" {
 		r.Notes = []string{interruption}
 	}
-	r.Notes = append(append(r.Notes, resumed(w, run)...), extras(w, run)...)
+	r.Notes = slices.Concat(r.Notes, resumed(w, run), extras(w, run))
 	return r
 }
 
