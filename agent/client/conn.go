@@ -9,9 +9,10 @@ import (
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
-// A conn is one connection to the agent. Client.mu guards all fields but socket and ended.
+// A conn is one connection to an agent. Client.mu guards all fields but socket, at and ended.
 type conn struct {
 	socket net.Conn
+	at     int // index of the address
 	// ended is closed when the reader has ended.
 	ended chan struct{}
 
@@ -41,10 +42,12 @@ type outcome struct {
 	err   error
 	at    time.Time
 	sent  bool // the request was sent
+	// address is the one that was tried.
+	address string
 }
 
-func newConn(socket net.Conn) *conn {
-	return &conn{socket: socket, ended: make(chan struct{}), ledger: ledger{steps: map[int64]struct{}{}}}
+func newConn(socket net.Conn, at int) *conn {
+	return &conn{socket: socket, at: at, ended: make(chan struct{}), ledger: ledger{steps: map[int64]struct{}{}}}
 }
 
 // expired reports whether the deadline of the pending call has been reached. A reply that arrives

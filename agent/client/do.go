@@ -19,6 +19,8 @@ type Result struct {
 	Done time.Time
 	// Tries is how often the request was sent; 0 if there was no connection.
 	Tries int
+	// Address is the address that it was sent to last; empty if there was no connection.
+	Address string
 	// Away is how long the agent could not be reached or gave no verdict: the sum of the times from a
 	// loss or refusal to the next sending, or to the end of the exchange.
 	Away time.Duration
@@ -34,8 +36,9 @@ type Result struct {
 // validator_unavailable, Do sends the request again, with the same req and after a pause, see
 // Options.RetryFor. The agent judges a req of a named session once and answers a repeated one from memory,
 // so this is safe if the agent knows the req: it has to have sent one back before, to any request of the
-// Client. A request without a session is not sent again after its connection was lost: it may have been
-// judged. A request whose connection cannot be made was not sent, so that is always safe. When the time for
+// Client. With several addresses the next try goes to the next of them, see Client, and the agents there are
+// taken to know reqs too. A request without a session is not sent again after its connection was lost: it may
+// have been judged. A request whose connection cannot be made was not sent, so that is always safe. When the time for
 // this is over, the outcome is that of the last sending, or ErrTimeout if no reply came and the Timeout has
 // passed. A request is never sent again because its reply is late.
 //
@@ -63,12 +66,12 @@ func (c *Client) Exchange(ctx context.Context, r protocol.Request) (Result, erro
 	return x.run(ctx)
 }
 
-// try sends the request once and waits for the reply.
+// try sends the request once to the address in use and waits for the reply.
 func (x *exchange) try(ctx context.Context) outcome {
-	c, r := x.Client, x.request
+	c, r, address := x.Client, x.request, x.Address()
 	cn, fresh, err := x.reach(ctx)
 	if err != nil {
-		return outcome{err: err, at: time.Now()}
+		return outcome{err: err, at: time.Now(), address: address}
 	}
 	if fresh && !c.opts.Plain && len(r.Data) <= maxNamedBytes {
 		r.Client = c.opts.Name
@@ -77,7 +80,7 @@ func (x *exchange) try(ctx context.Context) outcome {
 		c.opts.OnSent(r)
 	}
 	pending := c.begin(ctx, cn, r, x.result.Sent)
-	x.sent(pending)
+	x.sent(pending, address)
 	whole := c.write(ctx, cn, pending)
 	o := c.await(ctx, cn, pending)
 	if !whole || c.opts.Plain {
@@ -85,29 +88,30 @@ func (x *exchange) try(ctx context.Context) outcome {
 		cn.close(o.at)
 		c.mu.Unlock()
 	}
-	o.sent = true
+	o.sent, o.address = true, address
 	x.last = o
 	return o
 }
 
 // reach returns the connection for the request. After the first sending it waits for one until the
-// request's deadline at most.
+// request's deadline at most, and leaves as much time for each further address of the round.
 func (x *exchange) reach(ctx context.Context) (cn *conn, fresh bool, err error) {
 	if !x.deadline.IsZero() {
+		left := time.Until(x.deadline) / time.Duration(len(x.addresses)-x.tried)
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, x.deadline)
+		ctx, cancel = context.WithTimeout(ctx, left)
 		defer cancel()
 	}
 	return x.connection(ctx, x.request)
 }
 
 // sent notes that the request is being sent.
-func (x *exchange) sent(pending *call) {
+func (x *exchange) sent(pending *call, address string) {
 	if !x.away.IsZero() {
 		x.result.Away += time.Since(x.away)
 		x.away = time.Time{}
 	}
-	x.result.Request, x.result.Sent = pending.request, pending.sent
+	x.result.Request, x.result.Sent, x.result.Address = pending.request, pending.sent, address
 	x.result.Tries++
 	if timeout := pending.request.Timeout; timeout.Declared {
 		x.deadline = pending.sent.Add(timeout.Duration)
@@ -124,7 +128,7 @@ const maxNamedBytes = 1024
 func (c *Client) connection(ctx context.Context, r protocol.Request) (cn *conn, fresh bool, err error) {
 	c.mu.Lock()
 	cn = c.conn
-	good := cn.closed == nil && cn.ledger.admits(r) || cn.refusal != nil && !cn.used
+	good := cn.at == c.at && (cn.closed == nil && cn.ledger.admits(r) || cn.refusal != nil && !cn.used)
 	fresh = !cn.used
 	c.mu.Unlock()
 	if good {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/stepagent/stepagent/agent/protocol"
@@ -64,6 +65,37 @@ type closedByAgent struct{}
 
 func (closedByAgent) Error() string { return "the agent closed it" }
 func (closedByAgent) Unwrap() error { return io.EOF }
+
+// failures are the reasons why none of the addresses could be connected to.
+type failures []failure
+
+// A failure is the reason why an address could not be connected to.
+type failure struct {
+	address string
+	cause   error
+}
+
+// Error returns the cause alone where there is one address.
+func (f failures) Error() string {
+	if len(f) == 1 {
+		return f[0].cause.Error()
+	}
+	texts := make([]string, len(f))
+	for i, each := range f {
+		texts[i] = each.address + ": " + each.cause.Error()
+	}
+	return strings.Join(texts, "; ")
+}
+
+// Unwrap returns the first cause after which trying again may help, or the first if there is none.
+func (f failures) Unwrap() error {
+	for _, each := range f {
+		if !isFinal(each.cause) {
+			return each.cause
+		}
+	}
+	return f[0].cause
+}
 
 // A Stray is a message that does not answer the current request.
 type Stray struct {

@@ -101,6 +101,7 @@ func TestPassIsOnlyEverTheReplyToTheRequest(t *testing.T) {
 		gaps := rapid.SliceOfN(rapid.SampledFrom([]time.Duration{0, time.Second, 4 * time.Second}),
 			len(plan), len(plan)).Draw(t, "gaps")
 		retryFor := rapid.SampledFrom([]time.Duration{-1, 0, time.Second}).Draw(t, "retry for")
+		addresses := rapid.IntRange(1, 3).Draw(t, "addresses")
 		rapid.SyncTest(t, func(t *rapid.T) {
 			var scripts []func(*peer)
 			for range 30 * len(plan) {
@@ -108,7 +109,7 @@ func TestPassIsOnlyEverTheReplyToTheRequest(t *testing.T) {
 			}
 			calls := 0
 			c, err := client.Dial(t.Context(), "agent:8080", client.Options{
-				Dial: dialer(scripts...), RetryFor: retryFor,
+				Dial: dialer(scripts...), RetryFor: retryFor, Fallbacks: fallbacks(addresses),
 				OnStray: func(client.Stray) {
 					if calls++; calls != 1 {
 						t.Error("two strays at once")

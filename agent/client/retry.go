@@ -12,8 +12,8 @@ import (
 // DefaultRetryFor is the default of Options.RetryFor.
 const DefaultRetryFor = time.Minute
 
-// The pause before a request is tried again is between half of a bound and the bound, which starts at
-// minPause and doubles up to maxPause.
+// The pause after a request was tried at each address, and before it is tried again, is between half of a
+// bound and the bound, which starts at minPause and doubles up to maxPause.
 const (
 	minPause = 50 * time.Millisecond
 	maxPause = time.Second
@@ -41,6 +41,8 @@ type Retry struct {
 	// Request is the request, with its req.
 	Request protocol.Request
 	Cause   RetryCause
+	// Address is the address that was tried.
+	Address string
 	// Err is the error of the try; nil if the agent replied. Reply is that reply; nil for none.
 	Err   error
 	Reply *protocol.Reply
@@ -66,22 +68,39 @@ type exchange struct {
 	failed, away, lost time.Time
 	// last is the outcome of the last try that was sent.
 	last outcome
+	// tried is how many addresses were tried since the last pause; bound is that of the next pause.
+	tried int
+	bound time.Duration
+	// final is how many tries in a row had an error that is final for their address.
+	final int
 }
 
 // run tries until there is a verdict or the time is over.
 func (x *exchange) run(ctx context.Context) (Result, error) {
 	x.began = time.Now()
 	x.noticeLoss()
-	for pause := minPause; ; pause = min(2*pause, maxPause) {
+	for {
 		tried := x.try(ctx)
 		cause := x.cause(ctx, tried)
 		if cause == "" {
 			return x.end(tried)
 		}
-		if final := x.wait(ctx, cause, tried, pause); final != nil {
+		x.move()
+		if final := x.wait(ctx, cause, tried, x.pause()); final != nil {
 			return x.end(*final)
 		}
 	}
+}
+
+// pause returns how long to wait before the next try: not at all until each address was tried.
+func (x *exchange) pause() time.Duration {
+	if x.tried++; x.tried < len(x.addresses) {
+		return 0
+	}
+	x.tried = 0
+	bound := max(x.bound, minPause)
+	x.bound = min(2*bound, maxPause)
+	return bound/2 + rand.N(bound/2+1)
 }
 
 // end returns the result of the exchange.
@@ -93,17 +112,18 @@ func (x *exchange) end(o outcome) (Result, error) {
 	return x.result, o.err
 }
 
-// noticeLoss reports that the connection was lost since the request before.
+// noticeLoss reports that the connection was lost since the request before, and goes on to the next address.
 func (x *exchange) noticeLoss() {
 	x.mu.Lock()
 	cn, retries := x.conn, x.retries() && x.echoed
-	lost, cause := cn.lostIdle, cn.closed
+	lost, cause, address := cn.lostIdle, cn.closed, x.addresses[cn.at]
 	x.mu.Unlock()
 	if lost.IsZero() || !retries {
 		return
 	}
 	x.lost = lost
-	x.report(Retry{Request: x.result.Request, Cause: RetryLost, Err: cause, At: lost, Took: time.Since(lost)})
+	x.report(Retry{Request: x.result.Request, Cause: RetryLost, Address: address, Err: cause, At: lost, Took: time.Since(lost)})
+	x.move()
 }
 
 // retries reports whether the request may be sent more than once.
@@ -118,7 +138,10 @@ func (x *exchange) cause(ctx context.Context, o outcome) RetryCause {
 	x.mu.Lock()
 	closed, safe := x.closed, x.echoed || !o.sent && x.result.Tries == 0
 	x.mu.Unlock()
-	if closed || !safe || !x.retries() || ctx.Err() != nil || isFinal(o.err) {
+	if x.final++; !isFinal(o.err) {
+		x.final = 0
+	}
+	if closed || !safe || !x.retries() || ctx.Err() != nil || x.final == len(x.addresses) {
 		return ""
 	}
 	switch reason := o.reply.Reason; {
@@ -134,8 +157,8 @@ func (x *exchange) cause(ctx context.Context, o outcome) RetryCause {
 	return ""
 }
 
-// isFinal reports whether an error of Options.Dial, or of a connection, says that trying again is of no
-// use.
+// isFinal reports whether an error of Options.Dial, or of a connection, says that trying the same address
+// again is of no use.
 func isFinal(err error) bool {
 	final, ok := errors.AsType[interface {
 		error
@@ -157,7 +180,6 @@ func (x *exchange) wait(ctx context.Context, cause RetryCause, o outcome, pause 
 	}
 	limit, unanswered := x.limit(), x.result.Tries > 0 && final.err != nil
 	expires := !x.deadline.IsZero() && !x.deadline.After(limit)
-	pause = pause/2 + rand.N(pause/2+1)
 	over := !now.Add(pause).Before(limit)
 	if over && (!unanswered || !expires) {
 		return &final
@@ -202,7 +224,7 @@ func (x *exchange) note(cause RetryCause, o outcome) {
 	if x.result.Tries == 0 {
 		since = x.began
 	}
-	retry := Retry{Request: x.result.Request, Cause: cause, Err: o.err, At: o.at, Took: o.at.Sub(since), Tries: x.result.Tries}
+	retry := Retry{Request: x.result.Request, Cause: cause, Address: o.address, Err: o.err, At: o.at, Took: o.at.Sub(since), Tries: x.result.Tries}
 	if o.err == nil {
 		retry.Reply = &o.reply
 	}
