@@ -20,11 +20,11 @@ import (
 // "event". A member with "?" is left out where its field is zero; all others are required. This
 // is the format of the record.
 var members = map[Kind]string{
-	KindStart:       "at format client agent? host address session? time procedure",
+	KindStart:       "at format client agent? host address addresses? session? time procedure",
 	KindTLS:         "at version server client_subject? keylog?",
-	KindSent:        "at index step_id req? timeout interval",
-	KindAgain:       "at index step_id cause took detail? reply?",
-	KindResent:      "at index step_id",
+	KindSent:        "at index step_id address? req? timeout interval",
+	KindAgain:       "at index step_id address? cause took detail? reply?",
+	KindResent:      "at index step_id address?",
 	KindReply:       "at index step_id took reply",
 	KindLate:        "at index step_id took reply",
 	KindTimeout:     "at index step_id took",
@@ -35,7 +35,7 @@ var members = map[Kind]string{
 	strayOfStep:     "at index step_id stray detail reply?",
 	KindDropped:     "at count",
 	KindInterval:    "at index step_id interval kept",
-	KindResumed:     "at away time address?",
+	KindResumed:     "at away time address? addresses?",
 	KindEnd:         "at cause counts",
 }
 

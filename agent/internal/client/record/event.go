@@ -27,13 +27,15 @@ const (
 	// in what TLS says. It has TLS.
 	KindTLS Kind = "tls"
 	// KindSent: the client sends the request of a step. It has Req (zero if the client sends
-	// none), Timeout and Interval.
+	// none), Timeout and Interval, and Address if it goes to another agent than the request before.
 	KindSent Kind = "sent"
 	// KindAgain: the step got no verdict, and the client tries again, with the same req and after a
 	// pause. Before KindSent it says that there was no connection over which to send the request.
-	// It has Again, Took and Detail, and Reply if the agent sent one.
+	// It has Again, Took and Detail, Reply if the agent sent one, and Address if the agent is another than
+	// that of the last request.
 	KindAgain Kind = "again"
-	// KindResent: the client sends the request of a step again, after a KindAgain.
+	// KindResent: the client sends the request of a step again, after a KindAgain. It has Address if it
+	// goes to another agent than the request before.
 	KindResent Kind = "resent"
 	// KindReply: the reply to the step came within its timeout. It has Reply and Took.
 	KindReply Kind = "reply"
@@ -115,6 +117,10 @@ type Event struct {
 	TLS     *TLS     `json:",inline"`
 	Resumed *Resumed `json:",inline"`
 	End     *End     `json:",inline"`
+	// Address is the host and port of the agent, if that is not the one to which the request before went;
+	// for the first request, the one of the start. It comes after the fields above, which may have an
+	// address of their own.
+	Address string `json:"address"`
 }
 
 // A Stray is a kind of message that answers no step.
@@ -163,6 +169,9 @@ type Start struct {
 	Host string `json:"host"`
 	// Address is the agent's host and port.
 	Address string `json:"address"`
+	// Addresses are those of all agents that the run may go on with, in order, the first of which is
+	// Address; empty if that is the only one.
+	Addresses []string `json:"addresses"`
 	// Session names the session; empty for none.
 	Session string `json:"session"`
 	// Time is the wall-clock time of the start.

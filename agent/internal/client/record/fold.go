@@ -181,7 +181,7 @@ func (f *folder) start(e *Event) string {
 		return fmt.Sprintf("format %d is not known, this program reads format %d", e.Start.Format, Format)
 	}
 	f.started = true
-	f.run.Start, f.run.Duration = *e.Start, e.At
+	f.run.Start, f.run.Address, f.run.Duration = *e.Start, e.Start.Address, e.At
 	if e.Start.Agent != "" {
 		f.run.Agents = []string{"stepagent " + e.Start.Agent}
 	}

@@ -104,7 +104,7 @@ func TestFoldTellsWhatBecameOfEachStep(t *testing.T) {
 		step.StepID = int64(i + 1)
 		steps[i].Step = step
 	}
-	want := Run{Start: *everyKind()[0].Start, Steps: steps, Strays: []Event{everyKind()[7], everyKind()[16]},
+	want := Run{Start: *everyKind()[0].Start, Address: "agent:8080", Steps: steps, Strays: []Event{everyKind()[7], everyKind()[16]},
 		Cause: Finished, Duration: 17 * time.Second, Counts: everyKind()[17].End.Counts, Verdict: Fail}
 	if diff := cmp.Diff(want, run, exactly); diff != "" {
 		t.Error(diff)

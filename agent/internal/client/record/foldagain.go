@@ -74,6 +74,7 @@ func (f *folder) resent(e *Event, step *StepResult) string {
 	if step.Outcome != Unanswered || !f.outage.open || f.toResend(step) {
 		return fmt.Sprintf("step %d is sent again, but it was not to be tried again", e.Index)
 	}
+	f.goesTo(e, step)
 	f.recovered(e, step)
 	step.Tries++
 	return ""

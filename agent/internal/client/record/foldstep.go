@@ -34,9 +34,20 @@ func (f *folder) sent(e *Event, step *StepResult) string {
 	if problem := f.startStep(e.Index); problem != "" {
 		return problem
 	}
+	f.goesTo(e, step)
 	f.recovered(e, step)
 	step.Outcome, step.Req, step.SentAt, step.Tries = Unanswered, e.Req, e.At, 1
 	return ""
+}
+
+// goesTo notes to which agent the request of a step is sent. A connection to another one is made anew.
+func (f *folder) goesTo(e *Event, step *StepResult) {
+	if e.Address != "" {
+		f.run.Address, f.outage.cut = e.Address, true
+	}
+	if step.Address = f.run.Address; step.Address == f.run.Start.Address {
+		step.Address = ""
+	}
 }
 
 func (f *folder) unreachable(e *Event, step *StepResult) string {

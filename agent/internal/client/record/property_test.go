@@ -110,16 +110,18 @@ func runs(likelyToPass bool) *rapid.Generator[[]Event] {
 func triesOf(t *rapid.T, n int) []Event {
 	var events []Event
 	away := rapid.IntRange(-3, 2)
+	at := rapid.SampledFrom([]string{"", "", "", "b:1", "c:1"})
+	somewhere := func(e Event) Event { e.Address = at.Draw(t, "address"); return e }
 	for range away.Draw(t, "away before") {
-		events = append(events, again(RetryUnreachable, n))
+		events = append(events, somewhere(again(RetryUnreachable, n)))
 	}
-	events = append(events, sent(n))
+	events = append(events, somewhere(sent(n)))
 	for range away.Draw(t, "tried again") {
 		events = append(events, again(rapid.SampledFrom([]Retry{RetryLost, RetryBusy, RetryStopping, RetryValidator}).Draw(t, "cause"), n))
 		for range away.Draw(t, "away") {
 			events = append(events, again(RetryUnreachable, n))
 		}
-		events = append(events, resent(n))
+		events = append(events, somewhere(resent(n)))
 	}
 	return events
 }

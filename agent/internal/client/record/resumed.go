@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -16,6 +17,8 @@ type Resumed struct {
 	Time time.Time `json:"time"`
 	// Address is the agent's host and port from here on; empty if it is that of the start.
 	Address string `json:"address"`
+	// Addresses are those of all agents that the run may go on with, in order; empty for one alone.
+	Addresses []string `json:"addresses"`
 }
 
 // A Resumption is a Resumed with the place of it in the procedure.
@@ -47,7 +50,7 @@ func (f *folder) resumed(e *Event, before time.Duration) string {
 			r.Next = f.begun
 		}
 	}
-	f.run.Cause = ""
+	f.run.Cause, f.run.Address = "", cmp.Or(r.Address, f.run.Start.Address)
 	f.refused, f.reopened = false, f.begun
 	f.run.Resumptions = append(f.run.Resumptions, r)
 	return ""
@@ -64,6 +67,7 @@ func (f *folder) sentAgain(e *Event, step *StepResult) string {
 	if e.Req != step.Req {
 		return fmt.Sprintf("step %d is sent again as req %s, it was sent as %s", e.Index, name(e.Req), name(step.Req))
 	}
+	f.goesTo(e, step)
 	f.recovered(e, step)
 	f.reopened, step.SentAt = 0, e.At
 	step.Tries++
@@ -76,11 +80,16 @@ func (r Run) SessionGone() bool {
 	if len(r.Resumptions) == 0 {
 		return false
 	}
-	next := r.Resumptions[len(r.Resumptions)-1].Next
-	if next < 2 || next > len(r.Steps) {
+	return r.missedFirst(r.Resumptions[len(r.Resumptions)-1].Next)
+}
+
+// missedFirst reports whether an agent refused the step at an index, and said that the first step of the
+// procedure must come, which is another.
+func (r Run) missedFirst(index int) bool {
+	if index < 2 || index > len(r.Steps) {
 		return false
 	}
-	step, first := r.Steps[next-1], r.Steps[0].StepID
+	step, first := r.Steps[index-1], r.Steps[0].StepID
 	expected := fmt.Sprintf("step %d must come now, got %d", first, step.StepID) // by validator sequence
 	return step.Outcome == Failed && step.Reason == protocol.OutOfOrder && step.StepID != first && strings.HasPrefix(step.Detail, expected)
 }

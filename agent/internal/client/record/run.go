@@ -22,6 +22,8 @@ type Run struct {
 	Strays []Event
 	// Dropped is the number of further strays, which were counted and not recorded.
 	Dropped int
+	// Address is the agent's host and port at the end: that to which the last request went, see Moves.
+	Address string
 	// Resumptions say when the run went on after it had been interrupted, in order; empty if it never
 	// was.
 	Resumptions []Resumption
@@ -67,6 +69,9 @@ type StepResult struct {
 	// client. Both are empty if the step passed or was not run.
 	Reason protocol.Reason
 	Detail string
+	// Address is the host and port of the agent to which the request went last; empty if that is the one of
+	// the start.
+	Address string
 	// Tries is how often the request was sent, with the same req: once as a rule, 0 if it was not.
 	Tries int
 	// Retry is why the step was tried again at first; empty if it was not.

@@ -148,7 +148,9 @@ func performWithin(ctx context.Context, t tester, p stepfile.Procedure, opts run
 	var events []record.Event
 	var file bytes.Buffer
 	writer := record.NewWriter(&file)
-	opts.Address = "agent:8080"
+	if opts.Address == "" {
+		opts.Address = "agent:8080"
+	}
 	if opts.Dial == nil {
 		opts.Dial = dialer(scripts...)
 	}
@@ -191,6 +193,9 @@ func trace(events []record.Event) string {
 		fmt.Fprintf(&b, "%v %s", e.At, e.Kind)
 		if e.Index > 0 {
 			fmt.Fprintf(&b, " %d/%d", e.Index, e.StepID)
+		}
+		if e.Address != "" {
+			fmt.Fprintf(&b, " to %s", e.Address)
 		}
 		switch e.Kind {
 		case record.KindInterval:

@@ -29,13 +29,15 @@ type log struct {
 	room, dropped int
 	dropping      bool
 	tls           record.TLS // of the latest connection; zero for none
+	// address is the one to which the last request went; before the first, the one of the start.
+	address string
 	// connecting is set while an interrupted run connects, before it is resumed. Until then no event
 	// is emitted: tls and strays follow.
 	connecting bool
 }
 
-func newLog(emit func(record.Event), maxStrays int) *log {
-	return &log{began: time.Now(), emit: emit, sentAs: map[protocol.ReqID]int{}, room: maxStrays}
+func newLog(opts Options) *log {
+	return &log{began: time.Now(), emit: opts.Emit, sentAs: map[protocol.ReqID]int{}, room: opts.MaxStrays, address: opts.Address}
 }
 
 // add emits an event with the present time.
@@ -98,20 +100,30 @@ func (l *log) setStep(index int) {
 	l.index = index
 }
 
-// sent emits that the request of the present step is being sent, for the first time or again.
-func (l *log) sent(r protocol.Request) {
+// other returns an address if it is not the one to which the last request went.
+func (l *log) other(address string) string {
+	if address == l.address {
+		return ""
+	}
+	return address
+}
+
+// sent emits that the request of the present step is being sent to an address, for the first time or again.
+func (l *log) sent(r protocol.Request, address string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	e := record.Event{Kind: record.KindResent, Index: l.index, StepID: r.StepID, Address: l.other(address)}
+	l.address = address
 	if l.waiting {
-		l.write(record.Event{Kind: record.KindResent, Index: l.index, StepID: r.StepID})
+		l.write(e)
 		return
 	}
 	if !r.Req.IsZero() {
 		l.sentAs[r.Req] = l.index
 	}
 	l.waiting = true
-	l.write(record.Event{Kind: record.KindSent, Index: l.index, StepID: r.StepID, Req: r.Req,
-		Timeout: r.Timeout.Duration, Interval: r.Interval.Duration})
+	e.Kind, e.Req, e.Timeout, e.Interval = record.KindSent, r.Req, r.Timeout.Duration, r.Interval.Duration
+	l.write(e)
 }
 
 // again emits that the present step got no verdict and is tried again.
@@ -123,7 +135,7 @@ func (l *log) again(r client.Retry) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e.Index = l.index
+	e.Index, e.Address = l.index, l.other(r.Address)
 	l.write(e)
 }
 

@@ -48,6 +48,7 @@ func TestAnyAgent(t *testing.T) {
 			}
 		}
 		limit := rapid.SampledFrom([]time.Duration{time.Hour, 7 * time.Second}).Draw(t, "limit")
+		fallbacks := []string{"b:8080", "c:8080"}[:rapid.IntRange(0, 2).Draw(t, "fallbacks")]
 		retryFor := rapid.SampledFrom([]time.Duration{-1, time.Second, time.Minute}).Draw(t, "retry for")
 		rapid.SyncTest(t, func(t *rapid.T) {
 			serve := func(peer *peer) {
@@ -78,7 +79,7 @@ func TestAnyAgent(t *testing.T) {
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), limit)
 			defer cancel()
-			run, _ := performWithin(ctx, t, p, runner.Options{RetryFor: retryFor}, agents...)
+			run, _ := performWithin(ctx, t, p, runner.Options{RetryFor: retryFor, Fallbacks: fallbacks}, agents...)
 			for i, step := range run.Steps {
 				if step.Outcome == record.Passed && (step.Reply.Detail != fmt.Sprint(i+1) || step.Took >= step.Timeout) {
 					t.Fatalf("step %d passed by %+v after %v", i+1, step.Reply, step.Took)

@@ -76,7 +76,11 @@ func (o *Options) resume() error {
 // interval of its last step. It returns the index of the next step.
 func (r *run) resume(earlier *Interrupted) (next int) {
 	next, req := earlier.next()
-	r.log.resume(earlier, r.opts.Address)
+	address := r.opts.Address
+	if r.client != nil {
+		address = r.client.Address() // the first that could be reached
+	}
+	r.log.resume(earlier, address, r.opts.addresses())
 	if !req.IsZero() {
 		r.resent, r.resentAs = next, req
 	}
@@ -90,18 +94,19 @@ func (r *run) resume(earlier *Interrupted) (next int) {
 }
 
 // resume emits the events of an interrupted run, and then that it goes on. The times of the further
-// events go on from the last of them, by the wall clock.
-func (l *log) resume(earlier *Interrupted, address string) {
+// events go on from the last of them, by the wall clock. Address is the agent's, and all are those that
+// were given.
+func (l *log) resume(earlier *Interrupted, address string, all []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	start, last := earlier.run.Start, earlier.run.Duration
 	now := time.Now()
-	resumed := record.Resumed{Time: now.Round(0)}
+	resumed := record.Resumed{Time: now.Round(0), Addresses: all}
 	resumed.Away = min(max(resumed.Time.Sub(start.Time.Add(last)), 0), maxAway)
 	if address != start.Address {
 		resumed.Address = address
 	}
-	l.began = now.Add(-last - resumed.Away)
+	l.began, l.address = now.Add(-last-resumed.Away), address
 	connected := l.tls
 	for _, e := range earlier.events {
 		if e.Kind == record.KindTLS {

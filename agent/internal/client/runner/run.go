@@ -107,8 +107,9 @@ func (r *run) connect() (err error) {
 		Name:          r.opts.clientName(),
 		RetryFor:      r.opts.RetryFor,
 		OnRetry:       r.log.again,
-		OnSent:        r.log.sent,
+		OnSent:        func(request protocol.Request) { r.log.sent(request, r.client.Address()) },
 		OnStray:       r.log.stray,
+		Fallbacks:     r.opts.Fallbacks,
 		Dial:          (&tlsdial.Dialer{Config: r.opts.TLS, Dial: r.opts.Dial, OnHandshake: r.secured}).DialContext,
 	})
 	return err

@@ -25,6 +25,9 @@ const DefaultMaxStrays = 256
 type Options struct {
 	// Address is the agent's host and port. It is required.
 	Address string
+	// Fallbacks are the addresses of further agents that share their sessions with it, in order, see
+	// client.Options.
+	Fallbacks []string
 	// Session names the session: 1 to 64 printable ASCII characters. Empty means a random name,
 	// so that each run has a session of its own.
 	Session string
@@ -73,7 +76,7 @@ type Options struct {
 // expiry or the loss. All times are on the monotonic clock.
 //
 // If the connection is lost or the agent could not judge the step, the step is sent again, with the same
-// req and within its timeout, see client.Client.Do. After a lost connection the next step opens a new
+// req and within its timeout, see client.Client.Do; with fallbacks, to the next of the addresses. After a lost connection the next step opens a new
 // one, and the session continues. A step that cannot be sent is recorded as unreachable. If that is the
 // first step, the run ends with the cause record.Lost, see record.Run.Unreached. If client and agent cannot
 // agree on TLS, the run ends at any step, with the cause record.Refused.
@@ -99,7 +102,7 @@ func Run(ctx context.Context, procedure stepfile.Procedure, opts Options) (recor
 	defer cancel()
 	defer context.AfterFunc(ctx, cancel)()
 
-	r := &run{ctx: stepCtx, opts: opts, procedure: procedure, log: newLog(opts.Emit, opts.MaxStrays)}
+	r := &run{ctx: stepCtx, opts: opts, procedure: procedure, log: newLog(opts)}
 	first := 1
 	if opts.Resume == nil {
 		r.log.start(startOf(procedure, opts))
@@ -123,8 +126,10 @@ func (o Options) Validate() error { return o.setDefaults() }
 
 // setDefaults sets the defaults and validates the options.
 func (o *Options) setDefaults() error {
-	if _, _, err := net.SplitHostPort(o.Address); err != nil {
-		return fmt.Errorf("the agent's address must be a host and a port: %w", err)
+	for _, address := range append([]string{o.Address}, o.Fallbacks...) {
+		if _, _, err := net.SplitHostPort(address); err != nil {
+			return fmt.Errorf("the agent's address must be a host and a port: %w", err)
+		}
 	}
 	if o.Emit == nil {
 		o.Emit = func(record.Event) {}
@@ -155,6 +160,14 @@ func (o *Options) setDefaults() error {
 	return nil
 }
 
+// addresses returns all addresses; none if there is one alone.
+func (o *Options) addresses() []string {
+	if len(o.Fallbacks) == 0 {
+		return nil
+	}
+	return append([]string{o.Address}, o.Fallbacks...)
+}
+
 func randomSession() string {
 	id := make([]byte, 16)
 	_, _ = rand.Read(id) // never fails
@@ -180,7 +193,7 @@ func isName(text string) bool {
 func startOf(procedure stepfile.Procedure, opts Options) record.Start {
 	return record.Start{
 		Format: record.Format, Client: opts.ClientVersion, Agent: opts.AgentVersion, Host: opts.Host,
-		Address: opts.Address, Session: opts.Session,
+		Address: opts.Address, Addresses: opts.addresses(), Session: opts.Session,
 		Time:      time.Now().Round(0), // all other times come from the monotonic clock
 		Procedure: record.Procedure{Name: strings.ToValidUTF8(procedure.Name, "\ufffd"), SHA256: procedure.SHA256, Steps: stepsOf(procedure)},
 	}
