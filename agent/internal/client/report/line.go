@@ -25,6 +25,11 @@ func Line(e record.Event, step record.StepResult) string {
 			return ""
 		}
 		return fmt.Sprintf("step %d: %s, trying again", step.StepID, Trouble(e.Again.Cause))
+	case record.KindSent, record.KindResent:
+		if e.Address == "" {
+			return ""
+		}
+		return fmt.Sprintf("step %d: sent to %s", e.StepID, logging.Clean(e.Address))
 	case record.KindResumed:
 		return "resumed: the run was interrupted for " + phrase.Span(e.Resumed.Away)
 	case record.KindReply, record.KindTimeout, record.KindLost, record.KindWrong, record.KindUnreachable:

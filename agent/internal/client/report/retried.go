@@ -15,9 +15,9 @@ func Retried(step record.StepResult) string {
 	case step.Retry == "":
 		return ""
 	case step.Reconnects > 0 && step.Away == 0:
-		text = "reconnected before it was sent"
+		text = "reconnected" + to(step) + " before it was sent"
 	case step.Reconnects > 0:
-		text = "reconnected: the agent was away for " + away
+		text = "reconnected" + to(step) + ": the agent was away for " + away
 	case step.Retry == record.RetryBusy:
 		text = "the agent was busy for " + away
 	case step.Retry == record.RetryValidator:

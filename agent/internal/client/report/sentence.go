@@ -29,7 +29,7 @@ func Heading(run record.Run) string {
 func Sentence(run record.Run) string {
 	total := len(run.Steps)
 	if run.Unreached() {
-		return fmt.Sprintf("no agent could be reached at %s; nothing was sent", logging.Clean(run.Start.Address))
+		return fmt.Sprintf("no agent could be reached at %s; nothing was sent", Agents(run))
 	}
 	first := fmt.Sprintf("%d of %s passed", run.Counts[record.Passed], phrase.Count(total, "step"))
 	switch {
@@ -154,11 +154,18 @@ func LateReplies(run record.Run) int {
 	return late
 }
 
-// extras has clauses for interruptions of the client, steps that were tried again, late replies and strays.
+// extras has clauses for interruptions of the client, steps that were tried again, other agents with which
+// the run went on, late replies and strays.
 func extras(run record.Run) []string {
 	clauses := resumed(run)
 	if interruption := Interruption(run); interruption != "" {
 		clauses = append(clauses, interruption)
+	}
+	if moved := Moved(run); moved != "" {
+		clauses = append(clauses, moved)
+	}
+	if at := run.WithoutSession(); at != "" && !run.SessionGone() {
+		clauses = append(clauses, "the agent at "+logging.Clean(at)+" did not have the session")
 	}
 	if late := LateReplies(run); late > 0 {
 		clauses = append(clauses, phrase.Count(late, "reply")+" came too late")

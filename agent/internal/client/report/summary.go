@@ -28,11 +28,15 @@ type summary struct {
 	Agents    []string         `json:"agents,omitempty"`
 	Host      string           `json:"host,omitempty"`
 	Address   string           `json:"address"`
-	Session   string           `json:"session,omitempty"`
-	TLS       []record.TLS     `json:"tls,omitempty"`
-	Started   time.Time        `json:"started"`
-	Duration  time.Duration    `json:"duration"`
-	Counts    record.Counts    `json:"counts"`
+	// Addresses are those of all agents that the run might go on with, absent for one alone. Moved says when
+	// it went on at another than the one before.
+	Addresses []string      `json:"addresses,omitempty"`
+	Moved     []move        `json:"moved,omitempty"`
+	Session   string        `json:"session,omitempty"`
+	TLS       []record.TLS  `json:"tls,omitempty"`
+	Started   time.Time     `json:"started"`
+	Duration  time.Duration `json:"duration"`
+	Counts    record.Counts `json:"counts"`
 	// Reconnects and Away are those of record.Run, absent for a run that was not interrupted.
 	Reconnects int           `json:"reconnects,omitempty"`
 	Away       time.Duration `json:"away,omitempty"`
@@ -79,6 +83,8 @@ type stepSummary struct {
 	Retry      record.Retry  `json:"retry,omitempty"`
 	Reconnects int           `json:"reconnects,omitempty"`
 	Away       time.Duration `json:"away,omitempty"`
+	// Address is the agent to which the step went last, absent if that is the one of the run.
+	Address string `json:"address,omitempty"`
 	// Agent is present if the agent's record was joined and has the step.
 	Agent *View `json:"agent,omitempty"`
 }
@@ -136,7 +142,7 @@ func newSummary(run record.Run, split *Split) summary {
 	s := summary{
 		Verdict: run.Verdict, Sentence: Sentence(run), Cause: run.Cause,
 		Procedure: procedureSummary{Name: run.Start.Procedure.Name, SHA256: run.Start.Procedure.SHA256},
-		Client:    run.Start.Client, Agents: run.Agents, Host: run.Start.Host, Address: run.Start.Address,
+		Client:    run.Start.Client, Agents: run.Agents, Host: run.Start.Host, Address: run.Start.Address, Addresses: run.Start.Addresses, Moved: movesOf(run),
 		Session: run.Start.Session, TLS: run.TLS, Started: run.Start.Time, Duration: run.Duration,
 		Counts: record.Counts{}, Reconnects: run.Reconnects, Away: run.Away, Strays: run.Unasked(), Dropped: run.Dropped, Steps: []stepSummary{}, Where: split,
 	}
@@ -156,7 +162,7 @@ func newSummary(run record.Run, split *Split) summary {
 func summarize(step record.StepResult) stepSummary {
 	s := stepSummary{
 		Index: step.Index, StepID: step.StepID, Outcome: step.Outcome,
-		Reason: string(step.Reason), Detail: step.Detail, Timeout: step.Timeout, Interval: step.Interval,
+		Reason: string(step.Reason), Detail: step.Detail, Timeout: step.Timeout, Interval: step.Interval, Address: step.Address,
 	}
 	if Replied(step.Outcome) {
 		s.Response = &step.Took

@@ -30,6 +30,11 @@ func english() *words {
 		NoVerdictFor:     "Steps were sent again, because the agent was away or gave no verdict for %s in all.",
 		Skip:             "Skip to the steps",
 
+		Moved:      "From step %d on, the run went on with the agent at %s.",
+		MovedFirst: "The run began with the agent at %s.",
+		MovedOften: "The run went on with another agent %d times, at last from step %d on with the one at %s.",
+		SentTo:     "Sent to the agent at %s.", NoSuchSession: "The agent at %s did not have the session and expected the first step.",
+
 		Interrupted:        "The run was interrupted for %s after step %d and then resumed.",
 		InterruptedWaiting: "The run was interrupted for %s while step %d waited for its reply. It was then resumed with that step.",
 		InterruptedFirst:   "The run was interrupted for %s before its first step and then resumed.",

@@ -24,8 +24,10 @@ type page struct {
 	Interruption   string // a sentence; empty if nothing interrupted the run
 	Started        string
 	Agents         []string
+	Addresses      []string
 	Secured        []string // how the connections were secured
 	Resumed        []string // sentences on interruptions of the client
+	Moved          []string // sentences on other agents with which the run went on
 
 	Problems []problem
 	Extras   []string // sentences on late replies and strays
@@ -62,10 +64,13 @@ func newPage(run record.Run, split *report.Split, language Language) (*page, err
 		Style:  template.CSS(style), // an embedded file with words of the catalogue
 		Policy: policy(style),
 		Mark:   w.Marks[run.Verdict], Sentence: w.sentence(run),
-		Interruption: w.interruption(run), Resumed: resumed(w, run),
-		Started: run.Start.Time.Format(startFormat), Agents: run.Agents, Secured: secured(w, run),
+		Interruption: w.interruption(run), Resumed: resumed(w, run), Moved: moved(w, run),
+		Started: run.Start.Time.Format(startFormat), Agents: run.Agents, Addresses: run.Start.Addresses, Secured: secured(w, run),
 		Problems: problems(w, run.Steps), Extras: extras(w, run),
 		Overview: c.overview(w), Legend: legend(w), Scale: fmt.Sprintf(w.Scale, w.Time(c.end)),
+	}
+	if len(p.Addresses) == 0 {
+		p.Addresses = []string{run.Start.Address}
 	}
 	if len(run.Agents) == 0 {
 		p.Agents = []string{w.AgentUnknown}
@@ -159,7 +164,7 @@ func (w *words) sentence(run record.Run) string {
 	total, passed := len(run.Steps), run.Counts[record.Passed]
 	switch rest := total - passed; {
 	case run.Unreached():
-		return fmt.Sprintf(w.Unreached, logging.Clean(run.Start.Address))
+		return fmt.Sprintf(w.Unreached, report.Agents(run))
 	case run.Refused():
 		return fmt.Sprintf(w.Refused, logging.Clean(run.Start.Address), passed, total)
 	case total == 0:

@@ -27,7 +27,7 @@ func (w *words) retried(s record.StepResult) []string {
 	if s.Tries > 1 {
 		sentences = append(sentences, fmt.Sprintf(w.SentTimes, s.Tries))
 	}
-	return sentences
+	return append(sentences, sentTo(w, s)...)
 }
 
 // interruption says what interrupted the run and that it went on; empty for nothing.

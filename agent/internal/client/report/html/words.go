@@ -38,6 +38,9 @@ type words struct {
 	// What interrupted the run. ReconnectedOnce: time away. ReconnectedOften: count, time away.
 	// ReconnectedSoon: count. NoVerdictFor: time.
 	ReconnectedOnce, ReconnectedOften, ReconnectedSoon, NoVerdictFor string
+	// Another agent with which the run went on. Moved: step, address. MovedFirst: address. MovedOften: count,
+	// step, address. SentTo, of a step: address. NoSuchSession: address.
+	Moved, MovedFirst, MovedOften, SentTo, NoSuchSession string
 	// An interruption of the client, after which the run was resumed. Interrupted: time, the step before
 	// it. InterruptedWaiting: time, step. InterruptedFirst: time. InterruptedOften: times, time in all.
 	Interrupted, InterruptedWaiting, InterruptedFirst, InterruptedOften, SessionGone string

@@ -154,6 +154,12 @@ func properties(run record.Run) []property {
 	if run.Reconnects > 0 || run.Away > 0 {
 		all = append(all, property{"reconnects", strconv.Itoa(run.Reconnects)}, property{"away", phrase.Seconds(run.Away)})
 	}
+	if len(start.Addresses) > 0 {
+		all = append(all, property{"addresses", strings.Join(start.Addresses, ", ")})
+	}
+	if moved := report.Moved(run); moved != "" {
+		all = append(all, property{"moved", moved})
+	}
 	for i := range all {
 		all[i].Value = logging.Clean(all[i].Value)
 	}

@@ -89,6 +89,9 @@ func (p printer) diagnose(step record.StepResult) {
 	if step.Retry != "" {
 		p.line("  tries: %d\n  retry: %s\n  reconnects: %d\n  away_ms: %.6f", step.Tries, step.Retry, step.Reconnects, step.Away.Seconds()*1000)
 	}
+	if step.Address != "" {
+		p.line("  address: %s", quoted(step.Address))
+	}
 	if step.Kept.Declared {
 		p.line("  interval_ms: %.6f\n  interval_kept_ms: %.6f", step.Interval.Seconds()*1000, step.Kept.Duration.Seconds()*1000)
 	}
