@@ -18,6 +18,12 @@ import (
 // connection off at the second, which is sent again over a new one. It returns the packets and the record.
 func sentAgain(t *testing.T) ([]capturetest.Packet, record.Log) {
 	t.Helper()
+	return sentAgainTo(t, agent)
+}
+
+// sentAgainTo is sentAgain where the second connection is to an agent.
+func sentAgainTo(t *testing.T, next netip.AddrPort) ([]capturetest.Packet, record.Log) {
+	t.Helper()
 	request := func(id int) string {
 		return fmt.Sprintf(`{"step_id":%d,"timeout":5,"interval":0.2,"session":"s","req":%[1]d}`, id)
 	}
@@ -31,7 +37,7 @@ func sentAgain(t *testing.T) ([]capturetest.Packet, record.Log) {
 	first.Reply(51*ms, passed(1))
 	first.Ask(252*ms, request(2))
 	first.Reset(253*ms, agent)
-	second := capturetest.NewTalk(netip.AddrPortFrom(client.Addr(), 40001), agent, began, 1, 1)
+	second := capturetest.NewTalk(netip.AddrPortFrom(client.Addr(), 40001), next, began, 1, 1)
 	second.Open(3 * time.Second)
 	second.Ask(3*time.Second+ms, request(2))
 	second.Reply(3*time.Second+2*ms, passed(2))

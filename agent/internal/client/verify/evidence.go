@@ -28,6 +28,8 @@ type evidence struct {
 	sessions []*session
 	outside  []*step // of no session
 	chains   []*chain
+	// shared are the agents that share the sessions of the recorded run; none if it had one alone.
+	shared []netip.AddrPort
 	// lossy says that the capture may lack packets anywhere, sealed that it has a connection with an
 	// agent that cannot be read, exhausted that the replay did not try all that might explain a
 	// reply.
@@ -62,7 +64,7 @@ func (e *evidence) group(replayed *replay.Result) {
 	e.incomplete = map[hostPair]bool{}
 	for _, c := range e.conns {
 		if !c.Complete() {
-			e.incomplete[hostPair{c.Agent, c.Client.Addr()}] = true
+			e.incomplete[hostPair{e.home(c.Agent), c.Client.Addr()}] = true
 		}
 	}
 	slices.SortStableFunc(replayed.Steps, func(a, b *replay.Step) int { return a.Sent().Compare(b.Sent()) })
@@ -75,7 +77,7 @@ func (e *evidence) group(replayed *replay.Result) {
 			e.report.Outside = append(e.report.Outside, steps[i].Step)
 			continue
 		}
-		k := agentKey{x.Conn.Agent, x.Session}
+		k := agentKey{e.home(x.Conn.Agent), x.Session}
 		s := known[k]
 		if s == nil || s.Complete && !x.Replayed {
 			s = newSession(x)
@@ -93,6 +95,7 @@ func (e *evidence) group(replayed *replay.Result) {
 	}
 	for _, s := range e.sessions {
 		s.markAgain()
+		s.noteAgents()
 	}
 }
 
@@ -102,7 +105,7 @@ func (e *evidence) chain() {
 	known := map[agentKey]*chain{}
 	for _, s := range e.sessions {
 		s.markRepeats()
-		k := agentKey{s.Agent, s.slot}
+		k := agentKey{e.home(s.Agent), s.slot}
 		c := known[k]
 		if c == nil {
 			c = &chain{}
@@ -128,7 +131,7 @@ func (e *evidence) chain() {
 // mayLackSteps reports whether packets of a session may be missing: in the connections of its
 // client, or in the capture as a whole.
 func (e *evidence) mayLackSteps(s *session) bool {
-	return e.lossy || e.incomplete[hostPair{s.Agent, s.Client.Addr()}]
+	return e.lossy || e.incomplete[hostPair{e.home(s.Agent), s.Client.Addr()}]
 }
 
 // ended reports whether the procedure, the record or a comment says that the last step of a session

@@ -1,6 +1,8 @@
 package verify
 
 import (
+	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/client/phrase"
@@ -30,7 +32,7 @@ func (c *recordCheck) compareResent(e record.Event, s *step) comparison {
 	case off.Abs() > recordTolerance:
 		return differsInTime(x.CertainTimes(), "it was sent again %s from when the record says", phrase.Span(off.Abs()))
 	}
-	return agrees("sent again in packet %d", s.Request.Packet)
+	return agrees("sent again%s in packet %d", sentTo(e), s.Request.Packet)
 }
 
 // compareAgain compares a try that got no verdict with the request that was last sent before it.
@@ -79,4 +81,34 @@ func (c *recordCheck) lastBefore(line, index int) *step {
 		}
 	}
 	return nil
+}
+
+// severalAgents reports whether the recorded run may have gone on at another agent, in its session.
+func (e *evidence) severalAgents() bool {
+	r := e.recordedRun
+	return r != nil && r.Start.Session != "" && (len(r.Start.Addresses) > 0 || len(r.Moves()) > 0)
+}
+
+// findShared finds the agents that share the session of the recorded run: those to which the client sent its
+// steps, unless the run shows that one of them did not have the session.
+func (e *evidence) findShared() {
+	run := e.recordedRun
+	if !e.severalAgents() || run.WithoutSession() != "" {
+		return
+	}
+	for _, c := range e.conns {
+		for _, x := range c.Exchanges {
+			if x.Bad == nil && x.Request.Session == run.Start.Session && !slices.Contains(e.shared, c.Agent) {
+				e.shared = append(e.shared, c.Agent)
+			}
+		}
+	}
+}
+
+// home returns the agent that stands for one that shares its sessions, and any other agent itself.
+func (e *evidence) home(agent netip.AddrPort) netip.AddrPort {
+	if slices.Contains(e.shared, agent) {
+		return e.shared[0]
+	}
+	return agent
 }

@@ -39,6 +39,7 @@ func (c *recordCheck) run() *result.RecordMatch {
 	c.selectSteps()
 	c.pairSteps()
 	c.compareClocks()
+	c.comparePorts()
 	for i, e := range c.log.Events {
 		c.match.Events = append(c.match.Events, c.compareEvent(i+1, e))
 	}
@@ -57,9 +58,9 @@ func (c *recordCheck) run() *result.RecordMatch {
 }
 
 // selectSteps finds the steps of the run: those of its session, or of the client without a session
-// name that sent most of its steps.
+// name that sent most of its steps. A run that may have gone on at another agent has them at several.
 func (c *recordCheck) selectSteps() {
-	run, best := c.recordedRun, -1
+	run, best, several := c.recordedRun, -1, c.severalAgents()
 	session := run.Start.Session
 	for _, chain := range c.chains {
 		fits := 0
@@ -70,10 +71,12 @@ func (c *recordCheck) selectSteps() {
 		}
 		first := chain.sessions[0]
 		named := first.Named && first.ID == session
-		if session != "" && !named || session == "" && first.Named || fits <= best {
+		if session != "" && !named || session == "" && first.Named || fits <= best && !several {
 			continue
 		}
-		best, c.identified, c.steps = fits, named, nil
+		if best, c.identified = fits, named; !several {
+			c.steps = nil
+		}
 		for _, s := range chain.sessions {
 			c.steps = append(c.steps, s.steps...)
 		}

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"net"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/client/phrase"
 	"github.com/stepagent/stepagent/agent/internal/client/record"
 	"github.com/stepagent/stepagent/agent/internal/client/verify/result"
+	"github.com/stepagent/stepagent/agent/internal/shared/logging"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
@@ -47,7 +49,6 @@ func (c *recordCheck) compareEvent(line int, e record.Event) result.EventMatch {
 	var found comparison
 	switch e.Kind {
 	case record.KindStart:
-		c.comparePort(e)
 		found = agrees("a run of %s", e.Start.Procedure.Name)
 	case record.KindTLS:
 		found = agrees("a connection over TLS %s", e.TLS.Version)
@@ -103,16 +104,38 @@ func (c *recordCheck) afterEnd(e record.Event) bool {
 	return len(c.sent) > 0 && c.time(e).After(c.capture.Last.Add(-recordTolerance))
 }
 
-// comparePort notes when the record names another port than the agent's.
-func (c *recordCheck) comparePort(e record.Event) {
-	_, port, err := net.SplitHostPort(e.Start.Address)
-	if err != nil || len(c.steps) == 0 {
+// comparePorts compares the addresses of the record with the agents to which the requests went.
+func (c *recordCheck) comparePorts() {
+	start := c.recordedRun.Start.Address
+	at, compared := start, map[string]bool{}
+	for i, e := range c.log.Events {
+		if e.Kind == record.KindResumed {
+			at = cmp.Or(e.Resumed.Address, start)
+		}
+		s := c.byLine[i+1]
+		if s == nil {
+			continue
+		}
+		if at = cmp.Or(e.Address, at); !compared[at] {
+			compared[at] = true
+			c.comparePort(at, s)
+		}
+	}
+}
+
+// comparePort notes when the record names another port than that of the agent to which a step was sent.
+func (c *recordCheck) comparePort(address string, s *step) {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
 		return
 	}
-	if agent := c.steps[0].exchange.Conn.Agent; port != strconv.Itoa(int(agent.Port())) {
+	if agent := s.exchange.Conn.Agent; port != strconv.Itoa(int(agent.Port())) {
 		c.match.Findings.Add(result.Inconclusive, "record_port", 0, "the record's agent has port %s, the capture's %d", port, agent.Port())
 	}
 }
+
+// sentTo says to which agent an event sends its step, if not to the one before; safe to print.
+func sentTo(e record.Event) string { return phrase.After(" to ", logging.Clean(e.Address)) }
 
 // compareSent compares the sending of a step with its request.
 func (c *recordCheck) compareSent(e record.Event, s *step) comparison {
@@ -130,7 +153,7 @@ func (c *recordCheck) compareSent(e record.Event, s *step) comparison {
 	case off.Abs() > recordTolerance:
 		return differsInTime(x.CertainTimes(), "it was sent %s from when the record says", phrase.Span(off.Abs()))
 	}
-	return agrees("sent in packet %d", s.Request.Packet)
+	return agrees("sent%s in packet %d", sentTo(e), s.Request.Packet)
 }
 
 // compareOutcome compares the outcome of a step, or the pause after it.

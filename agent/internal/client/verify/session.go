@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -155,6 +156,17 @@ func (s *session) markAgain() {
 			before.AgainIn = step.Request.Packet
 		}
 		latest[req] = step
+	}
+}
+
+// noteAgents notes the further agents at which the client went on with the session.
+func (s *session) noteAgents() {
+	known := map[netip.AddrPort]bool{s.Agent: true}
+	for _, step := range s.steps {
+		if agent := step.exchange.Conn.Agent; !known[agent] {
+			known[agent] = true
+			s.Findings.Add(result.Pass, "other_agent", step.Request.Packet, "the client went on with this session at %s", agent)
+		}
 	}
 }
 

@@ -105,8 +105,9 @@ func Capture(ctx context.Context, c *capture.Capture, broken error, opts Options
 			return nil, err
 		}
 		e.recordedRun = &run
+		e.findShared()
 	}
-	replayed := replay.Run(ctx, e.conns, opts.Judge, opts.Session)
+	replayed := replay.Run(ctx, e.conns, e.home, opts.Judge, opts.Session)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}

@@ -27,24 +27,30 @@ type Result struct {
 	Exhausted bool
 }
 
-// Run replays the agents of the connections. After ctx is done the result is not usable.
-func Run(ctx context.Context, conns []*match.Conn, validators session.Judge, opts session.Options) *Result {
+// Run replays the agents of the connections. Home maps agents that share their sessions to one of them, and
+// each other agent to itself. After ctx is done the result is not usable.
+func Run(ctx context.Context, conns []*match.Conn, home func(netip.AddrPort) netip.AddrPort, validators session.Judge, opts session.Options) *Result {
 	opts.TakeoverWait = 0 // the packets tell which connections are closed
 	r := &Result{}
 	events := map[netip.AddrPort][]event{}
+	var homes []netip.AddrPort
 	for _, c := range conns {
-		if _, known := events[c.Agent]; !known {
+		if !slices.Contains(r.Agents, c.Agent) {
 			r.Agents = append(r.Agents, c.Agent)
+		}
+		at := home(c.Agent)
+		if _, known := events[at]; !known {
+			homes = append(homes, at)
 		}
 		steps := make([]*Step, len(c.Exchanges))
 		for i, e := range c.Exchanges {
 			steps[i] = &Step{Exchange: e}
 		}
 		r.Steps = append(r.Steps, steps...)
-		events[c.Agent] = append(events[c.Agent], eventsOf(c, steps)...)
+		events[at] = append(events[at], eventsOf(c, steps)...)
 	}
-	for _, agent := range r.Agents {
-		all := events[agent]
+	for _, at := range homes {
+		all := events[at]
 		slices.SortStableFunc(all, func(a, b event) int { return a.at.Compare(b.at) })
 		s := newSearch(ctx, &agentReplay{validators: validators, opts: opts, events: all})
 		s.findSkipped()
