@@ -170,6 +170,9 @@ func loadArgs(cmd *cobra.Command, args []string) error {
 func builtinOf(settings config.Client) string { return cmp.Or(settings.Data, "success") }
 
 func (f *loadFlags) options(settings config.Client) (load.Options, error) {
+	if n := len(settings.Addresses()); n > 1 {
+		return load.Options{}, fmt.Errorf("a load is for one agent, and the host names %d; name one with --host", n)
+	}
 	procedure, err := stepfile.Builtin(builtinOf(settings))
 	if err != nil {
 		return load.Options{}, err

@@ -16,7 +16,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"stepctl": main, validatorsName: serveValidators})
+	programs := map[string]func(){"stepctl": main, validatorsName: serveValidators}
+	maps.Copy(programs, linuxPrograms)
+	testscript.Main(m, programs)
 }
 
 // validatorsName is the name by which this test binary serves the bundled validators to a real agent.

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/stepagent/stepagent/agent/internal/client/capture/live"
 	"github.com/stepagent/stepagent/agent/internal/shared/config"
@@ -16,21 +18,15 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/shared/version"
 )
 
-// startCapture starts the packet capture of a run against the agent of the settings.
+// startCapture starts the packet capture of a run against the agents of the settings.
 func startCapture(ctx context.Context, path string, settings config.Client, procedure stepfile.Procedure) (*live.Recorder, error) {
-	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", settings.BareHost())
+	agents, err := lookUp(ctx, settings.Addresses())
 	if err != nil {
 		return nil, &exitError{exitUnreachable, fmt.Errorf("the agent cannot be reached: %w", err)}
 	}
-	var agents []netip.Addr
-	for _, a := range addresses {
-		if a = a.Unmap(); !slices.Contains(agents, a) {
-			agents = append(agents, a)
-		}
-	}
 	recorder, err := live.Start(live.Options{
-		Path: path, Agents: agents, Port: uint16(settings.Port), Application: "stepctl " + version.Number(),
-		Comment: fmt.Sprintf("run of %s (sha256 %s) against %s", procedure.Name, procedure.SHA256, settings.Address()),
+		Path: path, Agents: agents, Application: "stepctl " + version.Number(),
+		Comment: fmt.Sprintf("run of %s (sha256 %s) against %s", procedure.Name, procedure.SHA256, strings.Join(settings.Addresses(), ", ")),
 	})
 	if errors.Is(err, live.ErrNotPermitted) {
 		err = fmt.Errorf("%w; give it that once with: sudo setcap cap_net_raw+ep %s", err, ownPath())
@@ -39,6 +35,33 @@ func startCapture(ctx context.Context, path string, settings config.Client, proc
 		return nil, &exitError{exitEvidence, err}
 	}
 	return recorder, nil
+}
+
+// lookUp returns the addresses of each agent by its host and port. The error says why none has one.
+func lookUp(ctx context.Context, agents []string) (map[string][]netip.AddrPort, error) {
+	found := map[string][]netip.AddrPort{}
+	var problems []error
+	for _, agent := range agents {
+		host, service, err := net.SplitHostPort(agent)
+		var port uint64
+		if err == nil {
+			port, err = strconv.ParseUint(service, 10, 16)
+		}
+		var addresses []netip.Addr
+		if err == nil {
+			addresses, err = net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		}
+		problems = append(problems, err)
+		for _, a := range addresses {
+			if at := netip.AddrPortFrom(a.Unmap(), uint16(port)); !slices.Contains(found[agent], at) {
+				found[agent] = append(found[agent], at)
+			}
+		}
+	}
+	if len(found) == 0 {
+		return nil, errors.Join(problems...)
+	}
+	return found, nil
 }
 
 // ownPath is the path of this program.

@@ -187,6 +187,10 @@ func logEntry(e record.Event, step record.StepResult) (message string, attrs []a
 				attrs = append(attrs, "detail", e.Detail)
 			}
 		}
+	case record.KindSent, record.KindResent:
+		if e.Address != "" {
+			message, attrs = "the run goes on with another agent", []any{"step_id", e.StepID, "address", e.Address}
+		}
 	case record.KindLate:
 		message, attrs = "a reply came too late", []any{"step_id", e.StepID, "took", e.Took.Round(time.Millisecond)}
 	case record.KindStray:

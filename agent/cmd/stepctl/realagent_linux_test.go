@@ -2,24 +2,32 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
+	"os/exec"
 	"regexp"
+	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
 	"github.com/stepagent/stepagent/agent/internal/shared/config"
+	"github.com/stepagent/stepagent/agent/internal/testkit/freeport"
 )
 
 // linuxCmds are the commands of scripts that are for Linux only:
 //
 //	realagent CONFIG      starts a real agent with the config and sets $PORT; it ends with the script
+//	agentprocess NAME CONFIG
+//	                      starts one in a process of its own and sets $NAME to its port
+//	killagent NAME        kills the process of that agent
 //	recorded FILE LINE    waits until a line of the file matches
 var linuxCmds = map[string]func(ts *testscript.TestScript, neg bool, args []string){
-	"realagent": cmdRealAgent, "recorded": cmdRecorded,
+	"realagent": cmdRealAgent, "agentprocess": cmdAgentProcess, "killagent": cmdKillAgent, "recorded": cmdRecorded,
 }
 
 func cmdRealAgent(ts *testscript.TestScript, _ bool, args []string) {
@@ -31,15 +39,11 @@ func cmdRealAgent(ts *testscript.TestScript, _ bool, args []string) {
 
 // startRealAgent starts a real agent with a config file, which listens on an address; stop ends it.
 func startRealAgent(file, host string) (port string, stop func(), err error) {
-	from := config.Sources{File: file, Set: map[string]string{"host": host, "port": "0"}}
 	sockets, err := daemon.TempRuntimeDir()
 	if err != nil {
 		return "", nil, err
 	}
-	agent, err := daemon.Start(context.Background(), daemon.Options{
-		Load: func() (*config.Loaded, error) { return config.Load(from) }, RuntimeDir: sockets, Version: "1.2.3",
-		Plugin: daemon.Plugin{Path: "/proc/self/exe", Argv0: validatorsName}, Log: slog.New(slog.DiscardHandler), Level: new(slog.LevelVar),
-	})
+	agent, err := newRealAgent(file, host, "0", sockets)
 	if err != nil {
 		_ = os.RemoveAll(sockets)
 		return "", nil, err
@@ -49,6 +53,64 @@ func startRealAgent(file, host string) (port string, stop func(), err error) {
 		_ = agent.Stop(context.Background())
 		_ = os.RemoveAll(sockets)
 	}, err
+}
+
+// newRealAgent starts a real agent in a folder for its sockets.
+func newRealAgent(file, host, port, sockets string) (*daemon.Agent, error) {
+	from := config.Sources{File: file, Set: map[string]string{"host": host, "port": port}}
+	return daemon.Start(context.Background(), daemon.Options{
+		Load: func() (*config.Loaded, error) { return config.Load(from) }, RuntimeDir: sockets, Version: "1.2.3",
+		Plugin: daemon.Plugin{Path: "/proc/self/exe", Argv0: validatorsName}, Log: slog.New(slog.DiscardHandler), Level: new(slog.LevelVar),
+	})
+}
+
+// realAgentName is the name by which this test binary is a real agent: NAME CONFIG PORT.
+const realAgentName = "realagent-process"
+
+// linuxPrograms are the programs of this test binary for Linux only.
+var linuxPrograms = map[string]func(){realAgentName: serveRealAgent}
+
+func serveRealAgent() {
+	if _, err := newRealAgent(os.Args[1], "127.0.0.1", os.Args[2], os.Getenv("RUNTIME_DIRECTORY")); err != nil {
+		_, _ = fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	select {} // until it is killed
+}
+
+func cmdAgentProcess(ts *testscript.TestScript, _ bool, args []string) {
+	port, err := freeport.Free()
+	ts.Check(err)
+	sockets, err := daemon.TempRuntimeDir()
+	ts.Check(err)
+	ts.Defer(func() { _ = os.RemoveAll(sockets) })
+	cmd := exec.Command("/proc/self/exe", ts.MkAbs(args[1]), port)
+	cmd.Args[0] = realAgentName
+	cmd.Env = append(os.Environ(), "RUNTIME_DIRECTORY="+sockets)
+	cmd.Stderr = ts.Stderr()
+	ts.Check(cmd.Start())
+	ts.Defer(func() {
+		_ = cmd.Process.Kill() // it may have ended
+		_ = cmd.Wait()
+	})
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		conn, err := net.Dial("tcp", "127.0.0.1:"+port)
+		if err == nil {
+			_ = conn.Close()
+			break
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("no agent: %v", err)
+		}
+	}
+	ts.Setenv(args[0], port)
+	ts.Setenv(args[0]+"_PID", strconv.Itoa(cmd.Process.Pid))
+}
+
+func cmdKillAgent(ts *testscript.TestScript, _ bool, args []string) {
+	pid, err := strconv.Atoi(ts.Getenv(args[0] + "_PID"))
+	ts.Check(err)
+	ts.Check(syscall.Kill(pid, syscall.SIGKILL))
 }
 
 func cmdRecorded(ts *testscript.TestScript, _ bool, args []string) {

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/stepagent/stepagent/agent/internal/client/record"
 	"github.com/stepagent/stepagent/agent/internal/client/runner"
@@ -45,15 +47,27 @@ func (f *resumeFlag) read(cmd *cobra.Command, settings *config.Client) (err erro
 	if len(run.TLS) > 0 && !settings.TLS {
 		return &exitError{exitUsage, fmt.Errorf("the run of %s was over TLS; add --tls and the certificates that it was started with", f.path)}
 	}
-	host, port, err := net.SplitHostPort(run.Start.Address)
-	if err != nil {
-		return &exitError{exitUsage, err}
+	return connectAs(run, cmd.Flags(), settings)
+}
+
+// connectAs takes the agents of the settings from the run, unless a flag names others: that of its end, and
+// then the others with which it might have gone on.
+func connectAs(run record.Run, flags *pflag.FlagSet, settings *config.Client) error {
+	var hosts []string
+	for i, address := range run.Addresses() {
+		host, port, err := net.SplitHostPort(address)
+		if err != nil {
+			return &exitError{exitUsage, err}
+		}
+		if flags.Changed("port") {
+			address = host
+		} else if number, err := strconv.Atoi(port); err == nil && i == 0 {
+			settings.Port = number // of a host that a flag names
+		}
+		hosts = append(hosts, address)
 	}
-	if !cmd.Flags().Changed("host") {
-		settings.Host = host
-	}
-	if number, err := strconv.Atoi(port); err == nil && !cmd.Flags().Changed("port") {
-		settings.Port = number
+	if !flags.Changed("host") {
+		settings.Host = strings.Join(hosts, ",")
 	}
 	return nil
 }

@@ -56,6 +56,12 @@ the same req and within the step's timeout, for a minute at most: the agent judg
 record and the reports say that it reconnected and how long the agent was away. A step that is not
 answered in time has failed. --no-retry ends a step at the first such failure.
 
+--host may name several agents that share their sessions, or several addresses of one agent, such as
+a,b:8081,[2001:db8::7]:8080. The run begins at the first that can be reached. Where a step would be sent
+again, it goes to the next of them at once, and after the last to the first; a pause comes only when each was
+tried. The run stays where a step got its verdict. With --no-retry only the first connection tries all. The
+output, the record and the reports say with which agent the run went on, and from which step.
+
 At a terminal it shows the step in progress, and at the end a table. Otherwise it prints one line per
 step. The last line is the result in one sentence. Ctrl-C ends the run and keeps the record so far; a
 second one ends the program.
@@ -65,9 +71,9 @@ other flags write files in addition to the output.
 
 With --resume a run goes on that was interrupted, such as when stepctl was killed or its machine was
 switched off: RECORD is its record, and FILE its step file. The steps that have an outcome keep it. A step that
-was waiting for its reply is sent again, and counts once. The agent is that of the record unless --host
-or --port is given, and must still have the session (session.resume_window in its config). The new record of
---record begins with the events of the old one.
+was waiting for its reply is sent again, and counts once. The agent is that of the record, or with several the
+last that it used and then the others, unless --host or --port is given. It must still have the session
+(session.resume_window in its config). The new record of --record begins with the events of the old one.
 
 With --board, which may be repeated, or --boards, a procedure is performed against several boards at the
 same time, each in a session of its own. --board NAME is the host of that name, --board NAME=HOST:PORT
@@ -106,6 +112,7 @@ Exit codes:
      more messages that answer no request than --max-strays`,
 		Example: `  stepctl run steps.json --host bench-7 --port 8080
   stepctl run --data failure --record failure.jsonl
+  stepctl run steps.json --host bench-7,bench-8,bench-9:8081 --record run.jsonl
   stepctl run steps.json --host bench-7 --tls --ca ca.pem --cert station.pem --key station.key
   stepctl run steps.json --record run.jsonl --html run.html --lang ko --junit run.xml
   stepctl run steps.json --resume run.jsonl --record resumed.jsonl
@@ -312,8 +319,9 @@ func (f *runFlags) options() (runner.Options, error) {
 	if f.plain && f.session != "" {
 		return runner.Options{}, errors.New("--plain names no session; leave out --session")
 	}
+	addresses := f.settings.Addresses()
 	opts := runner.Options{
-		Address: f.settings.Address(), Session: f.session, Plain: f.plain,
+		Address: addresses[0], Fallbacks: addresses[1:], Session: f.session, Plain: f.plain,
 		DialTimeout: f.settings.Timeout.Duration(), MaxStrays: f.settings.MaxStrays,
 		ClientVersion: version.Number(), Host: hostName(),
 		TLS: f.secured.config, KeyLog: f.secured.keylogPath(),

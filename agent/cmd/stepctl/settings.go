@@ -63,8 +63,8 @@ The settings file is that of --config, else of STEPCTL_CONFIG, else config.toml,
 config.yml in $XDG_CONFIG_HOME/stepctl (usually ~/.config/stepctl), if it exists. The extension
 determines the format. The keys are:
 
-  host = "bench-7"      # host of the agent
-  port = 8080           # port of the agent
+  host = "bench-7"      # host of the agent; run: several, as "bench-7,bench-8:8081"
+  port = 8080           # port of the agents whose host has none
   timeout = 5           # run: maximum wait for a connection, in seconds
   data = "success"      # run, load: built-in procedure, if no step file is named
   wait = 10             # load: maximum wait for a reply, in seconds

@@ -18,7 +18,7 @@ const maxHosts = 64
 func checks() map[string]kind {
 	return map[string]kind{
 		"host":        text{checkHost},
-		"agent":       text{checkAgent},
+		"agent":       text{checkAgents},
 		"procedure":   text{checkProcedure},
 		"folder":      text{func(path string) string { return checkPath(path, "/var/lib/stepagent/record") }},
 		"sessions":    text{func(path string) string { return checkPath(path, "/var/lib/stepagent/sessions") }},
@@ -110,33 +110,6 @@ func unbracketed(host string) string {
 		}
 	}
 	return host
-}
-
-// checkAgent checks a host to connect to: a name or an address; an IPv6 address may have brackets.
-func checkAgent(host string) string {
-	if addr, err := netip.ParseAddr(unbracketed(host)); err == nil {
-		if addr.Is6() && addr.IsLinkLocalUnicast() && addr.Zone() == "" {
-			return fmt.Sprintf("%s is a link-local address; name the interface too, such as %s%%eth0", show(host), addr)
-		}
-		return ""
-	}
-	name, port, found := strings.Cut(host, ":")
-	switch {
-	case host == "":
-		return "is empty; name the agent's host, such as localhost"
-	case strings.Contains(host, "/"):
-		return show(host) + " is no host; write a name or an address alone"
-	case found && name != "" && !strings.Contains(port, ":"):
-		return fmt.Sprintf("%s holds a port; write %s as the host and %s as the port", show(host), clip(name), clip(port))
-	case strings.ContainsFunc(host, notInHostName):
-		return show(host) + " is neither a host name nor an address"
-	}
-	return ""
-}
-
-// notInHostName reports whether no host name contains r. The resolver finds other errors.
-func notInHostName(r rune) bool {
-	return r <= ' ' || r == 0x7f || strings.ContainsRune(`:[]%@"'\`, r)
 }
 
 // checkProcedure checks the name of a built-in procedure, which may be empty.

@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
-	"strconv"
 	"sync"
 	"syscall"
 )
@@ -20,10 +18,11 @@ const ClientFileVariable = "STEPCTL_CONFIG"
 
 // A Client is the settings of stepctl. A field with its tags is a key, see tagName.
 type Client struct {
-	// Host is the host name or the address of the agent.
-	Host string `config:"host" default:"localhost" check:"agent" flag:"host <NAME> or address of the agent"`
-	// Port is the TCP port of the agent.
-	Port int `config:"port" default:"8080" limits:"1..65535" zeros:"allowed" flag:"<PORT> of the agent"`
+	// Host is the host name or the address of the agent. For run it may name several agents, separated by
+	// commas; each may have a port of its own.
+	Host string `config:"host" default:"localhost" check:"agent" flag:"host <NAME> or address of the agent, with :PORT or without; run takes several, as a,b:8081"`
+	// Port is the TCP port of the agents whose host has none.
+	Port int `config:"port" default:"8080" limits:"1..65535" zeros:"allowed" flag:"<PORT> of an agent whose host has none"`
 	// Timeout is how long run waits for a connection.
 	Timeout Seconds `config:"timeout" default:"5" flag:"maximum wait for a connection in <SECONDS>; the step file has the timeouts for replies"`
 	// Data is the built-in procedure of run and load; empty for none.
@@ -74,14 +73,6 @@ var clientSchema = sync.OnceValue(func() *schema { return schemaOf("stepctl", re
 
 // ClientFlags returns the flags of stepctl's settings.
 var ClientFlags = sync.OnceValue(func() Flags { return clientSchema().flags() })
-
-// Address joins host and port.
-func (c Client) Address() string {
-	return net.JoinHostPort(c.BareHost(), strconv.Itoa(c.Port))
-}
-
-// BareHost returns the host without the brackets of an IPv6 address.
-func (c Client) BareHost() string { return unbracketed(c.Host) }
 
 // A ClientSetting is a setting in force.
 type ClientSetting struct {

@@ -78,9 +78,9 @@ func TestClientProblems(t *testing.T) {
 			`STEPCTL_PORT: want a whole number from 1 to 65535, got "x"`,
 			`STEPCTL_VERBOSE: stepctl knows no such variable; unset it`,
 		}},
-		{".yaml", "port: 8080.0\nhost: a:1\nlimits: {a: 1}\ntimeout:\n", nil, []string{
+		{".yaml", "port: 8080.0\nhost: a:b\nlimits: {a: 1}\ntimeout:\n", nil, []string{
 			`c.yaml:1:1: port: want a whole number, got one with a fraction or an exponent; write 8080`,
-			`c.yaml:2:1: host: "a:1" holds a port; write a as the host and 1 as the port`,
+			`c.yaml:2:1: host: "a:b" has no valid port; write a number from 1 to 65535 after the colon`,
 			`c.yaml:3:1: limits: unknown key; the keys here are host, port, timeout, data, wait, max_strays, lang, log_format, db, tls, ca, cert, key, server_name, keylog, nats_url, nats_credentials, nats_user, nats_password, nats_ca, nats_cert, nats_key, fleet`,
 			`c.yaml:4:1: timeout: want a number, got no value; write one such as 5 or 0.5, without a unit`,
 		}},
@@ -175,17 +175,20 @@ func TestClientAddress(t *testing.T) {
 	good := map[string]string{
 		"localhost": "localhost:8080", "bench-7.lab": "bench-7.lab:8080", "under_score": "under_score:8080",
 		"10.0.0.7": "10.0.0.7:8080", "::1": "[::1]:8080", "[fe80::1%eth0]": "[fe80::1%eth0]:8080", "fe80::1%eth0": "[fe80::1%eth0]:8080",
-		"보드": "보드:8080",
+		"보드": "보드:8080", "bench:80": "bench:80", "[::1]:80": "[::1]:80", "[fe80::1%eth0]:80": "[fe80::1%eth0]:80",
+		"a,b:81, [::1]:82,::2": "a:8080 b:81 [::1]:82 [::2]:8080", "a:1,a:2": "a:1 a:2",
 	}
 	for host, want := range good {
 		client, err := LoadClient(Sources{Set: map[string]string{"host": host}})
-		if err != nil || client.Address() != want {
+		if err != nil || strings.Join(client.Addresses(), " ") != want || client.Address() != client.Addresses()[0] {
 			t.Errorf("the address of %q is %v, %v, want %q", host, client, err, want)
 		}
 	}
 	bad := map[string]string{
 		"": "is empty", "a b": "neither", "a\n": "neither", "[::1": "neither", "::1]": "neither", "[bench]": "neither",
-		"bench:80": "holds a port; write bench as the host and 80 as the port", "1:2:3": "neither", "[::1]:80": "neither",
+		"bench:": "no valid port", "bench:0": "no valid port", "bench:65536": "no valid port", "bench:http": "no valid port", "1:2:3": "neither",
+		":80": "neither", "[bench]:80": "neither", "[::1]:": "no valid port", "[fe80::1]:80": "link-local", "a,b c": "neither", "a,,b": "a comma without a host",
+		"a,": "a comma without a host", "a,b,a": "names a twice", "a:1,[a]:1": "neither", "a" + strings.Repeat(",b", 16): "names 17 agents; at most 16",
 		"tcp://bench": "no host", "bench/": "no host", "10.0.0.0/8": "no host", "fe80::1%": "neither",
 		"fe80::1": "link-local address; name the interface too, such as fe80::1%eth0", "[fe80::1]": "link-local",
 	}

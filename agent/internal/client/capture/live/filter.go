@@ -19,10 +19,10 @@ const (
 // acceptBytes is what a filter returns for a packet that passes: the bytes to keep.
 const acceptBytes = snapBytes
 
-// filterFor returns a BPF program that passes IP packets with TCP to and from the port of the
+// filterFor returns a BPF program that passes IP packets with TCP to and from the ports of the
 // agents. A loopback interface shows each packet twice, outgoing and incoming; with once, the
 // outgoing one is rejected.
-func filterFor(agents []netip.Addr, port uint16, once bool) ([]bpf.RawInstruction, error) {
+func filterFor(agents []netip.AddrPort, once bool) ([]bpf.RawInstruction, error) {
 	var program []bpf.Instruction
 	if once {
 		program = append(program,
@@ -34,7 +34,7 @@ func filterFor(agents []netip.Addr, port uint16, once bool) ([]bpf.RawInstructio
 	}
 	for _, agent := range agents {
 		for _, at := range []uint32{0, 2} { // of the sender and the receiver
-			program = append(program, matchAgent(agent, port, at)...)
+			program = append(program, matchAgent(agent.Addr(), agent.Port(), at)...)
 		}
 	}
 	return bpf.Assemble(append(program, bpf.RetConstant{Val: 0}))
@@ -74,10 +74,10 @@ func load(off uint32, size int) bpf.Instruction { return bpf.LoadAbsolute{Off: o
 func equal(value uint32) bpf.Instruction { return bpf.JumpIf{Cond: bpf.JumpEqual, Val: value} }
 
 // filterText describes the filter in the syntax of pcap-filter(7), for the file.
-func filterText(agents []netip.Addr, port uint16) string {
+func filterText(agents []netip.AddrPort) string {
 	hosts := make([]string, len(agents))
 	for i, a := range agents {
-		hosts[i] = "host " + a.String()
+		hosts[i] = fmt.Sprintf("host %s and port %d", a.Addr(), a.Port())
 	}
-	return fmt.Sprintf("tcp and port %d and (%s)", port, strings.Join(hosts, " or "))
+	return "tcp and (" + strings.Join(hosts, " or ") + ")"
 }

@@ -9,9 +9,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -32,11 +34,23 @@ const Linger = 500 * time.Millisecond
 type Options struct {
 	// Path is the new file; a file with content is refused.
 	Path string
-	// Agents are the addresses of the agent, any of which may be used, and Port is its port.
-	Agents []netip.Addr
-	Port   uint16
+	// Agents are the addresses of each agent, any of which may be used, by the host and port that Dial gets.
+	Agents map[string][]netip.AddrPort
 	// Application names the capturing program, Comment describes the capture.
 	Application, Comment string
+}
+
+// addresses returns the addresses of all agents as they are in packets, without repetitions.
+func (o *Options) addresses() []netip.AddrPort {
+	var all []netip.AddrPort
+	for _, name := range slices.Sorted(maps.Keys(o.Agents)) {
+		for _, a := range o.Agents[name] {
+			if a = netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port()); !slices.Contains(all, a) {
+				all = append(all, a)
+			}
+		}
+	}
+	return all
 }
 
 // A Recorder captures the packets of connections that are made with its Dial, from the first SYN
@@ -45,6 +59,7 @@ type Options struct {
 // holds at most receiveBytes. Its methods are safe for concurrent use.
 type Recorder struct {
 	options Options
+	agents  []netip.AddrPort // those of the options
 	file    *outfile.File
 	source  source
 	reading sync.WaitGroup
@@ -112,7 +127,7 @@ func begin(options Options, s source) (*Recorder, error) {
 		return nil, fmt.Errorf("cannot write the capture: %w", err)
 	}
 	l := &Recorder{
-		options: options, file: file, source: s, began: time.Now(),
+		options: options, agents: options.addresses(), file: file, source: s, began: time.Now(),
 		faces: map[int]int{}, ports: map[uint16]*flow{}, ended: make(chan struct{}, 1),
 	}
 	l.out, err = pcapgo.NewNgWriterInterface(file, l.describe("any"), pcapgo.NgWriterOptions{SectionInfo: pcapgo.NgSectionInfo{
@@ -137,18 +152,22 @@ func (l *Recorder) describe(name string) pcapgo.NgInterface {
 // snapBytes is the snapshot length: more than any packet has.
 const snapBytes = 262144
 
-// Dial connects to one of the agent's addresses and captures the connection. It has the signature of
+// Dial connects to one of the addresses of an agent and captures the connection. It has the signature of
 // net.Dialer's; the address is not looked up again.
-func (l *Recorder) Dial(ctx context.Context, network, _ string) (net.Conn, error) {
+func (l *Recorder) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	agents := l.options.Agents[address]
+	if len(agents) == 0 {
+		return nil, fmt.Errorf("%s had no address when the capture began", address)
+	}
 	var errs []error
-	for i, agent := range l.options.Agents {
+	for i, agent := range agents {
 		var attempt *flow
 		dialer := net.Dialer{ControlContext: func(_ context.Context, network, _ string, c syscall.RawConn) error {
 			port, err := bindLocal(network, c)
 			attempt = l.addFlow(port)
 			return err
 		}}
-		conn, err := dialShare(ctx, &dialer, network, netip.AddrPortFrom(agent, l.options.Port), len(l.options.Agents)-i)
+		conn, err := dialShare(ctx, &dialer, network, agent, len(agents)-i)
 		if err == nil {
 			return l.connected(attempt, conn), nil
 		}

@@ -70,7 +70,7 @@ func liveTalk() []capturetest.Packet {
 
 func startLive(t *testing.T, path string, s *aSource) *Recorder {
 	t.Helper()
-	l, err := begin(Options{Path: path, Agents: []netip.Addr{liveAgent.Addr()}, Port: 8080,
+	l, err := begin(Options{Path: path, Agents: map[string][]netip.AddrPort{"bench:8080": {liveAgent}},
 		Application: "stepctl test", Comment: "a run"}, s.source())
 	if err != nil {
 		t.Fatal(err)
@@ -179,7 +179,7 @@ func TestReadError(t *testing.T) {
 
 // TestFilter: packets to and from the agent pass, and no others.
 func TestFilter(t *testing.T) {
-	vm := filterVM(t, netip.MustParseAddr("192.0.2.2"), netip.MustParseAddr("2001:db8::2"))
+	vm := filterVM(t, liveAgent, netip.MustParseAddrPort("[2001:db8::2]:8080"), netip.MustParseAddrPort("192.0.2.4:8081"))
 	for _, test := range []struct {
 		from, to string
 		want     bool
@@ -189,6 +189,9 @@ func TestFilter(t *testing.T) {
 		{"192.0.2.2:40000", "192.0.2.1:8080", false},
 		{"192.0.2.1:8080", "192.0.2.2:40000", false},
 		{"192.0.2.1:40000", "192.0.2.3:8080", false},
+		{"192.0.2.1:40000", "192.0.2.4:8081", true},
+		{"192.0.2.1:40000", "192.0.2.4:8080", false},
+		{"192.0.2.1:40000", "192.0.2.2:8081", false},
 		{"[2001:db8::1]:40000", "[2001:db8::2]:8080", true},
 		{"[2001:db8::2]:8080", "[2001:db8::1]:40000", true},
 		{"[2001:db8::1]:40000", "[2001:db8::3]:8080", false},
@@ -218,9 +221,9 @@ func TestFilter(t *testing.T) {
 }
 
 // filterVM runs the filter as the kernel does, but for what only the kernel knows.
-func filterVM(t *testing.T, agents ...netip.Addr) *bpf.VM {
+func filterVM(t *testing.T, agents ...netip.AddrPort) *bpf.VM {
 	t.Helper()
-	raw, err := filterFor(agents, 8080, false)
+	raw, err := filterFor(agents, false)
 	if err != nil {
 		t.Fatal(err)
 	}

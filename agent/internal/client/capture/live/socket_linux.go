@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"os"
 	"strconv"
 	"syscall"
@@ -53,11 +52,8 @@ type packetSocket struct {
 
 // openSource opens a socket on all interfaces.
 func openSource(options Options) (source, error) {
-	agents := make([]netip.Addr, len(options.Agents))
-	for i, a := range options.Agents {
-		agents[i] = a.Unmap().WithZone("")
-	}
-	program, err := filterFor(agents, options.Port, true)
+	agents := options.addresses()
+	program, err := filterFor(agents, true)
 	if err != nil {
 		return source{}, fmt.Errorf("cannot capture: %w", err)
 	}
@@ -77,7 +73,7 @@ func openSource(options Options) (source, error) {
 		_ = s.file.Close() // nothing was read from it
 		return source{}, fmt.Errorf("cannot capture: %w", err)
 	}
-	return source{filter: filterText(agents, options.Port), read: s.read, stop: s.stop, stats: s.stats, close: s.file.Close}, nil
+	return source{filter: filterText(agents), read: s.read, stop: s.stop, stats: s.stats, close: s.file.Close}, nil
 }
 
 // prepare sets the filter and starts to receive.

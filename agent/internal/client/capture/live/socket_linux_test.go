@@ -23,7 +23,7 @@ func TestLoopback(t *testing.T) {
 		go echo(listener)
 		path := filepath.Join(t.TempDir(), "run.pcapng")
 		agent := netip.MustParseAddrPort(listener.Addr().String())
-		l, err := Start(Options{Path: path, Agents: []netip.Addr{agent.Addr()}, Port: agent.Port()})
+		l, err := Start(Options{Path: path, Agents: map[string][]netip.AddrPort{agent.String(): {agent}}})
 		if errors.Is(err, ErrNotPermitted) {
 			return // it takes root, or the right
 		}
@@ -69,7 +69,7 @@ func echo(listener net.Listener) {
 // talk makes a connection, and sends and receives something.
 func talk(t *testing.T, l *Recorder) {
 	t.Helper()
-	conn, err := l.Dial(t.Context(), "tcp", "")
+	conn, err := l.Dial(t.Context(), "tcp", l.agents[0].String())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"io"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/gopacket/gopacket/pcapgo"
@@ -41,7 +42,7 @@ func (l *Recorder) record(p *received) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	fromAgent := s.Src.Port() == l.options.Port
+	fromAgent := slices.Contains(l.agents, s.Src)
 	f, ours := l.ports[s.Dst.Port()]
 	if !fromAgent || !ours {
 		fromAgent = false
