@@ -78,33 +78,48 @@ func serveRealAgent() {
 	select {} // until it is killed
 }
 
-func cmdAgentProcess(ts *testscript.TestScript, _ bool, args []string) {
-	port, err := freeport.Free()
-	ts.Check(err)
+// startAgentProcess starts a real agent with a config file in a process of its own, and waits until it accepts
+// connections; stop kills it.
+func startAgentProcess(file string) (port string, process *os.Process, stop func(), err error) {
+	if port, err = freeport.Free(); err != nil {
+		return "", nil, nil, err
+	}
 	sockets, err := daemon.TempRuntimeDir()
-	ts.Check(err)
-	ts.Defer(func() { _ = os.RemoveAll(sockets) })
-	cmd := exec.Command("/proc/self/exe", ts.MkAbs(args[1]), port)
+	if err != nil {
+		return "", nil, nil, err
+	}
+	cmd := exec.Command("/proc/self/exe", file, port)
 	cmd.Args[0] = realAgentName
 	cmd.Env = append(os.Environ(), "RUNTIME_DIRECTORY="+sockets)
-	cmd.Stderr = ts.Stderr()
-	ts.Check(cmd.Start())
-	ts.Defer(func() {
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		_ = os.RemoveAll(sockets)
+		return "", nil, nil, err
+	}
+	stop = func() {
 		_ = cmd.Process.Kill() // it may have ended
 		_ = cmd.Wait()
-	})
+		_ = os.RemoveAll(sockets)
+	}
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		conn, err := net.Dial("tcp", "127.0.0.1:"+port)
 		if err == nil {
 			_ = conn.Close()
-			break
+			return port, cmd.Process, stop, nil
 		}
 		if time.Now().After(deadline) {
-			ts.Fatalf("no agent: %v", err)
+			stop()
+			return "", nil, nil, err
 		}
 	}
+}
+
+func cmdAgentProcess(ts *testscript.TestScript, _ bool, args []string) {
+	port, process, stop, err := startAgentProcess(ts.MkAbs(args[1]))
+	ts.Check(err)
+	ts.Defer(stop)
 	ts.Setenv(args[0], port)
-	ts.Setenv(args[0]+"_PID", strconv.Itoa(cmd.Process.Pid))
+	ts.Setenv(args[0]+"_PID", strconv.Itoa(process.Pid))
 }
 
 func cmdKillAgent(ts *testscript.TestScript, _ bool, args []string) {
@@ -114,15 +129,22 @@ func cmdKillAgent(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func cmdRecorded(ts *testscript.TestScript, _ bool, args []string) {
-	pattern, err := regexp.Compile(args[1])
-	ts.Check(err)
+	ts.Check(awaitLine(ts.MkAbs(args[0]), args[1]))
+}
+
+// awaitLine waits until a line of a file matches.
+func awaitLine(path, line string) error {
+	pattern, err := regexp.Compile(line)
+	if err != nil {
+		return err
+	}
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
-		text, err := os.ReadFile(ts.MkAbs(args[0]))
+		text, err := os.ReadFile(path)
 		switch {
 		case err == nil && pattern.Match(text):
-			return
+			return nil
 		case time.Now().After(deadline):
-			ts.Fatalf("%s has no line %s: %s, error %v", args[0], args[1], text, err)
+			return fmt.Errorf("%s has no line %s: %s, error %w", path, line, text, err)
 		}
 	}
 }
