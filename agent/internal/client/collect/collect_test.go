@@ -150,13 +150,18 @@ func (l *lab) events() (n int64) {
 	return n
 }
 
-// await waits until the database has n events.
+// await waits until the database has n events. It fails when there is no new one for a minute.
 func (l *lab) await(n int64) {
 	l.t.Helper()
-	for end := time.Now().Add(time.Minute); l.events() != n; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			l.t.Fatalf("%d events within a minute, want %d", l.events(), n)
+	last, end := int64(0), time.Now().Add(time.Minute)
+	for got := l.events(); got != n; got = l.events() {
+		if got > last {
+			last, end = got, time.Now().Add(time.Minute)
 		}
+		if time.Now().After(end) {
+			l.t.Fatalf("%d events, and no further one within a minute, want %d", got, n)
+		}
+		time.Sleep(5 * time.Millisecond)
 	}
 }
 
