@@ -5,8 +5,6 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -16,7 +14,6 @@ import (
 )
 
 const (
-	killsClients = 24
 	// killsAbsence is how long an agent stays away at times: longer than killsTolerance, so that
 	// pacing would blame the clients for it if the agent let it.
 	killsAbsence   = 2500 * time.Millisecond
@@ -30,7 +27,7 @@ const (
 func TestKills(t *testing.T) {
 	t.Parallel()
 	k := newKills(t)
-	k.begin()
+	k.begin(k.agent.address())
 	k.disturb()
 	k.end()
 	k.report()
@@ -38,18 +35,12 @@ func TestKills(t *testing.T) {
 
 // kills is an agent whose process ends again and again, and its clients.
 type kills struct {
-	t      *testing.T
 	agent  *agentProcess
 	port   string
 	dir    string // of the sessions
 	random *rand.Rand
 
-	halt    chan struct{}
-	clients sync.WaitGroup
-	judged  atomic.Int64
-	resent  atomic.Int64 // by the client
-	asked   atomic.Int64 // by the test, after the client gave up
-	again   atomic.Int64 // judged before, and asked for again
+	killsClients
 
 	killed, stopped int // agents
 	plugins         int // killed
@@ -61,7 +52,7 @@ func newKills(t *testing.T) *kills {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := &kills{t: t, port: port, dir: filepath.Join(t.TempDir(), "sessions"), random: rand.New(rand.NewPCG(17, 17)), halt: make(chan struct{})}
+	k := &kills{port: port, dir: filepath.Join(t.TempDir(), "sessions"), random: rand.New(rand.NewPCG(17, 17)), killsClients: newKillsClients(t)}
 	k.agent = newAgent(t, "")
 	k.agent.port = port
 	k.start()
@@ -119,42 +110,6 @@ func (k *kills) serves() {
 	k.starts = append(k.starts, time.Since(began))
 }
 
-// begin lets the clients begin, and waits until each has had a reply: the first is not sent again.
-func (k *kills) begin() {
-	k.t.Helper()
-	ctx := k.t.Context()
-	k.t.Cleanup(k.clients.Wait) // ctx has ended by then
-	for n := range killsClients {
-		c := newKillsClient(ctx, k, n)
-		k.clients.Go(func() {
-			defer func() { _ = c.conn.Close() }()
-			for round := 0; ; round++ {
-				select {
-				case <-k.halt:
-					return
-				default:
-				}
-				// A name is used again, and its replies stay.
-				session := fmt.Sprintf("kills-%d-%d", n, round%3)
-				if err := c.perform(ctx, session); err != nil {
-					if ctx.Err() == nil {
-						k.t.Errorf("session %s, round %d: %v", session, round, err)
-					}
-					return
-				}
-			}
-		})
-	}
-	k.steps(10 * killsClients)
-}
-
-// steps waits for some more steps.
-func (k *kills) steps(n int64) {
-	k.t.Helper()
-	goal := k.judged.Load() + n
-	waitFor(k.t, "more steps", func() bool { return k.judged.Load() >= goal || k.t.Failed() })
-}
-
 // disturb ends the agent in every way, in a random order.
 func (k *kills) disturb() {
 	k.t.Helper()
@@ -176,7 +131,7 @@ func (k *kills) disturb() {
 	k.random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	progress := time.Now()
 	for i, do := range all {
-		k.steps(k.random.Int64N(4 * killsClients))
+		k.steps(k.random.Int64N(4 * killsClientCount))
 		time.Sleep(time.Duration(k.random.IntN(2000)) * time.Microsecond)
 		do()
 		if k.t.Failed() {
@@ -187,7 +142,7 @@ func (k *kills) disturb() {
 			k.t.Logf("%d of %d disturbances, %d steps", i, len(all), k.judged.Load())
 		}
 	}
-	k.steps(10 * killsClients)
+	k.steps(10 * killsClientCount)
 }
 
 func (k *kills) log() string { return k.agent.stderr.String() }
@@ -195,8 +150,7 @@ func (k *kills) log() string { return k.agent.stderr.String() }
 // end lets the clients finish their sessions. Then none is open, and none is found at another start.
 func (k *kills) end() {
 	k.t.Helper()
-	close(k.halt)
-	k.clients.Wait()
+	k.finish()
 	for range 2 {
 		if n := k.agent.status().Sessions.Open; n != 0 {
 			k.t.Errorf("%d sessions are open after their last step", n)
@@ -216,7 +170,6 @@ func (k *kills) report() {
 		return k.starts[(len(k.starts)-1)*percent/100].Round(time.Millisecond)
 	}
 	k.t.Logf("%d times SIGKILL and %d times SIGTERM for the agent, %d times SIGKILL for a plugin alone", k.killed, k.stopped, k.plugins)
-	k.t.Logf("%d steps; clients sent %d again, and asked %d times more; %d replies were asked for again",
-		k.judged.Load(), k.resent.Load(), k.asked.Load(), k.again.Load())
+	k.killsClients.report()
 	k.t.Logf("from a start to the first connection: p50 %v, p99 %v, max %v", at(50), at(99), at(100))
 }

@@ -7,6 +7,9 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
 	"time"
 
 	"github.com/stepagent/stepagent/agent/client"
@@ -14,14 +17,79 @@ import (
 )
 
 const (
+	killsClientCount = 24
 	// killsEarly is an interval that the client does not keep: it goes on at once.
 	killsEarly = time.Minute
 	killsKept  = 20 // replies that a client can ask for again
 )
 
+// killsClients perform sessions against agents that end again and again.
+type killsClients struct {
+	t       *testing.T
+	halt    chan struct{}
+	running *sync.WaitGroup
+	judged  *atomic.Int64
+	resent  *atomic.Int64 // by the client
+	asked   *atomic.Int64 // by the test, after the client gave up
+	again   *atomic.Int64 // judged before, and asked for again
+}
+
+func newKillsClients(t *testing.T) killsClients {
+	return killsClients{t, make(chan struct{}), new(sync.WaitGroup), new(atomic.Int64), new(atomic.Int64), new(atomic.Int64), new(atomic.Int64)}
+}
+
+// begin lets the clients begin, each at another of the agents' addresses, and waits until each has had a
+// reply: the first is not sent again.
+func (k killsClients) begin(addresses ...string) {
+	k.t.Helper()
+	ctx := k.t.Context()
+	k.t.Cleanup(k.running.Wait) // ctx has ended by then
+	for n := range killsClientCount {
+		first := n % len(addresses)
+		c := newKillsClient(ctx, k, n, slices.Concat(addresses[first:], addresses[:first]))
+		k.running.Go(func() {
+			defer func() { _ = c.conn.Close() }()
+			for round := 0; ; round++ {
+				select {
+				case <-k.halt:
+					return
+				default:
+				}
+				// A name is used again, and its replies stay.
+				session := fmt.Sprintf("kills-%d-%d", n, round%3)
+				if err := c.perform(ctx, session); err != nil {
+					if ctx.Err() == nil {
+						k.t.Errorf("session %s, round %d: %v", session, round, err)
+					}
+					return
+				}
+			}
+		})
+	}
+	k.steps(10 * killsClientCount)
+}
+
+// steps waits for some more steps.
+func (k killsClients) steps(n int64) {
+	k.t.Helper()
+	goal := k.judged.Load() + n
+	waitFor(k.t, "more steps", func() bool { return k.judged.Load() >= goal || k.t.Failed() })
+}
+
+// finish lets the clients finish their sessions.
+func (k killsClients) finish() {
+	close(k.halt)
+	k.running.Wait()
+}
+
+func (k killsClients) report() {
+	k.t.Logf("%d steps; clients sent %d again, and asked %d times more; %d replies were asked for again",
+		k.judged.Load(), k.resent.Load(), k.asked.Load(), k.again.Load())
+}
+
 // A killsClient performs sessions, and checks every reply.
 type killsClient struct {
-	kills  *kills
+	kills  killsClients
 	random *rand.Rand
 	conn   *client.Client
 	number int
@@ -35,9 +103,9 @@ type killsExchange struct {
 	reply   string
 }
 
-func newKillsClient(ctx context.Context, k *kills, n int) *killsClient {
+func newKillsClient(ctx context.Context, k killsClients, n int, addresses []string) *killsClient {
 	k.t.Helper()
-	conn, err := client.Dial(ctx, k.agent.address(), client.Options{RetryFor: patience})
+	conn, err := client.Dial(ctx, addresses[0], client.Options{RetryFor: patience, Fallbacks: addresses[1:]})
 	if err != nil {
 		k.t.Fatal(err)
 	}

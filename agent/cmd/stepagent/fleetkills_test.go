@@ -1,0 +1,216 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/testkit/freeport"
+	"github.com/stepagent/stepagent/agent/internal/testkit/natstest"
+	"github.com/stepagent/stepagent/agent/internal/testkit/soaktest"
+)
+
+const (
+	fleetAgents = 3
+	// fleetPause is how long a process is stopped: longer than any connection waits for it.
+	fleetPause = 6 * time.Second
+	// fleetTolerance, in seconds, is more than a paused agent needs to read what came meanwhile.
+	fleetTolerance = 9
+)
+
+// TestFleetKills ends and pauses agents that share their sessions, and the servers that store them, while
+// clients perform procedures and go on at another agent. Every verdict is compared to a model: no step that was
+// acknowledged is missing or judged twice, and no client is blamed.
+func TestFleetKills(t *testing.T) {
+	soaktest.Only(t)
+	f := newFleet(t)
+	var addresses []string
+	for _, a := range f.agents {
+		addresses = append(addresses, a.address())
+	}
+	f.begin(addresses...)
+	f.disturb()
+	f.end()
+	t.Logf("disturbed: %v", f.done)
+	f.report()
+}
+
+// A fleetKills is agents that share three servers, and their clients.
+type fleetKills struct {
+	killsClients
+	servers []*natstest.Node
+	agents  []*agentProcess
+	random  *rand.Rand
+	done    map[string]int
+}
+
+func newFleet(t *testing.T) *fleetKills {
+	f := &fleetKills{killsClients: newKillsClients(t), random: rand.New(rand.NewPCG(18, 18)), done: map[string]int{},
+		servers: natstest.Cluster(t, 3, natstest.Processes(), natstest.SyncAlways())}
+	for range fleetAgents {
+		port, err := freeport.Free()
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := newAgent(t, fmt.Sprintf(`
+host = "127.0.0.1"
+port = %s
+[nats]
+url = ["%s"]
+[session]
+steps = %d
+store = "nats"
+[[validators]]
+name = "sequence"
+settings = { after_bad_step = "hold" }
+[[validators]]
+name = "min_timeout"
+settings = { seconds = %d }
+[[validators]]
+name = "pacing"
+settings = { tolerance_seconds = %d }
+`, port, strings.Join(natstest.URLs(f.servers), `", "`), soakSteps, soakSeconds, fleetTolerance))
+		a.port = port
+		f.agents = append(f.agents, a)
+	}
+	waitFor(t, "the bucket", func() bool { // the servers may have no leader yet
+		return f.agents[0].command("create-bucket", "--config", f.agents[0].configFile(), "--replicas", "3").Run() == nil
+	})
+	for _, a := range f.agents {
+		f.launch(a)
+	}
+	f.serve(f.agents...)
+	return f
+}
+
+// launch starts an agent and does not wait.
+func (f *fleetKills) launch(a *agentProcess) {
+	f.t.Helper()
+	a.stderr = &lockedBuffer{}
+	a.begin(a.command("serve", "--config", a.configFile(), "--log-format", "json"))
+}
+
+// serve waits until agents accept connections.
+func (f *fleetKills) serve(agents ...*agentProcess) {
+	f.t.Helper()
+	for _, a := range agents {
+		waitFor(f.t, "an agent to start", func() bool { return a.started() != "" })
+	}
+}
+
+// endAgent ends an agent by a signal.
+func (f *fleetKills) endAgent(a *agentProcess, by syscall.Signal) {
+	f.t.Helper()
+	a.signal(by)
+	_ = a.wait() // the process's state has more
+	want := by
+	if by == syscall.SIGTERM {
+		want = 0
+	}
+	if status := a.cmd.ProcessState.Sys().(syscall.WaitStatus); syscall.Signal(status) != want {
+		f.t.Errorf("an agent's end: %v; its log:\n%s", a.cmd.ProcessState, tail(a.stderr.String()))
+	}
+	for line := range strings.Lines(a.stderr.String()) {
+		if strings.Contains(line, `"level":"ERROR"`) && !strings.Contains(line, `"reason":"busy"`) { // as without servers
+			f.t.Errorf("an agent logged %s", line)
+		}
+	}
+}
+
+func (f *fleetKills) agent() *agentProcess   { return f.agents[f.random.IntN(len(f.agents))] }
+func (f *fleetKills) server() *natstest.Node { return f.servers[f.random.IntN(len(f.servers))] }
+
+// disturb ends and pauses all of it, in a random order.
+func (f *fleetKills) disturb() {
+	f.t.Helper()
+	type way struct {
+		name        string
+		full, usual int
+		do          func()
+	}
+	var all []way
+	for _, w := range []way{
+		{"an agent killed", 600, 4, func() { f.replace(syscall.SIGKILL, f.agent()) }},
+		{"an agent stopped", 100, 1, func() { f.replace(syscall.SIGTERM, f.agent()) }},
+		{"all agents killed", 60, 1, func() { f.replace(syscall.SIGKILL, f.agents...) }},
+		{"an agent paused", 40, 1, f.pauseAgent},
+		{"a server killed", 100, 1, func() { f.killServers(f.server()) }},
+		{"a server paused", 20, 1, f.pauseServer},
+		{"all servers killed", 20, 1, func() { f.killServers(f.servers...) }},
+	} {
+		all = append(all, slices.Repeat([]way{w}, soaktest.Repetitions(f.t, w.full, w.usual))...)
+	}
+	f.random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	for i, w := range all {
+		f.steps(f.random.Int64N(4 * killsClientCount))
+		w.do()
+		f.done[w.name]++
+		if f.t.Failed() {
+			f.t.Fatalf("after %d disturbances, the last: %s; the agents' logs:\n%s", i, w.name, f.logs())
+		}
+		f.t.Logf("%d of %d: %s, %d steps", i+1, len(all), w.name, f.judged.Load())
+	}
+	f.steps(10 * killsClientCount)
+}
+
+func (f *fleetKills) logs() (all string) {
+	for _, a := range f.agents {
+		all += tail(a.stderr.String())
+	}
+	return all
+}
+
+// replace ends agents and starts them again.
+func (f *fleetKills) replace(by syscall.Signal, agents ...*agentProcess) {
+	f.t.Helper()
+	for _, a := range agents {
+		f.endAgent(a, by)
+	}
+	if len(agents) == 1 {
+		f.steps(killsClientCount) // with the others
+	}
+	for _, a := range agents {
+		f.launch(a)
+	}
+	f.serve(agents...)
+}
+
+// pauseAgent stops an agent beyond every timeout. When it wakes up, its sessions are elsewhere.
+func (f *fleetKills) pauseAgent() {
+	a := f.agent()
+	a.signal(syscall.SIGSTOP)
+	time.Sleep(fleetPause)
+	f.steps(killsClientCount)
+	a.signal(syscall.SIGCONT)
+}
+
+// killServers kills servers and starts them again.
+func (f *fleetKills) killServers(servers ...*natstest.Node) {
+	for _, s := range servers {
+		s.Kill()
+	}
+	time.Sleep(time.Duration(f.random.IntN(2000)) * time.Millisecond)
+	for _, s := range servers {
+		s.Restart()
+	}
+}
+
+func (f *fleetKills) pauseServer() {
+	s := f.server()
+	s.Stop()
+	time.Sleep(fleetPause)
+	s.Continue()
+}
+
+// end lets the clients finish their sessions, and ends the agents.
+func (f *fleetKills) end() {
+	f.t.Helper()
+	f.finish()
+	for _, a := range f.agents {
+		f.endAgent(a, syscall.SIGTERM)
+	}
+}
