@@ -63,7 +63,7 @@ func TestFilesThatAreRefused(t *testing.T) {
 	refused(t, text, "is no SQLite file")
 	refused(t, foreign, "belongs to another program")
 	refused(t, newFile(t, "PRAGMA application_id = 7"), "belongs to another program")
-	refused(t, newFile(t, "PRAGMA user_version = 99"), "has schema 99 and this stepctl knows 1; install a newer stepctl")
+	refused(t, newFile(t, "PRAGMA user_version = 99"), "has schema 99 and this stepctl knows 2; install a newer stepctl")
 	refused(t, cut, "is damaged")
 	if after, err := os.ReadFile(foreign); err != nil || string(after) != string(before) {
 		t.Errorf("the file of another program was changed, error %v", err)
