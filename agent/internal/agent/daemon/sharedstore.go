@@ -29,7 +29,7 @@ func openSharedStore(c *config.Loaded, log *slog.Logger) (sessionstore.Store, er
 }
 
 // createTimeout bounds CreateBucket: the connection, and a leader for the bucket.
-const createTimeout = 15 * time.Second
+const createTimeout = 30 * time.Second
 
 // CreateBucket creates the bucket of the config in NATS; its name in o is not used.
 func CreateBucket(ctx context.Context, c *config.Loaded, o natsstore.CreateOptions) error {

@@ -59,7 +59,7 @@ func CreateWhenConnected(ctx context.Context, conn *natsconn.Conn, o CreateOptio
 	for {
 		var err error
 		if conn.Connected() {
-			err = Create(ctx, conn.JS, o)
+			err = createOnce(ctx, conn.JS, o)
 		} else {
 			err = fmt.Errorf("the bucket %s cannot be created: %s", o.Bucket, conn.Status())
 		}
@@ -72,6 +72,21 @@ func CreateWhenConnected(ctx context.Context, conn *natsconn.Conn, o CreateOptio
 			return err
 		}
 	}
+}
+
+// createWait is how long the servers may take to answer an attempt: they do not answer one for which they had
+// no leader.
+const createWait = 2 * time.Second
+
+// createOnce is one attempt of CreateWhenConnected.
+func createOnce(ctx context.Context, js jetstream.JetStream, o CreateOptions) error {
+	ctx, cancel := context.WithTimeout(ctx, createWait)
+	defer cancel()
+	err := Create(ctx, js, o)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("the bucket %s cannot be created: the servers do not answer; see that most of them run with JetStream", o.Bucket)
+	}
+	return err
 }
 
 // isTemporary reports whether servers that have just been started answer so.
