@@ -4,8 +4,16 @@ package natstest
 
 import "syscall"
 
-// Stop stops the process of the server with SIGSTOP: its connections stay open and nothing answers.
-func (n *Node) Stop() { n.signal(syscall.SIGSTOP) }
+// Stop stops the process of the server with SIGSTOP, and waits until it is stopped: its connections stay open
+// and nothing answers.
+func (n *Node) Stop() {
+	n.t.Helper()
+	n.signal(syscall.SIGSTOP)
+	var status syscall.WaitStatus
+	if _, err := syscall.Wait4(n.outside.Process.Pid, &status, syscall.WUNTRACED, nil); err != nil || !status.Stopped() {
+		n.t.Fatalf("the server is not stopped: status %#x, error %v", status, err)
+	}
+}
 
 // Continue lets a stopped process go on.
 func (n *Node) Continue() { n.signal(syscall.SIGCONT) }
