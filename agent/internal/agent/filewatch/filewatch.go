@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -132,6 +133,9 @@ func (w *Watcher) run() {
 			} else if n.handle(e) {
 				w.events.Add(1)
 				settled.Reset(r.settle)
+				if closed := n.closed(e); closed != "" {
+					forget(seen, closed) // a reader may have found it as it is, and refused it as not closed
+				}
 			}
 		case <-poll.C:
 			if len(changeOf(r.paths, seen).Files) > 0 {
@@ -153,6 +157,15 @@ func (w *Watcher) run() {
 			case <-w.closing:
 				return
 			}
+		}
+	}
+}
+
+// forget removes the state of a file that was closed, under each path that leads to it or to its folder.
+func forget(seen map[string]string, closed string) {
+	for path := range seen {
+		if real, err := filepath.EvalSymlinks(path); err == nil && (real == closed || real == filepath.Dir(closed)) {
+			delete(seen, path)
 		}
 	}
 }

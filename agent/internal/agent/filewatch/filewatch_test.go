@@ -236,6 +236,20 @@ func TestHalfAFile(t *testing.T) {
 	}
 }
 
+// TestClosedLater: a file that was found as it is before its writer closed it is told of once it is closed:
+// a reader has refused it until then.
+func TestClosedLater(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	f, err := os.OpenFile(s.at("a"), os.O_WRONLY|os.O_TRUNC, 0)
+	s.must(err)
+	_, err = f.WriteString("whole")
+	s.must(err)
+	s.watch("a", "b") // which finds it as it stays
+	s.must(f.Close())
+	s.told("a")
+}
+
 // TestSince: a file that has changed between its being read and its being watched has changed.
 func TestSince(t *testing.T) {
 	t.Parallel()

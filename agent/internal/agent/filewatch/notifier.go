@@ -170,6 +170,14 @@ func (n *notifier) handle(e event) bool {
 	return n.wanted[path] || n.wanted[folder+"/"]
 }
 
+// closed returns the file that was written to and is closed, if the event says so; else empty.
+func (n *notifier) closed(e event) string {
+	if e.mask&unix.IN_CLOSE_WRITE == 0 {
+		return ""
+	}
+	return filepath.Join(n.folders[e.watch], e.name)
+}
+
 // beingWritten returns a file that matters and is being written to; empty for none.
 func (n *notifier) beingWritten() string {
 	for path := range n.open {
