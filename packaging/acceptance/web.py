@@ -23,8 +23,9 @@ from browser import Browser, check, fail
 from live import HOSTILE, OBSERVE, SCREENS, Agent, accessible, quiet, steady
 
 # How much time of a processor the server may take for a page of a database with a million step results, in seconds.
-# The time until the answer depends on what else the machine does; it is printed.
-LIMIT = 0.2
+# It is twice what is wanted of a quiet machine: other programs take the processor's caches. The time until the
+# answer depends on what else the machine does; it is printed.
+LIMIT = 0.4
 ASKED = 5  # times
 RUNS, STEPS = 100_000, 10
 
