@@ -1,14 +1,11 @@
 package session_test
 
 import (
-	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"testing"
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/session"
-	"github.com/stepagent/stepagent/agent/internal/testkit/soaktest"
 )
 
 // A simAgent is one of several agents that share a bucket.
@@ -22,21 +19,7 @@ type simAgent struct {
 // SOAK_PERCENT=100 means 10^7 steps.
 func TestSharedSimulation(t *testing.T) {
 	t.Parallel()
-	steps := soaktest.Repetitions(t, 10_000_000, 20_000)
-	if *simSteps > 0 {
-		steps = *simSteps
-	}
-	seed := *simSeed
-	if seed == 0 {
-		seed = rand.Uint64()>>1 + 1
-	}
-	for from := 0; from < steps; from += stepsOfWorld {
-		of, n := seed+uint64(from/stepsOfWorld), min(steps-from, stepsOfWorld)
-		t.Run(fmt.Sprint("seed=", of), func(t *testing.T) {
-			t.Parallel()
-			newSharedSimulation(t, of, n).run()
-		})
-	}
+	simulate(t, 10_000_000, newSharedSimulation)
 }
 
 func newSharedSimulation(t *testing.T, seed uint64, steps int) *simulation {

@@ -28,7 +28,12 @@ const stepsOfWorld = 100_000
 // an agent. SOAK_PERCENT=100 means 10^8 steps.
 func TestSimulation(t *testing.T) {
 	t.Parallel()
-	steps := soaktest.Repetitions(t, 100_000_000, 20_000)
+	simulate(t, 100_000_000, newSimulation)
+}
+
+// simulate runs worlds that send a number of steps together: full, or what the flags and SOAK_PERCENT ask for.
+func simulate(t *testing.T, full int, newWorld func(t *testing.T, seed uint64, steps int) *simulation) {
+	steps := soaktest.Repetitions(t, full, 20_000)
 	if *simSteps > 0 {
 		steps = *simSteps
 	}
@@ -40,7 +45,7 @@ func TestSimulation(t *testing.T) {
 		of, n := seed+uint64(from/stepsOfWorld), min(steps-from, stepsOfWorld)
 		t.Run(fmt.Sprint("seed=", of), func(t *testing.T) {
 			t.Parallel()
-			newSimulation(t, of, n).run()
+			newWorld(t, of, n).run()
 		})
 	}
 }
