@@ -90,3 +90,32 @@ func TestField(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// TestRefer: of a file with several licences, those that Debian has are replaced, and the rest stays.
+func TestRefer(t *testing.T) {
+	const apache, mit = "TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION", "Permission is hereby granted, free of charge"
+	modules, err := linked("github.com/stepagent/stepagent/agent/internal/shared/natsconn", "", []string{"linux/amd64"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := false
+	for _, m := range modules {
+		if m.Path != "github.com/klauspost/compress" {
+			continue
+		}
+		found = true
+		w, err := m.work()
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := w.licences[0].text
+		got := refer(text)
+		if !strings.Contains(text, apache) || strings.Contains(got, apache) || !strings.Contains(got, mit) ||
+			!strings.Contains(got, "/usr/share/common-licenses/Apache-2.0.)") || !strings.HasPrefix(text, got[:500]) {
+			t.Errorf("got\n%s", got)
+		}
+	}
+	if !found {
+		t.Error("the module with several licences in a file is not linked")
+	}
+}

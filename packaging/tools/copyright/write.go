@@ -6,6 +6,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/google/licensecheck"
 )
 
 // onDebian holds the licences whose text is in /usr/share/common-licenses on Debian.
@@ -31,7 +33,11 @@ func write(out io.Writer, works []work, common bool) error {
 			printf("License: %s\n", names(work))
 			for _, l := range work.licences {
 				if !onDebian[l.name] {
-					printf("%s", field(l.text))
+					text := l.text
+					if common {
+						text = refer(text)
+					}
+					printf("%s", field(text))
 				} else if shared[l.name] == "" {
 					shared[l.name] = l.text
 					order = append(order, l.name)
@@ -51,6 +57,20 @@ func write(out io.Writer, works []work, common bool) error {
 		}
 	}
 	return w.Flush()
+}
+
+// refer refers to Debian's copies instead of the licences that a file has besides others.
+func refer(text string) string {
+	var b strings.Builder
+	from := 0
+	for _, match := range licensecheck.Scan([]byte(text)).Match {
+		if !onDebian[match.ID] || match.IsURL {
+			continue
+		}
+		fmt.Fprintf(&b, "%s\n(On Debian systems, the text of %s is in\n/usr/share/common-licenses/%s.)\n", text[from:match.Start], match.ID, match.ID)
+		from = match.End
+	}
+	return b.String() + text[from:]
 }
 
 // pattern returns the files of a work: all of the source, or those of a module.
