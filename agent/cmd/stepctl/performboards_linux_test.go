@@ -61,7 +61,7 @@ func (l *lab) run(boards int, args ...string) (peak int64) {
 	if err := cmd.Run(); err != nil || !strings.HasSuffix(out.String(), fmt.Sprintf("\npass: all %d boards passed\n", boards)) {
 		l.Fatalf("error %v, it ends with %s", err, out.String()[max(0, out.Len()-1000):])
 	}
-	return cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss / 1024
+	return int64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss) / 1024 //nolint:unconvert // the types differ between architectures
 }
 
 // Of runs that have ended nothing is kept that grows with them: 200 boards need as much memory as 20, where
