@@ -15,4 +15,6 @@ readonly on_hosts=(
 	-host laptop="ip netns exec $bench chroot $work/laptop env -i HOME=/root DEBIAN_FRONTEND=noninteractive PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 sh -c 'cd && exec bash'"
 )
 check "each command of the guide prints what the page shows" go run ./packaging/tools/transcript ${GUIDE-} "${on_hosts[@]}" docs/guide.md
+# Sessions that the guide has left open would be restored, for as long as they may be resumed.
+nsenter -t "$leader" -a sh -c 'systemctl stop stepagent.service && rm -rf /var/lib/stepagent/sessions && systemctl start stepagent.service'
 check "and each of the guides to TLS" go run ./packaging/tools/transcript ${GUIDE-} "${on_hosts[@]}" docs/tls.md docs/tls-rotation.md
