@@ -84,7 +84,7 @@ func (p *boardsProgress) draw() {
 	p.block.draw(p.lines(time.Now(), height-1), width) // the cursor needs a row
 }
 
-// lines returns at most so many lines as there are rows; with rows below 1 one for each board.
+// lines returns at most as many lines as there are rows; with rows below 1 one for each board.
 func (p *boardsProgress) lines(now time.Time, rows int) []string {
 	all := rows < 1 || len(p.boards) <= rows
 	var lines []string

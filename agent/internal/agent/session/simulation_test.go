@@ -61,7 +61,7 @@ type simulation struct {
 	clock   *simClock
 	store   *fakeStore
 	manager *session.Manager
-	bucket  *fakeBucket // shared by the agents, in the place of store and manager; nil for one agent
+	bucket  *fakeBucket // shared by the agents, instead of store and manager; nil for one agent
 	agents  []*simAgent
 	clients []*simClient
 	names   int       // of clients that there have been

@@ -11,7 +11,7 @@ import (
 // rights are those that the user of a board needs for its sessions, and none of a user that may do no more.
 const rights = `authorization { users: [
  { user: admin, password: secret },
- { user: nobody, password: secret, permissions: { publish: { deny: ">" }, subscribe: ["_INBOX.>"] } },
+ { user: stranger, password: secret, permissions: { publish: { deny: ">" }, subscribe: ["_INBOX.>"] } },
  { user: board, password: secret, permissions: {
   publish: ["$KV.sessions.>", "$JS.API.STREAM.INFO.KV_sessions", "$JS.API.STREAM.MSG.GET.KV_sessions"], subscribe: ["_INBOX.>"] } },
 ] }`
@@ -27,7 +27,7 @@ func TestRights(t *testing.T) {
 		t.Cleanup(func() { must(t, s.Close()) })
 		return s
 	}
-	admin, board, nobody := as("admin"), as("board"), as("nobody")
+	admin, board, stranger := as("admin"), as("board"), as("stranger")
 	must(t, CreateWhenConnected(t.Context(), admin.conn, CreateOptions{Bucket: testBucket, Replicas: 1}))
 	eventually(t, "the bucket was looked at", func() bool { return board.Status().Replicas == 1 })
 	was := keep(t, board, record("x", counted(1)), 0)
@@ -42,7 +42,7 @@ func TestRights(t *testing.T) {
 		return !ok
 	})
 	eventually(t, "the refusal is told", func() bool {
-		trouble := nobody.Status().Trouble
+		trouble := stranger.Status().Trouble
 		return strings.Contains(trouble, "STREAM.INFO.KV_sessions") && strings.Contains(trouble, "give the user this right")
 	})
 }
