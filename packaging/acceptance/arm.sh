@@ -125,7 +125,7 @@ unit_tests() {
 	# -short has fewer rounds of the property tests, which take long in an emulator. -p, as GOMAXPROCS
 	# would have one test after the other.
 	# shellcheck disable=SC2086 # one word for each package
-	env GOARCH=arm GOARM=6 CGO_ENABLED=0 go test -short -p 2 -trimpath -tags grpcnotrace -timeout 5m -skip "$tests" $packages \
+	env GOARCH=arm GOARM=6 CGO_ENABLED=0 go test -short -p 2 -trimpath -tags grpcnotrace -timeout 10m -skip "$tests" $packages \
 		>"$work/unit.log" 2>&1 ||
 		{ grep -v '^ok\|no test files' "$work/unit.log" >&2; die "unit tests failed for 32-bit ARM"; }
 	ok "unit tests for 32-bit ARM: $(grep -c ^ok "$work/unit.log") packages"
