@@ -107,7 +107,7 @@ func step(n int) string {
 	return string(line)
 }
 
-// publish publishes messages of the steps from to to, of so many steps each.
+// publish publishes the steps from to to, in messages of a number of steps each.
 func (l *lab) publish(from, to, each int) {
 	l.t.Helper()
 	for ; from < to; from += each {

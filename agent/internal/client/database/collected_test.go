@@ -110,7 +110,7 @@ func TestCollectedOnce(t *testing.T) {
 	})
 }
 
-// Whatever is sent again, in whatever pieces and order: each line is stored once.
+// Each line is stored once, also where it is sent again, in other pieces and in another order.
 func TestCollectedOnceWhateverIsResent(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		round := 0
