@@ -30,8 +30,9 @@ func TestLoopback(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		mine := map[netip.AddrPort]bool{}
 		for range 3 {
-			talk(t, l)
+			mine[talk(t, l)] = true
 		}
 		if err := l.Close("verdict: pass"); err != nil {
 			t.Error(err)
@@ -40,16 +41,26 @@ func TestLoopback(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(c.Conns) != 3 || c.Dropped == nil || *c.Dropped != 0 {
-			t.Fatalf("%s: %d connections, %d dropped", address, len(c.Conns), c.Dropped)
+		if c.Dropped == nil {
+			t.Fatalf("%s: it is not known how many packets were dropped", address)
+		}
+		if *c.Dropped != 0 {
+			t.Errorf("%s: %d packets dropped", address, *c.Dropped)
 		}
 		for _, conn := range c.Conns {
+			if !mine[conn.Up.From] {
+				continue // another program, which looks for a server that had this port before
+			}
+			delete(mine, conn.Up.From)
 			if conn.Up.FIN.IsZero() || conn.Down.FIN.IsZero() {
 				t.Errorf("%s: no end in %+v", address, conn)
 			}
+			if n := len(conn.Up.Packets) + len(conn.Down.Packets); n > 12 {
+				t.Errorf("%s: %d packets of one connection", address, n)
+			}
 		}
-		if c.Packets > 3*12 {
-			t.Errorf("%s: %d packets of three connections", address, c.Packets)
+		if len(mine) > 0 {
+			t.Errorf("%s: %d of three connections are not in the capture of %d", address, len(mine), len(c.Conns))
 		}
 	}
 }
@@ -66,8 +77,8 @@ func echo(listener net.Listener) {
 	}
 }
 
-// talk makes a connection, and sends and receives something.
-func talk(t *testing.T, l *Recorder) {
+// talk makes a connection, sends and receives something, and returns the client's address.
+func talk(t *testing.T, l *Recorder) netip.AddrPort {
 	t.Helper()
 	conn, err := l.Dial(t.Context(), "tcp", l.agents[0].String())
 	if err != nil {
@@ -80,4 +91,5 @@ func talk(t *testing.T, l *Recorder) {
 	if _, err := io.ReadFull(conn, make([]byte, 4)); err != nil {
 		t.Fatal(err)
 	}
+	return netip.MustParseAddrPort(conn.LocalAddr().String())
 }
