@@ -14,7 +14,10 @@ const pluginArgument = "plugin"
 func isPlugin(args []string) bool { return len(args) == 1 && args[0] == pluginArgument }
 
 // servePlugin serves the bundled validators to the agent that has started this process.
-func servePlugin() { sdk.Serve(bundled.Plugin(version.Number())) }
+func servePlugin() {
+	releaseCodePages()
+	sdk.Serve(bundled.Plugin(version.Number()))
+}
 
 // self returns how the agent starts this executable as a plugin: by its link in proc(5), which
 // leads to the running executable even after an upgrade has replaced the file.

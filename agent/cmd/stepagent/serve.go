@@ -87,6 +87,7 @@ func serve(ctx context.Context, from config.Sources, stderr io.Writer) error {
 	case err != nil:
 		return err
 	}
+	releaseCodePages()
 	ended := make(chan struct{})
 	defer close(ended)
 	go reloads(ctx, agent, caught.HangUps, ended)
