@@ -21,11 +21,14 @@ func newDBPrune() *cobra.Command {
 	var dry bool
 	cmd := &cobra.Command{
 		Use:   "prune",
-		Short: "remove old runs",
+		Short: "remove old runs and collected events",
 		Long: `prune removes runs by their age, by the number of runs of a procedure, and by the size of all
 records. Runs that did not pass are kept longer, and runs of a baseline as long as the baseline.
 Procedures are never removed, and neither is a run that goes on. A SQLite file does not become
 smaller: its space is used again.
+
+Events that stepctl collect has stored are removed by their age, which counts from the moment when
+they were collected. Steps and sessions that did not pass are kept as long as such runs.
 
 Without a limit, runs that passed are kept for a year, and others for two. With a limit that one
 alone applies: --older-than keeps all runs that did not pass, unless --failed-older-than is given
@@ -75,8 +78,12 @@ func prunedText(p database.Pruned, dry bool) string {
 	if dry {
 		verb = "would be removed"
 	}
-	return fmt.Sprintf("%s %s: %d by age, %d by number, %d by size; %.1f MB of records",
-		phrase.Count(int(p.ByAge+p.ByCount+p.BySize), "run"), verb, p.ByAge, p.ByCount, p.BySize, float64(p.Bytes)/1e6)
+	text := fmt.Sprintf("%s %s: %d by age, %d by number, %d by size",
+		phrase.Count(int(p.ByAge+p.ByCount+p.BySize), "run"), verb, p.ByAge, p.ByCount, p.BySize)
+	if p.Collected > 0 {
+		text += fmt.Sprintf("; %s by age", phrase.Count(int(p.Collected), "collected event"))
+	}
+	return fmt.Sprintf("%s; %.1f MB of records", text, float64(p.Bytes)/1e6)
 }
 
 // setAge returns the function of a flag that reads an age, such as 90d or 12h.

@@ -26,7 +26,7 @@ func (c *canvas) relation(r relation) {
 
 // schema shows the tables of the database and which rows belong together.
 func schema() []byte {
-	c := newCanvas("The tables of the database of stepctl", 1080, 600)
+	c := newCanvas("The tables of the database of stepctl", 1080, 830)
 	c.relation(relation{20, 20, 300, "procedures", "a version is never changed", [][2]string{
 		{"name, version", "key"}, {"sha256", "of content"}, {"content", "the step file"}, {"steps", "their number"}, {"imported", "time"},
 	}})
@@ -53,6 +53,18 @@ func schema() []byte {
 	c.relation(relation{800, 420, 260, "labels", "free words about a run", [][2]string{
 		{"run, key", "key"}, {"value", ""},
 	}})
+	c.relation(relation{420, 630, 300, "agent_events", "what agents have judged", [][2]string{
+		{"board, at, digest", "key"}, {"line", "of the agent's record"}, {"fleet, message", "where it came from"}, {"kind, session,", ""},
+		{"session_id, identity", "derived from the line"}, {"client, step_id,", ""}, {"position, reason, ...", ""},
+	}})
+	c.relation(relation{20, 630, 300, "agent_messages", "messages of NATS", [][2]string{
+		{"id", "key"}, {"fleet, board, kind", ""}, {"sequence, published", "in the stream"}, {"events, sha256", "of the message"}, {"collected", "time"},
+	}})
+	c.relation(relation{800, 630, 260, "agent_rejects", "messages put aside", [][2]string{
+		{"digest", "key"}, {"id, subject, body", "of the message"}, {"sequence, published", "in the stream"}, {"problem", "why"}, {"collected", "time"},
+	}})
+	c.arrow(418, 690, 322, 690)
+	c.text("line", "middle", 370, 682, "came in")
 	c.arrow(418, 92, 322, 92)
 	c.text("line", "middle", 370, 84, "a version of")
 	c.arrow(320, 380, 418, 300)

@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// A Retention says which runs are kept. Runs of baselines and runs that go on are never removed. The
+// A Retention says which runs and collected events are kept. Runs of baselines and runs that go on are never removed. The
 // zero value of a limit is none.
 type Retention struct {
 	// MaxAge is how long runs are kept, FailedAge how long those that did not pass; it is at least
-	// MaxAge.
+	// MaxAge. Both apply to collected events too, from the moment when they were collected.
 	MaxAge    time.Duration
 	FailedAge time.Duration
 	// MaxRuns is how many runs of each procedure are kept, the newest. Those that did not pass do
@@ -32,7 +32,9 @@ func DefaultRetention() Retention {
 type Pruned struct {
 	// ByAge, ByCount and BySize are numbers of runs.
 	ByAge, ByCount, BySize int64
-	// Bytes is the size of their records.
+	// Collected is the number of events of agents' records. They go by age.
+	Collected int64
+	// Bytes is the size of the records of both.
 	Bytes int64
 }
 
@@ -70,6 +72,9 @@ func prune(ctx context.Context, db *DB, r Retention, dry bool) (Pruned, error) {
 			if err := drop(&p.ByAge, fmt.Sprintf(old, "<>"), idAt(now.Add(-age))); err != nil {
 				return p, err
 			}
+		}
+		if err := pruneCollected(ctx, db, now, r, dry, &p); err != nil {
+			return p, err
 		}
 	}
 	if r.MaxRuns > 0 {
