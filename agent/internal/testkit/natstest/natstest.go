@@ -115,6 +115,19 @@ func start(t testing.TB, n int, options []Option) []*Node {
 	return nodes
 }
 
+// PIDs returns the processes of servers; see Processes.
+func PIDs(nodes []*Node) (pids []int) {
+	for _, n := range nodes {
+		if n.outside != nil {
+			pids = append(pids, n.outside.Process.Pid)
+		}
+	}
+	return pids
+}
+
+// Dir returns the folder in which the server stores its messages, and more.
+func (n *Node) Dir() string { return n.dir }
+
 func (n *Node) config() string { return filepath.Join(n.dir, "server.conf") }
 
 // Restart starts a killed server again, with what it has stored, and waits until it accepts clients. A

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/stepagent/stepagent/agent/internal/client/load"
 )
 
 // Agents whose sessions survive.
@@ -17,7 +19,11 @@ const (
 
 // startDurable runs an agent with the default validators whose sessions survive what the config says.
 func (s *starter) startDurable(name, survives string) *peer {
-	return s.startAgent(name, fmt.Sprintf("[session]\nsurvives = %q\ndir = %q\n", survives, filepath.Join(s.dir, survives)))
+	return s.startDurableFor(name, survives, steps(s.b))
+}
+
+func (s *starter) startDurableFor(name, survives string, plan load.Plan) *peer {
+	return s.startAgentFor(name, fmt.Sprintf("[session]\nsurvives = %q\ndir = %q\n", survives, filepath.Join(s.dir, survives)), plan)
 }
 
 // syncs is how many writes are synced in one round.

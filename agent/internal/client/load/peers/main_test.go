@@ -8,6 +8,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/stepagent/stepagent/agent/internal/testkit/natstest"
 	"github.com/stepagent/stepagent/plugins/sdk"
 )
 
@@ -21,6 +22,7 @@ const (
 )
 
 func TestMain(m *testing.M) {
+	natstest.Main()
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
 		case limitRole:

@@ -117,7 +117,7 @@ func report(b *testing.B, m *measurements) {
 	fmt.Fprintf(&out, "\n%s, %d cores, %s; medians of %d rounds of %v\n\n", machine(), runtime.NumCPU(), runtime.Version(), *rounds, *slice)
 	for _, clients := range []int{many, 1, crowd} {
 		fmt.Fprintf(&out, "%-22s %10s %12s %10s %10s\n", fmt.Sprintf("%d clients", clients), "steps/s", "CPU a step", "p50", "p99")
-		for _, name := range []string{limitName, "echo", "in-process", "agent", unwatchedName, watchedName, restartName, powerCutName, noKeptName, missName, ownGo, ownPython, "redis"} {
+		for _, name := range []string{limitName, "echo", "in-process", "agent", unwatchedName, watchedName, restartName, powerCutName, sharedName, noKeptName, missName, ownGo, ownPython, "redis"} {
 			at := fmt.Sprintf("%s/%d/", name, clients)
 			if len(m.values[at+"cpu"]) == 0 {
 				continue
@@ -127,12 +127,14 @@ func report(b *testing.B, m *measurements) {
 		}
 	}
 	for name, needs := range map[string]string{"redis": "redis-server", ownPython: "python3-grpcio and python3-protobuf"} {
-		if len(m.values[name+"/1/cpu"]) == 0 && wanted(name) {
+		if len(m.values["ready"]) > 0 && len(m.values[name+"/1/cpu"]) == 0 && wanted(name) {
 			fmt.Fprintf(&out, "%s: not measured, which needs %s\n", name, needs)
 		}
 	}
-	fmt.Fprintf(&out, "at rest %.1f MiB PSS, %.1f MiB RSS, %.1f MiB private; a session %.0f bytes PSS, %.0f bytes RSS\n\n",
-		m.median("rest/pss")/mebibyte, m.median("rest/rss")/mebibyte, m.median("rest/private")/mebibyte, m.median("session/pss"), m.median("session/rss"))
+	if len(m.values["rest/pss"]) > 0 {
+		fmt.Fprintf(&out, "at rest %.1f MiB PSS, %.1f MiB RSS, %.1f MiB private; a session %.0f bytes PSS, %.0f bytes RSS\n\n",
+			m.median("rest/pss")/mebibyte, m.median("rest/rss")/mebibyte, m.median("rest/private")/mebibyte, m.median("session/pss"), m.median("session/rss"))
+	}
 	if len(m.values["fdatasync"]) > 0 {
 		fmt.Fprintf(&out, "400 bytes appended and synced: %.0f µs\n\n", m.median("fdatasync")*1e6)
 	}

@@ -137,10 +137,7 @@ func (s *starter) startAgent(name, config string) *peer {
 }
 
 func (s *starter) startAgentFor(name, config string, plan load.Plan) *peer {
-	file := filepath.Join(s.dir, name+".toml")
-	if err := os.WriteFile(file, []byte("host = \"127.0.0.1\"\n"+config), 0o600); err != nil {
-		s.b.Fatal(err)
-	}
+	file := s.writeConfig(name, config)
 	// Sockets have short paths, unix(7).
 	runtime, err := os.MkdirTemp("", "peers")
 	if err != nil {
@@ -150,6 +147,15 @@ func (s *starter) startAgentFor(name, config string, plan load.Plan) *peer {
 	return s.start(name, plan, []string{"RUNTIME_DIRECTORY=" + runtime}, func(port string) *exec.Cmd {
 		return exec.Command(s.agent, "serve", "--config", file, "--port", port, "--log-level", "error")
 	})
+}
+
+// writeConfig returns the path of a config file with the text.
+func (s *starter) writeConfig(name, text string) string {
+	file := filepath.Join(s.dir, name+".toml")
+	if err := os.WriteFile(file, []byte("host = \"127.0.0.1\"\n"+text), 0o600); err != nil {
+		s.b.Fatal(err)
+	}
+	return file
 }
 
 // startSelf runs this executable in another role.

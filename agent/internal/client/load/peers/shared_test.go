@@ -1,0 +1,163 @@
+package peers
+
+import (
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"net"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/client/load"
+	"github.com/stepagent/stepagent/agent/internal/testkit/natstest"
+)
+
+// sharedName is the agent whose sessions are in a bucket of three servers.
+const sharedName = "shared"
+
+// A named plan names its sessions, each once: sessions without a name are not shared.
+type named struct {
+	load.Plan
+	sessions *atomic.Int64
+}
+
+// Exchanges implements load.Plan.
+func (n named) Exchanges(string) []load.Exchange {
+	return n.Plan.Exchanges(fmt.Sprintf("shared-%d", n.sessions.Add(1)))
+}
+
+// BenchmarkShared puts agents under the same load in turns whose named sessions are in memory, in a file, and
+// in a bucket with three replicas, whose servers sync each message and are processes on this machine.
+func BenchmarkShared(b *testing.B) {
+	for b.Loop() {
+		s := newStarter(b)
+		m := newMeasurements(b)
+		plan := named{steps(b), new(atomic.Int64)}
+		servers := natstest.Cluster(b, 3, natstest.Processes(), natstest.SyncAlways())
+		peers := []*peer{s.startAgentFor("agent", "", plan), s.startDurableFor(restartName, "restart", plan),
+			s.startDurableFor(powerCutName, "power_cut", plan), s.startShared(servers, plan)}
+		for range *rounds {
+			rand.Shuffle(len(peers), func(i, j int) { peers[i], peers[j] = peers[j], peers[i] })
+			for _, clients := range []int{many, 1} {
+				for _, p := range peers {
+					m.loadShared(p, clients, servers)
+				}
+			}
+		}
+		report(b, m)
+		m.reportShared()
+		if wanted(sharedName) {
+			sizes(b, servers, peers)
+		}
+	}
+}
+
+// startShared creates the bucket and starts an agent that uses it.
+func (s *starter) startShared(servers []*natstest.Node, plan load.Plan) *peer {
+	s.b.Helper()
+	config := fmt.Sprintf("[nats]\nurl = [\"%s\"]\n[session]\nstore = \"nats\"\n", strings.Join(natstest.URLs(servers), `", "`))
+	file := s.writeConfig("bucket", config)
+	for deadline := time.Now().Add(patience); ; time.Sleep(settling) { // the servers may have no leader yet
+		out, err := exec.Command(s.agent, "create-bucket", "--config", file, "--replicas", fmt.Sprint(len(servers))).CombinedOutput()
+		if err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			s.b.Fatalf("the bucket cannot be created: %v\n%s", err, out)
+		}
+	}
+	return s.startAgentFor(sharedName, config, plan)
+}
+
+// loadShared is load, and adds what a step of the shared sessions costs the servers.
+func (m *measurements) loadShared(p *peer, clients int, servers []*natstest.Node) {
+	m.b.Helper()
+	pids := natstest.PIDs(servers)
+	before, err := cpuTime(pids)
+	if err != nil {
+		m.b.Fatal(err)
+	}
+	began := time.Now()
+	m.load(p, clients)
+	after, err := cpuTime(pids)
+	if err != nil {
+		m.b.Fatal(err)
+	}
+	if at := fmt.Sprintf("%s/%d/", sharedName, clients); p.name == sharedName && wanted(sharedName) {
+		steps := m.values[at+"throughput"][len(m.values[at+"throughput"])-1] * time.Since(began).Seconds()
+		m.add(at+"servers", (after-before).Seconds()/steps)
+	}
+}
+
+// reportShared prints how shared sessions compare with those in memory and in a file.
+func (m *measurements) reportShared() {
+	for _, than := range []string{"agent", restartName, powerCutName} {
+		fmt.Printf("%s, throughput of 256 clients %.2f of that of %q, median latency of one client %.1f times\n", sharedName,
+			m.ratio(sharedName+"/256/throughput", than+"/256/throughput"), than, m.ratio(sharedName+"/1/p50", than+"/1/p50"))
+	}
+	fmt.Printf("the three servers take %.0f µs of CPU a step with 256 clients, %.0f µs with one\n",
+		m.median(sharedName+"/256/servers")*1e6, m.median(sharedName+"/1/servers")*1e6)
+}
+
+// open is how many sessions sizes leaves open.
+const open = 2000
+
+// sizes prints what open sessions take on each server.
+func sizes(b *testing.B, servers []*natstest.Node, peers []*peer) {
+	b.Helper()
+	pids := natstest.PIDs(servers)
+	before, err := memoryOf(pids)
+	if err != nil {
+		b.Fatal(err)
+	}
+	stored := bytesBelow(b, servers[0].Dir())
+	for _, p := range peers {
+		if p.name != sharedName {
+			continue
+		}
+		conn, err := net.Dial("tcp", p.address)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for range open {
+			all := p.plan.Exchanges("")
+			for _, e := range all[:len(all)-1] {
+				if err := exchange(conn, e); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+		if err := conn.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	after, err := memoryOf(pids)
+	if err != nil {
+		b.Fatal(err)
+	}
+	fmt.Printf("an open session with 9 steps takes %.0f bytes of disk on each server and %.0f bytes of its memory\n",
+		float64(bytesBelow(b, servers[0].Dir())-stored)/open, float64(after.private-before.private)/open/float64(len(servers)))
+}
+
+// bytesBelow returns the size of all files in a folder.
+func bytesBelow(b *testing.B, dir string) (sum int64) {
+	b.Helper()
+	err := filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		info, err := entry.Info()
+		if err == nil {
+			sum += info.Size()
+		}
+		return err
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return sum
+}
