@@ -82,6 +82,11 @@ var clientMetrics = []metric{
 			to.count(s.Sessions.Completed, "completed")
 			to.count(s.Sessions.Incomplete, "incomplete")
 		}},
+	{"sessions_moved_total", counter, "Open sessions that went on at another agent than before, by direction.", []string{"direction"},
+		func(s *State, to *samples) {
+			to.count(s.Sessions.MovedIn, "in")
+			to.count(s.Sessions.MovedOut, "out")
+		}},
 }
 
 var storeMetrics = []metric{
