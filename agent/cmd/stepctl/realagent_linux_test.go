@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"syscall"
@@ -25,7 +27,7 @@ import (
 //	agentprocess NAME CONFIG
 //	                      starts one in a process of its own and sets $NAME to its port
 //	killagent NAME        kills the process of that agent
-//	recorded FILE LINE    waits until a line of the file matches
+//	recorded FILES LINE   waits until a line of the files matches; FILES may be a pattern
 var linuxCmds = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"realagent": cmdRealAgent, "agentprocess": cmdAgentProcess, "killagent": cmdKillAgent, "recorded": cmdRecorded,
 }
@@ -132,19 +134,27 @@ func cmdRecorded(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(awaitLine(ts.MkAbs(args[0]), args[1]))
 }
 
-// awaitLine waits until a line of a file matches.
-func awaitLine(path, line string) error {
+// awaitLine waits until a line of the files of a pattern matches.
+func awaitLine(files, line string) error {
 	pattern, err := regexp.Compile(line)
 	if err != nil {
 		return err
 	}
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
-		text, err := os.ReadFile(path)
+		paths, err := filepath.Glob(files)
+		var text []byte
+		for _, path := range paths {
+			var more []byte
+			if more, err = os.ReadFile(path); err != nil {
+				break
+			}
+			text = append(text, more...)
+		}
 		switch {
 		case err == nil && pattern.Match(text):
 			return nil
 		case time.Now().After(deadline):
-			return fmt.Errorf("%s has no line %s: %s, error %w", path, line, text, err)
+			return errors.Join(fmt.Errorf("%s has no line %s:\n%s", files, line, text), err)
 		}
 	}
 }
