@@ -30,15 +30,7 @@ import (
 
 func TestMain(m *testing.M) {
 	natstest.Main()
-	testscript.Main(tests{m}, map[string]func(){"stepagent": main, testPluginName: serveTestPlugin, namespacedName: namespaced})
-}
-
-// tests are those of this program when it is no command.
-type tests struct{ *testing.M }
-
-func (t tests) Run() int {
-	soaktest.Parallel(4)
-	return t.M.Run()
+	testscript.Main(soaktest.InParallel(m, 4), map[string]func(){"stepagent": main, testPluginName: serveTestPlugin, namespacedName: namespaced})
 }
 
 // The scripts in testdata/script run stepagent, which is this test binary, and have these

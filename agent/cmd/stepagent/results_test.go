@@ -41,7 +41,7 @@ const (
 func TestResultsOverKills(t *testing.T) {
 	t.Parallel()
 	r := newResults(t)
-	events, turns := soaktest.Repetitions(t, 200_000, 6_000), soaktest.Repetitions(t, 40, 4)
+	events, turns := soaktest.Repetitions(t, 200_000, 6_000), soaktest.Repetitions(t, 40, 2)
 	for turn := range turns {
 		r.judge(int64(events / turns))
 		if turn%2 == 0 {

@@ -31,6 +31,10 @@ func TestFleetOfRealAgents(t *testing.T) {
 		return string(out)
 	}
 	stepctl(exitPassed, "collect", "--create", "--once", "--fleet", "lab")
+	procedure := filepath.Join(t.TempDir(), "steps.json")
+	if err := os.WriteFile(procedure, []byte(withoutPauses(10)), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	configs := map[string]string{}
 	for _, board := range []string{"a", "b"} {
 		configs[board] = filepath.Join(t.TempDir(), "agent.toml")
@@ -44,7 +48,7 @@ func TestFleetOfRealAgents(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(stop)
-		stepctl(exitPassed, "run", "--data", "success", "--host", "127.0.0.1", "--port", port, "--session", "night-"+board)
+		stepctl(exitPassed, "run", procedure, "--host", "127.0.0.1", "--port", port, "--session", "night-"+board)
 	}
 	steps := databasetest.Open(t, db)
 	var passed, sessions int

@@ -11,6 +11,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/stepagent/stepagent/agent/internal/testkit/freeport"
+	"github.com/stepagent/stepagent/agent/internal/testkit/soaktest"
 	"github.com/stepagent/stepagent/plugins/bundled"
 	"github.com/stepagent/stepagent/plugins/sdk"
 )
@@ -18,7 +19,7 @@ import (
 func TestMain(m *testing.M) {
 	programs := map[string]func(){"stepctl": main, validatorsName: serveValidators}
 	maps.Copy(programs, linuxPrograms)
-	testscript.Main(m, programs)
+	testscript.Main(soaktest.InParallel(m, 4), programs)
 }
 
 // validatorsName is the name by which this test binary serves the bundled validators to a real agent.

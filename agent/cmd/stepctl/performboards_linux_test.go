@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/stepagent/stepagent/agent/internal/testkit/soaktest"
 )
 
 // A lab is a real agent at many addresses, and a procedure that it lets pass.
@@ -18,16 +20,21 @@ type lab struct {
 	dir   string
 }
 
+// withoutPauses returns a procedure whose steps have no intervals.
+func withoutPauses(steps int) string {
+	var b strings.Builder
+	for i := range steps {
+		fmt.Fprintf(&b, `,{"step_id":%d,"timeout":60}`, i+1)
+	}
+	return `{"test_services":[` + b.String()[1:] + `]}`
+}
+
 // newLab starts an agent on all addresses of this machine, whose procedure has a number of steps.
 func newLab(t *testing.T, steps int) *lab {
 	t.Helper()
 	l := &lab{T: t, dir: t.TempDir()}
 	config := fmt.Sprintf("session.steps = %d\n[[validators]]\nname = \"sequence\"\nsettings = { last = %d }\n", steps, steps)
-	var b strings.Builder
-	for i := range steps {
-		fmt.Fprintf(&b, `,{"step_id":%d,"timeout":60}`, i+1)
-	}
-	l.steps = l.write("steps.json", `{"test_services":[`+b.String()[1:]+`]}`)
+	l.steps = l.write("steps.json", withoutPauses(steps))
 	port, stop, err := startRealAgent(l.write("agent.toml", config), "0.0.0.0")
 	if err != nil {
 		t.Fatal(err)
@@ -67,6 +74,7 @@ func (l *lab) run(boards int, args ...string) (peak int64) {
 // Of runs that have ended nothing is kept that grows with them: 200 boards need as much memory as 20, where
 // as many are at work at the same time, with reports.
 func TestBoardsMemory(t *testing.T) {
+	soaktest.Only(t)
 	l := newLab(t, 100)
 	reports := []string{"--jobs", "10", "--record", "{board}.jsonl", "--junit", "all.xml", "--summary", "all.json"}
 	few, many := l.run(20, reports...), l.run(200, reports...)

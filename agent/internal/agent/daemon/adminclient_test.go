@@ -16,6 +16,7 @@ import (
 
 // TestQuerySlowAgent: the error does not say that no agent runs.
 func TestQuerySlowAgent(t *testing.T) {
+	t.Parallel()
 	o, _ := options(t, "port = 1\n")
 	socket := filepath.Join(o.RuntimeDir, "slow.sock")
 	listener, err := net.Listen("unix", socket) // accepts connections and never replies
@@ -34,6 +35,7 @@ func TestQuerySlowAgent(t *testing.T) {
 
 // TestStaleSockets: the socket of an agent that was killed is not listed.
 func TestStaleSockets(t *testing.T) {
+	t.Parallel()
 	o, _ := options(t, "port = 1\n")
 	listen := func(name string) *net.UnixListener {
 		listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(o.RuntimeDir, name), Net: "unix"})

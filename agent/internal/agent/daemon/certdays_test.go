@@ -15,6 +15,7 @@ import (
 
 // TestDaysAreToldOnce: at 30, 7 and 1 days and once a certificate has expired, each once.
 func TestDaysAreToldOnce(t *testing.T) {
+	t.Parallel()
 	var log bytes.Buffer
 	certs := &certificates{log: slog.New(slog.NewTextHandler(&log, nil))}
 	ca := certtest.New(t)
@@ -52,6 +53,7 @@ func TestDaysAreToldOnce(t *testing.T) {
 
 // TestTimeIsKept: the newest time that was stored counts, and an earlier clock does not lower it.
 func TestTimeIsKept(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	c, err := config.Load(config.Sources{Environ: []string{"STATE_DIRECTORY=" + dir}})
 	if err != nil {

@@ -145,6 +145,7 @@ func (s *secured) put(file, with string) {
 }
 
 func TestListeners(t *testing.T) {
+	t.Parallel()
 	s := startSecured(t, "")
 	ask(t, s.dial())
 	for _, network := range []string{"tcp", "unix"} {
@@ -173,6 +174,7 @@ func TestListeners(t *testing.T) {
 }
 
 func TestCertificatesAreExchanged(t *testing.T) {
+	t.Parallel()
 	s := startSecured(t, "")
 	open := s.dial()
 	ask(t, open)
@@ -215,6 +217,7 @@ func TestCertificatesAreExchanged(t *testing.T) {
 
 // TestTLSNeedsRestart: a reload cannot change what listens.
 func TestTLSNeedsRestart(t *testing.T) {
+	t.Parallel()
 	s := startSecured(t, "")
 	text, err := os.ReadFile(s.file)
 	if err != nil {
@@ -233,6 +236,7 @@ func TestTLSNeedsRestart(t *testing.T) {
 
 // TestPageForOtherMachines: over TLS, and only with the token or a client's certificate.
 func TestPageForOtherMachines(t *testing.T) {
+	t.Parallel()
 	token := filepath.Join(t.TempDir(), "token")
 	s := startSecured(t, "[http]\nlisten = \"0.0.0.0:0\"\ntls = true\ntoken_file = \""+token+"\"\n")
 	state := s.agent.Status().HTTP

@@ -18,6 +18,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
 	"github.com/stepagent/stepagent/agent/internal/shared/config"
 	"github.com/stepagent/stepagent/agent/internal/testkit/natstest"
+	"github.com/stepagent/stepagent/agent/internal/testkit/soaktest"
 	"github.com/stepagent/stepagent/plugins/mintimeout"
 	"github.com/stepagent/stepagent/plugins/sdk"
 	"github.com/stepagent/stepagent/plugins/sequence"
@@ -35,6 +36,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	natstest.Main()
+	soaktest.Parallel(4)
 	goleak.VerifyTestMain(m)
 }
 
@@ -121,6 +123,7 @@ func TestFailedStartLeavesNothing(t *testing.T) {
 // TestAdminSocketOfAnother: an agent that runs keeps its socket; one that was left behind is
 // replaced.
 func TestAdminSocketOfAnother(t *testing.T) {
+	t.Parallel()
 	socket := filepath.Join(t.TempDir(), "admin.sock")
 	text := "port = 0\n[admin]\nsocket = \"" + socket + "\"\n"
 	left, err := net.ListenUnix("unix", &net.UnixAddr{Name: socket})
@@ -209,6 +212,7 @@ func TestReloadIsAllOrNothing(t *testing.T) {
 
 // TestStopIsOnce: a stop may be asked for more than once, and a reload after it is refused.
 func TestStopIsOnce(t *testing.T) {
+	t.Parallel()
 	o, _ := options(t, "port = 0\n")
 	a := start(t, o)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)

@@ -18,6 +18,7 @@ import (
 // TestHalfAConfigIsNotTaken writes the config in place and in halves while the agent reloads by itself:
 // no half is put in force, and the last config is.
 func TestHalfAConfigIsNotTaken(t *testing.T) {
+	t.Parallel()
 	const head = "port = 0\nreload = { on_change = true, settle = \"10ms\" }\n"
 	text := func(n int) string { return fmt.Sprintf("%ssession.steps = %d\nrecord.queue = %d\n", head, n, n) }
 	o, file := options(t, text(1000))

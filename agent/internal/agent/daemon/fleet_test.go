@@ -60,6 +60,7 @@ func TestWithoutNATS(t *testing.T) {
 // TestFleet: an agent publishes what it judges and answers requests. A reload puts it into another fleet, and
 // takes it out.
 func TestFleet(t *testing.T) {
+	t.Parallel()
 	node := natstest.Server(t, natstest.Processes())
 	conn := connectNATS(t, node)
 	dir := filepath.Join(t.TempDir(), "record")
@@ -128,6 +129,7 @@ func request(t *testing.T, conn *natsconn.Conn, subject string, reply any) {
 
 // TestUnreachableNATS: an agent without a server serves, and says so.
 func TestUnreachableNATS(t *testing.T) {
+	t.Parallel()
 	node := natstest.Server(t, natstest.Processes())
 	node.Kill()
 	o, _ := options(t, inFleet(node, filepath.Join(t.TempDir(), "record"), "lab"))
@@ -143,6 +145,7 @@ func TestUnreachableNATS(t *testing.T) {
 
 // TestWrongNATS: a file that cannot be read is a problem of the config, for a start and for check-config.
 func TestWrongNATS(t *testing.T) {
+	t.Parallel()
 	missing := filepath.Join(t.TempDir(), "missing")
 	for _, key := range []string{"credentials", "ca"} {
 		o, file := options(t, fmt.Sprintf("port = 0\n[nats]\nurl = [\"nats://127.0.0.1:1\"]\n%s = %q\n", key, missing))

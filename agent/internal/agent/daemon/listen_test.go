@@ -19,6 +19,7 @@ import (
 
 // TestListenFamilies: "0.0.0.0" is IPv4 alone, "::" is whatever the machine has.
 func TestListenFamilies(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		host string
 		six  bool
@@ -50,6 +51,7 @@ func TestListenFamilies(t *testing.T) {
 
 // TestLocalhostIsThisMachine without a resolver's word for it.
 func TestLocalhostIsThisMachine(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel() // so that no resolver answers
 	for host, want := range map[string]string{
@@ -69,6 +71,7 @@ func TestLocalhostIsThisMachine(t *testing.T) {
 
 // TestHostsThatCannotBe: what no waiting brings is an error, and the rest is not.
 func TestHostsThatCannotBe(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
@@ -105,6 +108,7 @@ func TestHostsThatCannotBe(t *testing.T) {
 
 // TestZoneIsShown: the kernel does not say it of a socket that listens.
 func TestZoneIsShown(t *testing.T) {
+	t.Parallel()
 	bound, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -119,6 +123,7 @@ func TestZoneIsShown(t *testing.T) {
 // TestPortTakenMeanwhile: an agent that has waited for an address whose port is another's by then fails,
 // with the error that it would have had at its start.
 func TestPortTakenMeanwhile(t *testing.T) {
+	t.Parallel()
 	c := config.Default()
 	c.Host, c.Port = "192.0.2.77", 0
 	l, err := newListener(t.Context(), tcpEndpoint{c.Host, c.Port, "--port"}, slog.New(slog.DiscardHandler), func() {})

@@ -184,6 +184,7 @@ func has(name string, state session.State) func(api.Change) bool {
 
 // TestOneAPI: both listeners give the same answers.
 func TestOneAPI(t *testing.T) {
+	t.Parallel()
 	o, _ := options(t, withHTTP(t, "127.0.0.1:0", ""))
 	a := start(t, o)
 	steps(t, a, step("a/b", 1), step("..", 1), step("..", 7))
@@ -203,6 +204,7 @@ func TestOneAPI(t *testing.T) {
 }
 
 func TestEvents(t *testing.T) {
+	t.Parallel()
 	o, _ := options(t, withHTTP(t, "127.0.0.1:0", "viewers = 2\n"))
 	a := start(t, o)
 	steps(t, a, step("before", 1))
@@ -256,6 +258,7 @@ func TestEvents(t *testing.T) {
 
 // TestEventsAtTheSocket: the admin socket has the events too, and an agent that stops ends them.
 func TestEventsAtTheSocket(t *testing.T) {
+	t.Parallel()
 	o, _ := options(t, "port = 0\n")
 	a, err := daemon.Start(t.Context(), o)
 	if err != nil {
@@ -275,6 +278,7 @@ func TestEventsAtTheSocket(t *testing.T) {
 // TestReloadHTTP: the listener moves, gets other limits, goes and comes at a reload, and a config that
 // cannot be in force changes nothing.
 func TestReloadHTTP(t *testing.T) {
+	t.Parallel()
 	first := withHTTP(t, "127.0.0.1:0", "")
 	o, file := options(t, first)
 	a := start(t, o)

@@ -11,6 +11,7 @@ import (
 
 // TestRuntimeDirIsOurs or there is no agent.
 func TestRuntimeDirIsOurs(t *testing.T) {
+	t.Parallel()
 	base := t.TempDir()
 	made := func(name string, mode os.FileMode) string {
 		dir := filepath.Join(base, name)
@@ -46,6 +47,7 @@ func TestRuntimeDirIsOurs(t *testing.T) {
 
 // TestAdviceHarmsNobody: what is said about the folder of another agent does not end that agent.
 func TestAdviceHarmsNobody(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "stepagent")
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
@@ -96,6 +98,7 @@ func TestFolders(t *testing.T) {
 
 // TestForeignOwner: folders of root are accepted like our own, those of other users are not.
 func TestForeignOwner(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	const nobody = 65534
 	if os.Geteuid() == 0 {

@@ -21,6 +21,7 @@ func sharing(url string) string {
 // TestSessionsInNATS: an agent starts without the bucket and without the servers, says why steps cannot be
 // stored, and stores them as soon as it can.
 func TestSessionsInNATS(t *testing.T) {
+	t.Parallel()
 	node := natstest.Server(t)
 	o, file := options(t, sharing(node.URL))
 	a, err := daemon.Start(t.Context(), o)
@@ -89,6 +90,7 @@ func awaitStore(t *testing.T, a *daemon.Agent, what string, is func(sessionstore
 // TestSessionMovesBetweenAgents: the steps of a session are judged by two agents in turn, and a request
 // that the one has answered is answered by the other again.
 func TestSessionMovesBetweenAgents(t *testing.T) {
+	t.Parallel()
 	node := natstest.Server(t)
 	var agents []*daemon.Agent
 	for range 2 {

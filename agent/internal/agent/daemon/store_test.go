@@ -31,6 +31,7 @@ func performAnew(t *testing.T, a *daemon.Agent, id int) {
 // TestSessionsSurviveStops: a client goes on with its session at the next agent, also after a start that
 // failed once the folder was open.
 func TestSessionsSurviveStops(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "sessions")
 	for id := 1; id <= 3; id++ {
 		o, file := options(t, storing(dir))
@@ -57,6 +58,7 @@ func TestSessionsSurviveStops(t *testing.T) {
 // TestFolderOfSessions: an agent whose folder cannot be had does not start, and check-config has warned of
 // that or of its mode.
 func TestFolderOfSessions(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")
 	write(t, file, "")

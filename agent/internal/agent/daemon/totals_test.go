@@ -55,6 +55,7 @@ func scrape(t *testing.T, socket string) (counters, gauges map[string]float64) {
 // TestCountersOverReloads: no counter goes down when validators and the record are replaced, and steps
 // and reloads are counted once.
 func TestCountersOverReloads(t *testing.T) {
+	t.Parallel()
 	record := filepath.Join(t.TempDir(), "record")
 	with := func(enabled bool) string {
 		return fmt.Sprintf("port = 0\n[record]\nenabled = %v\ndir = %q\n[[validators]]\nname = \"sequence\"\n", enabled, record)

@@ -83,6 +83,7 @@ func TestFolderVanishes(t *testing.T) {
 
 // TestAdminSocketIsFor whom the config says: the mode and the group of the socket, and the way to it.
 func TestAdminSocketIsFor(t *testing.T) {
+	t.Parallel()
 	for config, want := range map[string]struct{ socket, dir fs.FileMode }{
 		"":                  {0o600, 0o700},
 		"mode = \"0666\"\n": {0o666, 0o755},

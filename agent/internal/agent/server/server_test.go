@@ -18,13 +18,17 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/agent/server"
 	"github.com/stepagent/stepagent/agent/internal/agent/session"
 	"github.com/stepagent/stepagent/agent/internal/shared/eventloop"
+	"github.com/stepagent/stepagent/agent/internal/testkit/soaktest"
 	"github.com/stepagent/stepagent/agent/protocol"
 	"github.com/stepagent/stepagent/plugins/mintimeout"
 	"github.com/stepagent/stepagent/plugins/sequence"
 	"github.com/stepagent/stepagent/plugins/validator"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	soaktest.Parallel(4)
+	goleak.VerifyTestMain(m)
+}
 
 // patience is how long a test waits for something that is to happen at once.
 const patience = time.Minute

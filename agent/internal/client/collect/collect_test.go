@@ -327,16 +327,17 @@ func TestServerKilled(t *testing.T) {
 		}
 	}
 	stop := l.follow(o)
-	round := soaktest.Repetitions(t, 200_000, 3000) / 10
-	for from := 0; from < 10*round; from += round {
+	kills, events := soaktest.Repetitions(t, 10, 2), soaktest.Repetitions(t, 200_000, 3000)
+	round := events / kills
+	for from := 0; from < kills*round; from += round {
 		l.publish(from, from+round*4/5, 20)
 		l.node.Kill()
 		<-troubles
 		l.node.Restart()
 		l.publish(from+round*3/4, from+round, 13) // some of them again, with other bounds
 	}
-	l.await(int64(10 * round))
-	if p := stop(); p.Events != int64(10*round) {
+	l.await(int64(kills * round))
+	if p := stop(); p.Events != int64(kills*round) {
 		t.Errorf("%+v", p)
 	}
 }

@@ -47,6 +47,20 @@ func Parallel(n int) {
 	}
 }
 
+// InParallel returns tests whose Run calls Parallel first. It is for testscript.Main, which decides whether there
+// are any tests to run.
+func InParallel(m *testing.M, n int) interface{ Run() int } { return inParallel{m, n} }
+
+type inParallel struct {
+	*testing.M
+	n int
+}
+
+func (p inParallel) Run() int {
+	Parallel(p.n)
+	return p.M.Run()
+}
+
 // Only skips a test whose faults shorter tests show too, where no repetitions are asked for.
 func Only(t testing.TB) {
 	t.Helper()

@@ -14,6 +14,7 @@ import (
 // Servers that have lost what they acknowledged do not take a session back, as long as an agent knows
 // better.
 func TestLostRecords(t *testing.T) {
+	t.Parallel()
 	all := startServers(t, 1)
 	s := open(t, all.urls(), quick)
 	was := keep(t, s, record("x", counted(1)), 0)

@@ -20,8 +20,12 @@ import (
 // Each session's memory lists the requests that it has judged: each of them is there once, in the order of
 // its client, at the position that the client was told.
 func TestModel(t *testing.T) {
+	t.Parallel()
 	for _, n := range []int{1, 3} {
 		t.Run(fmt.Sprintf("%d servers", n), func(t *testing.T) {
+			if n > 1 {
+				soaktest.Only(t)
+			}
 			all := startServers(t, n, natstest.SyncAlways())
 			m := &model{all: all, stop: make(chan struct{})}
 			for range 2 {

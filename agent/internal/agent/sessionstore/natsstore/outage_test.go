@@ -45,6 +45,7 @@ func TestAway(t *testing.T) {
 
 // A bucket that is created later, or is full, is told of, and used as soon as it can be.
 func TestBucketMissingThenFull(t *testing.T) {
+	t.Parallel()
 	node := natstest.Server(t)
 	s, err := Open(Options{Conn: connect(t, []string{node.URL}), Bucket: testBucket, RememberedReplies: 1, bounds: quick})
 	must(t, err)
@@ -84,6 +85,7 @@ func TestBucketMissingThenFull(t *testing.T) {
 
 // A commit that meets a stopped server is sent again until the server goes on, and stored once.
 func TestStoppedServerGoesOn(t *testing.T) {
+	t.Parallel()
 	all := startServers(t, 1)
 	s := open(t, all.urls(), bounds{answer: 100 * time.Millisecond, away: enough, doubt: enough})
 	was := keep(t, s, record("x", counted(1)), 0)
@@ -115,6 +117,7 @@ func TestStoppedServerGoesOn(t *testing.T) {
 // A commit that is given up in doubt may be stored later. Then the next one conflicts, and the reply is
 // found.
 func TestInDoubt(t *testing.T) {
+	t.Parallel()
 	all := startServers(t, 1)
 	s := open(t, all.urls(), quick)
 	was := keep(t, s, record("x", counted(1)), 0)
@@ -149,6 +152,7 @@ func TestInDoubt(t *testing.T) {
 // A commit that another agent has overtaken while it was in doubt is known to have lost, or to have been
 // stored before.
 func TestSettle(t *testing.T) {
+	t.Parallel()
 	all := startServers(t, 1)
 	a, b := open(t, all.urls(), bounds{}), open(t, all.urls(), bounds{})
 	was := keep(t, a, record("x", counted(1)), 0)

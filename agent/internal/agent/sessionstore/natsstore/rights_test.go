@@ -18,6 +18,7 @@ const rights = `authorization { users: [
 
 // The user of a board needs few rights. A user without them is told what was refused.
 func TestRights(t *testing.T) {
+	t.Parallel()
 	node := natstest.Server(t, natstest.Config(rights))
 	as := func(user string) *Store {
 		conn, err := natsconn.Connect(natsconn.Options{URLs: []string{node.URL}, User: user, Password: "secret"})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stepagent/stepagent/agent/internal/shared/natsconn"
 	"github.com/stepagent/stepagent/agent/internal/testkit/natstest"
+	"github.com/stepagent/stepagent/agent/internal/testkit/soaktest"
 )
 
 // enough is how long tests wait for what comes at once.
@@ -16,6 +17,7 @@ const enough = time.Minute
 
 func TestMain(m *testing.M) {
 	natstest.Main()
+	soaktest.Parallel(4)
 	os.Exit(m.Run())
 }
 

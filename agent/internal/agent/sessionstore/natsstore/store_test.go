@@ -29,6 +29,7 @@ var same = cmp.Options{
 
 // A session goes on at another agent, with its replies; then the first one loses its next commit.
 func TestSessionMoves(t *testing.T) {
+	t.Parallel()
 	all := startServers(t, 1)
 	a, b := open(t, all.urls(), bounds{}), open(t, all.urls(), bounds{})
 	const key = "bench 7.a/ü>*"
@@ -70,6 +71,7 @@ func TestSessionMoves(t *testing.T) {
 // A bucket keeps the last replies of a session that has more steps than it has revisions, and of sessions
 // one after another.
 func TestReplies(t *testing.T) {
+	t.Parallel()
 	all := startServers(t, 1)
 	a := open(t, all.urls(), bounds{})
 	a.opts.RememberedReplies = 1000
@@ -91,6 +93,7 @@ func TestReplies(t *testing.T) {
 
 // Only the agent that has stored the last record removes it, and then the name begins anew.
 func TestForget(t *testing.T) {
+	t.Parallel()
 	all := startServers(t, 1)
 	a, b := open(t, all.urls(), bounds{}), open(t, all.urls(), bounds{})
 	was := keep(t, a, record("x", counted(1)), 0)
@@ -122,6 +125,7 @@ func TestForget(t *testing.T) {
 
 // A record without a name belongs to one agent alone, and is not stored.
 func TestNameless(t *testing.T) {
+	t.Parallel()
 	all := startServers(t, 1)
 	a := open(t, all.urls(), bounds{})
 	r := record("192.0.2.7:40000#1", counted(1))
@@ -136,6 +140,7 @@ func TestNameless(t *testing.T) {
 
 // What an agent cannot read makes it busy, and is never overwritten.
 func TestUnreadable(t *testing.T) {
+	t.Parallel()
 	all := startServers(t, 1)
 	a := open(t, all.urls(), bounds{})
 	was := keep(t, a, record("x", counted(3)), 0)
@@ -169,6 +174,7 @@ func TestUnreadable(t *testing.T) {
 
 // A record that is too large is refused, and the session can go on.
 func TestTooLarge(t *testing.T) {
+	t.Parallel()
 	all := startServers(t, 1)
 	a := open(t, all.urls(), bounds{})
 	large := record("x", counted(1))
