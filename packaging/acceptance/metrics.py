@@ -26,6 +26,8 @@ COUNTS = {
     "sessions.open": "stepagent_sessions",
     "sessions.completed": 'stepagent_sessions_ended_total{outcome="completed"}',
     "sessions.incomplete": 'stepagent_sessions_ended_total{outcome="incomplete"}',
+    "sessions.moved_in": 'stepagent_sessions_moved_total{direction="in"}',
+    "sessions.moved_out": 'stepagent_sessions_moved_total{direction="out"}',
     "sessions.steps_passed": 'stepagent_steps_total{outcome="pass",reason="none"}',
     "sessions.steps_failed": 'sum(stepagent_steps_total{outcome="fail"})',
     "sessions.steps_undecided": 'sum(stepagent_steps_total{outcome="undecided"})',

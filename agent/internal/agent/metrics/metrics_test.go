@@ -54,7 +54,7 @@ func busy() State {
 			RefusedByReason: map[protocol.Reason]uint64{protocol.BadMessage: 1, protocol.BadRequest: 2, protocol.Busy: 4, protocol.ShuttingDown: 8, protocol.Internal: 16},
 			TLS:             9, Handshakes: map[server.HandshakeOutcome]uint64{server.HandshakeOK: 16, server.HandshakeFailed: 17, server.HandshakeTimedOut: 18,
 				server.HandshakeRefused: 19}},
-		Sessions: session.Stats{Open: 21, Completed: 22, Incomplete: 23, Passed: 24, Failed: 15, Undecided: 48, Replayed: 26, RememberedBytes: 27,
+		Sessions: session.Stats{Open: 21, Completed: 22, Incomplete: 23, MovedIn: 91, MovedOut: 92, Passed: 24, Failed: 15, Undecided: 48, Replayed: 26, RememberedBytes: 27,
 			ByReason: map[protocol.Reason]uint64{protocol.OutOfOrder: 1, protocol.TimeoutTooShort: 2, protocol.IntervalNotKept: 4, protocol.RuleBroken: 8,
 				protocol.ValidatorUnavailable: 16, protocol.ShuttingDown: 32}},
 		Store: sessionstore.Status{Survives: "restart", Dir: "/x", Bytes: 81, Sessions: 82, Commits: 83, Syncs: 84, Snapshots: 85,
