@@ -12,6 +12,7 @@ import (
 	"html/template"
 	"io"
 	"iter"
+	"sync"
 
 	"github.com/stepagent/stepagent/agent/internal/client/phrase"
 	"github.com/stepagent/stepagent/agent/internal/client/record"
@@ -43,14 +44,19 @@ func WriteAll(w io.Writer, boards iter.Seq[report.Board], language Language, lin
 	return execute(w, "boards.tmpl", p)
 }
 
+// templates parses the templates, once.
+var templates = sync.OnceValues(func() (*template.Template, error) {
+	return template.New("").Funcs(template.FuncMap{"clean": logging.Clean, "value": phrase.Seconds}).ParseFS(files, "*.tmpl")
+})
+
 // execute writes the page that a template makes of its data.
 func execute(w io.Writer, name string, data any) error {
-	tmpl, err := template.New(name).Funcs(template.FuncMap{"clean": logging.Clean, "value": phrase.Seconds}).ParseFS(files, name)
+	all, err := templates()
 	if err != nil {
 		return err
 	}
 	out := bufio.NewWriter(w)
-	if err := tmpl.Execute(out, data); err != nil {
+	if err := all.ExecuteTemplate(out, name, data); err != nil {
 		return err
 	}
 	return out.Flush()
