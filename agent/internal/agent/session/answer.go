@@ -25,7 +25,7 @@ func (c *Conn) undecided(ctx context.Context, s *slot, req *protocol.Request, j 
 		m.change(s)
 	})
 	if reason == protocol.ShuttingDown {
-		return c.Refuse(req, protocol.ShuttingDown, "the agent stops")
+		return c.Refuse(req, protocol.ShuttingDown, causeStopping)
 	}
 	trace := Trace{Session: now.id, Position: now.position, Generation: j.Generation, Groups: j.Groups}
 	c.logStep(trace.Session, trace.Position+1, req, j, reason)
@@ -44,7 +44,7 @@ func (c *Conn) refuseSession(ctx context.Context, req *protocol.Request, limit *
 // refuseUnread refuses a step whose session cannot be read.
 func (c *Conn) refuseUnread(ctx context.Context, req *protocol.Request, err error) Answer {
 	if ctx.Err() != nil {
-		return c.Refuse(req, protocol.ShuttingDown, "the agent stops")
+		return c.Refuse(req, protocol.ShuttingDown, causeStopping)
 	}
 	return c.Refuse(req, protocol.Busy, err.Error()+"; send the step again later")
 }

@@ -70,7 +70,7 @@ func (c *Conn) Do(ctx context.Context, req protocol.Request, arrived time.Time) 
 		s := c.slot(ctx, &req, arrived, c.mayResume(req.StepID))
 		if !s.turn.lock(ctx) {
 			s.doneInFlight()
-			return c.Refuse(&req, protocol.ShuttingDown, "the agent stops")
+			return c.Refuse(&req, protocol.ShuttingDown, causeStopping)
 		}
 		turn := c.manager.clock.Now().Sub(arrived)
 		answer, ok := c.judge(ctx, s, &req, arrived)
