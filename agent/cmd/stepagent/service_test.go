@@ -20,7 +20,13 @@ type serviceManager struct {
 	t      *testing.T
 	port   *net.TCPListener
 	notify *net.UnixConn
+	// messages are what agents have sent. They are read at once, as systemd does: the kernel keeps few, and an
+	// agent that sends more has to wait.
+	messages chan string
 }
+
+// keptMessages is more than an agent sends in a test.
+const keptMessages = 10_000
 
 func newServiceManager(t *testing.T, address string) *serviceManager {
 	t.Helper()
@@ -41,7 +47,22 @@ func newServiceManager(t *testing.T, address string) *serviceManager {
 		_ = notify.Close()
 		_ = os.RemoveAll(dir)
 	})
-	return &serviceManager{t, listener.(*net.TCPListener), notify}
+	m := &serviceManager{t, listener.(*net.TCPListener), notify, make(chan string, keptMessages)}
+	go m.read()
+	return m
+}
+
+// read reads messages until the socket is closed.
+func (m *serviceManager) read() {
+	defer close(m.messages)
+	message := make([]byte, 4096)
+	for {
+		n, err := m.notify.Read(message)
+		if err != nil {
+			return
+		}
+		m.messages <- string(message[:n])
+	}
 }
 
 // command returns one of stepagent as systemd starts it. LISTEN_PID is that of the shell,
@@ -71,19 +92,17 @@ func (m *serviceManager) start(config string) *agentProcess {
 // expect waits for a message that begins so, and returns it. Signs of life may come between.
 func (m *serviceManager) expect(prefix string) string {
 	m.t.Helper()
-	for {
-		if err := m.notify.SetReadDeadline(time.Now().Add(patience)); err != nil {
-			m.t.Fatal(err)
-		}
-		message := make([]byte, 4096)
-		n, err := m.notify.Read(message)
-		switch got := string(message[:n]); {
-		case err != nil:
-			m.t.Fatalf("systemd waits for %s: %v", prefix, err)
-		case strings.HasPrefix(got, prefix):
-			return got
-		case !strings.HasPrefix(got, "WATCHDOG=1"):
-			m.t.Fatalf("systemd got %q, want %s", got, prefix)
+	for late := time.After(patience); ; {
+		select {
+		case got := <-m.messages:
+			if strings.HasPrefix(got, prefix) {
+				return got
+			}
+			if !strings.HasPrefix(got, "WATCHDOG=1") {
+				m.t.Fatalf("systemd got %q, want %s", got, prefix)
+			}
+		case <-late:
+			m.t.Fatalf("systemd waits for %s", prefix)
 		}
 	}
 }
