@@ -35,7 +35,7 @@ const (
 	starts      = 5 // of an agent, to see how long one takes
 	settling    = 300 * time.Millisecond
 	// resting is how long an agent is left alone after its start before its memory at rest is read.
-	resting = 3 * time.Second
+	resting = 30 * time.Second
 )
 
 // BenchmarkPeers puts the agent and its peers under the same load in turns, and prints how

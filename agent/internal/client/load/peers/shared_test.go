@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/client/load"
+	"github.com/stepagent/stepagent/agent/internal/shared/natsconn"
 	"github.com/stepagent/stepagent/agent/internal/testkit/natstest"
 )
 
@@ -52,6 +53,7 @@ func BenchmarkShared(b *testing.B) {
 		m.reportShared()
 		if wanted(sharedName) {
 			sizes(b, servers, peers)
+			boards(b, servers)
 		}
 	}
 }
@@ -141,6 +143,47 @@ func sizes(b *testing.B, servers []*natstest.Node, peers []*peer) {
 	}
 	fmt.Printf("an open session with 9 steps takes %.0f bytes of disk on each server and %.0f bytes of its memory\n",
 		float64(bytesBelow(b, servers[0].Dir())-stored)/open, float64(after.private-before.private)/open/float64(len(servers)))
+}
+
+const (
+	// connected is how many connections boards makes, as many boards do.
+	connected = 500
+	// watching is how long it watches what they cost.
+	watching = 5 * time.Second
+)
+
+// boards prints what the connection of a board that does nothing takes.
+func boards(b *testing.B, servers []*natstest.Node) {
+	b.Helper()
+	pids := natstest.PIDs(servers)
+	before, err := memoryOf(pids)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for i := range connected {
+		conn, err := natsconn.Connect(natsconn.Options{URLs: []string{servers[i%len(servers)].URL}})
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer conn.Close()
+	}
+	time.Sleep(watching)
+	after, err := memoryOf(pids)
+	if err != nil {
+		b.Fatal(err)
+	}
+	began := time.Now()
+	busy, err := cpuTime(pids)
+	if err != nil {
+		b.Fatal(err)
+	}
+	time.Sleep(watching)
+	used, err := cpuTime(pids)
+	if err != nil {
+		b.Fatal(err)
+	}
+	fmt.Printf("a board that does nothing takes %.0f KiB of its server's memory; %d of them take %.1f %% of one processor of all servers\n",
+		float64(after.private-before.private)/1024/connected, connected, (used-busy).Seconds()/time.Since(began).Seconds()*100)
 }
 
 // bytesBelow returns the size of all files in a folder.
