@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -115,7 +116,7 @@ type decoded struct {
 	times    sessionstore.Times
 }
 
-// decode decodes a message of a key. The error wraps ErrAway.
+// decode decodes a message of a key. The error wraps ErrAway, and is logged.
 func (s *Store) decode(key string, m *message) (*decoded, error) {
 	from, body, err := parse(m.Data)
 	d := &decoded{origin: from, sequence: m.Sequence}
@@ -124,11 +125,13 @@ func (s *Store) decode(key string, m *message) (*decoded, error) {
 	}
 	switch {
 	case errors.Is(err, errNewer):
-		return nil, fmt.Errorf("%w: %w", sessionstore.ErrAway, err)
 	case err != nil || d.Key != key || m.Subject != s.subject(key):
-		return nil, fmt.Errorf("%w: %w; remove it: nats kv purge %s %s", sessionstore.ErrAway, errDamaged, s.opts.Bucket, escape(key))
+		err = fmt.Errorf("%w; remove it: nats kv purge %s %s", errDamaged, s.opts.Bucket, escape(key))
+	default:
+		return d, nil
 	}
-	return d, nil
+	s.unreadable.Log(s.closing, s.opts.Log, slog.LevelWarn, "a session cannot be read", slog.String("session", key), slog.Any("error", err))
+	return nil, fmt.Errorf("%w: %w", sessionstore.ErrAway, err)
 }
 
 // replies returns the replies of a key, the oldest first. It follows the revisions back from the last one,

@@ -56,12 +56,12 @@ var usualBounds = bounds{answer: 2 * time.Second, away: 2 * time.Second, doubt: 
 
 // A Store is a sessionstore.Shared in a bucket.
 type Store struct {
-	opts   Options
-	conn   *natsconn.Conn
-	codec  *sessionstore.Codec
-	writer writerID      // of this opened store
-	number atomic.Uint64 // of its last commit
-	losses *logging.Limiter
+	opts               Options
+	conn               *natsconn.Conn
+	codec              *sessionstore.Codec
+	writer             writerID         // of this opened store
+	number             atomic.Uint64    // of its last commit
+	losses, unreadable *logging.Limiter // of lines about sessions
 
 	forgotten chan revision   // to be removed from the bucket
 	closing   context.Context // ended by Close
@@ -96,7 +96,7 @@ func Open(o Options) (*Store, error) {
 		o.bounds = usualBounds
 	}
 	s := &Store{opts: o, conn: o.Conn, codec: codec, keys: map[string]known{},
-		losses: logging.NewLimiter(time.Minute), forgotten: make(chan revision, maxForgotten)}
+		losses: logging.NewLimiter(time.Minute), unreadable: logging.NewLimiter(time.Minute), forgotten: make(chan revision, maxForgotten)}
 	s.closing, s.close = context.WithCancel(context.Background())
 	_, _ = rand.Read(s.writer[:]) // has no errors
 	s.status = sessionstore.Status{Survives: sessionstore.Restart, Bucket: o.Bucket}
