@@ -106,22 +106,29 @@ func ask(t *testing.T, conn net.Conn) {
 // perform sends a step, which must pass.
 func perform(t *testing.T, conn net.Conn, step string) {
 	t.Helper()
+	var reply struct {
+		Code int `json:"error_code"`
+	}
+	line := exchange(t, conn, step)
+	if err := json.Unmarshal([]byte(line), &reply); err != nil || reply.Code != 0 {
+		t.Fatalf("got %s, %v", line, err)
+	}
+}
+
+// exchange sends a step and returns the reply.
+func exchange(t *testing.T, conn net.Conn, step string) string {
+	t.Helper()
 	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := io.WriteString(conn, step+"\n"); err != nil {
 		t.Fatal(err)
 	}
-	line, err := bufio.NewReader(conn).ReadBytes('\n')
+	line, err := bufio.NewReader(conn).ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
 	}
-	var reply struct {
-		Code int `json:"error_code"`
-	}
-	if err := json.Unmarshal(line, &reply); err != nil || reply.Code != 0 {
-		t.Fatalf("got %s, %v", line, err)
-	}
+	return line
 }
 
 // until waits until the condition holds.

@@ -1,11 +1,17 @@
 package daemon_test
 
 import (
+	"encoding/binary"
 	"fmt"
+	"hash/crc32"
+	"log/slog"
 	"net"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
 	"github.com/stepagent/stepagent/agent/internal/agent/sessionstore"
@@ -122,4 +128,67 @@ func TestSessionMovesBetweenAgents(t *testing.T) {
 	if passed != 10 || replayed != 10 {
 		t.Errorf("%d steps passed, %d replies were given again", passed, replayed)
 	}
+}
+
+// TestNewerRecord: an agent answers busy where a later version has stored the session in a form that this one
+// cannot read, says why in its log, and leaves the session alone. It goes on with one that it can read.
+func TestNewerRecord(t *testing.T) {
+	node := natstest.Server(t)
+	o, _ := options(t, sharing(node.URL))
+	log := &lines{}
+	o.Log = slog.New(slog.NewTextHandler(log, nil))
+	a := start(t, o)
+	c, err := o.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := daemon.CreateBucket(t.Context(), c, natsstore.CreateOptions{Replicas: 1}); err != nil {
+		t.Fatal(err)
+	}
+	awaitStore(t, a, "the bucket", func(s sessionstore.Status) bool { return s.Replicas == 1 })
+	performAnew(t, a, 1)
+	conn, err := nats.Connect(node.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(t.Context(), "KV_bench")
+	if err != nil {
+		t.Fatal(err)
+	}
+	last, err := stream.GetLastMsgForSubject(t.Context(), "$KV.bench.bench")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// store replaces the record by one of format 2, and fails if the agent has stored another.
+	store := func(oldestReader byte) {
+		last.Data[4], last.Data[5] = 2, oldestReader
+		castagnoli := crc32.MakeTable(crc32.Castagnoli)
+		sum := crc32.Update(crc32.Checksum(last.Data[:38], castagnoli), castagnoli, last.Data[42:])
+		binary.LittleEndian.PutUint32(last.Data[38:], sum)
+		ack, err := js.Publish(t.Context(), last.Subject, last.Data, jetstream.WithExpectLastSequencePerSubject(last.Sequence))
+		if err != nil {
+			t.Fatal(err)
+		}
+		last.Sequence = ack.Sequence
+	}
+	store(2)
+	client, err := net.Dial("tcp", a.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = client.Close() }()
+	reply := exchange(t, client, `{"step_id":2,"timeout":5,"session":"bench","req":2}`)
+	if !strings.Contains(reply, `"reason":"busy"`) || !strings.Contains(reply, "it was stored by a newer version of the agent; upgrade this agent") {
+		t.Errorf("a record of a later version got %s", reply)
+	}
+	if want := `msg="a session cannot be read" session=bench error="it was stored by a newer version`; !strings.Contains(log.String(), want) {
+		t.Errorf("the log has no %s:\n%s", want, log)
+	}
+	store(1)
+	performAnew(t, a, 2)
 }
