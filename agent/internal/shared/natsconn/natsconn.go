@@ -169,6 +169,17 @@ func readable(o *nats.Options) error {
 	return err
 }
 
+// Leave leaves the server for another one if it has been connected to for that long and is not the only one
+// known. It is for a caller that gets no answers over the connection, as from a server that has lost the
+// others of its cluster. Requests that wait for an answer fail.
+func (c *Conn) Leave(after time.Duration) {
+	if connected, since := c.ConnectedSince(); !connected || time.Since(since) < after || len(c.Servers()) < 2 {
+		return
+	}
+	c.lose(nil)
+	_ = c.ForceReconnect() // fails after Close
+}
+
 // Close closes the connection, within a second or so. What has been published before is still written.
 func (c *Conn) Close() {
 	c.mu.Lock()

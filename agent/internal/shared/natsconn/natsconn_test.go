@@ -134,6 +134,22 @@ func TestCloseDuringTry(t *testing.T) {
 	}
 }
 
+// A server is left for another one, unless it is the only one or the connection is young.
+func TestLeave(t *testing.T) {
+	t.Parallel()
+	urls := []string{natstest.Server(t).URL, natstest.Server(t).URL}
+	both, single := connect(t, natsconn.Options{URLs: urls}), connect(t, natsconn.Options{URLs: urls[:1]})
+	await(t, "the connections", func() bool { return both.Connected() && single.Connected() })
+	before := both.Status()
+	both.Leave(time.Hour)
+	single.Leave(0)
+	if got := both.Status(); got != before || !single.Connected() {
+		t.Errorf("%s, then %s; %s", before, got, single.Status())
+	}
+	both.Leave(0)
+	await(t, "the other server", func() bool { return both.Connected() && both.Status() != before })
+}
+
 // A wrong password is tried again and again, as it may be set right at the server.
 func TestWrongPassword(t *testing.T) {
 	t.Parallel()
