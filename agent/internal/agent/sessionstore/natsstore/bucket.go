@@ -17,6 +17,7 @@ type bucket struct {
 	replicas  int
 	bytes     uint64
 	allowsTTL bool
+	missing   bool // the servers have none
 	trouble   string
 	warnings  []string
 }
@@ -60,6 +61,7 @@ func (s *Store) look() bool {
 	case s.isClosed():
 		return false
 	case errors.Is(err, jetstream.ErrStreamNotFound):
+		now.missing = true
 		now.trouble = fmt.Sprintf("there is no bucket %s in NATS; create it: stepagent create-bucket", s.opts.Bucket)
 	default:
 		now.trouble = s.cause(err)

@@ -85,6 +85,7 @@ func (s *Store) send(ctx context.Context, c *commit) (at uint64, err error) {
 		}
 		switch fate {
 		case inProcess:
+			s.leave(a.began, err)
 		case stored:
 			s.succeeded()
 			return at, nil
@@ -93,9 +94,9 @@ func (s *Store) send(ctx context.Context, c *commit) (at uint64, err error) {
 			return 0, sessionstore.ErrConflict
 		case unknown:
 			c.inDoubt = true
-			s.failed(ctx)
+			s.failed(ctx, &a, err)
 		case refused:
-			s.failed(ctx)
+			s.failed(ctx, &a, err)
 		}
 		if errors.Is(err, errOvertaken) {
 			return 0, fmt.Errorf("%w: %w", sessionstore.ErrInDoubt, err)

@@ -78,3 +78,11 @@ func isAnswer(err error) bool {
 	var answer *jetstream.APIError
 	return errors.As(err, &answer)
 }
+
+// isAlone reports whether an attempt has failed as at a server that has lost the others of its cluster. Such a
+// leader takes one update of each key, and does not know that it is none any more.
+func isAlone(err error) bool {
+	var answer *jetstream.APIError
+	return !errors.As(err, &answer) || answer.ErrorCode == codeNotAvailable ||
+		answer.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant
+}

@@ -14,7 +14,7 @@ import (
 )
 
 // quick are bounds for tests in which they are exceeded.
-var quick = bounds{answer: 200 * time.Millisecond, away: 500 * time.Millisecond, doubt: 1500 * time.Millisecond}
+var quick = bounds{answer: 200 * time.Millisecond, away: 500 * time.Millisecond, doubt: 1500 * time.Millisecond, leave: 400 * time.Millisecond}
 
 // Without servers a commit and a read fail after some time, and further ones at once.
 func TestAway(t *testing.T) {
@@ -178,6 +178,23 @@ func TestSettle(t *testing.T) {
 	if _, err := a.send(t.Context(), won); !errors.Is(err, sessionstore.ErrInDoubt) {
 		t.Errorf("a commit of which nothing is left: %v", err)
 	}
+}
+
+// A server that gives no answers, as one that has lost the others of its cluster, is left for another one.
+func TestServerWithoutAnswers(t *testing.T) {
+	good := startServers(t, 1).nodes[0]
+	good.Kill()
+	mute := natstest.Server(t, natstest.Config(`authorization { users: [ { user: any, password: any, permissions: { publish: { deny: ">" } } } ] }
+		no_auth_user: any`))
+	s, err := Open(Options{Conn: connect(t, []string{mute.URL, good.URL}), Bucket: testBucket, RememberedReplies: 1, bounds: quick})
+	must(t, err)
+	defer func() { must(t, s.Close()) }()
+	eventually(t, "a connection", s.conn.Connected)
+	good.Restart()
+	eventually(t, "a record is stored", func() bool {
+		_, err := commitTo(t.Context(), s, record("x", counted(1)), 0)
+		return err == nil
+	})
 }
 
 // What is doubtful about a bucket is told, and one that cannot be used is not.

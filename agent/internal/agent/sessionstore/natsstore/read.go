@@ -77,7 +77,7 @@ func (s *Store) read(ctx context.Context, of getRequest) (*message, error) {
 			s.answered()
 			return m, nil
 		}
-		s.failed(ctx)
+		s.failed(ctx, &a, err)
 		if ended := s.again(ctx, &a, most); ended != nil {
 			return nil, s.giveUp(&commit{}, refused, ended, err)
 		}

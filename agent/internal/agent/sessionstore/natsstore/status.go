@@ -51,15 +51,31 @@ func (s *Store) bounds() bounds {
 	return b
 }
 
-// failed notes that an attempt has failed, unless its caller has ended it.
-func (s *Store) failed(ctx context.Context) {
+// failed notes that an attempt of a call has failed, unless the caller has ended it.
+func (s *Store) failed(ctx context.Context, a *attempts, err error) {
 	if ctx.Err() != nil {
 		return
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.failing.IsZero() {
 		s.failing = time.Now()
+	}
+	since := s.failing
+	s.mu.Unlock()
+	if a.began.Before(since) {
+		since = a.began
+	}
+	s.leave(since, err)
+}
+
+// leave leaves the server for another one if a call, or all calls, have failed for a while as at a server that
+// has lost the others of its cluster. The error is that of the last attempt.
+func (s *Store) leave(since time.Time, err error) {
+	s.mu.Lock()
+	mayHelp := !s.bucket.missing && isAlone(err)
+	s.mu.Unlock()
+	if leave := s.opts.bounds.leave; mayHelp && time.Since(since) >= leave {
+		s.conn.Leave(leave)
 	}
 }
 

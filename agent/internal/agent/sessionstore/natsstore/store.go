@@ -50,9 +50,11 @@ type bounds struct {
 	away time.Duration
 	// doubt is how long a commit goes on that may have been stored.
 	doubt time.Duration
+	// leave is how long a server may give no answers until another one is tried.
+	leave time.Duration
 }
 
-var usualBounds = bounds{answer: 2 * time.Second, away: 2 * time.Second, doubt: 10 * time.Second}
+var usualBounds = bounds{answer: 2 * time.Second, away: 2 * time.Second, doubt: 10 * time.Second, leave: 4 * time.Second}
 
 // A Store is a sessionstore.Shared in a bucket.
 type Store struct {
