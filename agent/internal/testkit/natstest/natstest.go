@@ -4,9 +4,11 @@ package natstest
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,6 +30,7 @@ type Node struct {
 	t        testing.TB
 	dir      string
 	separate bool
+	enter    []string       // of its Place
 	inside   *server.Server // nil while it does not run, or runs as a process
 	outside  *exec.Cmd      // nil while it does not run, or runs inside
 }
@@ -39,6 +42,16 @@ type settings struct {
 	separate bool
 	sync     string // of JetStream, a line of the config
 	config   []string
+	places   []Place
+}
+
+// A Place is where a server runs.
+type Place struct {
+	// Address is the one that the server listens on, without a port.
+	Address string
+	// Enter is a command with arguments that becomes the command behind them, such as nsenter, and begins
+	// the server's; nil for none. It is for servers that are processes.
+	Enter []string
 }
 
 // Processes runs each server as a process of its own, the test's binary once more. TestMain must begin
@@ -54,6 +67,9 @@ func Config(lines string) Option {
 func SyncAlways() Option {
 	return func(s *settings) { s.sync = "sync_interval: always" }
 }
+
+// At has the servers of a cluster run at these places, one for each. Otherwise they listen on 127.0.0.1.
+func At(places []Place) Option { return func(s *settings) { s.places = places } }
 
 // Server starts a server, which the end of the test stops.
 func Server(t testing.TB, options ...Option) *Node {
@@ -81,26 +97,28 @@ func start(t testing.TB, n int, options []Option) []*Node {
 	for _, option := range options {
 		option(&s)
 	}
-	var routes []string
-	ports := make([]string, 2*n)
-	for i := range ports {
+	if s.places == nil {
+		s.places = slices.Repeat([]Place{{Address: "127.0.0.1"}}, n)
+	}
+	var listen, routes []string // of clients, and of the other servers
+	for i := range 2 * n {
 		port, err := freeport.Free()
 		if err != nil {
 			t.Fatal(err)
 		}
-		ports[i] = port
+		listen = append(listen, net.JoinHostPort(s.places[i%n].Address, port))
 	}
-	for _, port := range ports[n:] {
-		routes = append(routes, "nats://127.0.0.1:"+port)
+	for _, address := range listen[n:] {
+		routes = append(routes, "nats://"+address)
 	}
 	var nodes []*Node
 	for i := range n {
-		node := &Node{URL: "nats://127.0.0.1:" + ports[i], t: t, dir: t.TempDir(), separate: s.separate}
-		lines := []string{"listen: 127.0.0.1:" + ports[i], fmt.Sprintf("server_name: node-%d", i+1),
+		node := &Node{URL: "nats://" + listen[i], t: t, dir: t.TempDir(), separate: s.separate, enter: s.places[i].Enter}
+		lines := []string{"listen: " + listen[i], fmt.Sprintf("server_name: node-%d", i+1),
 			fmt.Sprintf("jetstream {\n store_dir: %q\n %s\n}", filepath.Join(node.dir, "store"), s.sync)}
 		lines = append(lines, s.config...)
 		if n > 1 {
-			lines = append(lines, fmt.Sprintf("cluster { name: test, listen: 127.0.0.1:%s, routes: [%s] }", ports[n+i], strings.Join(routes, ", ")))
+			lines = append(lines, fmt.Sprintf("cluster { name: test, listen: %s, routes: [%s] }", listen[n+i], strings.Join(routes, ", ")))
 		}
 		if err := os.WriteFile(node.config(), []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
 			t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"slices"
 	"time"
 )
 
@@ -36,7 +37,8 @@ func (n *Node) beginProcess() {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	cmd := exec.Command(self)
+	command := append(slices.Clone(n.enter), self)
+	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Env = append(os.Environ(), configVariable+"="+n.config())
 	cmd.Stderr = os.Stderr
 	if _, err = cmd.StdinPipe(); err == nil { // which closes when this process ends, also by SIGKILL
