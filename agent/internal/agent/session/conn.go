@@ -235,6 +235,7 @@ func (c *Conn) prepare(ctx context.Context, s *slot, req *protocol.Request, arri
 					m.disown(s)
 					return Answer{}, needsSlot
 				}
+				s.session.gap.from = m.clock.Now() // the wait for the store is not the client's
 			}
 			m.count(func(n *Stats) { n.Replayed++ })
 			return Answer{Reply: reply, Replayed: true, Trace: Trace{Session: s.session.id}}, answered

@@ -275,7 +275,7 @@ func TestEndThatCannotBeStored(t *testing.T) {
 	}
 }
 
-// TestWaitForTheStoreIsNotTheClients: the gap counts from when the step is stored.
+// TestWaitForTheStoreIsNotTheClients: the gap counts from when the step is stored, also when it is sent again.
 func TestWaitForTheStoreIsNotTheClients(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -285,6 +285,11 @@ func TestWaitForTheStoreIsNotTheClients(t *testing.T) {
 		time.Sleep(time.Second)
 		if got := p.send(request("a", 2, 2)); got.Duration != time.Second {
 			t.Errorf("gap %v, want 1 s", got)
+		}
+		p.send(request("a", 2, 2))
+		time.Sleep(time.Second)
+		if got := p.send(request("a", 3, 3)); got.Duration != time.Second {
+			t.Errorf("gap %v after a reply that was given again, want 1 s", got)
 		}
 		p.hangUp()
 	})
