@@ -27,16 +27,25 @@ const (
 // acknowledged is missing or judged twice, and no client is blamed.
 func TestFleetKills(t *testing.T) {
 	soaktest.Only(t)
-	f := newFleet(t)
-	var addresses []string
-	for _, a := range f.agents {
-		addresses = append(addresses, a.address())
-	}
-	f.begin(addresses...)
-	f.disturb()
-	f.end()
-	t.Logf("disturbed: %v", f.done)
-	f.report()
+	here := slices.Repeat([]natstest.Place{{Address: "127.0.0.1"}}, fleetAgents)
+	f := newFleet(t, 18, here, here)
+	f.perform([]fleetWay{
+		{"an agent killed", 600, 4, func() { f.replace(syscall.SIGKILL, f.agent()) }},
+		{"an agent stopped", 100, 1, func() { f.replace(syscall.SIGTERM, f.agent()) }},
+		{"all agents killed", 60, 1, func() { f.replace(syscall.SIGKILL, f.agents...) }},
+		{"an agent paused", 40, 1, f.pauseAgent},
+		{"a server killed", 100, 1, func() { f.killServers(f.server()) }},
+		{"a server paused", 20, 1, f.pauseServer},
+		{"all servers killed", 20, 1, func() { f.killServers(f.servers...) }},
+	})
+}
+
+// A fleetWay is a way to disturb agents that share their sessions, and how often it is done: in full, and in
+// the usual case.
+type fleetWay struct {
+	name        string
+	full, usual int
+	do          func()
 }
 
 // A fleetKills is agents that share three servers, and their clients.
@@ -48,16 +57,18 @@ type fleetKills struct {
 	done    map[string]int
 }
 
-func newFleet(t *testing.T) *fleetKills {
-	f := &fleetKills{killsClients: newKillsClients(t), random: rand.New(rand.NewPCG(18, 18)), done: map[string]int{},
-		servers: natstest.Cluster(t, 3, natstest.Processes(), natstest.SyncAlways())}
-	for range fleetAgents {
+// newFleet starts three servers and agents at these places.
+func newFleet(t *testing.T, seed uint64, servers, agents []natstest.Place) *fleetKills {
+	t.Helper()
+	f := &fleetKills{killsClients: newKillsClients(t), random: rand.New(rand.NewPCG(seed, 18)), done: map[string]int{},
+		servers: natstest.Cluster(t, 3, natstest.Processes(), natstest.SyncAlways(), natstest.At(servers))}
+	for _, place := range agents {
 		port, err := freeport.Free()
 		if err != nil {
 			t.Fatal(err)
 		}
 		a := newAgent(t, fmt.Sprintf(`
-host = "127.0.0.1"
+host = %q
 port = %s
 [nats]
 url = ["%s"]
@@ -73,8 +84,10 @@ settings = { seconds = %d }
 [[validators]]
 name = "pacing"
 settings = { tolerance_seconds = %d }
-`, port, strings.Join(natstest.URLs(f.servers), `", "`), soakSteps, soakSeconds, fleetTolerance))
-		a.port = port
+`, place.Address, port, strings.Join(natstest.URLs(f.servers), `", "`), soakSteps, soakSeconds, fleetTolerance))
+		if a.host, a.port = place.Address, port; place.Enter != nil {
+			a.enter = append(slices.Clone(place.Enter), named(t))
+		}
 		f.agents = append(f.agents, a)
 	}
 	waitFor(t, "the bucket", func() bool { // the servers may have no leader yet
@@ -124,25 +137,26 @@ func (f *fleetKills) endAgent(a *agentProcess, by syscall.Signal) {
 func (f *fleetKills) agent() *agentProcess   { return f.agents[f.random.IntN(len(f.agents))] }
 func (f *fleetKills) server() *natstest.Node { return f.servers[f.random.IntN(len(f.servers))] }
 
-// disturb ends and pauses all of it, in a random order.
-func (f *fleetKills) disturb() {
+// perform lets the clients begin, disturbs all of it, and lets them end.
+func (f *fleetKills) perform(ways []fleetWay) {
 	f.t.Helper()
-	type way struct {
-		name        string
-		full, usual int
-		do          func()
+	var addresses []string
+	for _, a := range f.agents {
+		addresses = append(addresses, a.address())
 	}
-	var all []way
-	for _, w := range []way{
-		{"an agent killed", 600, 4, func() { f.replace(syscall.SIGKILL, f.agent()) }},
-		{"an agent stopped", 100, 1, func() { f.replace(syscall.SIGTERM, f.agent()) }},
-		{"all agents killed", 60, 1, func() { f.replace(syscall.SIGKILL, f.agents...) }},
-		{"an agent paused", 40, 1, f.pauseAgent},
-		{"a server killed", 100, 1, func() { f.killServers(f.server()) }},
-		{"a server paused", 20, 1, f.pauseServer},
-		{"all servers killed", 20, 1, func() { f.killServers(f.servers...) }},
-	} {
-		all = append(all, slices.Repeat([]way{w}, soaktest.Repetitions(f.t, w.full, w.usual))...)
+	f.begin(addresses...)
+	f.disturb(ways)
+	f.end()
+	f.t.Logf("disturbed: %v", f.done)
+	f.report()
+}
+
+// disturb disturbs all of it in each way, in a random order.
+func (f *fleetKills) disturb(ways []fleetWay) {
+	f.t.Helper()
+	var all []fleetWay
+	for _, w := range ways {
+		all = append(all, slices.Repeat([]fleetWay{w}, soaktest.Repetitions(f.t, w.full, w.usual))...)
 	}
 	f.random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	for i, w := range all {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -25,7 +26,9 @@ type agentProcess struct {
 	t      *testing.T
 	cmd    *exec.Cmd
 	dir    string // runtime directory
+	host   string // empty for localhost
 	port   string
+	enter  []string // a command that becomes stepagent, such as nsenter with its path; nil for none
 	stderr *lockedBuffer
 	done   chan error
 }
@@ -79,7 +82,9 @@ func (a *agentProcess) begin(cmd *exec.Cmd) {
 // command returns a command of stepagent for this agent.
 func (a *agentProcess) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0], args...)
-	cmd.Args[0] = "stepagent"
+	if cmd.Args[0] = "stepagent"; len(a.enter) > 0 {
+		cmd = exec.Command(a.enter[0], append(a.enter[1:len(a.enter):len(a.enter)], args...)...)
+	}
 	cmd.Env = append(os.Environ(), "RUNTIME_DIRECTORY="+a.dir)
 	return cmd
 }
@@ -121,7 +126,7 @@ func (a *agentProcess) started() string {
 	return ""
 }
 
-func (a *agentProcess) address() string { return net.JoinHostPort("localhost", a.port) }
+func (a *agentProcess) address() string { return net.JoinHostPort(cmp.Or(a.host, "localhost"), a.port) }
 
 func (a *agentProcess) socket() string { return filepath.Join(a.dir, "admin-"+a.port+".sock") }
 
