@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -82,7 +83,7 @@ func run(b *testing.B) {
 	}
 	m.kills(s.startAgent("kills", ""))
 	m.sessions(s.startAgent("sessions", ""))
-	report(b, m)
+	report(b, m, slices.Concat(targets(m), viewTargets(m), durableTargets(m)))
 }
 
 // own starts agents with user-written validators: one in Go, and the Python template

@@ -111,8 +111,8 @@ func viewTargets(m *measurements) (list []target) {
 	return list
 }
 
-// report prints what was measured and holds it to the targets.
-func report(b *testing.B, m *measurements) {
+// report prints what was measured and holds it to targets.
+func report(b *testing.B, m *measurements, held []target) {
 	var out strings.Builder
 	fmt.Fprintf(&out, "\n%s, %d cores, %s; medians of %d rounds of %v\n\n", machine(), runtime.NumCPU(), runtime.Version(), *rounds, *slice)
 	for _, clients := range []int{many, 1, crowd} {
@@ -142,7 +142,7 @@ func report(b *testing.B, m *measurements) {
 		fmt.Fprintf(&out, "%.0f kills of the plugin under 256 clients: %.0f steps/s, every reply as it must be\n\n",
 			m.median("kills/number"), m.median("kills/throughput"))
 	}
-	for _, t := range slices.Concat(targets(m), viewTargets(m), durableTargets(m)) {
+	for _, t := range held {
 		if math.IsNaN(t.got) {
 			continue
 		}

@@ -49,7 +49,7 @@ func BenchmarkShared(b *testing.B) {
 				}
 			}
 		}
-		report(b, m)
+		report(b, m, durableTargets(m))
 		m.reportShared()
 		if wanted(sharedName) {
 			sizes(b, servers, peers)
