@@ -40,7 +40,7 @@ func BenchmarkShared(b *testing.B) {
 		plan := named{steps(b), new(atomic.Int64)}
 		servers := natstest.Cluster(b, 3, natstest.Processes(), natstest.SyncAlways())
 		peers := []*peer{s.startAgentFor("agent", "", plan), s.startDurableFor(restartName, "restart", plan),
-			s.startDurableFor(powerCutName, "power_cut", plan), s.startShared(servers, plan)}
+			s.startDurableFor(powerCutName, "power_cut", plan), s.startShared(sharedName, servers, plan)}
 		for range *rounds {
 			rand.Shuffle(len(peers), func(i, j int) { peers[i], peers[j] = peers[j], peers[i] })
 			for _, clients := range []int{many, 1} {
@@ -52,14 +52,15 @@ func BenchmarkShared(b *testing.B) {
 		report(b, m, durableTargets(m))
 		m.reportShared()
 		if wanted(sharedName) {
-			sizes(b, servers, peers)
-			boards(b, servers)
+			fresh := natstest.Cluster(b, len(servers), natstest.Processes(), natstest.SyncAlways())
+			sizes(b, fresh, s.startShared("fresh", fresh, plan))
+			boards(b, fresh)
 		}
 	}
 }
 
 // startShared creates the bucket and starts an agent that uses it.
-func (s *starter) startShared(servers []*natstest.Node, plan load.Plan) *peer {
+func (s *starter) startShared(name string, servers []*natstest.Node, plan load.Plan) *peer {
 	s.b.Helper()
 	config := fmt.Sprintf("[nats]\nurl = [\"%s\"]\n[session]\nstore = \"nats\"\n", strings.Join(natstest.URLs(servers), `", "`))
 	file := s.writeConfig("bucket", config)
@@ -72,7 +73,7 @@ func (s *starter) startShared(servers []*natstest.Node, plan load.Plan) *peer {
 			s.b.Fatalf("the bucket cannot be created: %v\n%s", err, out)
 		}
 	}
-	return s.startAgentFor(sharedName, config, plan)
+	return s.startAgentFor(name, config, plan)
 }
 
 // loadShared is load, and adds what a step of the shared sessions costs the servers.
@@ -108,8 +109,8 @@ func (m *measurements) reportShared() {
 // open is how many sessions sizes leaves open.
 const open = 2000
 
-// sizes prints what open sessions take on each server.
-func sizes(b *testing.B, servers []*natstest.Node, peers []*peer) {
+// sizes prints what open sessions of an agent take on each server.
+func sizes(b *testing.B, servers []*natstest.Node, agent *peer) {
 	b.Helper()
 	pids := natstest.PIDs(servers)
 	before, err := memoryOf(pids)
@@ -117,24 +118,17 @@ func sizes(b *testing.B, servers []*natstest.Node, peers []*peer) {
 		b.Fatal(err)
 	}
 	stored := bytesBelow(b, servers[0].Dir())
-	for _, p := range peers {
-		if p.name != sharedName {
-			continue
-		}
-		conn, err := net.Dial("tcp", p.address)
-		if err != nil {
-			b.Fatal(err)
-		}
-		for range open {
-			all := p.plan.Exchanges("")
-			for _, e := range all[:len(all)-1] {
-				if err := exchange(conn, e); err != nil {
-					b.Fatal(err)
-				}
+	conn, err := net.Dial("tcp", agent.address)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	for range open {
+		all := agent.plan.Exchanges("")
+		for _, e := range all[:len(all)-1] {
+			if err := exchange(conn, e); err != nil {
+				b.Fatal(err)
 			}
-		}
-		if err := conn.Close(); err != nil {
-			b.Fatal(err)
 		}
 	}
 	after, err := memoryOf(pids)
