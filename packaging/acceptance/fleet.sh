@@ -12,7 +12,12 @@ unset "${!STEPCTL_@}"
 cleanup() { [ ! -s pids ] || xargs kill 2>/dev/null <pids || true; }
 
 # Each block of the page is a file, which one shell reads in turn; after each, this script looks at the result.
-awk '/^```sh$/ { n++; on = 1; next } /^```$/ { on = 0 } on { print > "block" n }' "$root/docs/fleet.md"
+blocks() { # PAGE PREFIX
+	awk -v to="$2" '/^```sh$/ { n++; on = 1; next } /^```$/ { on = 0 } on { print > to n }' "$root/docs/$1"
+}
+blocks fleet.md block
+blocks fleet.ko.md korean
+for block in block*; do check "the Korean page has the commands of $block" cmp "$block" "korean${block#block}"; done
 perform() { # NUMBER WHAT
 	local status=0
 	stage "$2"
