@@ -123,9 +123,10 @@ unit_tests() {
 	packages=$(go list ./... | grep -Fxv "$skip")
 	tests=$(sed -n '/^#/d; s/^[^ ]* \(.*\)/^\1$/p' "$acceptance/arm.skip" | paste -sd '|')
 	# -short has fewer rounds of the property tests, which take long in an emulator. -p, as GOMAXPROCS
-	# would have one test after the other.
+	# would have one package after the other. Within a package tests do not run beside each other: emulated ones
+	# compute where others wait.
 	# shellcheck disable=SC2086 # one word for each package
-	env GOARCH=arm GOARM=6 CGO_ENABLED=0 go test -short -p 2 -trimpath -tags grpcnotrace -timeout 10m -skip "$tests" $packages \
+	env GOARCH=arm GOARM=6 CGO_ENABLED=0 go test -short -p 2 -parallel 1 -trimpath -tags grpcnotrace -timeout 10m -skip "$tests" $packages \
 		>"$work/unit.log" 2>&1 ||
 		{ grep -v '^ok\|no test files' "$work/unit.log" >&2; die "unit tests failed for 32-bit ARM"; }
 	ok "unit tests for 32-bit ARM: $(grep -c ^ok "$work/unit.log") packages"

@@ -69,17 +69,17 @@ func TestFleetOfRealAgents(t *testing.T) {
 	if rows := stepctl(exitPassed, "db", "steps", "--csv", "--session", "night-a"); passed == 0 || strings.Count(rows, ",a,lab,night-a,") != passed/2 {
 		t.Errorf("%d steps of both boards, and of a\n%s", passed, rows)
 	}
-	out := stepctl(exitPassed, "boards", "--fleet", "lab", "--within", "1s")
+	out := stepctl(exitPassed, "boards", "--fleet", "lab", "--within", "3s")
 	if !strings.Contains(out, "\na      1.2.3  good    sequence, min_timeout") || !strings.Contains(out, "\nb ") || !strings.Contains(out, "none") {
 		t.Error(out)
 	}
-	if out := stepctl(exitPassed, "boards", "reload", "--fleet", "lab", "--within", "1s"); out != "a: reloaded\nb: reloaded\n2 boards reloaded\n" {
+	if out := stepctl(exitPassed, "boards", "reload", "--fleet", "lab", "--within", "3s"); out != "a: reloaded\nb: reloaded\n2 boards reloaded\n" {
 		t.Error(out)
 	}
 	if err := os.WriteFile(configs["a"], []byte("port = 0.5\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out = stepctl(exitFailed, "boards", "reload", "--fleet", "lab", "--within", "1s")
+	out = stepctl(exitFailed, "boards", "reload", "--fleet", "lab", "--within", "3s")
 	if !strings.HasPrefix(out, "a: refused: "+configs["a"]+":1:") || !strings.HasSuffix(out, "0 of 2 boards reloaded; stopped at a; not asked: b\n") {
 		t.Error(out)
 	}
