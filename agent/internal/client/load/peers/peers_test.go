@@ -135,11 +135,12 @@ const (
 	ownPython = "own Python validator"
 )
 
-// load puts a peer under the load of n clients and keeps the results.
-func (m *measurements) load(p *peer, clients int) {
+// load puts a peer under the load of n clients and keeps the results. It returns the number of steps, 0 if the
+// peer is not to be measured.
+func (m *measurements) load(p *peer, clients int) (steps uint64) {
 	m.b.Helper()
 	if !wanted(p.name) {
-		return
+		return 0
 	}
 	o := load.Options{Address: p.address, Clients: clients, Plan: p.plan, Duration: *slice, Wait: patience}
 	switch clients {
@@ -151,26 +152,22 @@ func (m *measurements) load(p *peer, clients int) {
 	if p.viewers > 0 {
 		defer m.watch(p)()
 	}
-	before, err := cpuTime(p.pids)
-	if err != nil {
-		m.b.Fatalf("%s: %v", p.name, err)
-	}
+	before := cpuTime(m.b, p.name, p.pids)
 	result, err := load.Run(m.b.Context(), o)
 	if err != nil {
 		m.b.Fatalf("%s: %v", p.name, err)
 	}
-	after, err := cpuTime(p.pids)
-	if err != nil {
-		m.b.Fatalf("%s: %v", p.name, err)
-	}
+	after := cpuTime(m.b, p.name, p.pids)
 	if troubles := result.Troubles(); len(troubles) > 0 {
 		m.b.Fatalf("%s: %+v", p.name, troubles)
 	}
 	at := fmt.Sprintf("%s/%d/", p.name, clients)
+	steps = result.Steps + result.Finishing
 	m.add(at+"throughput", result.Throughput())
-	m.add(at+"cpu", (after-before).Seconds()/float64(result.Steps+result.Finishing))
+	m.add(at+"cpu", (after-before).Seconds()/float64(steps))
 	m.add(at+"p50", result.Latency(50).Seconds())
 	m.add(at+"p99", result.Latency(99).Seconds())
+	return steps
 }
 
 // wanted reports whether a peer is to be measured.
@@ -179,10 +176,7 @@ func wanted(name string) bool { return *only == "" || regexp.MustCompile(*only).
 // rest measures an idle agent.
 func (m *measurements) rest(p *peer) {
 	time.Sleep(resting)
-	at, err := memoryOf(p.pids)
-	if err != nil {
-		m.b.Fatal(err)
-	}
+	at := memoryOf(m.b, p.name, p.pids)
 	m.add("rest/rss", float64(at.rss))
 	m.add("rest/pss", float64(at.pss))
 	m.add("rest/private", float64(at.private))
@@ -241,10 +235,7 @@ const killSlices = 5
 
 // sessions measures the memory of sessions that have done one step.
 func (m *measurements) sessions(p *peer) {
-	before, err := memoryOf(p.pids)
-	if err != nil {
-		m.b.Fatal(err)
-	}
+	before := memoryOf(m.b, p.name, p.pids)
 	first := p.plan.Exchanges("")[0]
 	conns := make([]net.Conn, crowd)
 	var clients sync.WaitGroup
@@ -265,10 +256,7 @@ func (m *measurements) sessions(p *peer) {
 	}
 	clients.Wait()
 	time.Sleep(settling)
-	after, err := memoryOf(p.pids)
-	if err != nil {
-		m.b.Fatal(err)
-	}
+	after := memoryOf(m.b, p.name, p.pids)
 	for _, conn := range conns {
 		if conn != nil {
 			_ = conn.Close()

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"testing"
 	"time"
 )
 
@@ -14,25 +15,25 @@ import (
 const tick = 10 * time.Millisecond
 
 // cpuTime returns the time that the processes have used, in user and in system mode, all of
-// their threads together.
-func cpuTime(pids []int) (time.Duration, error) {
-	var sum time.Duration
+// their threads together. They are called name in errors.
+func cpuTime(b *testing.B, name string, pids []int) (sum time.Duration) {
+	b.Helper()
 	for _, pid := range pids {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		if err != nil {
-			return 0, err
+			b.Fatalf("%s: %v", name, err)
 		}
 		// The name in brackets may hold anything; what follows begins with field 3.
 		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
 		for _, n := range []int{14, 15} {
 			ticks, err := strconv.Atoi(fields[n-3])
 			if err != nil {
-				return 0, err
+				b.Fatalf("%s: %v", name, err)
 			}
 			sum += time.Duration(ticks) * tick
 		}
 	}
-	return sum, nil
+	return sum
 }
 
 // memory is what processes hold in memory, in bytes.
@@ -42,13 +43,13 @@ type memory struct {
 	rss, pss, private int
 }
 
-// memoryOf reads proc_pid_smaps_rollup(5).
-func memoryOf(pids []int) (memory, error) {
-	var m memory
+// memoryOf reads proc_pid_smaps_rollup(5) of processes, which are called name in errors.
+func memoryOf(b *testing.B, name string, pids []int) (m memory) {
+	b.Helper()
 	for _, pid := range pids {
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 		if err != nil {
-			return m, err
+			b.Fatalf("%s: %v", name, err)
 		}
 		for line := range strings.Lines(string(text)) {
 			key, value, _ := strings.Cut(line, ":")
@@ -58,12 +59,12 @@ func memoryOf(pids []int) (memory, error) {
 			}
 			var kilobytes int
 			if _, err := fmt.Sscan(value, &kilobytes); err != nil {
-				return m, err
+				b.Fatalf("%s: %v", name, err)
 			}
 			*into += kilobytes << 10
 		}
 	}
-	return m, nil
+	return m
 }
 
 // children returns the processes that a process has started and that still run.

@@ -64,14 +64,9 @@ func (s *starter) startShared(name string, servers []*natstest.Node, plan load.P
 	s.b.Helper()
 	config := fmt.Sprintf("[nats]\nurl = [\"%s\"]\n[session]\nstore = \"nats\"\n", strings.Join(natstest.URLs(servers), `", "`))
 	file := s.writeConfig("bucket", config)
-	for deadline := time.Now().Add(patience); ; time.Sleep(settling) { // the servers may have no leader yet
-		out, err := exec.Command(s.agent, "create-bucket", "--config", file, "--replicas", fmt.Sprint(len(servers))).CombinedOutput()
-		if err == nil {
-			break
-		}
-		if time.Now().After(deadline) {
-			s.b.Fatalf("the bucket cannot be created: %v\n%s", err, out)
-		}
+	out, err := exec.Command(s.agent, "create-bucket", "--config", file, "--replicas", fmt.Sprint(len(servers))).CombinedOutput()
+	if err != nil {
+		s.b.Fatalf("%v\n%s", err, out)
 	}
 	return s.startAgentFor(name, config, plan)
 }
@@ -80,19 +75,11 @@ func (s *starter) startShared(name string, servers []*natstest.Node, plan load.P
 func (m *measurements) loadShared(p *peer, clients int, servers []*natstest.Node) {
 	m.b.Helper()
 	pids := natstest.PIDs(servers)
-	before, err := cpuTime(pids)
-	if err != nil {
-		m.b.Fatal(err)
-	}
-	began := time.Now()
-	m.load(p, clients)
-	after, err := cpuTime(pids)
-	if err != nil {
-		m.b.Fatal(err)
-	}
-	if at := fmt.Sprintf("%s/%d/", sharedName, clients); p.name == sharedName && wanted(sharedName) {
-		steps := m.values[at+"throughput"][len(m.values[at+"throughput"])-1] * time.Since(began).Seconds()
-		m.add(at+"servers", (after-before).Seconds()/steps)
+	before := cpuTime(m.b, "servers", pids)
+	steps := m.load(p, clients)
+	after := cpuTime(m.b, "servers", pids)
+	if p.name == sharedName && steps > 0 {
+		m.add(fmt.Sprintf("%s/%d/servers", sharedName, clients), (after-before).Seconds()/float64(steps))
 	}
 }
 
@@ -113,10 +100,7 @@ const open = 2000
 func sizes(b *testing.B, servers []*natstest.Node, agent *peer) {
 	b.Helper()
 	pids := natstest.PIDs(servers)
-	before, err := memoryOf(pids)
-	if err != nil {
-		b.Fatal(err)
-	}
+	before := memoryOf(b, "servers", pids)
 	stored := bytesBelow(b, servers[0].Dir())
 	conn, err := net.Dial("tcp", agent.address)
 	if err != nil {
@@ -131,10 +115,7 @@ func sizes(b *testing.B, servers []*natstest.Node, agent *peer) {
 			}
 		}
 	}
-	after, err := memoryOf(pids)
-	if err != nil {
-		b.Fatal(err)
-	}
+	after := memoryOf(b, "servers", pids)
 	fmt.Printf("an open session with 9 steps takes %.0f bytes of disk on each server and %.0f bytes of its memory\n",
 		float64(bytesBelow(b, servers[0].Dir())-stored)/open, float64(after.private-before.private)/open/float64(len(servers)))
 }
@@ -150,10 +131,7 @@ const (
 func boards(b *testing.B, servers []*natstest.Node) {
 	b.Helper()
 	pids := natstest.PIDs(servers)
-	before, err := memoryOf(pids)
-	if err != nil {
-		b.Fatal(err)
-	}
+	before := memoryOf(b, "servers", pids)
 	for i := range connected {
 		conn, err := natsconn.Connect(natsconn.Options{URLs: []string{servers[i%len(servers)].URL}})
 		if err != nil {
@@ -162,20 +140,11 @@ func boards(b *testing.B, servers []*natstest.Node) {
 		defer conn.Close()
 	}
 	time.Sleep(watching)
-	after, err := memoryOf(pids)
-	if err != nil {
-		b.Fatal(err)
-	}
+	after := memoryOf(b, "servers", pids)
 	began := time.Now()
-	busy, err := cpuTime(pids)
-	if err != nil {
-		b.Fatal(err)
-	}
+	busy := cpuTime(b, "servers", pids)
 	time.Sleep(watching)
-	used, err := cpuTime(pids)
-	if err != nil {
-		b.Fatal(err)
-	}
+	used := cpuTime(b, "servers", pids)
 	fmt.Printf("a board that does nothing takes %.0f KiB of its server's memory; %d of them take %.1f %% of one processor of all servers\n",
 		float64(after.private-before.private)/1024/connected, connected, (used-busy).Seconds()/time.Since(began).Seconds()*100)
 }
