@@ -59,7 +59,8 @@ func boardSuite(b report.Board, class string) suite {
 		s.add(testCase{Name: "connect", Class: class, Time: s.Time, Error: p})
 	case report.BoardNotRun:
 		s.Out = ""
-		s.add(testCase{Name: "start", Class: class, Time: s.Time, Error: &problem{Message: "the run was not begun", Type: record.NotRun.String()}})
+		const why = "the run was not begun"
+		s.add(testCase{Name: "start", Class: class, Time: s.Time, Error: &problem{Message: why, Type: record.NotRun.String(), Text: why}})
 	default:
 		s.addSteps(run.Steps, class)
 	}

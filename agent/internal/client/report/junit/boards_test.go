@@ -149,6 +149,13 @@ func TestBoardsWithoutVerdict(t *testing.T) {
 		if first.attr("name") != test.name || kind != test.kind || s.attr("errors") != test.errors {
 			t.Errorf("got %s %q with %s errors, want %s %q with %s", first.attr("name"), kind, s.attr("errors"), test.name, test.kind, test.errors)
 		}
+		for _, c := range s.named("testcase") {
+			for _, p := range c.Children {
+				if p.Text == "" || p.attr("message") == "" {
+					t.Errorf("%s: a %s says only %q, %q", c.attr("name"), p.XMLName.Local, p.attr("message"), p.Text)
+				}
+			}
+		}
 		if got := s.named("properties")[0].Children[2].attr("value"); got != "a:8080" {
 			t.Errorf("%s: the address is %q", test.name, got)
 		}

@@ -53,7 +53,8 @@ type testCase struct {
 	Error   *problem `xml:"error"`
 }
 
-// A problem says why a step did not pass.
+// A problem says why a step did not pass. Jenkins shows the message, and GitLab the text, or the attributes
+// in the notation of Ruby if there is none.
 type problem struct {
 	Message string `xml:"message,attr"`
 	Type    string `xml:"type,attr"`
@@ -108,11 +109,8 @@ func newSuite(run record.Run) suite {
 func (s *suite) addSteps(steps []record.StepResult, class string) {
 	for _, step := range steps {
 		c := testCase{Name: fmt.Sprintf("%d. step %d", step.Index, step.StepID), Class: class, Time: phrase.Seconds(step.Took)}
-		detail := report.Detail(step)
-		p := &problem{
-			Message: cmp.Or(detail, report.Word(step.Outcome)),
-			Type:    cmp.Or(logging.Clean(string(step.Reason)), step.Outcome.String()), Text: detail,
-		}
+		why := cmp.Or(report.Detail(step), report.Word(step.Outcome))
+		p := &problem{Message: why, Type: cmp.Or(logging.Clean(string(step.Reason)), step.Outcome.String()), Text: why}
 		switch {
 		case step.Outcome == record.Passed:
 		case step.Outcome == record.Failed && !step.Reason.AgentsOwn():
