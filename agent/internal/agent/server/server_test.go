@@ -38,8 +38,8 @@ func defaults() server.Options {
 		Agent:       "stepagent test",
 		Allow:       []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 		Connections: 16384, ConnectionsPerAddress: 8192, TLSConnections: 2048,
-		MessageBytes: protocol.DefaultMaxMessageBytes, MessageTime: 5 * time.Second,
-		ReplyTime: 5 * time.Second, PipelinedMessages: 1024, IdleTimeout: 5 * time.Minute,
+		MessageBytes: protocol.DefaultMaxMessageBytes, MessageTime: patience,
+		ReplyTime: patience, PipelinedMessages: 1024, IdleTimeout: 5 * time.Minute,
 	}
 }
 
