@@ -90,9 +90,10 @@ settings = { tolerance_seconds = %d }
 		}
 		f.agents = append(f.agents, a)
 	}
-	waitFor(t, "the bucket", func() bool { // the servers may have no leader yet
-		return f.agents[0].command("create-bucket", "--config", f.agents[0].configFile(), "--replicas", "3").Run() == nil
-	})
+	first := f.agents[0]
+	if out, err := first.command("create-bucket", "--config", first.configFile(), "--replicas", "3").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
 	for _, a := range f.agents {
 		f.launch(a)
 	}

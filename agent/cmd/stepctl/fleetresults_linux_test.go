@@ -4,26 +4,23 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"maps"
+	"math/rand/v2"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"strconv"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
-	"github.com/stepagent/stepagent/agent/internal/shared/auditlog"
-	"github.com/stepagent/stepagent/agent/internal/shared/fleet"
-	"github.com/stepagent/stepagent/agent/internal/shared/natsconn"
+	"github.com/stepagent/stepagent/agent/internal/agent/api"
+	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
+	"github.com/stepagent/stepagent/agent/internal/client/database"
+	"github.com/stepagent/stepagent/agent/internal/client/database/databasetest"
 	"github.com/stepagent/stepagent/agent/internal/testkit/freeport"
 	"github.com/stepagent/stepagent/agent/internal/testkit/natstest"
 	"github.com/stepagent/stepagent/agent/internal/testkit/soaktest"
@@ -33,123 +30,174 @@ const (
 	resultsClients = 8
 	// resultsBurst is how many steps a client sends before it reads replies.
 	resultsBurst = 50
+	// resultsPatience is how long anything may take: longer than NATS waits for the acknowledgement of a
+	// collecting process that was killed.
+	resultsPatience = 2 * time.Minute
 )
 
-// TestResultsOverKills kills the agent and the server of NATS in turn with SIGKILL, while clients perform
-// steps. Every event of the record arrives: as many places in the record as it has events, each with the
-// line that is there. In full these are 200,000.
-func TestResultsOverKills(t *testing.T) {
-	t.Parallel()
-	r := newResults(t)
-	events, turns := soaktest.Repetitions(t, 200_000, 6_000), soaktest.Repetitions(t, 40, 2)
+// TestFleetResults kills servers of NATS, the agent and the collecting process in turn with SIGKILL, while
+// clients perform steps. The database has each event of the record, once: in full 200,000 and more.
+func TestFleetResults(t *testing.T) {
+	soaktest.Only(t)
+	r := newFleetResults(t)
+	ways := []struct {
+		name string
+		do   func()
+	}{
+		{"a server killed", func() { r.killServers(r.servers[r.random.IntN(len(r.servers))]) }},
+		{"the agent killed", r.killAgent},
+		{"the collecting process killed", r.killCollector},
+		{"all servers killed", func() { r.killServers(r.servers...) }},
+	}
+	events, turns := soaktest.Repetitions(t, 200_000, 6_000), soaktest.Repetitions(t, 40, len(ways))
 	for turn := range turns {
 		r.judge(int64(events / turns))
-		if turn%2 == 0 {
-			r.node.Kill()
-			time.Sleep(200 * time.Millisecond)
-			r.node.Restart()
-		} else {
-			r.agent.signal(syscall.SIGKILL)
-			_ = r.agent.wait() // it was killed
-			r.start()
-		}
+		way := ways[turn%len(ways)]
+		way.do()
+		t.Logf("%d of %d: %s, %d steps", turn+1, turns, way.name, r.judged.Load())
 	}
-	recorded := map[place]string{}
-	for len(recorded) < events { // what waits to be recorded is lost with the agent
+	for len(r.recorded()) < events { // what waits to be recorded is lost with the agent
 		r.judge(1000)
-		recorded = r.recorded()
 	}
 	close(r.halt)
 	r.clients.Wait()
-	waitFor(t, "the results", func() bool {
-		s := r.agent.status()
+	r.await("the agent to have published its record", func() bool {
+		s := r.status()
 		return s.Record.Queued == 0 && s.Fleet.Results.LagBytes == 0
 	})
-	r.agent.signal(syscall.SIGTERM)
-	if err := r.agent.wait(); err != nil {
-		t.Error(err)
+	end(r.collector)
+	if out, err := r.collect("--once").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
 	}
-	recorded = r.recorded()
-	published, twice := r.published()
-	if !maps.Equal(recorded, published) {
-		t.Errorf("%d lines are recorded and %d published", len(recorded), len(published))
+	recorded, collected := r.recorded(), r.collected()
+	if !slices.Equal(recorded, collected) {
+		t.Errorf("%d lines are recorded and %d collected", len(recorded), len(collected))
 	}
-	t.Logf("%d lines of %d steps are published, over %d kills; %d lines came twice", len(published), r.judged.Load(), turns, twice)
+	t.Logf("%d events of %d steps are collected, over %d kills", len(collected), r.judged.Load(), turns)
 }
 
-// results is an agent that publishes its record, with its clients.
-type results struct {
-	t      *testing.T
-	agent  *agentProcess
-	node   *natstest.Node
-	stream jetstream.Stream
-	dir    string // of the record
+// fleetResults is an agent that publishes its record to three servers, its clients, and a process that
+// collects into a database.
+type fleetResults struct {
+	t       *testing.T
+	servers []*natstest.Node
+	place   string // of the database
+	random  *rand.Rand
+
+	config, port, sockets string // of the agent
+	record                string // its folder
+	agent, collector      *exec.Cmd
 
 	halt    chan struct{}
 	clients sync.WaitGroup
 	judged  atomic.Int64
 }
 
-func newResults(t *testing.T) *results {
+func newFleetResults(t *testing.T) *fleetResults {
 	t.Helper()
-	port, err := freeport.Free()
+	dir := t.TempDir()
+	r := &fleetResults{t: t, servers: natstest.Cluster(t, 3, natstest.Processes()), place: databasetest.File(t), random: rand.New(rand.NewPCG(18, 5)),
+		config: filepath.Join(dir, "agent.toml"), record: filepath.Join(dir, "record"), halt: make(chan struct{})}
+	if out, err := r.collect("--create", "--replicas", "3", "--once").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	var err error
+	if r.port, err = freeport.Free(); err == nil {
+		r.sockets, err = daemon.TempRuntimeDir()
+	}
+	if err == nil {
+		t.Cleanup(func() { _ = os.RemoveAll(r.sockets) })
+		err = os.WriteFile(r.config, fmt.Appendf(nil, "[record]\nenabled = true\ndir = %q\nfile_mib = 2\ntotal_mib = 4096\n[nats]\nurl = [\"%s\"]\n"+
+			"[fleet]\nboard = \"b\"\nresults = true\n", r.record, strings.Join(natstest.URLs(r.servers), `", "`)), 0o600)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &results{t: t, node: natstest.Server(t, natstest.Processes()), dir: filepath.Join(t.TempDir(), "record"), halt: make(chan struct{})}
-	conn, err := natsconn.Connect(natsconn.Options{URLs: []string{r.node.URL}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(conn.Close)
-	waitFor(t, "the stream", func() bool {
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-		defer cancel()
-		r.stream, err = conn.JS.CreateStream(ctx, jetstream.StreamConfig{Name: fleet.Stream("lab"), Subjects: fleet.Subjects("lab"),
-			Discard: jetstream.DiscardNew, Duplicates: time.Hour})
-		return err == nil
-	})
-	r.agent = newAgent(t, fmt.Sprintf("port = %s\n[record]\nenabled = true\ndir = %q\nfile_mib = 2\ntotal_mib = 4096\n[nats]\nurl = [%q]\n"+
-		"[fleet]\nname = \"lab\"\nboard = \"b\"\nresults = true\n", port, r.dir, r.node.URL))
-	r.agent.port = port
-	r.start()
+	r.startAgent()
+	t.Cleanup(func() { end(r.agent) })
+	r.startCollector()
+	t.Cleanup(func() { end(r.collector) })
 	for n := range resultsClients {
 		r.clients.Go(func() { r.perform(n) })
 	}
 	return r
 }
 
-// start starts the agent and waits until it serves.
-func (r *results) start() {
+// collect returns a command that collects.
+func (r *fleetResults) collect(args ...string) *exec.Cmd {
+	cmd := exec.Command("stepctl", append([]string{"collect", "--db", r.place, "--nats-url", strings.Join(natstest.URLs(r.servers), ","),
+		"--timeout", "60"}, args...)...)
+	cmd.Env = append(os.Environ(), "HOME=/no-home", "XDG_CONFIG_HOME=")
+	return cmd
+}
+
+func (r *fleetResults) startCollector() {
 	r.t.Helper()
-	launch := func() {
-		r.agent.stderr = &lockedBuffer{}
-		r.agent.begin(r.agent.command("serve", "--config", r.agent.configFile(), "--log-format", "json"))
+	r.collector = r.collect()
+	if err := r.collector.Start(); err != nil {
+		r.t.Fatal(err)
 	}
-	launch()
-	waitFor(r.t, "the agent to start", func() bool {
-		select {
-		case err := <-r.agent.done: // the socket of its predecessor is in use for a moment, or its record is
-			if text := r.agent.stderr.String(); !strings.Contains(text, "is taken") && !strings.Contains(text, "another agent") {
-				r.t.Fatalf("the agent does not start: %v\n%s", err, text)
-			}
-			launch()
-			return false
-		default:
-			return r.agent.started() != ""
+}
+
+func (r *fleetResults) startAgent() {
+	r.t.Helper()
+	var err error
+	if r.agent, err = startAgentProcess(r.config, r.port, r.sockets); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *fleetResults) killCollector() {
+	end(r.collector)
+	r.startCollector()
+}
+
+func (r *fleetResults) killAgent() {
+	end(r.agent)
+	r.startAgent()
+}
+
+// killServers kills servers and starts them again.
+func (r *fleetResults) killServers(servers ...*natstest.Node) {
+	for _, s := range servers {
+		s.Kill()
+	}
+	time.Sleep(time.Duration(r.random.IntN(2000)) * time.Millisecond)
+	for _, s := range servers {
+		s.Restart()
+	}
+}
+
+// await waits until something is done.
+func (r *fleetResults) await(what string, done func() bool) {
+	r.t.Helper()
+	for deadline := time.Now().Add(resultsPatience); !done(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			r.t.Fatalf("waited %s for %s", resultsPatience, what)
 		}
-	})
+	}
+}
+
+func (r *fleetResults) status() api.Status {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), resultsPatience)
+	defer cancel()
+	s, err := daemon.Query[api.Status](ctx, filepath.Join(r.sockets, "admin-"+r.port+".sock"), daemon.StatusRequest)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return s
 }
 
 // judge waits for some more steps.
-func (r *results) judge(n int64) {
+func (r *fleetResults) judge(n int64) {
 	r.t.Helper()
 	goal := r.judged.Load() + n
-	waitFor(r.t, "more steps", func() bool { return r.judged.Load() >= goal })
+	r.await("more steps", func() bool { return r.judged.Load() >= goal })
 }
 
 // perform performs one session after the other until the end, over another connection after each failure.
-func (r *results) perform(client int) {
+func (r *fleetResults) perform(client int) {
 	for round := 0; ; round++ {
 		select {
 		case <-r.halt:
@@ -163,13 +211,13 @@ func (r *results) perform(client int) {
 }
 
 // burst sends steps of several sessions and reads the replies.
-func (r *results) burst(name string) error {
-	conn, err := net.Dial("tcp", r.agent.address())
+func (r *fleetResults) burst(name string) error {
+	conn, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", r.port))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = conn.Close() }()
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(resultsPatience)); err != nil {
 		return err
 	}
 	replies := bufio.NewReader(conn)
@@ -191,17 +239,10 @@ func (r *results) burst(name string) error {
 	return nil
 }
 
-// A place is that of a line in the record.
-type place struct {
-	file   uint64
-	offset int64
-}
-
-// recorded returns the whole lines of the record.
-func (r *results) recorded() map[place]string {
+// recorded returns the whole lines of the record, sorted.
+func (r *fleetResults) recorded() (lines []string) {
 	r.t.Helper()
-	lines := map[place]string{}
-	names, err := filepath.Glob(filepath.Join(r.dir, "*.jsonl"))
+	names, err := filepath.Glob(filepath.Join(r.record, "*.jsonl"))
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -210,57 +251,25 @@ func (r *results) recorded() map[place]string {
 		if err != nil {
 			r.t.Fatal(err)
 		}
-		number, _ := auditlog.ParseFileName(filepath.Base(name))
-		addPlaces(lines, number, 0, text)
+		for line := range bytes.Lines(text) {
+			if whole, is := bytes.CutSuffix(line, []byte("\n")); is {
+				lines = append(lines, string(whole))
+			}
+		}
 	}
+	slices.Sort(lines)
 	return lines
 }
 
-// addPlaces adds the lines of a text, and returns how many were known.
-func addPlaces(to map[place]string, file uint64, offset int64, text []byte) (known int) {
-	for line := range bytes.SplitAfterSeq(text, []byte("\n")) {
-		if bytes.HasSuffix(line, []byte("\n")) {
-			at := place{file, offset}
-			if _, is := to[at]; is {
-				known++
-			}
-			to[at] = string(line)
-		}
-		offset += int64(len(line))
-	}
-	return known
-}
-
-// published returns the lines in the stream, and how many are there more than once.
-func (r *results) published() (lines map[place]string, twice int) {
+// collected returns the events in the database, sorted.
+func (r *fleetResults) collected() (lines []string) {
 	r.t.Helper()
-	lines = map[place]string{}
-	consumer, err := r.stream.OrderedConsumer(r.t.Context(), jetstream.OrderedConsumerConfig{})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	info, err := r.stream.Info(r.t.Context())
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	for n := uint64(0); n < info.State.Msgs; {
-		batch, err := consumer.Fetch(int(min(200, info.State.Msgs-n)), jetstream.FetchMaxWait(patience))
+	for event, err := range databasetest.Open(r.t, r.place).CollectedEvents(r.t.Context(), database.CollectedFilter{}) {
 		if err != nil {
 			r.t.Fatal(err)
 		}
-		for m := range batch.Messages() {
-			n++
-			id := strings.Split(m.Headers().Get(jetstream.MsgIDHeader), ".")
-			file, fileErr := strconv.ParseUint(id[2], 10, 64)
-			from, fromErr := strconv.ParseInt(id[3][:strings.IndexByte(id[3], '-')], 10, 64)
-			if err := errors.Join(fileErr, fromErr); err != nil {
-				r.t.Fatal(err)
-			}
-			twice += addPlaces(lines, file, from, m.Data())
-		}
-		if err := batch.Error(); err != nil && !errors.Is(err, io.EOF) {
-			r.t.Fatal(err)
-		}
+		lines = append(lines, event.Line)
 	}
-	return lines, twice
+	slices.Sort(lines)
+	return lines
 }

@@ -11,12 +11,14 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/stepagent/stepagent/agent/internal/testkit/freeport"
+	"github.com/stepagent/stepagent/agent/internal/testkit/natstest"
 	"github.com/stepagent/stepagent/agent/internal/testkit/soaktest"
 	"github.com/stepagent/stepagent/plugins/bundled"
 	"github.com/stepagent/stepagent/plugins/sdk"
 )
 
 func TestMain(m *testing.M) {
+	natstest.Main()
 	programs := map[string]func(){"stepctl": main, validatorsName: serveValidators}
 	maps.Copy(programs, linuxPrograms)
 	testscript.Main(soaktest.InParallel(m, 4), programs)

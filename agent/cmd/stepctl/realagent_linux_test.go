@@ -80,9 +80,8 @@ func serveRealAgent() {
 	select {} // until it is killed
 }
 
-// startAgentProcess starts a real agent with a config file in a process of its own, and waits until it accepts
-// connections; stop kills it.
-func startAgentProcess(file string) (port string, process *os.Process, stop func(), err error) {
+// newAgentProcess starts a real agent with a config file in a process of its own; stop kills it.
+func newAgentProcess(file string) (port string, process *os.Process, stop func(), err error) {
 	if port, err = freeport.Free(); err != nil {
 		return "", nil, nil, err
 	}
@@ -90,34 +89,47 @@ func startAgentProcess(file string) (port string, process *os.Process, stop func
 	if err != nil {
 		return "", nil, nil, err
 	}
+	cmd, err := startAgentProcess(file, port, sockets)
+	if err != nil {
+		_ = os.RemoveAll(sockets)
+		return "", nil, nil, err
+	}
+	return port, cmd.Process, func() {
+		end(cmd)
+		_ = os.RemoveAll(sockets)
+	}, nil
+}
+
+// startAgentProcess starts a real agent in a process of its own, with a config file, a port and a folder for
+// its sockets, and waits until it accepts connections.
+func startAgentProcess(file, port, sockets string) (*exec.Cmd, error) {
 	cmd := exec.Command("/proc/self/exe", file, port)
 	cmd.Args[0] = realAgentName
 	cmd.Env = append(os.Environ(), "RUNTIME_DIRECTORY="+sockets)
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
-		_ = os.RemoveAll(sockets)
-		return "", nil, nil, err
-	}
-	stop = func() {
-		_ = cmd.Process.Kill() // it may have ended
-		_ = cmd.Wait()
-		_ = os.RemoveAll(sockets)
+		return nil, err
 	}
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		conn, err := net.Dial("tcp", "127.0.0.1:"+port)
 		if err == nil {
-			_ = conn.Close()
-			return port, cmd.Process, stop, nil
+			return cmd, conn.Close()
 		}
 		if time.Now().After(deadline) {
-			stop()
-			return "", nil, nil, err
+			end(cmd)
+			return nil, err
 		}
 	}
 }
 
+// end kills a process and waits for its end.
+func end(cmd *exec.Cmd) {
+	_ = cmd.Process.Kill() // it may have ended
+	_ = cmd.Wait()         // it was killed
+}
+
 func cmdAgentProcess(ts *testscript.TestScript, _ bool, args []string) {
-	port, process, stop, err := startAgentProcess(ts.MkAbs(args[1]))
+	port, process, stop, err := newAgentProcess(ts.MkAbs(args[1]))
 	ts.Check(err)
 	ts.Defer(stop)
 	ts.Setenv(args[0], port)

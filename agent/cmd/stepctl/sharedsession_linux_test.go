@@ -54,7 +54,7 @@ func TestRunGoesOnWithTheSharedSession(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		port, process, stop, err := startAgentProcess(file)
+		port, process, stop, err := newAgentProcess(file)
 		if err != nil {
 			t.Fatal(err)
 		}
