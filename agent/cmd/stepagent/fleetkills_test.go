@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -9,6 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/stepagent/stepagent/agent/internal/shared/fleet"
+	"github.com/stepagent/stepagent/agent/internal/shared/natsconn"
 	"github.com/stepagent/stepagent/agent/internal/testkit/freeport"
 	"github.com/stepagent/stepagent/agent/internal/testkit/natstest"
 	"github.com/stepagent/stepagent/agent/internal/testkit/soaktest"
@@ -52,17 +57,23 @@ type fleetWay struct {
 type fleetKills struct {
 	killsClients
 	servers []*natstest.Node
+	conn    *natsconn.Conn // of the test, to all servers
 	agents  []*agentProcess
 	random  *rand.Rand
 	done    map[string]int
 }
 
-// newFleet starts three servers and agents at these places.
+// newFleet starts three servers and agents at these places. The agents publish their results too.
 func newFleet(t *testing.T, seed uint64, servers, agents []natstest.Place) *fleetKills {
 	t.Helper()
 	f := &fleetKills{killsClients: newKillsClients(t), random: rand.New(rand.NewPCG(seed, 18)), done: map[string]int{},
 		servers: natstest.Cluster(t, 3, natstest.Processes(), natstest.SyncAlways(), natstest.At(servers))}
-	for _, place := range agents {
+	var err error
+	if f.conn, err = natsconn.Connect(natsconn.Options{URLs: natstest.URLs(f.servers)}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(f.conn.Close)
+	for n, place := range agents {
 		port, err := freeport.Free()
 		if err != nil {
 			t.Fatal(err)
@@ -72,6 +83,12 @@ host = %q
 port = %s
 [nats]
 url = ["%s"]
+[record]
+enabled = true
+dir = %q
+[fleet]
+board = "agent-%d"
+results = true
 [session]
 steps = %d
 store = "nats"
@@ -84,7 +101,7 @@ settings = { seconds = %d }
 [[validators]]
 name = "pacing"
 settings = { tolerance_seconds = %d }
-`, place.Address, port, strings.Join(natstest.URLs(f.servers), `", "`), soakSteps, soakSeconds, fleetTolerance))
+`, place.Address, port, strings.Join(natstest.URLs(f.servers), `", "`), t.TempDir(), n+1, soakSteps, soakSeconds, fleetTolerance))
 		if a.host, a.port = place.Address, port; place.Enter != nil {
 			a.enter = append(slices.Clone(place.Enter), named(t))
 		}
@@ -94,6 +111,13 @@ settings = { tolerance_seconds = %d }
 	if out, err := first.command("create-bucket", "--config", first.configFile(), "--replicas", "3").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	waitFor(t, "the stream", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		_, err := f.conn.JS.CreateStream(ctx, jetstream.StreamConfig{Name: fleet.Stream("default"), Subjects: fleet.Subjects("default"),
+			Discard: jetstream.DiscardNew, Replicas: len(f.servers)})
+		return err == nil
+	})
 	for _, a := range f.agents {
 		f.launch(a)
 	}
@@ -221,10 +245,16 @@ func (f *fleetKills) pauseServer() {
 	s.Continue()
 }
 
-// end lets the clients finish their sessions, and ends the agents.
+// end lets the clients finish their sessions, and ends the agents once their results are published.
 func (f *fleetKills) end() {
 	f.t.Helper()
 	f.finish()
+	for _, a := range f.agents {
+		waitFor(f.t, "the results", func() bool {
+			s := a.status()
+			return s.Record.Queued == 0 && s.Fleet.Results.LagBytes == 0
+		})
+	}
 	for _, a := range f.agents {
 		f.endAgent(a, syscall.SIGTERM)
 	}

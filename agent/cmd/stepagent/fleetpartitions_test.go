@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stepagent/stepagent/agent/client"
-	"github.com/stepagent/stepagent/agent/internal/shared/natsconn"
 	"github.com/stepagent/stepagent/agent/internal/testkit/natstest"
 	"github.com/stepagent/stepagent/agent/internal/testkit/soaktest"
 	"github.com/stepagent/stepagent/agent/protocol"
@@ -40,11 +40,6 @@ func TestFleetPartitions(t *testing.T) {
 	hosts := newFleetHosts(t, 3+fleetAgents)
 	p := &fleetPartitions{serverHosts: hosts[:3], agentHosts: hosts[3:]}
 	p.fleetKills = newFleet(t, seed, places(p.serverHosts), places(p.agentHosts))
-	var err error
-	if p.conn, err = natsconn.Connect(natsconn.Options{URLs: natstest.URLs(p.servers)}); err != nil {
-		t.Fatal(err)
-	}
-	defer p.conn.Close()
 	p.perform([]fleetWay{
 		p.way("an agent cut off", p.agentOff),
 		p.way("an agent cut off from the servers", p.agentWithoutServers),
@@ -60,7 +55,6 @@ func TestFleetPartitions(t *testing.T) {
 type fleetPartitions struct {
 	*fleetKills
 	serverHosts, agentHosts []*fleetHost
-	conn                    *natsconn.Conn // of the test, which reaches all servers
 
 	sessions atomic.Int64 // begun by the test
 	mu       sync.Mutex   // guards the fields below
@@ -109,11 +103,29 @@ func (p *fleetPartitions) minority(long bool) {
 	p.last(long, func() { p.refuse(p.agents[n]) })
 }
 
-// serverOff cuts a server off from the other servers alone: all agents go on.
+// serverOff cuts a server off from the other servers alone: all agents go on, and so do their results. In a
+// long partition it is one that an agent sends its results to.
 func (p *fleetPartitions) serverOff(long bool) {
-	server, others := p.server(long)
+	server, others := p.server(false)
+	if long {
+		a := p.agent()
+		waitFor(p.t, a.host+" to be connected", func() bool {
+			connection := a.status().Fleet.Connection
+			n := slices.IndexFunc(p.servers, func(s *natstest.Node) bool { return strings.Contains(connection, strings.TrimPrefix(s.URL, "nats://")) })
+			if n >= 0 {
+				server, others = p.apart(n)
+			}
+			return n >= 0
+		})
+	}
 	defer part([]*fleetHost{server}, others)()
-	p.last(long, func() { p.judge(p.agents...) })
+	p.last(long, func() {
+		p.judge(p.agents...) // and what had been sent before is acknowledged
+		for _, a := range p.agents {
+			before := a.status().Fleet.Results.Published
+			waitFor(p.t, a.host+" to publish results", func() bool { return a.status().Fleet.Results.Published > before })
+		}
+	})
 }
 
 // serversApart leaves no server with another one, and so no leader.
@@ -158,6 +170,11 @@ func (p *fleetPartitions) server(leader bool) (one *fleetHost, others []*fleetHo
 			return err == nil
 		})
 	}
+	return p.apart(n)
+}
+
+// apart returns a server and the others.
+func (p *fleetPartitions) apart(n int) (one *fleetHost, others []*fleetHost) {
 	return p.serverHosts[n], slices.Concat(p.serverHosts[:n], p.serverHosts[n+1:])
 }
 

@@ -106,6 +106,9 @@ func (b *Outbox) pop() *message {
 
 // refused notes that a message has failed, and those whose failure is known.
 func (b *Outbox) refused(m *message, err error) {
+	if errors.Is(err, jetstream.ErrAsyncPublishTimeout) {
+		b.options.Conn.Leave(ackTimeout) // the server may have lost the others of its cluster
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	m.sent = nil
