@@ -52,15 +52,14 @@ func boardSuite(b report.Board, class string) suite {
 	switch b.Result() {
 	case report.BoardUnreached:
 		why := report.Sentence(run)
-		p := &problem{Message: why, Type: record.Unreachable.String(), Text: why}
+		p := newProblem(why, record.Unreachable.String())
 		if len(run.Steps) > 0 {
 			p.Message = cmp.Or(report.Detail(run.Steps[0]), why)
 		}
 		s.add(testCase{Name: "connect", Class: class, Time: s.Time, Error: p})
 	case report.BoardNotRun:
 		s.Out = ""
-		const why = "the run was not begun"
-		s.add(testCase{Name: "start", Class: class, Time: s.Time, Error: &problem{Message: why, Type: record.NotRun.String(), Text: why}})
+		s.add(testCase{Name: "start", Class: class, Time: s.Time, Error: newProblem("the run was not begun", record.NotRun.String())})
 	default:
 		s.addSteps(run.Steps, class)
 	}

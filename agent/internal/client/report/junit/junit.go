@@ -61,6 +61,8 @@ type problem struct {
 	Text    string `xml:",chardata"`
 }
 
+func newProblem(why, kind string) *problem { return &problem{Message: why, Type: kind, Text: why} }
+
 // Write writes the run as one JUnit document: a suite with a test case for each expected step. A
 // step that the agent refused is a failure, with the reason as its type. Any other step that did not
 // pass was not judged and is an error: timeout, lost connection, failure of the agent, not run. So
@@ -110,7 +112,7 @@ func (s *suite) addSteps(steps []record.StepResult, class string) {
 	for _, step := range steps {
 		c := testCase{Name: fmt.Sprintf("%d. step %d", step.Index, step.StepID), Class: class, Time: phrase.Seconds(step.Took)}
 		why := cmp.Or(report.Detail(step), report.Word(step.Outcome))
-		p := &problem{Message: why, Type: cmp.Or(logging.Clean(string(step.Reason)), step.Outcome.String()), Text: why}
+		p := newProblem(why, cmp.Or(logging.Clean(string(step.Reason)), step.Outcome.String()))
 		switch {
 		case step.Outcome == record.Passed:
 		case step.Outcome == record.Failed && !step.Reason.AgentsOwn():
