@@ -116,15 +116,14 @@ func report(b *testing.B, m *measurements, held []target) {
 	var out strings.Builder
 	fmt.Fprintf(&out, "\n%s, %d cores, %s; medians of %d rounds of %v\n\n", machine(), runtime.NumCPU(), runtime.Version(), *rounds, *slice)
 	for _, clients := range []int{many, 1, crowd} {
-		if len(m.values[fmt.Sprintf("agent/%d/cpu", clients)]) == 0 && clients == crowd {
-			continue
-		}
-		fmt.Fprintf(&out, "%-22s %10s %12s %10s %10s\n", fmt.Sprintf("%d clients", clients), "steps/s", "CPU a step", "p50", "p99")
+		heading := fmt.Sprintf("%-22s %10s %12s %10s %10s\n", fmt.Sprintf("%d clients", clients), "steps/s", "CPU a step", "p50", "p99")
 		for _, name := range []string{limitName, "echo", "in-process", "agent", unwatchedName, watchedName, restartName, powerCutName, sharedName, noKeptName, missName, ownGo, ownPython, "redis"} {
 			at := fmt.Sprintf("%s/%d/", name, clients)
 			if len(m.values[at+"cpu"]) == 0 {
 				continue
 			}
+			out.WriteString(heading)
+			heading = ""
 			fmt.Fprintf(&out, "  %-20s %10.0f %9.1f µs %7.0f µs %7.0f µs\n", name, m.median(at+"throughput"),
 				m.median(at+"cpu")*1e6, m.median(at+"p50")*1e6, m.median(at+"p99")*1e6)
 		}
