@@ -229,13 +229,7 @@ func (f *fleetKills) pauseAgent() {
 
 // killServers kills servers and starts them again.
 func (f *fleetKills) killServers(servers ...*natstest.Node) {
-	for _, s := range servers {
-		s.Kill()
-	}
-	time.Sleep(time.Duration(f.random.IntN(2000)) * time.Millisecond)
-	for _, s := range servers {
-		s.Restart()
-	}
+	natstest.KillFor(time.Duration(f.random.IntN(2000))*time.Millisecond, servers...)
 }
 
 func (f *fleetKills) pauseServer() {

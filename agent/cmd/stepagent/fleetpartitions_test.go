@@ -108,15 +108,7 @@ func (p *fleetPartitions) minority(long bool) {
 func (p *fleetPartitions) serverOff(long bool) {
 	server, others := p.server(false)
 	if long {
-		a := p.agent()
-		waitFor(p.t, a.host+" to be connected", func() bool {
-			connection := a.status().Fleet.Connection
-			n := slices.IndexFunc(p.servers, func(s *natstest.Node) bool { return strings.Contains(connection, strings.TrimPrefix(s.URL, "nats://")) })
-			if n >= 0 {
-				server, others = p.apart(n)
-			}
-			return n >= 0
-		})
+		server, others = p.serverOf(p.agent())
 	}
 	defer part([]*fleetHost{server}, others)()
 	p.last(long, func() {
@@ -170,6 +162,18 @@ func (p *fleetPartitions) server(leader bool) (one *fleetHost, others []*fleetHo
 			return err == nil
 		})
 	}
+	return p.apart(n)
+}
+
+// serverOf returns the server that an agent sends its results to, and the others.
+func (p *fleetPartitions) serverOf(a *agentProcess) (one *fleetHost, others []*fleetHost) {
+	p.t.Helper()
+	n := -1
+	waitFor(p.t, a.host+" to be connected", func() bool {
+		connection := a.status().Fleet.Connection
+		n = slices.IndexFunc(p.servers, func(s *natstest.Node) bool { return strings.Contains(connection, strings.TrimPrefix(s.URL, "nats://")) })
+		return n >= 0
+	})
 	return p.apart(n)
 }
 

@@ -42,13 +42,9 @@ func TestCollectorKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 		const rounds, messages, each = 5, 120, 4
-		command := func(args ...string) *exec.Cmd {
-			cmd := exec.Command("stepctl", append([]string{"collect", "--db", place, "--nats-url", node.URL}, args...)...)
-			cmd.Env = append(os.Environ(), "HOME=/no-home", "XDG_CONFIG_HOME=")
-			return cmd
-		}
+		nodes := []*natstest.Node{node}
 		for round := range rounds {
-			cmd := command()
+			cmd := collectCommand(place, nodes)
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
@@ -61,7 +57,7 @@ func TestCollectorKilled(t *testing.T) {
 			}
 			_ = cmd.Wait() // it was killed
 		}
-		if out, err := command("--once").CombinedOutput(); err != nil {
+		if out, err := collectCommand(place, nodes, "--once").CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
 		var events, distinct int64
@@ -71,6 +67,13 @@ func TestCollectorKilled(t *testing.T) {
 			t.Errorf("%d events, %d distinct, want %d; error %v", events, distinct, want, err)
 		}
 	})
+}
+
+// collectCommand returns a command that collects from servers into a database, without settings of the user.
+func collectCommand(place string, servers []*natstest.Node, args ...string) *exec.Cmd {
+	cmd := exec.Command("stepctl", append([]string{"collect", "--db", place, "--nats-url", strings.Join(natstest.URLs(servers), ",")}, args...)...)
+	cmd.Env = append(os.Environ(), "HOME=/no-home", "XDG_CONFIG_HOME=")
+	return cmd
 }
 
 // publishSteps publishes a message with steps from a number on.
@@ -96,8 +99,7 @@ func publishSteps(ctx context.Context, t *testing.T, conn *natsconn.Conn, from, 
 // Ctrl-C ends a collection with what it has done.
 func TestCollectInterrupted(t *testing.T) {
 	node := natstest.Server(t)
-	cmd := exec.Command("stepctl", "collect", "--db", databasetest.File(t), "--nats-url", node.URL, "--create", "--log-format", "text")
-	cmd.Env = append(os.Environ(), "HOME=/no-home", "XDG_CONFIG_HOME=")
+	cmd := collectCommand(databasetest.File(t), []*natstest.Node{node}, "--create", "--log-format", "text")
 	var out strings.Builder
 	cmd.Stdout = &out
 	log, err := cmd.StderrPipe()

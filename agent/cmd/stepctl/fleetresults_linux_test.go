@@ -70,6 +70,8 @@ func TestFleetResults(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	recorded, collected := r.recorded(), r.collected()
+	slices.Sort(recorded)
+	slices.Sort(collected)
 	if !slices.Equal(recorded, collected) {
 		t.Errorf("%d lines are recorded and %d collected", len(recorded), len(collected))
 	}
@@ -125,10 +127,7 @@ func newFleetResults(t *testing.T) *fleetResults {
 
 // collect returns a command that collects.
 func (r *fleetResults) collect(args ...string) *exec.Cmd {
-	cmd := exec.Command("stepctl", append([]string{"collect", "--db", r.place, "--nats-url", strings.Join(natstest.URLs(r.servers), ","),
-		"--timeout", "60"}, args...)...)
-	cmd.Env = append(os.Environ(), "HOME=/no-home", "XDG_CONFIG_HOME=")
-	return cmd
+	return collectCommand(r.place, r.servers, append([]string{"--timeout", "60"}, args...)...)
 }
 
 func (r *fleetResults) startCollector() {
@@ -159,13 +158,7 @@ func (r *fleetResults) killAgent() {
 
 // killServers kills servers and starts them again.
 func (r *fleetResults) killServers(servers ...*natstest.Node) {
-	for _, s := range servers {
-		s.Kill()
-	}
-	time.Sleep(time.Duration(r.random.IntN(2000)) * time.Millisecond)
-	for _, s := range servers {
-		s.Restart()
-	}
+	natstest.KillFor(time.Duration(r.random.IntN(2000))*time.Millisecond, servers...)
 }
 
 // await waits until something is done.
@@ -239,7 +232,7 @@ func (r *fleetResults) burst(name string) error {
 	return nil
 }
 
-// recorded returns the whole lines of the record, sorted.
+// recorded returns the whole lines of the record.
 func (r *fleetResults) recorded() (lines []string) {
 	r.t.Helper()
 	names, err := filepath.Glob(filepath.Join(r.record, "*.jsonl"))
@@ -257,11 +250,10 @@ func (r *fleetResults) recorded() (lines []string) {
 			}
 		}
 	}
-	slices.Sort(lines)
 	return lines
 }
 
-// collected returns the events in the database, sorted.
+// collected returns the events in the database.
 func (r *fleetResults) collected() (lines []string) {
 	r.t.Helper()
 	for event, err := range databasetest.Open(r.t, r.place).CollectedEvents(r.t.Context(), database.CollectedFilter{}) {
@@ -270,6 +262,5 @@ func (r *fleetResults) collected() (lines []string) {
 		}
 		lines = append(lines, event.Line)
 	}
-	slices.Sort(lines)
 	return lines
 }

@@ -148,6 +148,17 @@ func (n *Node) Dir() string { return n.dir }
 
 func (n *Node) config() string { return filepath.Join(n.dir, "server.conf") }
 
+// KillFor kills servers and starts them again after a time.
+func KillFor(away time.Duration, nodes ...*Node) {
+	for _, n := range nodes {
+		n.Kill()
+	}
+	time.Sleep(away)
+	for _, n := range nodes {
+		n.Restart()
+	}
+}
+
 // Restart starts a killed server again, with what it has stored, and waits until it accepts clients. A
 // cluster may take longer to have a leader again.
 func (n *Node) Restart() {

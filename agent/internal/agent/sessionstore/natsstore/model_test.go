@@ -72,10 +72,7 @@ func (m *model) disturb(t *testing.T, rounds int) {
 		do   func()
 	}{
 		{"kill the leader", func() {
-			n := leader()
-			n.Kill()
-			time.Sleep(time.Second)
-			n.Restart()
+			natstest.KillFor(time.Second, leader())
 		}},
 		{"stop the leader", func() {
 			n := leader()
@@ -90,12 +87,7 @@ func (m *model) disturb(t *testing.T, rounds int) {
 			l.mend()
 		}},
 		{"kill all servers", func() {
-			for _, n := range m.all.nodes {
-				n.Kill()
-			}
-			for _, n := range m.all.nodes {
-				n.Restart()
-			}
+			natstest.KillFor(0, m.all.nodes...)
 		}},
 	}
 	for range rounds {
