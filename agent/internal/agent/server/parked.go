@@ -189,7 +189,7 @@ func (c *conn) encode(out []byte, answer *session.Answer, req *protocol.Request,
 // so that the goroutine does not move the variables of Ready to the heap.
 func (c *conn) startJudging(req protocol.Request, arrived time.Time) {
 	c.leaveLoop()
-	go c.judgeParked(req, arrived)
+	c.server.judging.run(c.server.steps, func() { c.judgeParked(req, arrived) })
 }
 
 // judgeParked has a request of a parked connection judged, which may take a while, and sends the
@@ -203,7 +203,7 @@ func (c *conn) judgeParked(req protocol.Request, arrived time.Time) {
 // startStoring hands a step that is judged to a goroutine, which waits for the store.
 func (c *conn) startStoring() {
 	c.leaveLoop()
-	go c.storeParked()
+	c.server.judging.run(c.server.steps, c.storeParked)
 }
 
 // storeParked sends the reply once the session is stored.

@@ -42,6 +42,8 @@ type Server struct {
 	// steps is the context of every step that is being judged; stop ends it.
 	steps context.Context
 	stop  context.CancelFunc
+	// judging has the goroutines of parked connections whose steps cannot be answered at once.
+	judging *pool
 
 	running    sync.WaitGroup // connections, those being refused too; not added to once draining
 	refusing   chan struct{}  // a semaphore for the goroutines that refuse
@@ -63,7 +65,8 @@ type Server struct {
 func New(sessions *session.Manager, loops *eventloop.Loops, options Options, log *slog.Logger) *Server {
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Server{
-		sessions: sessions, loops: loops, probes: sessions.ForProbes(), log: log, logLimits: newLogLimits(), steps: ctx, stop: stop,
+		sessions: sessions, loops: loops, probes: sessions.ForProbes(), log: log, logLimits: newLogLimits(),
+		steps: ctx, stop: stop, judging: newPool(),
 		listeners: map[*probeListener]struct{}{},
 		conns:     map[*conn]struct{}{},
 		byAddr:    map[netip.Addr]int{}, byIdentity: map[string]int{},
