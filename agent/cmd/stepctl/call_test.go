@@ -1,11 +1,11 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"strconv"
 	"strings"
 	"sync"
-	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -51,16 +51,18 @@ func cmdCall(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// clearSettings leaves stepctl in this process without a settings file and variables.
-func clearSettings(t *testing.T) {
-	t.Setenv("HOME", "/no-home")
-	t.Setenv("XDG_CONFIG_HOME", "")
+// withoutSettings are tests in whose process stepctl has neither a settings file nor variables.
+type withoutSettings struct{ tests interface{ Run() int } }
+
+func (w withoutSettings) Run() int {
+	err := errors.Join(os.Setenv("HOME", "/no-home"), os.Unsetenv("XDG_CONFIG_HOME"))
 	for _, variable := range os.Environ() {
 		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "STEPCTL_") {
-			t.Setenv(name, "") // restores the variable at the end
-			if err := os.Unsetenv(name); err != nil {
-				t.Fatal(err)
-			}
+			err = errors.Join(err, os.Unsetenv(name))
 		}
 	}
+	if err != nil {
+		panic(err)
+	}
+	return w.tests.Run()
 }

@@ -23,6 +23,7 @@ import (
 
 // A collecting process that is killed again and again leaves each event in the database once.
 func TestCollectorKilled(t *testing.T) {
+	t.Parallel()
 	databasetest.EachPlace(t, func(t *testing.T, place string) {
 		node := natstest.Server(t)
 		conn, err := natsconn.Connect(natsconn.Options{URLs: []string{node.URL}})

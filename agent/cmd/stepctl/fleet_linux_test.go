@@ -17,13 +17,12 @@ import (
 // Two real agents publish what they judge and answer; what they have judged is in the database once, and
 // a config that one of them refuses stops the others.
 func TestFleetOfRealAgents(t *testing.T) {
-	clearSettings(t)
+	t.Parallel() // it mostly waits
 	node, db := natstest.Server(t), databasetest.File(t)
-	t.Setenv("STEPCTL_NATS_URL", node.URL)
-	t.Setenv("STEPCTL_DB", db)
 	stepctl := func(want int, args ...string) string {
 		t.Helper()
 		cmd := exec.Command("stepctl", args...)
+		cmd.Env = append(os.Environ(), "STEPCTL_NATS_URL="+node.URL, "STEPCTL_DB="+db)
 		out, err := cmd.CombinedOutput()
 		if code := cmd.ProcessState.ExitCode(); code != want {
 			t.Fatalf("stepctl %s: exit code %d (%v), want %d\n%s", strings.Join(args, " "), code, err, want, out)

@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 	natstest.Main()
 	programs := map[string]func(){"stepctl": main, validatorsName: serveValidators}
 	maps.Copy(programs, linuxPrograms)
-	testscript.Main(soaktest.InParallel(m, 4), programs)
+	testscript.Main(withoutSettings{soaktest.InParallel(m, 6)}, programs)
 }
 
 // validatorsName is the name by which this test binary serves the bundled validators to a real agent.
@@ -38,13 +38,15 @@ func serveValidators() { sdk.Serve(bundled.Plugin("1.2.3")) }
 //	await N                      waits until the agent has received N requests
 //	unsent                       fails when the agent has received any request
 //	exits CODE COMMAND...        like exec, for a command that must exit with CODE
-//	call CODE stepctl ARG...     the same without a process of its own, which takes a tenth of the time;
-//	                             the variables of the script do not count
+//	call CODE stepctl ARG...     the same without a process of its own, which takes a tenth of the time. One
+//	                             is made at a time, so that it should not wait for anything, and the
+//	                             variables of the script do not count
 //	capture FILE SCRIPT...       writes a capture of a conversation; see cmdCapture
 //	stored DB COUNT FACTOR...    adds runs to a database; see cmdStored
 //
 // and those of linuxCmds and natsCmds.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	root, err := filepath.Abs("../../..") // the folder changes, see cmdCall
 	if err != nil {
 		t.Fatal(err)
@@ -53,7 +55,6 @@ func TestScripts(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("found no scripts (%v)", err)
 	}
-	clearSettings(t)
 	site := newTLSSite(t)
 	cmds := map[string]func(ts *testscript.TestScript, neg bool, args []string){
 		"agent": cmdAgent, "certificates": cmdCertificates, "noagent": cmdNoAgent, "await": cmdAwait, "unsent": cmdUnsent, "exits": cmdExits,

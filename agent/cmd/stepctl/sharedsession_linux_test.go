@@ -35,7 +35,7 @@ fault = "withhold"
 // TestRunGoesOnWithTheSharedSession: two of three agents that share their sessions are killed in turn, each while
 // a step waits for its reply. The run passes, and each step counts once.
 func TestRunGoesOnWithTheSharedSession(t *testing.T) {
-	clearSettings(t)
+	t.Parallel()
 	node := natstest.Server(t)
 	folder := t.TempDir()
 	var hosts []string

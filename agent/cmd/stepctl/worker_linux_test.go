@@ -185,6 +185,7 @@ func (s *site) stop(w *workerProcess) {
 // Two workers share 200 entries for four boards: each is performed once, and no board has two runs at
 // the same time.
 func TestWorkersSideBySide(t *testing.T) {
+	t.Parallel()
 	databasetest.EachPlace(t, func(t *testing.T, place string) {
 		agents := map[string]*scriptedAgent{}
 		for _, name := range []string{"a", "b", "c", "d"} {
