@@ -30,7 +30,7 @@ import (
 
 func TestMain(m *testing.M) {
 	natstest.Main()
-	testscript.Main(soaktest.InParallel(m, 4), map[string]func(){"stepagent": main, testPluginName: serveTestPlugin, namespacedName: namespaced})
+	testscript.Main(soaktest.InParallel(m, 6), map[string]func(){"stepagent": main, testPluginName: serveTestPlugin, namespacedName: namespaced})
 }
 
 // The scripts in testdata/script run stepagent, which is this test binary, and have these

@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	natstest.Main()
-	soaktest.Parallel(4)
+	soaktest.Parallel(6)
 	goleak.VerifyTestMain(m)
 }
 

@@ -133,6 +133,7 @@ func TestSessionMovesBetweenAgents(t *testing.T) {
 // TestNewerRecord: an agent answers busy where a later version has stored the session in a form that this one
 // cannot read, says why in its log, and leaves the session alone. It goes on with one that it can read.
 func TestNewerRecord(t *testing.T) {
+	t.Parallel()
 	node := natstest.Server(t)
 	o, _ := options(t, sharing(node.URL))
 	log := &lines{}

@@ -22,9 +22,15 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/shared/fleet"
 	"github.com/stepagent/stepagent/agent/internal/shared/natsconn"
 	"github.com/stepagent/stepagent/agent/internal/testkit/natstest"
+	"github.com/stepagent/stepagent/agent/internal/testkit/soaktest"
 )
 
 const patience = time.Minute
+
+func TestMain(m *testing.M) {
+	soaktest.Parallel(4)
+	os.Exit(m.Run())
+}
 
 // A lab is a board with a record and an outbox, and a server.
 type lab struct {

@@ -26,6 +26,7 @@ import (
 
 func TestMain(m *testing.M) {
 	natstest.Main()
+	soaktest.Parallel(4)
 	os.Exit(m.Run())
 }
 
@@ -252,6 +253,7 @@ func TestCrashBeforeTheAcknowledgement(t *testing.T) {
 
 // A database that is away for a while loses nothing.
 func TestDatabaseAway(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, collect.Limits{})
 	l.publish(0, 50, 1)
 	o := l.options()
@@ -295,6 +297,7 @@ func TestRejected(t *testing.T) {
 
 // Several processes share the messages; no event is there twice.
 func TestSharedConsumer(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, collect.Limits{})
 	var stops []func() collect.Progress
 	for range 3 {
@@ -315,6 +318,7 @@ func TestSharedConsumer(t *testing.T) {
 
 // A server that is killed and comes back loses nothing that it has acknowledged.
 func TestServerKilled(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, collect.Limits{}, natstest.Processes())
 	o := l.options()
 	troubles := make(chan string, 1)
@@ -371,6 +375,7 @@ func TestFullStream(t *testing.T) {
 
 // What Create makes, and what it changes.
 func TestCreate(t *testing.T) {
+	t.Parallel()
 	size, age, replicas, keep := int64(1<<20), time.Hour, 3, true
 	l := newLab(t, collect.Limits{})
 	config := func() jetstream.StreamConfig {
@@ -428,6 +433,7 @@ func TestSecondDatabase(t *testing.T) {
 
 // What keeps a collection from beginning is told with what to do.
 func TestNothingToCollect(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, collect.Limits{})
 	o := l.options()
 	o.Fleet = "none"

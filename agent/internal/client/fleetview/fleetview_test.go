@@ -56,6 +56,7 @@ func status(board string) string {
 }
 
 func TestList(t *testing.T) {
+	t.Parallel()
 	node := natstest.Server(t)
 	conn, agents := connect(t, node), connect(t, node)
 	ctx := context.Background()
@@ -85,6 +86,7 @@ func TestList(t *testing.T) {
 
 // What cannot be read is a board in trouble.
 func TestStrangeAnswers(t *testing.T) {
+	t.Parallel()
 	node := natstest.Server(t)
 	conn, agents := connect(t, node), connect(t, node)
 	texts := []string{`no JSON`, `{"board":"b","agent":"2","status":{"sessions":7}}`, `{"board":"c","agent":"2"}`}
@@ -103,6 +105,7 @@ func TestStrangeAnswers(t *testing.T) {
 }
 
 func TestRollOut(t *testing.T) {
+	t.Parallel()
 	node := natstest.Server(t)
 	conn, agents := connect(t, node), connect(t, node)
 	for name, text := range map[string]string{

@@ -7,6 +7,7 @@
 package natsconn
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,6 +47,8 @@ type Options struct {
 	Name string
 	// Log receives what happens to the connection; nil for none.
 	Log *slog.Logger
+
+	ping time.Duration // zero for pingInterval; tests shorten it
 }
 
 // An OptionError says which option is wrong.
@@ -129,7 +132,7 @@ func (c *Conn) options(o Options) (nats.Options, error) {
 	options.Servers, options.Name, options.User, options.Password = o.URLs, o.Name, o.User, o.Password
 	options.RetryOnFailedConnect, options.MaxReconnect, options.IgnoreAuthErrorAbort = true, -1, true
 	options.ReconnectBufSize = -1
-	options.PingInterval, options.Timeout, options.FlusherTimeout = pingInterval, connectTimeout, writeTimeout
+	options.PingInterval, options.Timeout, options.FlusherTimeout = cmp.Or(o.ping, pingInterval), connectTimeout, writeTimeout
 	options.SkipHostLookup, options.CustomDialer = true, c.dial // the dialer resolves names, and can be stopped
 	options.CustomReconnectDelayCB = c.delay
 	options.ConnectedCB, options.ReconnectedCB = c.onConnect, c.onConnect

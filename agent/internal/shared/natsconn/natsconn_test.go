@@ -94,7 +94,7 @@ func TestComesAndGoes(t *testing.T) {
 func TestStoppedServer(t *testing.T) {
 	t.Parallel()
 	node := natstest.Server(t, natstest.Processes())
-	c := connect(t, natsconn.Options{URLs: []string{node.URL}})
+	c := connect(t, natsconn.PingEach(500*time.Millisecond, natsconn.Options{URLs: []string{node.URL}}))
 	await(t, "a connection", c.Connected)
 	node.Stop()
 	await(t, "the loss", func() bool { return !c.Connected() })

@@ -27,11 +27,15 @@ func TestModel(t *testing.T) {
 				soaktest.Only(t)
 			}
 			all := startServers(t, n, natstest.SyncAlways())
-			m := &model{all: all, stop: make(chan struct{})}
+			m := &model{all: all, stop: make(chan struct{}), second: time.Second / 4}
+			limits := quick
+			if soaktest.Percent(t) > 0 {
+				m.second, limits = time.Second, bounds{}
+			}
 			for range 2 {
 				l, urls := newLink(t, all)
 				m.links = append(m.links, l)
-				m.agents = append(m.agents, &agent{store: open(t, urls, bounds{}), slots: map[string]*slot{}})
+				m.agents = append(m.agents, &agent{store: open(t, urls, limits), slots: map[string]*slot{}})
 			}
 			for i := range 6 {
 				c := &client{key: fmt.Sprintf("client %d", i), model: m, told: map[int64]int{}}
@@ -52,6 +56,7 @@ type model struct {
 	agents  []*agent
 	clients []*client
 	stop    chan struct{}
+	second  time.Duration // of disturbances
 	running sync.WaitGroup
 }
 
@@ -72,18 +77,18 @@ func (m *model) disturb(t *testing.T, rounds int) {
 		do   func()
 	}{
 		{"kill the leader", func() {
-			natstest.KillFor(time.Second, leader())
+			natstest.KillFor(m.second, leader())
 		}},
 		{"stop the leader", func() {
 			n := leader()
 			n.Stop()
-			time.Sleep(3 * time.Second)
+			time.Sleep(3 * m.second)
 			n.Continue()
 		}},
 		{"cut an agent off", func() {
 			l := m.links[rand.IntN(len(m.links))]
 			l.cut()
-			time.Sleep(3 * time.Second)
+			time.Sleep(3 * m.second)
 			l.mend()
 		}},
 		{"kill all servers", func() {

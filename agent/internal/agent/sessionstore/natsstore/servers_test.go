@@ -17,7 +17,7 @@ const enough = time.Minute
 
 func TestMain(m *testing.M) {
 	natstest.Main()
-	soaktest.Parallel(4)
+	soaktest.Parallel(6)
 	os.Exit(m.Run())
 }
 
