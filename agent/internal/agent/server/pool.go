@@ -2,22 +2,21 @@ package server
 
 import (
 	"context"
-	"sync/atomic"
+	"time"
 )
 
-// maxIdle bounds the goroutines of a pool that wait for work. Each takes a few KiB.
-const maxIdle = 256
+// maxIdle is how long a goroutine of a pool waits for more work.
+const maxIdle = time.Second
 
 // A pool runs functions on goroutines that it uses again: a new one has to grow its stack first, which costs a
 // sixth of a step that asks a plugin. It is safe for concurrent use.
 type pool struct {
 	next chan func() // to an idle goroutine
-	idle atomic.Int32
 }
 
 func newPool() *pool { return &pool{next: make(chan func())} }
 
-// run runs f on an idle goroutine or a new one, which waits for more work until the context ends.
+// run runs f on an idle goroutine or a new one, which then waits for more work, but not after the context ends.
 func (p *pool) run(ctx context.Context, f func()) {
 	select {
 	case p.next <- f:
@@ -27,15 +26,15 @@ func (p *pool) run(ctx context.Context, f func()) {
 }
 
 func (p *pool) work(ctx context.Context, f func()) {
+	idle := time.NewTimer(maxIdle)
+	defer idle.Stop()
 	for {
 		f()
-		if p.idle.Add(1) > maxIdle {
-			p.idle.Add(-1)
-			return
-		}
+		idle.Reset(maxIdle)
 		select {
 		case f = <-p.next:
-			p.idle.Add(-1)
+		case <-idle.C:
+			return
 		case <-ctx.Done():
 			return
 		}
