@@ -17,6 +17,8 @@ const (
 	// After a scan that found nothing, the next one waits this many times the CPU time that the scan
 	// took: less where the number of tasks has grown.
 	scanRestGrown, scanRestSame = 10, 100
+	// execTime is how long a process that is being executed may have no environment.
+	execTime = 20 * time.Millisecond
 )
 
 // watchTaskCount enforces the process limit when the agent runs as root, which the kernel does not
@@ -66,14 +68,21 @@ func cpuTime(work func()) time.Duration {
 	return used() - before
 }
 
-// killDescendants kills what the process has started, and what that starts meanwhile, until a scan
-// finds nothing or the scans have taken sweepTime of CPU time.
+// killDescendants kills what the process has started, and what that starts meanwhile, until two scans
+// find nothing or the scans have taken sweepTime of CPU time. One is not enough: what has no origin is
+// known by its environment, which it does not have while it is being executed.
 func (p *Process) killDescendants(own descendants) {
-	for spent := time.Duration(0); len(own.alive) > 0; {
+	spent, empty := time.Duration(0), 0
+	for {
 		for _, s := range own.alive {
 			s.kill()
 		}
-		if spent >= sweepTime {
+		if len(own.alive) > 0 {
+			empty = 0
+		} else if empty++; empty == 1 {
+			time.Sleep(execTime)
+		}
+		if empty == 2 || spent >= sweepTime {
 			return
 		}
 		spent += cpuTime(func() { own = p.descendants() })
