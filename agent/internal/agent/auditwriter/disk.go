@@ -95,7 +95,9 @@ func (f *folder) rename(dir string) { f.dir = dir }
 
 func (f *folder) unlock() {
 	if f.open != nil {
-		_ = f.open.Close() // nothing was written to it
+		// A process that is being started has a copy of the descriptor, which keeps the lock until its exec, flock(2).
+		_ = unix.Flock(int(f.open.Fd()), unix.LOCK_UN) // fails on a file system without locks
+		_ = f.open.Close()                             // nothing was written to it
 		f.open = nil
 	}
 }

@@ -97,7 +97,11 @@ func (d *folder) owner() string {
 	return ""
 }
 
-func (d *folder) close() error { return errors.Join(d.lock.Close(), d.root.Close()) }
+func (d *folder) close() error {
+	// A process that is being started has a copy of the descriptor, which keeps the lock until its exec, flock(2).
+	_ = unix.Flock(int(d.lock.Fd()), unix.LOCK_UN) // fails where it is not locked
+	return errors.Join(d.lock.Close(), d.root.Close())
+}
 
 func (d *folder) names() (names []string, err error) {
 	entries, err := fs.ReadDir(d.root.FS(), ".")

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 // levels runs a test with both levels.
@@ -122,4 +123,19 @@ func TestTooLarge(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	store(t, f, record("a", 1), 0)
+}
+
+// TestCloseUnlocks: the folder is free once the store is closed, even if a process that is being started still has
+// a copy of the descriptor.
+func TestCloseUnlocks(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "sessions")
+	d, err := openFolder(dir)
+	must(t, err)
+	copied, err := unix.Dup(int(d.lock.Fd()))
+	must(t, err)
+	defer func() { must(t, unix.Close(copied)) }()
+	must(t, d.close())
+	d, err = openFolder(dir)
+	must(t, err)
+	must(t, d.close())
 }
