@@ -11,8 +11,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/stepagent/stepagent/agent/internal/shared/auditlog"
 	"github.com/stepagent/stepagent/agent/internal/shared/outfile"
 )
@@ -81,8 +79,7 @@ func (f *folder) lock() error {
 	if f.open != nil && isSameFile(f.open, now) {
 		return now.Close() // it is locked
 	}
-	// A file system without locks is accepted.
-	if err := unix.Flock(int(now.Fd()), unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
+	if outfile.Lock(now) != nil {
 		_ = now.Close() // it was only opened for the lock
 		return errLocked
 	}
@@ -95,9 +92,8 @@ func (f *folder) rename(dir string) { f.dir = dir }
 
 func (f *folder) unlock() {
 	if f.open != nil {
-		// A process that is being started has a copy of the descriptor, which keeps the lock until its exec, flock(2).
-		_ = unix.Flock(int(f.open.Fd()), unix.LOCK_UN) // fails on a file system without locks
-		_ = f.open.Close()                             // nothing was written to it
+		outfile.Unlock(f.open)
+		_ = f.open.Close() // nothing was written to it
 		f.open = nil
 	}
 }

@@ -98,8 +98,7 @@ func (d *folder) owner() string {
 }
 
 func (d *folder) close() error {
-	// A process that is being started has a copy of the descriptor, which keeps the lock until its exec, flock(2).
-	_ = unix.Flock(int(d.lock.Fd()), unix.LOCK_UN) // fails where it is not locked
+	outfile.Unlock(d.lock)
 	return errors.Join(d.lock.Close(), d.root.Close())
 }
 

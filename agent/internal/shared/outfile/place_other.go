@@ -32,6 +32,9 @@ func isUnread(error) bool { return false }
 // Lock does nothing: files have no advisory locks here.
 func Lock(*os.File) error { return nil }
 
+// Unlock does nothing here.
+func Unlock(*os.File) {}
+
 // keepOwner does nothing: files have no Unix owners here.
 func keepOwner(*os.File, fs.FileInfo) error { return nil }
 

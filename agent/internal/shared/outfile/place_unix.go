@@ -128,6 +128,12 @@ func Lock(file *os.File) error {
 	return nil
 }
 
+// Unlock unlocks a file that Lock has locked and that is about to be closed. Closing alone leaves it locked while a
+// process that is being started has a copy of the descriptor, until its exec; see flock(2).
+func Unlock(file *os.File) {
+	_ = syscall.Flock(int(file.Fd()), syscall.LOCK_UN) // fails where the file system has no locks
+}
+
 // keepOwner sets owner and group to those of old.
 func keepOwner(file *os.File, old fs.FileInfo) error {
 	stat, ok := old.Sys().(*syscall.Stat_t)
