@@ -65,6 +65,10 @@ type target struct {
 	shown string // format of both numbers
 }
 
+// looseAlone is the loose bound of a lone client's latency. A short round finds server and client either on
+// one core or on two, and where a core sleeps deeply, one round takes seven times as long as another.
+const looseAlone = 30
+
 func (t target) met(want float64) bool {
 	if t.atMost {
 		return t.got <= want
@@ -82,11 +86,11 @@ func targets(m *measurements) []target {
 		{"256 clients, throughput, of the echo server's", "x-echo", over("agent", "echo", many, "throughput"), 1, false, 0.15, "%.2f"},
 		{"256 clients, throughput, of the in-process server's", "x-in-process", over("agent", "in-process", many, "throughput"), 0.95, false, 0.2, "%.2f"},
 		{"256 clients, CPU time a step, of the in-process server's", "x-cpu", over("agent", "in-process", many, "cpu"), 1.05, true, 8, "%.2f"},
-		{"1 client, median latency, of the echo server's", "x-p50-echo", over("agent", "echo", 1, "p50"), 1.10, true, 12, "%.2f"},
-		{"1 client, median latency, of the limit's", "x-p50-limit", over("agent", limitName, 1, "p50"), 1.5, true, 12, "%.2f"},
+		{"1 client, median latency, of the echo server's", "x-p50-echo", over("agent", "echo", 1, "p50"), 1.10, true, looseAlone, "%.2f"},
+		{"1 client, median latency, of the limit's", "x-p50-limit", over("agent", limitName, 1, "p50"), 1.5, true, looseAlone, "%.2f"},
 		{"8000 clients, throughput, of that at 256", "x-crowd", m.ratio(fmt.Sprintf("agent/%d/throughput", crowd), fmt.Sprintf("agent/%d/throughput", many)), 0.70, false, 0.03, "%.2f"},
 		{"every step a miss, 256 clients, throughput, of the echo server's", "x-miss", over(missName, "echo", many, "throughput"), 0.30, false, 0.02, "%.2f"},
-		{"every step a miss, 1 client, median latency, of the limit's", "x-miss-p50", over(missName, limitName, 1, "p50"), 8, true, 40, "%.2f"},
+		{"every step a miss, 1 client, median latency, of the limit's", "x-miss-p50", over(missName, limitName, 1, "p50"), 8, true, 2 * looseAlone, "%.2f"},
 		{"resident memory a session, of 8000 (KiB)", "KiB/session", m.median("session/rss") / 1024, 3, true, 20, "%.1f"},
 		{"agent and plugin at rest, PSS (MiB)", "MiB", m.median("rest/pss") / mebibyte, 24, true, 64, "%.1f"},
 		{"agent and plugin at rest, private memory (MiB)", "MiB-private", m.median("rest/private") / mebibyte, 11, true, 40, "%.1f"},
@@ -106,7 +110,7 @@ func viewTargets(m *measurements) (list []target) {
 		list = append(list,
 			target{peer.name + ", 256 clients, throughput, of the agent's", peer.unit, over(many, "throughput"), 1 - peer.within, false, 0.3, "%.3f"},
 			target{peer.name + ", 256 clients, median latency, of the agent's", peer.unit + "-p50", over(many, "p50"), 1 + peer.within, true, 4, "%.3f"},
-			target{peer.name + ", 1 client, median latency, of the agent's", peer.unit + "-p50-1", over(1, "p50"), 1 + peer.within, true, 4, "%.3f"})
+			target{peer.name + ", 1 client, median latency, of the agent's", peer.unit + "-p50-1", over(1, "p50"), 1 + peer.within, true, looseAlone, "%.3f"})
 	}
 	return list
 }
