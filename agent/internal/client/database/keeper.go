@@ -41,10 +41,12 @@ func (k *keeper) keep(lines []byte) {
 
 // flush stores the pending lines, or a sign of life. A run without an end gets the state.
 func (k *keeper) flush(open State) {
-	if len(k.waiting) > 0 && time.Since(k.tried) >= k.retry {
-		k.comeBack()
-	}
 	why := errors.New("the file for events has failed")
+	if len(k.waiting) > 0 && time.Since(k.tried) >= k.retry {
+		if err := k.comeBack(); err != nil {
+			why = err
+		}
+	}
 	if len(k.waiting) == 0 {
 		if why = k.commit(open); why == nil {
 			return
@@ -59,12 +61,11 @@ func (k *keeper) flush(open State) {
 			return
 		}
 	}
-	if err := k.file.Append(k.pending); err != nil {
-		// A line may be cut, so what follows goes to another file. Lines that are in both are
-		// stored once.
-		_ = k.file.Close() // Append has failed
-		k.file = nil
-		k.lose(err)
+	n, err := k.file.Append(k.pending)
+	k.pending = k.pending[n:]
+	if err != nil {
+		k.lose(errors.Join(err, k.file.Close()))
+		k.file = nil // the next lines go to another
 		return
 	}
 	k.pending, k.lost = nil, nil
@@ -103,13 +104,13 @@ func (k *keeper) startFile(why error) error {
 	return nil
 }
 
-// comeBack takes the files in, if the database is back.
-func (k *keeper) comeBack() {
+// comeBack takes the files in, if the database is back. It returns why some are left.
+func (k *keeper) comeBack() error {
 	k.tried = time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
 	defer cancel()
-	if k.db.Ping(ctx) != nil {
-		return // the file need not be closed
+	if err := k.db.Ping(ctx); err != nil {
+		return err // the file need not be closed
 	}
 	if k.file != nil {
 		err := k.file.Close()
@@ -121,11 +122,11 @@ func (k *keeper) comeBack() {
 	for len(k.waiting) > 0 {
 		_, err := take(ctx, k.db, k.waiting[0])
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return // the files stay
+			return err
 		}
 		k.waiting = k.waiting[1:]
 	}
-	// fold.changed stays: it may be of pending lines, and storing a step again changes nothing.
+	return nil // fold.changed stays: it may be of pending lines, and storing a step again changes nothing
 }
 
 // lose remembers that lines are neither in the database nor in a file. They are pending, so a later
@@ -146,10 +147,13 @@ func (k *keeper) tell(err error) {
 // end stores the rest.
 func (k *keeper) end() error {
 	k.flush(Interrupted)
-	if len(k.waiting) > 0 {
-		k.comeBack() // which stores the state as well
-	}
 	var err error
+	if len(k.waiting) > 0 {
+		err = k.comeBack() // which stores the state as well
+	}
+	if err == nil && len(k.pending) > 0 { // the last file has failed, and the database is back
+		err = k.commit(Interrupted)
+	}
 	switch {
 	case len(k.pending) > 0:
 		err = fmt.Errorf("%d events of the run %s are lost: %w", countLines(k.pending), k.meta.ID, k.lost)

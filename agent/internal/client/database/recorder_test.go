@@ -152,7 +152,8 @@ func leave(t *testing.T, folder string, h spool.Header, lines []byte) {
 	t.Helper()
 	f, err := spool.Create(folder, h)
 	must(t, err)
-	must(t, errors.Join(f.Append(lines), f.Close()))
+	_, err = f.Append(lines)
+	must(t, errors.Join(err, f.Close()))
 }
 
 // A file of which some lines are stored already, or that is there twice, is stored once. Files of

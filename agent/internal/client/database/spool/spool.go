@@ -6,6 +6,7 @@
 package spool
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -87,7 +88,11 @@ func Create(folder string, h Header) (*File, error) {
 		return nil, err
 	}
 	f := &File{file: file, path: path}
-	return f, f.Append(append(line, '\n'))
+	if _, err := f.Append(append(line, '\n')); err != nil {
+		_ = file.Close() // Append has failed
+		return nil, errors.Join(err, os.Remove(path))
+	}
+	return f, nil
 }
 
 // freeName returns a name that no file has: a file of the same lines may have failed.
@@ -103,12 +108,15 @@ func freeName(folder, name string) string {
 // Path returns the name of the file.
 func (f *File) Path() string { return f.path }
 
-// Append writes lines to the file.
-func (f *File) Append(lines []byte) error {
-	if _, err := f.file.Write(lines); err != nil {
-		return fmt.Errorf("cannot keep events for the database: %w", err)
+// Append writes lines to the file. It returns the length of the whole lines that the file has taken. After an
+// error the file must be closed, since it may end with a part of the line that follows these; Read leaves that
+// out.
+func (f *File) Append(lines []byte) (int, error) {
+	n, err := f.file.Write(lines)
+	if err != nil {
+		return bytes.LastIndexByte(lines[:n], '\n') + 1, fmt.Errorf("cannot keep events for the database: %w", err)
 	}
-	return nil
+	return n, nil
 }
 
 // Close makes the file durable and lets others take it in.

@@ -26,8 +26,10 @@ func TestTake(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "state", "stepctl")
 	f, err := spool.Create(folder, header)
 	must(t, err)
-	must(t, f.Append([]byte("{\"event\":1}\n")))
-	must(t, f.Append([]byte("{\"event\":2}\n{\"eve"))) // a crash cuts the last line
+	for _, lines := range []string{"{\"event\":1}\n", "{\"event\":2}\n{\"eve"} { // a crash cuts the last line
+		_, err := f.Append([]byte(lines))
+		must(t, err)
+	}
 	never := func(spool.Header, []byte) error { t.Error("the file was read"); return nil }
 	if err := spool.Take(f.Path(), never); !errors.Is(err, outfile.ErrLocked) {
 		t.Errorf("while it is written: %v", err)
