@@ -61,7 +61,7 @@ func boardSuite(b report.Board, class string) suite {
 		s.Out = ""
 		s.add(testCase{Name: "start", Class: class, Time: s.Time, Error: newProblem("the run was not begun", record.NotRun.String())})
 	default:
-		s.addSteps(run.Steps, class)
+		s.addCases(run, class)
 	}
 	return s
 }

@@ -65,11 +65,12 @@ func newProblem(why, kind string) *problem { return &problem{Message: why, Type:
 
 // Write writes the run as one JUnit document: a suite with a test case for each expected step. A
 // step that the agent refused is a failure, with the reason as its type. Any other step that did not
-// pass was not judged and is an error: timeout, lost connection, failure of the agent, not run. So
-// no server counts an unfinished run as a pass.
+// pass was not judged and is an error: timeout, lost connection, failure of the agent, not run. If no
+// step has a failure or an error and yet there is no verdict, as when the record has no end, a further
+// case "end" has an error. So no server counts an unfinished run as a pass.
 func Write(w io.Writer, run record.Run) error {
 	s := newSuite(run)
-	s.addSteps(run.Steps, classOf(run.Start.Procedure.Name))
+	s.addCases(run, classOf(run.Start.Procedure.Name))
 	return encode(w, func(yield func(suite) bool) { yield(s) })
 }
 
@@ -107,9 +108,9 @@ func newSuite(run record.Run) suite {
 	}
 }
 
-// addSteps adds a case of a class for each step.
-func (s *suite) addSteps(steps []record.StepResult, class string) {
-	for _, step := range steps {
+// addCases adds the cases of a run, which have a class.
+func (s *suite) addCases(run record.Run, class string) {
+	for _, step := range run.Steps {
 		c := testCase{Name: fmt.Sprintf("%d. step %d", step.Index, step.StepID), Class: class, Time: phrase.Seconds(step.Took)}
 		why := cmp.Or(report.Detail(step), report.Word(step.Outcome))
 		p := newProblem(why, cmp.Or(logging.Clean(string(step.Reason)), step.Outcome.String()))
@@ -121,6 +122,9 @@ func (s *suite) addSteps(steps []record.StepResult, class string) {
 			c.Error = p
 		}
 		s.add(c)
+	}
+	if run.Verdict == record.Undecided && s.Failures+s.Errors == 0 {
+		s.add(testCase{Name: "end", Class: class, Time: phrase.Seconds(0), Error: newProblem(report.Sentence(run), run.Verdict.String())})
 	}
 }
 

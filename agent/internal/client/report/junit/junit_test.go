@@ -5,11 +5,13 @@ import (
 	"encoding/xml"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/client/record"
+	"github.com/stepagent/stepagent/agent/internal/client/report"
 	"github.com/stepagent/stepagent/agent/internal/client/report/junit"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
@@ -124,6 +126,9 @@ func TestSuite(t *testing.T) {
 func TestWhatWasNotJudgedIsAnError(t *testing.T) {
 	for _, outcome := range record.Outcomes() {
 		run := record.Run{Steps: []record.StepResult{{Index: 1, Outcome: outcome}}}
+		if outcome == record.Passed {
+			run.Verdict = record.Pass
+		}
 		suite := written(t, run)
 		want := [2]string{"0", "1"}
 		switch outcome {
@@ -139,6 +144,43 @@ func TestWhatWasNotJudgedIsAnError(t *testing.T) {
 	busy := written(t, record.Run{Steps: []record.StepResult{{Index: 1, Outcome: record.Failed, Reason: protocol.Busy}}})
 	if busy.attr("errors") != "1" || busy.attr("failures") != "0" {
 		t.Error("an agent that was busy blames the client")
+	}
+}
+
+// A run that has no verdict although each of its steps passed has a further case, with an error.
+func TestRunWithoutAVerdictIsAnError(t *testing.T) {
+	passed := []record.StepResult{{Index: 1, Outcome: record.Passed}}
+	tests := []struct {
+		name string
+		run  record.Run
+		why  string // of the further case; empty for none
+	}{
+		{"passed", record.Run{Steps: passed, Cause: record.Finished, Verdict: record.Pass}, ""},
+		{"cut", record.Run{Steps: passed, Counts: record.Counts{record.Passed: 1}},
+			"the record ends before the run did: 1 of 1 step passed"},
+		{"interrupted after its last step", record.Run{Steps: passed, Counts: record.Counts{record.Passed: 1}, Cause: record.Interrupted},
+			"interrupted: 1 of 1 step passed"},
+		{"cut, with a step that was not run", record.Run{Steps: make([]record.StepResult, 1)}, ""},
+	}
+	if suite := written(t, record.Run{Cause: record.Finished}); suite.attr("tests") != "1" || suite.attr("errors") != "1" {
+		t.Errorf("a run without steps has the cases %v", suite.named("testcase"))
+	}
+	for _, tt := range tests {
+		_, root := writtenAll(t, report.Board{Name: "b", Run: tt.run})
+		for _, suite := range []node{written(t, tt.run), root.Children[0]} {
+			cases := suite.named("testcase")
+			further := cases[len(tt.run.Steps):]
+			if suite.attr("tests") != strconv.Itoa(len(cases)) || len(further) > 1 || (len(further) == 1) != (tt.why != "") {
+				t.Errorf("%s: %s tests, cases %v", tt.name, suite.attr("tests"), cases)
+				continue
+			}
+			if tt.why == "" {
+				continue
+			}
+			if p := further[0].named("error"); suite.attr("errors") != "1" || len(p) != 1 || p[0].attr("message") != tt.why || p[0].attr("type") != "undecided" {
+				t.Errorf("%s: %s errors, the further case is %v", tt.name, suite.attr("errors"), further[0])
+			}
+		}
 	}
 }
 
