@@ -92,6 +92,9 @@ type Client struct {
 	prefix    string
 	// turn is a semaphore: it holds one token, which the goroutine that sends has taken.
 	turn chan struct{}
+	// awayUntil is when a request ended last while the agent was away; zero for never. It is guarded by the
+	// turn.
+	awayUntil time.Time
 
 	mu     sync.Mutex // guards the rest, and the fields of conn
 	at     int        // index of the address in use

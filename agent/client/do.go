@@ -22,7 +22,8 @@ type Result struct {
 	// Address is the address that it was sent to last; empty if there was no connection.
 	Address string
 	// Away is how long the agent could not be reached or gave no verdict: the sum of the times from a
-	// loss or refusal to the next sending, or to the end of the exchange.
+	// loss or refusal to the next sending, or to the end of the exchange. The times of several requests
+	// do not overlap.
 	Away time.Duration
 }
 

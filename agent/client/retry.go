@@ -64,7 +64,8 @@ type exchange struct {
 	// deadline is that of the request, counted from the first sending; zero for none.
 	deadline time.Time
 	// failed is when the first try failed that got no verdict; away the same since the last sending. Both
-	// are zero for none. lost is when the connection was lost that was idle.
+	// are zero for none. lost is since when the connection is lost that was idle, as far as no request before
+	// has counted it.
 	failed, away, lost time.Time
 	// last is the outcome of the last try that was sent.
 	last outcome
@@ -106,7 +107,8 @@ func (x *exchange) pause() time.Duration {
 // end returns the result of the exchange.
 func (x *exchange) end(o outcome) (Result, error) {
 	if !x.away.IsZero() {
-		x.result.Away += time.Since(x.away)
+		x.awayUntil = time.Now()
+		x.result.Away += x.awayUntil.Sub(x.away)
 	}
 	x.result.Reply, x.result.Done = o.reply, o.at
 	return x.result, o.err
@@ -121,7 +123,9 @@ func (x *exchange) noticeLoss() {
 	if lost.IsZero() || !retries {
 		return
 	}
-	x.lost = lost
+	if x.lost = lost; x.awayUntil.After(lost) {
+		x.lost = x.awayUntil
+	}
 	x.report(Retry{Request: x.result.Request, Cause: RetryLost, Address: address, Err: cause, At: lost, Took: time.Since(lost)})
 	x.move()
 }

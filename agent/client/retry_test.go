@@ -249,6 +249,32 @@ func TestRetryBeforeTheFirstReply(t *testing.T) {
 	})
 }
 
+// The time since a connection was lost counts once, though each request that cannot be sent finds it lost.
+func TestAwayAddsUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const lost, back = time.Second, 30 * time.Second
+		opts := client.Options{Dial: away(time.Nanosecond, back, known(), serving(pass, drained)), RetryFor: 2 * time.Second}
+		began := time.Now()
+		c, err := client.Dial(t.Context(), "agent:8080", opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = c.Close() }()
+		if _, err := c.Do(t.Context(), step(1, time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		var sum time.Duration
+		for id := int64(2); time.Since(began) < back; id++ {
+			time.Sleep(lost)
+			result, _ := c.Exchange(t.Context(), step(id, time.Minute))
+			sum += result.Away
+		}
+		if most := time.Since(began); sum < back-3*lost || sum > most {
+			t.Errorf("away for %v in all, within %v", sum, most)
+		}
+	})
+}
+
 // A refusalError is an error of Options.Dial after which trying again is of no use.
 type refusalError struct{}
 
