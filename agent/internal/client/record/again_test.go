@@ -101,6 +101,25 @@ func TestFoldAddsUpWhatWasTriedAgain(t *testing.T) {
 	}
 }
 
+// A connection that was lost between two steps stays lost while the agent is away, and each step reports it.
+// The time of the loss counts once.
+func TestFoldCountsAnAbsenceOnce(t *testing.T) {
+	lost := func(n int, ago time.Duration) Event {
+		e := again(RetryLost, n)
+		e.Took = ago
+		return e
+	}
+	run, err := Fold(timed(start(1, 2, 3), sent(1), replied(1, 0), waited(1, time.Second),
+		lost(2, 2*time.Second), again(RetryUnreachable, 2), unreachable(2), waited(2, time.Second),
+		lost(3, 6*time.Second), again(RetryUnreachable, 3), sent(3), replied(3, 0)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if two, three := run.Steps[1].Away, run.Steps[2].Away; two != 4*time.Second || three != 4*time.Second || run.Away != 8*time.Second {
+		t.Errorf("away for %v and %v, %v in all, want 4s and 4s of the 8s from the loss to the next sending", two, three, run.Away)
+	}
+}
+
 func TestTriesThatMakeNoSense(t *testing.T) {
 	noReq := sent(1)
 	noReq.Req = protocol.ReqID{}

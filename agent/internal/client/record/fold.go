@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/stepagent/stepagent/agent/protocol"
 )
@@ -55,6 +56,8 @@ type folder struct {
 	// reply, or be waited for once more if its interval was too short. 0 means none.
 	reopened int
 	outage   outage
+	// awayUntil is the end of the last outage that was counted.
+	awayUntil time.Duration
 }
 
 // result returns the result of the events so far.

@@ -29,7 +29,8 @@ func (f *folder) again(e *Event, step *StepResult) string {
 	if !o.open {
 		*o = outage{open: true, since: e.At, idle: cause == RetryLost && (step.Outcome == NotRun || f.toResend(step))}
 		if o.idle {
-			o.since = min(max(e.At-e.Took, 0), e.At)
+			// The connection stays lost while the agent is away, so this loss may have been counted in part.
+			o.since = min(max(e.At-e.Took, f.awayUntil), e.At)
 		}
 	}
 	o.cut = o.cut || cause == RetryLost || cause == RetryUnreachable || cause == RetryStopping
@@ -92,6 +93,7 @@ func (f *folder) recovered(e *Event, step *StepResult) {
 func (f *folder) unrecovered(e *Event, step *StepResult) {
 	if f.outage.open && !f.outage.idle {
 		step.Away += e.At - f.outage.since
+		f.awayUntil = e.At
 	}
 	f.outage = outage{}
 }

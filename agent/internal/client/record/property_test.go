@@ -93,7 +93,7 @@ func runs(likelyToPass bool) *rapid.Generator[[]Event] {
 			case WrongReply:
 				add(append(tries, failed(KindWrong, n))...)
 			case Unreachable:
-				add(unreachable(n))
+				add(append(awayBefore(t, n), unreachable(n))...)
 			}
 			if n < len(ids) {
 				add(waited(n, time.Second))
@@ -106,22 +106,36 @@ func runs(likelyToPass bool) *rapid.Generator[[]Event] {
 	})
 }
 
+// somewhere is the event of an agent at any address.
+func somewhere(t *rapid.T, e Event) Event {
+	e.Address = rapid.SampledFrom([]string{"", "", "", "b:1", "c:1"}).Draw(t, "address")
+	return e
+}
+
+// awayBefore are the events of a step before it is sent, or cannot be.
+func awayBefore(t *rapid.T, n int) []Event {
+	var events []Event
+	if rapid.Bool().Draw(t, "lost before") {
+		lost := again(RetryLost, n)
+		lost.Took = time.Duration(rapid.IntRange(0, 20).Draw(t, "ago")) * time.Second
+		events = append(events, lost)
+	}
+	for range rapid.IntRange(-3, 2).Draw(t, "away before") {
+		events = append(events, somewhere(t, again(RetryUnreachable, n)))
+	}
+	return events
+}
+
 // triesOf are the events of a step until it is sent for the last time.
 func triesOf(t *rapid.T, n int) []Event {
-	var events []Event
 	away := rapid.IntRange(-3, 2)
-	at := rapid.SampledFrom([]string{"", "", "", "b:1", "c:1"})
-	somewhere := func(e Event) Event { e.Address = at.Draw(t, "address"); return e }
-	for range away.Draw(t, "away before") {
-		events = append(events, somewhere(again(RetryUnreachable, n)))
-	}
-	events = append(events, somewhere(sent(n)))
+	events := append(awayBefore(t, n), somewhere(t, sent(n)))
 	for range away.Draw(t, "tried again") {
 		events = append(events, again(rapid.SampledFrom([]Retry{RetryLost, RetryBusy, RetryStopping, RetryValidator}).Draw(t, "cause"), n))
 		for range away.Draw(t, "away") {
 			events = append(events, again(RetryUnreachable, n))
 		}
-		events = append(events, somewhere(resent(n)))
+		events = append(events, somewhere(t, resent(n)))
 	}
 	return events
 }
@@ -137,6 +151,9 @@ func TestFoldOfSoundRecords(t *testing.T) {
 		}
 		if (run.Verdict == Pass) != plainlyPassed(events) {
 			t.Fatalf("verdict %v", run.Verdict)
+		}
+		if run.Away > run.Duration {
+			t.Fatalf("the agent was away for %v of %v", run.Away, run.Duration)
 		}
 		followed := slices.Clone(run.Steps)
 		live := &Live{}

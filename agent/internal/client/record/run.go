@@ -30,7 +30,7 @@ type Run struct {
 	// Cause says why the run ended; empty if the record has no end, because the client was
 	// killed or is still running.
 	Cause Cause
-	// Reconnects and Away are the sums of those of the steps.
+	// Reconnects and Away are the sums of those of the steps, which count no time twice.
 	Reconnects int
 	Away       time.Duration
 	// Duration is the time of the last event.
@@ -82,7 +82,7 @@ type StepResult struct {
 	// Away is how long the agent could not be reached or gave no verdict: from each loss or refusal to the
 	// next sending, or to the end of the step. The agent may have been back earlier, by a pause between
 	// two tries. It does not count a connection that was lost between two steps and could be made anew
-	// at once.
+	// at once. If it stays lost for several steps, each counts from where the one before has ended.
 	Away time.Duration
 	// SentAt is when the request was first sent, since the start of the run; meaningless if it was not.
 	// What was sent before the run was interrupted and resumed does not count, for Took neither.
