@@ -77,7 +77,7 @@ grep -q '^where the time of [0-9]* replies went: link ' joined.txt || fail "the 
 python3 - <<'PY' || fail "the parts do not add up"
 import json
 summary = json.load(open("joined.json"))
-parts = ("link", "agent_queue", "validators", "agent", "fault")
+parts = ("link", "agent_queue", "validators", "agent", "fault", "away")
 whole = [s["agent"] for s in summary["steps"] if s.get("agent", {}).get("whole")]
 assert len(whole) == summary["where"]["counted"] >= 6, summary["where"]
 for step in whole + [summary["where"]]:

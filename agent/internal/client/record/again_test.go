@@ -120,6 +120,32 @@ func TestFoldCountsAnAbsenceOnce(t *testing.T) {
 	}
 }
 
+// AwayInTook is the part of Away between the first sending and the reply.
+func TestFoldTellsWhichAbsenceTookHas(t *testing.T) {
+	refusal := replied(1, 1)
+	refusal.Reply.Reason = protocol.Busy
+	for name, tt := range map[string]struct {
+		events []Event
+		want   time.Duration
+	}{
+		"lost and back":             {[]Event{sent(1), again(RetryLost, 1), again(RetryUnreachable, 1), resent(1), replied(1, 0)}, 2 * time.Second},
+		"busy":                      {[]Event{sent(1), again(RetryBusy, 1), resent(1), again(RetryBusy, 1), resent(1), replied(1, 0)}, 2 * time.Second},
+		"before it was sent":        {[]Event{again(RetryLost, 1), again(RetryUnreachable, 1), sent(1), replied(1, 0)}, 0},
+		"before it, and in it":      {[]Event{again(RetryUnreachable, 1), sent(1), again(RetryLost, 1), resent(1), replied(1, 0)}, time.Second},
+		"after the reply":           {[]Event{sent(1), again(RetryBusy, 1), again(RetryUnreachable, 1), refusal}, 0},
+		"in it, before it resumed":  {[]Event{sent(1), again(RetryLost, 1), resent(1), resumed(0), sent(1), replied(1, 0)}, 0},
+		"while it could not resume": {[]Event{sent(1), resumed(0), again(RetryUnreachable, 1), sent(1), replied(1, 0)}, 0},
+	} {
+		run, err := Fold(timed(append([]Event{start(1)}, tt.events...)...))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if got := run.Steps[0].AwayInTook; got != tt.want {
+			t.Errorf("%s: %v, want %v", name, got, tt.want)
+		}
+	}
+}
+
 func TestTriesThatMakeNoSense(t *testing.T) {
 	noReq := sent(1)
 	noReq.Req = protocol.ReqID{}

@@ -76,7 +76,9 @@ func (f *folder) resent(e *Event, step *StepResult) string {
 		return fmt.Sprintf("step %d is sent again, but it was not to be tried again", e.Index)
 	}
 	f.goesTo(e, step)
+	before := step.Away
 	f.recovered(e, step)
+	step.AwayInTook += step.Away - before
 	step.Tries++
 	return ""
 }

@@ -69,7 +69,7 @@ func (f *folder) sentAgain(e *Event, step *StepResult) string {
 	}
 	f.goesTo(e, step)
 	f.recovered(e, step)
-	f.reopened, step.SentAt = 0, e.At
+	f.reopened, step.SentAt, step.AwayInTook = 0, e.At, 0
 	step.Tries++
 	return ""
 }

@@ -84,6 +84,8 @@ type StepResult struct {
 	// two tries. It does not count a connection that was lost between two steps and could be made anew
 	// at once. If it stays lost for several steps, each counts from where the one before has ended.
 	Away time.Duration
+	// AwayInTook is the part of Away within Took: from a loss or refusal to the next sending.
+	AwayInTook time.Duration
 	// SentAt is when the request was first sent, since the start of the run; meaningless if it was not.
 	// What was sent before the run was interrupted and resumed does not count, for Took neither.
 	SentAt time.Duration

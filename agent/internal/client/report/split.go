@@ -16,11 +16,12 @@ import (
 // A Part divides the client's wait for a reply. The other fields add up to Waited.
 type Part struct {
 	Waited     time.Duration `json:"waited"`      // the client's wait for the reply
-	Link       time.Duration `json:"link"`        // the network in both directions, with sending and receiving
+	Link       time.Duration `json:"link"`        // the rest: the network both ways, and tries without a verdict
 	Queue      time.Duration `json:"agent_queue"` // waiting for the session's turn and for a validator process
 	Validators time.Duration `json:"validators"`  // judging by the slowest group of validators
 	Fault      time.Duration `json:"fault"`       // delay by fault injection
 	Agent      time.Duration `json:"agent"`       // the rest of the agent's time: reading, deciding and writing
+	Away       time.Duration `json:"away"`        // until the step was sent again: record.StepResult.AwayInTook
 }
 
 func (p *Part) add(q Part) {
@@ -30,6 +31,7 @@ func (p *Part) add(q Part) {
 	p.Validators += q.Validators
 	p.Fault += q.Fault
 	p.Agent += q.Agent
+	p.Away += q.Away
 }
 
 // A View is one step as the agent recorded it.
@@ -37,7 +39,7 @@ type View struct {
 	Part
 	// Known says that the agent's record has the step.
 	Known bool `json:"-"`
-	// Whole says that the client received the reply. Otherwise Waited and Link are 0.
+	// Whole says that the client received the reply. Otherwise Waited, Link and Away are 0.
 	Whole bool `json:"whole"`
 	// ErrorCode and Reason are the agent's verdict, which may not have reached the client.
 	ErrorCode int    `json:"error_code"`
@@ -54,7 +56,7 @@ type Split struct {
 	Total     Part          `json:",embed"`  // the sum over the steps whose view is whole
 	Counted   int           `json:"counted"` // the number of those steps
 	Intervals time.Duration `json:"intervals"`
-	Between   time.Duration `json:"between"` // other time between steps: the client's own work
+	Between   time.Duration `json:"between"` // other time between steps: own work, and tries to send a step
 	Dropped   uint64        `json:"dropped"` // events that the agent's record lacks
 	// Restarts counts how often the agent stopped or was killed during the run and went on with the
 	// session, and Away is for how long it was away in all: after a kill, since its last step.
@@ -181,8 +183,9 @@ func viewOf(step record.StepResult, events []auditlog.StepEvent) View {
 	default:
 		return v
 	}
+	v.Away = step.AwayInTook
 	// The client may receive the reply before the agent has noted that it is written.
-	v.Link = v.Waited - time.Duration(*judged.Replied)
+	v.Link = v.Waited - v.Away - time.Duration(*judged.Replied)
 	if v.Link < 0 {
 		v.reduce(-v.Link)
 		v.Link = 0
@@ -214,6 +217,9 @@ func (s *Split) Sentence() string {
 		phrase.Count(s.Counted, "reply"), Span(t.Link), Span(t.Queue), Span(t.Validators), Span(t.Agent))
 	if t.Fault > 0 {
 		text += ", injected delay " + Span(t.Fault)
+	}
+	if t.Away > 0 {
+		text += ", agent away " + Span(t.Away)
 	}
 	text += fmt.Sprintf("; the client waited %s in intervals and spent %s between steps", Span(s.Intervals), Span(s.Between))
 	if s.Restarts > 0 {

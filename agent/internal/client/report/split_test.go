@@ -144,6 +144,19 @@ func TestJoinAcrossARestart(t *testing.T) {
 	}
 }
 
+// The time in which the agent was away is no time of the network.
+func TestJoinOfAStepThatWasTriedAgain(t *testing.T) {
+	again := record.StepResult{Outcome: record.Passed, Req: protocol.TextReq("a"), Took: 1200 * ms, Away: 3 * time.Second, AwayInTook: 1100 * ms, Reply: &protocol.Reply{}}
+	split, err := report.Join(joined(again), auditlog.SessionEvents{Steps: []auditlog.StepEvent{asked(protocol.TextReq("a"), 0, 1*ms, 4*ms, 5*ms, 8*ms)}})
+	want := report.Part{Waited: 1200 * ms, Link: 92 * ms, Queue: 1 * ms, Validators: 3 * ms, Agent: 4 * ms, Away: 1100 * ms}
+	if err != nil || split.Total != want {
+		t.Errorf("%+v, error %v, want %+v", split.Total, err, want)
+	}
+	if got := split.Sentence(); !strings.Contains(got, ": link 92.0 ms, agent queue 1.00 ms, validators 3.00 ms, agent 4.00 ms, agent away 1.100 s; ") {
+		t.Errorf("the sentence is %s", got)
+	}
+}
+
 // A session of another owner with the same name and the same reqs does not count.
 func TestJoinOfOneOwner(t *testing.T) {
 	of := func(id, identity string, req string, judged time.Duration) auditlog.StepEvent {

@@ -49,6 +49,9 @@ func parts(w *words, split *report.Split) []part {
 	if t.Fault > 0 {
 		parts = append(parts, ofWait(w.WhereFault, w.MeansFault, t.Fault))
 	}
+	if t.Away > 0 {
+		parts = append(parts, ofWait(w.WhereNoAgent, w.MeansNoAgent, t.Away))
+	}
 	return append(parts, part{w.WhereIntervals, w.MeansIntervals, "–", split.Intervals},
 		part{w.WhereClient, w.MeansClient, "–", split.Between})
 }

@@ -95,8 +95,8 @@ type words struct {
 	// Where the time went, from both records. WhereSentence: replies, time waited.
 	// WhereAway: times, duration. WhereIdentity: identity. WhereLacks: events.
 	Where, WhereSentence, WhereAway, WhereIdentity, WhereLacks, WhereCaption, WherePart, WhereTime, WhereShare, WhereMeaning string
-	WhereLink, WhereQueue, WhereValidators, WhereAgent, WhereFault, WhereIntervals, WhereClient                              string
-	MeansLink, MeansQueue, MeansValidators, MeansAgent, MeansFault, MeansIntervals, MeansClient                              string
+	WhereLink, WhereQueue, WhereValidators, WhereAgent, WhereFault, WhereNoAgent, WhereIntervals, WhereClient                string
+	MeansLink, MeansQueue, MeansValidators, MeansAgent, MeansFault, MeansNoAgent, MeansIntervals, MeansClient                string
 	BothViews, BothCaption, ColClient, ColAgent, AgentSilent, AgentPassed                                                    string
 	// AgentRefused: reason. AgentRetried: further arrivals. AgentFault: kind of fault.
 	AgentRefused, AgentRetried, AgentFault string
