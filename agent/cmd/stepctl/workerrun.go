@@ -56,12 +56,11 @@ func (p *performer) perform(ctx context.Context, job worker.Job) error {
 		ID: job.Run, Procedure: v.Name, Version: v.Version, Board: job.Board.Name, Labels: job.RunLabels(),
 		Entry: job.ID, Attempt: job.Attempt, Worker: p.worker,
 	})
-	switch {
-	case err == nil:
-	case ctx.Err() != nil, errors.Is(err, database.ErrAway):
-		return err
-	default:
+	if errors.As(err, new(*database.MetaError)) {
 		return &worker.UnsoundError{Err: err}
+	}
+	if err != nil {
+		return err
 	}
 	p.announce(job, v)
 	ended := e.run(ctx, procedure, runner.Options{

@@ -55,6 +55,14 @@ type Meta struct {
 	Started time.Time `json:"started,omitzero"`
 }
 
+// A MetaError says what in a Meta no run can have, in any database.
+type MetaError struct{ Err error }
+
+func (e *MetaError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *MetaError) Unwrap() error { return e.Err }
+
 var idPattern = regexp.MustCompile(`^[0-9]{8}T[0-9]{6}-[0-9a-f]{6}$`)
 
 // check returns why a run with this Meta cannot be stored, and sets what has a default.

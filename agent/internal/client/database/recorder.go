@@ -41,14 +41,14 @@ type Recorder struct {
 
 // Begin stores that a run begins, and returns its Recorder. say is called by another goroutine when
 // the database fails during the run, with what is done about it, once for each time that it goes
-// away; nil for no call.
+// away; nil for no call. A *MetaError says that the Meta is wrong; any other error is one of the database.
 func (db *DB) Begin(ctx context.Context, m Meta, say func(error)) (*Recorder, error) {
 	now, err := db.Now(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if err := m.check(now); err != nil {
-		return nil, err
+		return nil, &MetaError{err}
 	}
 	if err := begin(ctx, db, &m); err != nil {
 		return nil, err
