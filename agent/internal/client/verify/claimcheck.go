@@ -2,7 +2,6 @@ package verify
 
 import (
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -42,42 +41,13 @@ func NameClaims(path string) []Claim {
 	return claims
 }
 
-const verdictWord = "verdict "
-
-// CommentOf returns the closing comment of a capture that stepctl takes: the verdict of the run, a
-// sentence about it, and the session, which may be empty.
-func CommentOf(verdict, sentence, session string) string {
-	if session != "" {
-		session = " (session " + session + ")"
-	}
-	return verdictWord + verdict + ": " + strings.TrimPrefix(sentence, verdict+": ") + session
-}
-
-var (
-	shaInComment     = regexp.MustCompile(`\(sha256 ([0-9a-f]{64})\)`)
-	sessionInComment = regexp.MustCompile(`\(session ([ -~]{1,64})\)$`)
-)
-
-// parseComment parses a comment of CommentOf; ok is false for others.
-func parseComment(comment string) (verdict, session string, ok bool) {
-	rest, ok := strings.CutPrefix(comment, verdictWord)
-	if !ok {
-		return "", "", false
-	}
-	verdict, sentence, _ := strings.Cut(rest, ":")
-	if found := sessionInComment.FindStringSubmatch(sentence); found != nil {
-		session = found[1]
-	}
-	return verdict, session, true
-}
-
 // A claimCheck checks what the comments, the name and the options claim of the whole capture.
 type claimCheck struct{ *evidence }
 
 func (c *claimCheck) run() {
 	for _, comment := range c.capture.Comments {
-		if verdict, session, ok := parseComment(comment); ok {
-			c.checkRunVerdict(verdict, session)
+		if run, ok := parseComment(comment); ok {
+			c.checkRunVerdict(run)
 		}
 		if found := shaInComment.FindStringSubmatch(comment); found != nil && c.opts.Procedure != nil && found[1] != c.opts.Procedure.SHA256 {
 			c.report.Findings.Add(result.Fail, "comment", 0, "the comment names another step file than %s: its sha256 is %s", c.opts.Procedure.Name, found[1])
@@ -87,13 +57,13 @@ func (c *claimCheck) run() {
 }
 
 // checkRunVerdict checks the verdict of a run that a comment claims, of the session that it names.
-func (c *claimCheck) checkRunVerdict(claimed, session string) {
-	if session == "" && len(c.sessions) > 1 {
+func (c *claimCheck) checkRunVerdict(claimed claimedRun) {
+	if claimed.session == "" && len(c.sessions) > 1 {
 		return // the comment does not tell which
 	}
 	steps, passed, open := 0, 0, c.lossy
 	for _, s := range c.sessions {
-		if session != "" && s.ID != session {
+		if claimed.session != "" && s.ID != claimed.session {
 			continue
 		}
 		open = open || s.mayLack || !s.sure || s.Findings.Verdict() == result.Inconclusive
@@ -108,13 +78,34 @@ func (c *claimCheck) checkRunVerdict(claimed, session string) {
 			}
 		}
 	}
+	contradicts := false
+	switch claimed.verdict {
+	case "pass":
+		contradicts = passed < steps
+	case "fail":
+		contradicts = passed == steps && (passed >= c.mostSteps(claimed) || !claimed.countsPassed(passed))
+		open = open || claimed.passed > passed // the others may be of a capture before a resumption
+	}
 	switch {
 	case steps == 0:
-		c.report.Findings.Add(result.Inconclusive, "comment", 0, "the comment says that a run is a %s, and no step of it is in the capture", claimed)
-	case claimed == "pass" && passed < steps, claimed == "fail" && passed == steps:
+		c.report.Findings.Add(result.Inconclusive, "comment", 0, "the comment says that a run is a %s, and no step of it is in the capture", claimed.verdict)
+	case contradicts:
 		c.report.Findings.Add(result.FailUnless(open), "comment", 0, "the comment says that the run is a %s, and %d of %s passed",
-			claimed, passed, phrase.Count(steps, "step"))
+			claimed.verdict, passed, phrase.Count(steps, "step"))
 	}
+}
+
+// mostSteps returns how many steps the run of a comment had at most, by the comment itself, the procedure and
+// the record.
+func (c *claimCheck) mostSteps(claimed claimedRun) int {
+	most := claimed.total
+	if p := c.opts.Procedure; p != nil {
+		most = min(most, len(p.Steps))
+	}
+	if r := c.recordedRun; r != nil && r.Start.Session == claimed.session {
+		most = min(most, len(r.Steps))
+	}
+	return most
 }
 
 // checkClaims checks the claims of the options.

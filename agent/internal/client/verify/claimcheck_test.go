@@ -4,6 +4,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/stepagent/stepagent/agent/internal/client/record"
+	"github.com/stepagent/stepagent/agent/internal/client/report"
 	"github.com/stepagent/stepagent/agent/internal/client/verify"
 	"github.com/stepagent/stepagent/agent/internal/client/verify/result"
 	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
@@ -35,6 +37,57 @@ func TestComments(t *testing.T) {
 	packets := s.perform()
 	comment := verify.CommentOf("pass", "as it was", "bench-7")
 	expect(t, judgeFile(t, capturetest.File{Comment: comment}.Write(slices.Delete(packets, 5, 6)), rules(t)), result.Inconclusive)
+}
+
+// A step that was not sent is in no packet: that all others passed does not contradict the comment, unless the
+// comment, the procedure or the record says that there were no more.
+func TestCommentOfStepsNotSent(t *testing.T) {
+	const notSent = "3 of 4 steps passed; step 4 was not sent: no connection"
+	acts := success()[:4]
+	four, three := scene{session: "bench-7", acts: acts}, scene{session: "bench-7", acts: acts[:3]}
+	four.perform()
+	packets := three.perform()
+	unreached := four.story(t, 0)
+	unreached.Events = slices.DeleteFunc(unreached.Events, func(e record.Event) bool { return e.Kind == record.KindReply && e.Index == 4 })
+	for i := range unreached.Events {
+		if e := &unreached.Events[i]; e.Kind == record.KindSent && e.Index == 4 {
+			*e = record.Event{Kind: record.KindUnreachable, At: e.At, Index: 4, StepID: 4, Detail: "connection refused"}
+		}
+		if e := &unreached.Events[i]; e.Kind == record.KindEnd {
+			e.End.Counts = record.Counts{record.Passed: 3, record.Unreachable: 1}
+		}
+	}
+	run, err := unreached.Fold()
+	if err != nil || report.Sentence(run) != notSent {
+		t.Fatalf("%v, %s", err, report.Sentence(run))
+	}
+	passed := three.story(t, 0)
+	steps := procedure(t, `{"step_id":1,"timeout":5,"interval":0.5},{"step_id":2,"timeout":5,"interval":0.5},{"step_id":3,"timeout":5,"interval":0.5}`)
+	for name, test := range map[string]struct {
+		sentence string
+		record   *record.Log
+		steps    *stepfile.Procedure
+		want     result.Verdict
+	}{
+		"not sent":                    {notSent, nil, nil, result.Pass},
+		"not sent, by the record":     {notSent, &unreached, nil, result.Pass},
+		"interrupted":                 {"interrupted: 2 of 5 steps passed; step 3 was not sent: no connection; step 4 was left open", nil, nil, result.Pass},
+		"a resumed run":               {"8 of 9 steps passed; step 2 was refused: out_of_order", nil, nil, result.Inconclusive},
+		"a step that passed":          {"2 of 3 steps passed; step 3 was not answered in time", nil, nil, result.Fail},
+		"one of more that passed":     {"2 of 4 steps passed; step 3 was not answered in time; step 4 was not sent: no connection", nil, nil, result.Fail},
+		"all steps":                   {"3 of 3 steps passed", nil, nil, result.Fail},
+		"no counts":                   {"as it was", nil, nil, result.Fail},
+		"the procedure has no more":   {notSent, nil, steps, result.Fail},
+		"the record has no more":      {notSent, &passed, nil, result.Fail},
+		"a record of what is claimed": {"2 of 3 steps passed", &unreached, nil, result.Fail},
+	} {
+		t.Run(name, func(t *testing.T) {
+			opts := rules(t)
+			opts.Record, opts.Procedure = test.record, test.steps
+			file := capturetest.File{Comment: verify.CommentOf("fail", test.sentence, "bench-7")}
+			expect(t, judgeFile(t, file.Write(packets), opts), test.want)
+		})
+	}
 }
 
 // TestCommentOfAnotherProcedure: the step file that a comment names is the one that is given.

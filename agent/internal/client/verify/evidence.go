@@ -156,8 +156,8 @@ func (e *evidence) ended(s *session) bool {
 		return true
 	}
 	return slices.ContainsFunc(e.capture.Comments, func(comment string) bool {
-		_, session, ok := parseComment(comment)
-		return ok && isOf(session)
+		run, ok := parseComment(comment)
+		return ok && isOf(run.session)
 	})
 }
 
