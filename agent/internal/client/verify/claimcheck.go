@@ -72,7 +72,7 @@ func (c *claimCheck) checkRunVerdict(claimed claimedRun) {
 				continue
 			}
 			steps++
-			open = open || step.Outcome == result.Unanswered
+			open = open || step.Outcome == result.Unanswered || step.Verdict == result.Inconclusive
 			if step.Outcome == result.Passed {
 				passed++
 			}

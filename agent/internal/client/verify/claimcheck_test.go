@@ -3,6 +3,7 @@ package verify_test
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/client/record"
 	"github.com/stepagent/stepagent/agent/internal/client/report"
@@ -10,6 +11,7 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/client/verify/result"
 	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
 	"github.com/stepagent/stepagent/agent/internal/testkit/capturetest"
+	"github.com/stepagent/stepagent/plugins/sequence"
 )
 
 // TestComments: what the comments of stepctl's own captures claim must be so.
@@ -87,6 +89,27 @@ func TestCommentOfStepsNotSent(t *testing.T) {
 			file := capturetest.File{Comment: verify.CommentOf("fail", test.sentence, "bench-7")}
 			expect(t, judgeFile(t, file.Write(packets), opts), test.want)
 		})
+	}
+}
+
+// What the client saw of a reply at the end of its timeout, the packets do not show, whatever the comment says.
+func TestCommentOfAReplyAtItsTimeout(t *testing.T) {
+	const timeout = 100 * ms
+	for _, test := range []struct {
+		after    time.Duration
+		verdict  string
+		sentence string
+		want     result.Verdict
+	}{
+		{timeout - 1500*time.Microsecond, "fail", "1 of 2 steps passed; step 2 was not answered in time", result.Inconclusive},
+		{timeout + 1500*time.Microsecond, "pass", "all 2 steps were answered in order and in time", result.Inconclusive},
+		{timeout - 10*ms, "fail", "1 of 2 steps passed; step 2 was not answered in time", result.Fail},
+		{timeout + 10*ms, "pass", "all 2 steps were answered in order and in time", result.Fail},
+	} {
+		s := scene{session: "bench-7", acts: success()[:2]}
+		s.acts[1].timeout, s.acts[1].after = timeout, test.after
+		file := capturetest.File{Comment: verify.CommentOf(test.verdict, test.sentence, "bench-7")}
+		expect(t, judgeFile(t, file.Write(s.perform()), rulesOf(t, sequence.New)), test.want)
 	}
 }
 
