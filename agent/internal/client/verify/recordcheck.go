@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
@@ -182,28 +181,6 @@ func (c *recordCheck) compareClocks() {
 		verdict, why = result.Pass, "; session and requests show that it is the same run"
 	}
 	c.match.Findings.Add(verdict, "clocks", 0, "the clocks of record and capture are %s apart%s", phrase.Span(c.offset.Abs()), why)
-}
-
-// checkUnrecorded reports messages that the record does not have.
-func (c *recordCheck) checkUnrecorded() {
-	run := c.recordedRun
-	missing := func(s *step, format string, args ...any) {
-		c.match.Findings.Add(c.contradiction(s), "not_recorded", 0, format, args...)
-	}
-	for _, s := range c.steps {
-		if !c.recorded[s] {
-			missing(s, "packet %d sends %s, and the record does not", s.Request.First, s.Name())
-		}
-	}
-	for index, s := range c.sent {
-		if s.Outcome == result.Late && run.Steps[index-1].Late == nil && index < len(run.Steps) && run.Cause == record.Finished {
-			missing(s, "packet %d carries a late reply to %s, and the record has none", s.Reply.Packet, s.Name())
-		}
-		if len(s.exchange.Replies) > 1 && len(run.Strays) == 0 {
-			missing(s, "the agent sent the reply to %s twice, and the record has it once", s.Name())
-		}
-	}
-	slices.SortFunc(c.match.Findings, func(a, b result.Finding) int { return cmp.Compare(a.Text, b.Text) })
 }
 
 // contradiction returns the verdict of a contradiction at a step: Fail, unless something that is

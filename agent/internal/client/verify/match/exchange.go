@@ -2,6 +2,7 @@ package match
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/client/capture"
@@ -88,6 +89,14 @@ func (e *Exchange) NextRequest() time.Time {
 		return e.Conn.Exchanges[i].Sent()
 	}
 	return time.Time{}
+}
+
+// EchoedBefore reports whether the agent had sent back the req of an earlier request over the connection by a time.
+func (e *Exchange) EchoedBefore(t time.Time) bool {
+	return slices.ContainsFunc(e.Conn.Exchanges[:e.Index], func(earlier *Exchange) bool {
+		r := earlier.Reply()
+		return r != nil && !r.Req.IsZero() && r.Message.End.Time.Before(t)
+	})
 }
 
 // FirstPacket returns the packet that carries the first byte of the request.
