@@ -44,23 +44,14 @@ func TestComments(t *testing.T) {
 // A step that was not sent is in no packet: that all others passed does not contradict the comment, unless the
 // comment, the procedure or the record says that there were no more.
 func TestCommentOfStepsNotSent(t *testing.T) {
-	const notSent = "3 of 4 steps passed; step 4 was not sent: no connection"
+	const sentence = "3 of 4 steps passed; step 4 was not sent: no connection"
 	acts := success()[:4]
 	four, three := scene{session: "bench-7", acts: acts}, scene{session: "bench-7", acts: acts[:3]}
 	four.perform()
 	packets := three.perform()
-	unreached := four.story(t, 0)
-	unreached.Events = slices.DeleteFunc(unreached.Events, func(e record.Event) bool { return e.Kind == record.KindReply && e.Index == 4 })
-	for i := range unreached.Events {
-		if e := &unreached.Events[i]; e.Kind == record.KindSent && e.Index == 4 {
-			*e = record.Event{Kind: record.KindUnreachable, At: e.At, Index: 4, StepID: 4, Detail: "connection refused"}
-		}
-		if e := &unreached.Events[i]; e.Kind == record.KindEnd {
-			e.End.Counts = record.Counts{record.Passed: 3, record.Unreachable: 1}
-		}
-	}
+	unreached := notSent(four.story(t, 0), 4)
 	run, err := unreached.Fold()
-	if err != nil || report.Sentence(run) != notSent {
+	if err != nil || report.Sentence(run) != sentence {
 		t.Fatalf("%v, %s", err, report.Sentence(run))
 	}
 	passed := three.story(t, 0)
@@ -71,16 +62,16 @@ func TestCommentOfStepsNotSent(t *testing.T) {
 		steps    *stepfile.Procedure
 		want     result.Verdict
 	}{
-		"not sent":                    {notSent, nil, nil, result.Pass},
-		"not sent, by the record":     {notSent, &unreached, nil, result.Pass},
+		"not sent":                    {sentence, nil, nil, result.Pass},
+		"not sent, by the record":     {sentence, &unreached, nil, result.Pass},
 		"interrupted":                 {"interrupted: 2 of 5 steps passed; step 3 was not sent: no connection; step 4 was left open", nil, nil, result.Pass},
 		"a resumed run":               {"8 of 9 steps passed; step 2 was refused: out_of_order", nil, nil, result.Inconclusive},
 		"a step that passed":          {"2 of 3 steps passed; step 3 was not answered in time", nil, nil, result.Fail},
 		"one of more that passed":     {"2 of 4 steps passed; step 3 was not answered in time; step 4 was not sent: no connection", nil, nil, result.Fail},
 		"all steps":                   {"3 of 3 steps passed", nil, nil, result.Fail},
 		"no counts":                   {"as it was", nil, nil, result.Fail},
-		"the procedure has no more":   {notSent, nil, steps, result.Fail},
-		"the record has no more":      {notSent, &passed, nil, result.Fail},
+		"the procedure has no more":   {sentence, nil, steps, result.Fail},
+		"the record has no more":      {sentence, &passed, nil, result.Fail},
 		"a record of what is claimed": {"2 of 3 steps passed", &unreached, nil, result.Fail},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -152,7 +152,7 @@ func (e *evidence) ended(s *session) bool {
 	isOf := func(session string) bool {
 		return session != "" && session == auditlog.SessionName(s.ID) || session == "" && len(e.sessions) == 1
 	}
-	if r := e.recordedRun; r != nil && !r.Cut() && isOf(r.Start.Session) && steps >= len(r.Steps)-r.Counts[record.NotRun] {
+	if r := e.recordedRun; r != nil && !r.Cut() && isOf(r.Start.Session) && steps >= len(r.Steps)-r.Counts[record.NotRun]-r.Counts[record.Unreachable] {
 		return true
 	}
 	return slices.ContainsFunc(e.capture.Comments, func(comment string) bool {

@@ -53,21 +53,25 @@ func (c *recordCheck) compareAgain(line int, e record.Event) comparison {
 	return agrees("%s", s.Sentence)
 }
 
-// awayBefore reports whether the record says that there was no connection for a step when it was to be sent.
+// awayBefore reports whether the record says that there was no connection for a step when it was to be sent, or
+// for the step before it, which was not sent then.
 func (e *evidence) awayBefore(s *step) bool {
 	req := s.exchange.Req()
 	if e.opts.Record == nil || req.IsZero() {
 		return false
 	}
-	tried := 0 // the latest step that was tried before it was sent
+	tried, unreachable := 0, false // the latest step that was tried before it was sent; that one was not sent at all
 	for _, event := range e.opts.Record.Events {
 		switch event.Kind {
 		case record.KindAgain:
 			tried = event.Index
+		case record.KindUnreachable:
+			unreachable = true
 		case record.KindSent:
 			if event.Req == req {
-				return tried == event.Index
+				return unreachable || tried == event.Index
 			}
+			unreachable = false
 		}
 	}
 	return false

@@ -189,7 +189,7 @@ func (c *stepCheck) checkInterval() {
 		return
 	}
 	if c.awayNext && p.excess() > 0 {
-		c.Findings.Add(result.Pass, "away", c.Request.First, "by the record, there was no connection for the next step at first: %s passed until it was sent", phrase.Span(p.length))
+		c.Findings.Add(result.Pass, "away", c.Request.First, "by the record, there was no connection for the next step at first: %s passed until a step was sent", phrase.Span(p.length))
 		return
 	}
 	var text string
