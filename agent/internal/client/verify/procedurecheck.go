@@ -7,6 +7,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/stepagent/stepagent/agent/internal/client/phrase"
+	"github.com/stepagent/stepagent/agent/internal/client/record"
 	"github.com/stepagent/stepagent/agent/internal/client/verify/result"
 	"github.com/stepagent/stepagent/agent/internal/shared/stepfile"
 )
@@ -31,7 +32,11 @@ func (p *procedureCheck) run() {
 func (p *procedureCheck) check(c *chain) {
 	steps, name := p.procedure.Steps, p.procedure.Name
 	next, skipped := 0, false
+	unsent := p.unsent(c)
 	for i, s := range c.steps {
+		for unsent[next] {
+			next++
+		}
 		differs := difference(s, steps[next%len(steps)])
 		if differs != "" && c.mayLackBefore(i) {
 			for ahead := next + 1; ahead < next+len(steps); ahead++ {
@@ -49,6 +54,9 @@ func (p *procedureCheck) check(c *chain) {
 			next++
 		}
 	}
+	for unsent[next] {
+		next++
+	}
 	last := c.sessions[len(c.sessions)-1]
 	if rest := next % len(steps); rest != 0 {
 		last.Findings.Add(result.Inconclusive, "procedure_short", 0,
@@ -60,6 +68,18 @@ func (p *procedureCheck) check(c *chain) {
 	for _, s := range c.sessions {
 		s.conclude()
 	}
+}
+
+// unsent returns the steps of the procedure, from 0, that the recorded run of a client did not send.
+func (p *procedureCheck) unsent(c *chain) map[int]bool {
+	r, first, all := p.recordedRun, c.sessions[0], map[int]bool{}
+	if r == nil || r.Cut() || r.Start.Session != "" && (!first.Named || first.ID != r.Start.Session) || r.Start.Session == "" && len(p.chains) > 1 {
+		return all
+	}
+	for i, s := range r.Steps {
+		all[i] = s.Outcome == record.Unreachable || s.Outcome == record.NotRun
+	}
+	return all
 }
 
 // mayLackBefore reports whether a step may be missing before the one at i: unless it is on the

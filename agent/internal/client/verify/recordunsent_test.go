@@ -24,6 +24,21 @@ func notSent(log record.Log, index int) record.Log {
 	return log
 }
 
+// With the record, a procedure whose last step was not sent is complete.
+func TestProcedureWhoseLastStepWasNotSent(t *testing.T) {
+	all, sent := scene{session: "bench-7", acts: success()[:3]}, scene{session: "bench-7", acts: success()[:2]}
+	all.perform()
+	log := notSent(all.story(t, 0), 3)
+	packets := sent.perform()
+	opts := rules(t)
+	opts.Procedure = procedure(t, `{"step_id":1,"timeout":5,"interval":0.5},{"step_id":2,"timeout":5,"interval":0.5},{"step_id":3,"timeout":5,"interval":0.5}`)
+	log.Events[0].Start.Procedure.SHA256 = opts.Procedure.SHA256
+	expect(t, judge(t, packets, opts), result.Inconclusive, "steps.json has 3 steps, and the last run shown has 2")
+	opts.Record = &log
+	expect(t, judge(t, packets, opts), result.Pass)
+	expect(t, judge(t, all.talks[0].Packets(), opts), result.Fail, "sends step 3, and the record does not")
+}
+
 // The record of a run that went on after a step that was not sent agrees with its capture, which has all steps of
 // the procedure that were sent.
 func TestRecordOfAStepNotSent(t *testing.T) {
@@ -50,6 +65,13 @@ func TestRecordOfAStepNotSent(t *testing.T) {
 	if r.Record.Verdict != result.Pass {
 		t.Errorf("the record is %s:\n%s", r.Record.Verdict, text(t, r))
 	}
+	opts.Procedure = procedure(t, `{"step_id":1,"timeout":5,"interval":0.5},{"step_id":2,"timeout":5,"interval":0.5},`+
+		`{"step_id":3,"timeout":5,"interval":0.5},{"step_id":4,"timeout":5,"interval":0.5},{"step_id":5,"timeout":5,"interval":0.5}`)
+	log.Events[0].Start.Procedure.SHA256 = opts.Procedure.SHA256
+	expect(t, judge(t, packets, opts), result.Pass)
+	opts.Record = nil
+	expect(t, judge(t, packets, opts), result.Inconclusive, "steps of steps.json are not in the capture, before others that are")
+	opts.Record = &log
 	if r := judge(t, everything, opts); r.Record.Verdict != result.Fail {
 		t.Errorf("with the packets of the step the record is %s:\n%s", r.Record.Verdict, text(t, r))
 	}
