@@ -36,7 +36,7 @@ func (e *evidence) measurePauses(in *session) {
 	}
 	long, all := 0, 0
 	for _, s := range in.steps {
-		if s.pause != nil && s.interval.Declared {
+		if s.pause != nil && s.interval.Declared && !s.pause.lost() {
 			all++
 			if s.pause.excess() > e.opts.lateBy(s.interval.Duration) {
 				long++
@@ -134,20 +134,19 @@ func (p *pause) longestUnreplied() (time.Duration, bool) {
 	return elapsed + margin - p.step.timeout.Duration, true
 }
 
-// synRetransmit bounds from below the time until a client sends a lost SYN again: one second (RFC
-// 6298 section 2), less the error of timers.
-const synRetransmit = 900 * time.Millisecond
+// lost reports whether the agent ended the connection of the step before the client went on.
+func (p *pause) lost() bool {
+	agent, client := p.step.exchange.Conn.EndedBy()
+	return !p.sameConn() && !agent.IsZero() && (client.IsZero() || agent.Before(client)) && agent.Before(p.next.began(p.step.settled))
+}
 
-// shortest returns a lower bound; false when the next step may have begun before it is seen.
+// shortest returns a lower bound; false when the next step may have begun before it is seen, or when the client
+// may have found no agent at first: a refused connection that is missing leaves no trace.
 func (p *pause) shortest() (time.Duration, bool) {
 	s, x := p.step, p.step.exchange
 	switch {
-	case s.session.slow && s.session.sure: // no loss delays every step
-	case p.sameConn():
-		if !p.next.exchange.SentFirst() {
-			return 0, false
-		}
-	case !s.session.sure || !p.next.openedConn(s.settled) || p.excess() >= synRetransmit:
+	case s.session.slow && s.session.sure && !p.lost(): // no loss delays every step
+	case !p.sameConn() || !p.next.exchange.SentFirst():
 		return 0, false
 	}
 	from, waited := x.FirstPacket(), s.timeout.Duration

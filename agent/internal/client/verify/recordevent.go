@@ -207,7 +207,7 @@ func (c *recordCheck) comparePause(e record.Event, s *step) comparison {
 		return agrees("no step follows on the wire")
 	case s.pause == nil:
 		return agrees("when the step was over, the packets do not show")
-	case s.pause.length > e.Kept && c.awayBefore(s.pause.next):
+	case s.pause.length > e.Kept && (c.awayBefore(s.pause.next) || c.recordedRun.Steps[e.Index].Outcome == record.Unreachable):
 		return agrees("waited, and then without a connection, for %s", phrase.Span(s.pause.length))
 	case (s.pause.length - e.Kept).Abs() > recordTolerance:
 		return differsInTime(s.pause.certainTimes(), "the client waited %s by the record, and %s on the wire", phrase.Span(e.Kept), phrase.Span(s.pause.length))
