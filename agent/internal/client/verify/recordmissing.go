@@ -32,8 +32,8 @@ func (c *recordCheck) checkUnrecorded() {
 	slices.SortFunc(c.match.Findings, func(a, b result.Finding) int { return cmp.Compare(a.Text, b.Text) })
 }
 
-// keptConn reports whether the client kept its connection after a timeout. It closes it unless the agent has sent
-// a req back by then, by which it can tell a late reply.
+// keptConn reports whether the client kept its connection after a timeout. It closes it unless the agent
+// has sent a req back by then, by which it can tell a late reply.
 func keptConn(s *step) bool {
 	return s.exchange.EchoedBefore(s.expiry()) || !s.exchange.NextRequest().IsZero()
 }

@@ -91,7 +91,8 @@ func (e *Exchange) NextRequest() time.Time {
 	return time.Time{}
 }
 
-// EchoedBefore reports whether the agent had sent back the req of an earlier request over the connection by a time.
+// EchoedBefore reports whether the agent had sent back the req of an earlier request over the connection
+// by a time.
 func (e *Exchange) EchoedBefore(t time.Time) bool {
 	return slices.ContainsFunc(e.Conn.Exchanges[:e.Index], func(earlier *Exchange) bool {
 		r := earlier.Reply()
