@@ -75,6 +75,12 @@ func readMessage(m Message) (*agentMessage, error) {
 	case len(m.ID) > maxMessageID || !utf8.ValidString(m.ID) || m.ID != storable(m.ID):
 		return nil, fmt.Errorf("the id %.80q is longer than %d bytes, or no text", m.ID, maxMessageID)
 	}
+	if err := CheckName("fleet", read.fleet); err != nil {
+		return nil, err
+	}
+	if err := CheckName("board", read.board); err != nil {
+		return nil, err
+	}
 	for line := range bytes.Lines(m.Body) {
 		line = bytes.TrimSuffix(line, []byte{'\n'})
 		e, err := auditlog.Decode(line)
@@ -84,12 +90,30 @@ func readMessage(m Message) (*agentMessage, error) {
 		if err != nil {
 			return nil, fmt.Errorf("line %d of the message is %w", len(read.events)+1, err)
 		}
+		if n := sessionBytes(&e); n > MaxNameBytes {
+			return nil, fmt.Errorf("line %d of the message has a session name of %d bytes; at most %d", len(read.events)+1, n, MaxNameBytes)
+		}
 		read.events = append(read.events, agentEvent{e, line})
 	}
 	if len(read.events) == 0 {
 		return nil, errors.New("it has no event")
 	}
 	return read, nil
+}
+
+// sessionName returns the name of a session as it is stored.
+func sessionName(id string) string { return storable(auditlog.SessionName(id)) }
+
+// sessionBytes returns the length of an event's longest session name. It is part of an index, in which
+// PostgreSQL stores no more than a third of a page.
+func sessionBytes(e *auditlog.Event) (n int) {
+	if e.Step != nil {
+		n = len(sessionName(e.Step.Session))
+	}
+	if e.Session != nil {
+		n = max(n, len(sessionName(e.Session.Session)))
+	}
+	return n
 }
 
 // storableTime reports whether both engines accept a time: PostgreSQL has no year 0.
@@ -120,7 +144,7 @@ func agentValues(m *agentMessage, e *agentEvent) []any {
 	values := make([]any, ofAll)
 	copy(values, []any{m.board, Time(e.event.Time), hexSum(e.line)[:16], m.fleet, m.ID, string(e.line), storable(string(e.event.Kind))})
 	if s := e.event.Step; s != nil {
-		copy(values[ofBoth:], []any{storable(auditlog.SessionName(s.Session)), storable(s.Session), OrNull(storable(s.Identity)), storable(s.Client),
+		copy(values[ofBoth:], []any{sessionName(s.Session), storable(s.Session), OrNull(storable(s.Identity)), storable(s.Client),
 			s.StepID, s.Position, s.ErrorCode, storable(s.Reason), storable(s.Detail), OrNull(storable(s.Fault)), number(s.Replayed),
 			int64(s.Generation), seconds(s.Judged), nil})
 		if s.Replied != nil {
@@ -128,7 +152,7 @@ func agentValues(m *agentMessage, e *agentEvent) []any {
 		}
 	}
 	if s := e.event.Session; s != nil {
-		copy(values[ofBoth:], []any{storable(auditlog.SessionName(s.Session)), storable(s.Session), OrNull(storable(s.Identity)), storable(s.Client)})
+		copy(values[ofBoth:], []any{sessionName(s.Session), storable(s.Session), OrNull(storable(s.Identity)), storable(s.Client)})
 		copy(values[ofSession:], []any{OrNull(storable(s.Verdict)), OrNull(storable(s.Cause)), s.Steps, s.Of, s.Passed, s.Failed, s.Undecided,
 			seconds(s.Duration)})
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -166,10 +167,18 @@ func TestCollectedAside(t *testing.T) {
 			message("b", "a.1.1.3", "\xff\x00\n"),
 			message("b", "a.1.1.4", `{"event":"step","time":"2026-11-22T10:00:00Z"}`+"\n"),
 			{ID: "a.1.1.5", Subject: "stepagent.1.lab.ctl.all.status", Body: []byte(good)},
+			message("b", "a.1.1.6", stepLine(t, noise(9000), 0, 0)),
+			message("b", "a.1.1.7", endLine(t, noise(201), "pass", 1)),
+			message(noise(9000), "a.1.1.8", good),
+			message("b\xff", "a.1.1.10", good),
+			message("b\x00", "a.1.1.11", good),
+			{ID: "a.1.1.12", Subject: "stepagent.1.lab\xff.b.step", Body: []byte(good)},
 		}
 		wants := []string{
 			"line 2 of the message is no event of an agent's record", "it has no id", "is longer than 512 bytes", "it has no event",
 			"line 1 of the message is no event", "line 1 of the message is a step event with nothing in it", "is not that of a result",
+			"line 1 of the message has a session name of 9000 bytes; at most 200", "a session name of 201 bytes",
+			"the name of the board has 9000 bytes; at most 200", "is not UTF-8", "has control characters", `"lab\xff", is not UTF-8`,
 		}
 		for range 2 {
 			stored := keepMessages(t, db, append(bad[:len(bad):len(bad)], message("b", "a.1.1.9", good))...)
@@ -197,6 +206,41 @@ func TestCollectedAside(t *testing.T) {
 		if err != nil || info.AgentEvents != 1 || info.AgentBoards != 1 || info.Rejects != int64(len(bad)) {
 			t.Errorf("%+v, error %v", info, err)
 		}
+	})
+}
+
+// noise returns a name that PostgreSQL cannot compress, and so not store in an index if it is long.
+func noise(bytes int) string {
+	random := rand.New(rand.NewPCG(1, uint64(bytes)))
+	name := make([]byte, bytes)
+	for i := range name {
+		name[i] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"[random.IntN(64)]
+	}
+	return string(name)
+}
+
+// For all names: a message is stored or put aside, so that none holds up its batch. The longest names that an
+// agent may have are stored.
+func TestCollectedNames(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		owned := noise(database.MaxNameBytes) + auditlog.IdentityMark + noise(9000)
+		stored := keepMessages(t, db, message(noise(database.MaxNameBytes), "a", stepLine(t, owned, 0, 0)))
+		if stored.Events != 1 || len(stored.Rejected) > 0 {
+			t.Errorf("%+v", stored)
+		}
+		name := rapid.OneOf(rapid.String(), rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) string { return string(b) }),
+			rapid.Map(rapid.IntRange(1, 5000), noise))
+		rapid.Check(t, func(r *rapid.T) {
+			session := name.Draw(r, "session")
+			m := message(name.Draw(r, "board"), name.Draw(r, "id"), stepLine(t, session, 0, 0), endLine(t, session, "pass", 1))
+			if rapid.Bool().Draw(r, "other subject") {
+				m.Subject = name.Draw(r, "subject")
+			}
+			stored, err := db.StoreMessages(context.Background(), []database.Message{m})
+			if err != nil || stored.Messages+stored.Known+int64(len(stored.Rejected)) != 1 {
+				r.Fatalf("%+v, error %v", stored, err)
+			}
+		})
 	})
 }
 

@@ -21,7 +21,7 @@ import (
 
 // Limits of a database.
 const (
-	// MaxNameBytes is the length of the longest name of a procedure, board, label or baseline.
+	// MaxNameBytes is the length of the longest name of a procedure, board, label, baseline, fleet or session.
 	MaxNameBytes = 200
 	// busyTimeout is how long a writer of a SQLite file waits for another process.
 	busyTimeout = 5 * time.Second
