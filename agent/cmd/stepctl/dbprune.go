@@ -28,7 +28,9 @@ Procedures are never removed, and neither is a run that goes on. A SQLite file d
 smaller: its space is used again.
 
 Events that stepctl collect has stored are removed by their age, which counts from the moment when
-they were collected. Steps and sessions that did not pass are kept as long as such runs.
+they were collected. Steps and sessions that did not pass are kept as long as such runs. Messages
+that collect has put aside are removed by --older-than, and before any run by --size, the oldest
+first.
 
 Without a limit, runs that passed are kept for a year, and others for two. With a limit that one
 alone applies: --older-than keeps all runs that did not pass, unless --failed-older-than is given
@@ -66,7 +68,7 @@ Exit codes:
 	set.Func("older-than", "remove runs above this `AGE` that passed", setAge(&keep.MaxAge))
 	set.Func("failed-older-than", "remove runs above this `AGE` that did not pass", setAge(&keep.FailedAge))
 	set.Func("most", "keep this `NUMBER` of runs of each procedure that passed, the newest", setSize(&keep.MaxRuns))
-	set.Func("size", "keep records of about this `SIZE` together", setSize(&keep.MaxBytes))
+	set.Func("size", "keep records, and messages that were put aside, of about this `SIZE` together", setSize(&keep.MaxBytes))
 	set.BoolVar(&dry, "dry-run", false, "say what would be removed, and remove nothing")
 	addDatabase(cmd)
 	return cmd
@@ -82,6 +84,9 @@ func prunedText(p database.Pruned, dry bool) string {
 		phrase.Count(int(p.ByAge+p.ByCount+p.BySize), "run"), verb, p.ByAge, p.ByCount, p.BySize)
 	if p.Collected > 0 {
 		text += fmt.Sprintf("; %s by age", phrase.Count(int(p.Collected), "collected event"))
+	}
+	if p.Rejects > 0 {
+		text += fmt.Sprintf("; %s", phrase.Count(int(p.Rejects), "rejected message"))
 	}
 	return fmt.Sprintf("%s; %.1f MB of records", text, float64(p.Bytes)/1e6)
 }

@@ -2,7 +2,9 @@ package database_test
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -45,6 +47,71 @@ func TestPruneCollected(t *testing.T) {
 				}
 				if n := numberOf(t, db, "SELECT count(*) FROM agent_messages"); n != tt.messages {
 					t.Errorf("%d messages are left, want %d", n, tt.messages)
+				}
+			})
+		})
+	}
+}
+
+// Messages that were put aside go by their age, and by their size before all runs, the oldest first. A dry run
+// counts each once.
+func TestPruneRejects(t *testing.T) {
+	const body = 1000
+	for name, tt := range map[string]struct {
+		limits database.Retention
+		room   float64 // with MaxBytes: number of rejects for which there is room beside the run
+		keep   string
+		runs   int64 // removed
+	}{
+		"number":          {database.Retention{MaxRuns: 1}, 0, "0 1 3 5", 0},
+		"young enough":    {database.Retention{MaxAge: 6 * day}, 0, "0 1 3 5", 0},
+		"age":             {database.Retention{MaxAge: 2 * day}, 0, "0 1", 0},
+		"age of failures": {database.Retention{MaxAge: 2 * day, FailedAge: 9 * day}, 0, "0 1", 0},
+		"large enough":    {database.Retention{MaxBytes: 1}, 5, "0 1 3 5", 0},
+		"size":            {database.Retention{MaxBytes: 1}, 2.5, "0 1", 0},
+		"age, size":       {database.Retention{MaxAge: 4 * day, MaxBytes: 1}, 2.5, "0 1", 0},
+		"size, age":       {database.Retention{MaxAge: 2 * day, MaxBytes: 1}, 3.5, "0 1", 0},
+		"event by age":    {database.Retention{MaxAge: day / 2, MaxBytes: 1}, 0.9, "", 0},
+		"room for no run": {database.Retention{MaxBytes: 1}, -0.1, "", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			databasetest.Each(t, func(t *testing.T, db *database.DB) {
+				ctx := context.Background()
+				now, err := db.Now(ctx)
+				must(t, err)
+				raw := lines(t, events(now, 2, 0))
+				_, _, err = db.Add(ctx, "r", raw, database.Meta{})
+				must(t, err)
+				age := func(table, id string, age time.Duration) {
+					execute(t, db, fmt.Sprintf("UPDATE %s SET collected = '%s' WHERE id = '%s'", table, database.Time(now.Add(-age)), id))
+				}
+				keepMessages(t, db, message("b", "e", stepLine(t, "s", 1, 0)))
+				age("agent_messages", "e", day)
+				for _, days := range []int{0, 1, 3, 5} {
+					keepMessages(t, db, message("b", fmt.Sprint(days), strings.Repeat("x", body)))
+					age("agent_rejects", fmt.Sprint(days), time.Duration(days)*day)
+				}
+				one := numberOf(t, db, "SELECT max(length(body) + length(subject) + length(id) + length(problem)) FROM agent_rejects")
+				if tt.limits.MaxBytes > 0 {
+					tt.limits.MaxBytes = int64(len(raw)) + int64(tt.room*float64(one))
+				}
+				var dry database.Pruned
+				for i := range 2 {
+					got, err := db.Prune(ctx, tt.limits, i == 0)
+					if removed := int64(4 - len(strings.Fields(tt.keep))); err != nil || got.Rejects != removed || got.BySize != tt.runs || got.Bytes < removed*body {
+						t.Errorf("%+v, error %v", got, err)
+					}
+					if i == 0 {
+						dry = got
+					}
+					if got != dry {
+						t.Errorf("%+v is removed, %+v was said", got, dry)
+					}
+				}
+				kept, err := database.Collect(ctx, db, func(rows *sql.Rows) (id string, err error) { return id, rows.Scan(&id) },
+					"SELECT id FROM agent_rejects ORDER BY id")
+				if err != nil || strings.Join(kept, " ") != tt.keep {
+					t.Errorf("kept %q, error %v, want %q", kept, err, tt.keep)
 				}
 			})
 		})

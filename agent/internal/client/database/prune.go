@@ -11,14 +11,15 @@ import (
 // zero value of a limit is none.
 type Retention struct {
 	// MaxAge is how long runs are kept, FailedAge how long those that did not pass; it is at least
-	// MaxAge. Both apply to collected events too, from the moment when they were collected.
+	// MaxAge. Both apply to collected events too, from the moment when they were collected, and MaxAge to
+	// messages that were put aside.
 	MaxAge    time.Duration
 	FailedAge time.Duration
 	// MaxRuns is how many runs of each procedure are kept, the newest. Those that did not pass do
 	// not count and are kept, unless they are older than FailedAge.
 	MaxRuns int64
-	// MaxBytes is about how many bytes of records are kept. The oldest that passed are removed
-	// first, then the oldest of the others.
+	// MaxBytes is about how many bytes of the records of runs and of messages that were put aside are kept.
+	// The oldest messages are removed first, then the oldest runs that passed, then the oldest others.
 	MaxBytes int64
 }
 
@@ -34,7 +35,9 @@ type Pruned struct {
 	ByAge, ByCount, BySize int64
 	// Collected is the number of events of agents' records. They go by age.
 	Collected int64
-	// Bytes is the size of the records of both.
+	// Rejects is the number of messages that were put aside.
+	Rejects int64
+	// Bytes is the size of the records of all.
 	Bytes int64
 }
 
@@ -73,7 +76,7 @@ func prune(ctx context.Context, db *DB, r Retention, dry bool) (Pruned, error) {
 				return p, err
 			}
 		}
-		if err := pruneCollected(ctx, db, now, r, dry, &p); err != nil {
+		if err := pruneRejects(ctx, db, "collected < $1", dry, &p, Time(now.Add(-r.MaxAge))); err != nil {
 			return p, err
 		}
 	}
@@ -84,23 +87,40 @@ func prune(ctx context.Context, db *DB, r Retention, dry bool) (Pruned, error) {
 		}
 	}
 	if r.MaxBytes > 0 {
-		err = pruneSize(ctx, db, r.MaxBytes, dry, removed, &p)
+		var since time.Time // what is older is removed, with dry counted, already
+		if r.MaxAge > 0 {
+			since = now.Add(-r.MaxAge)
+		}
+		if err := pruneSize(ctx, db, r.MaxBytes, since, dry, removed, &p); err != nil {
+			return p, err
+		}
+	}
+	if r.MaxAge > 0 { // last: events that were collected do not count for MaxBytes
+		err = pruneCollected(ctx, db, now, r, dry, &p)
 	}
 	return p, err
 }
 
 func scanText(rows *sql.Rows) (text string, err error) { return text, rows.Scan(&text) }
 
-// pruneSize removes runs until the records that stay have at most the number of bytes.
-func pruneSize(ctx context.Context, db *DB, most int64, dry bool, removed map[string]bool, p *Pruned) error {
-	var total int64
-	err := db.read.QueryRowContext(ctx, "SELECT coalesce(sum(length(lines)), 0) FROM events").Scan(&total)
+// pruneSize removes messages that were put aside since a time, and then runs, until what stays has at most the
+// number of bytes.
+func pruneSize(ctx context.Context, db *DB, most int64, since time.Time, dry bool, removed map[string]bool, p *Pruned) error {
+	var total, rejects int64
+	err := db.read.QueryRowContext(ctx, "SELECT (SELECT coalesce(sum(length(lines)), 0) FROM events), "+
+		"(SELECT coalesce(sum("+rejectBytes+"), 0) FROM agent_rejects)").Scan(&total, &rejects)
 	if err != nil {
 		return db.fault(err)
 	}
+	total += rejects
+	before := p.Bytes
 	if dry {
-		total -= p.Bytes
+		total -= before
 	}
+	if err := pruneRejectsSize(ctx, db, since, total-most, dry, p); err != nil {
+		return err
+	}
+	total -= p.Bytes - before
 	type sized struct {
 		id    string
 		bytes int64
