@@ -3,30 +3,38 @@ package database
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io"
 	"reflect"
 	"time"
 )
 
-// checkRun is DB.Check.
-func checkRun(ctx context.Context, db *DB, id string) ([]string, error) {
-	run, err := db.Run(ctx, id)
+// checkRun is DB.Check. It reads one snapshot, as events, run and steps change together while a run goes on.
+func checkRun(ctx context.Context, db *DB, id string) (wrong []string, err error) {
+	err = db.snapshot(ctx, func(tx *sql.Tx) error {
+		wrong, err = checkStored(ctx, db, tx, id)
+		return err
+	})
+	return wrong, err
+}
+
+// checkStored compares what a transaction sees of a run.
+func checkStored(ctx context.Context, db *DB, tx querier, id string) ([]string, error) {
+	run, err := scanRun(tx.QueryRowContext(ctx, "SELECT "+runColumns+" FROM runs WHERE id = $1", id))
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil, missingRun(id)
+	case err != nil:
+		return nil, err
+	case run.Kind == KindLoad:
+		return nil, nil // its result is all that there is
+	}
+	raw, err := io.ReadAll(&recordReader{ctx: ctx, db: db, from: tx, id: id})
 	if err != nil {
 		return nil, err
 	}
 	f := newFolded(run.Kind)
-	if run.Kind == KindLoad {
-		return nil, nil // its result is all that there is
-	}
-	r, err := db.Record(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	raw, err := io.ReadAll(r)
-	if err != nil {
-		return nil, err
-	}
 	f.add(raw)
 	d := f.result()
 	var wrong []string
@@ -34,7 +42,7 @@ func checkRun(ctx context.Context, db *DB, id string) ([]string, error) {
 		wrong = append(wrong, fmt.Sprintf("the events contradict each other: %v", f.broken))
 	}
 	wrong = append(wrong, compareRun(&run, &d)...)
-	steps, err := checkSteps(ctx, db, id, &d)
+	steps, err := checkSteps(ctx, db, tx, id, &d)
 	return append(wrong, steps...), err
 }
 
@@ -69,10 +77,10 @@ func compareRun(run *Run, d *derived) []string {
 }
 
 // checkSteps compares the rows of steps.
-func checkSteps(ctx context.Context, db *DB, id string, d *derived) ([]string, error) {
+func checkSteps(ctx context.Context, db *DB, tx querier, id string, d *derived) ([]string, error) {
 	next := 0
 	var wrong []string
-	_, err := Collect(ctx, db, func(rows *sql.Rows) (struct{}, error) {
+	_, err := collect(ctx, db, tx, func(rows *sql.Rows) (struct{}, error) {
 		row := make([]any, 10)
 		into := make([]any, len(row))
 		for i := range row {

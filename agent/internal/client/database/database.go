@@ -117,6 +117,17 @@ func (db *DB) Write(ctx context.Context, change func(*sql.Tx) error) error {
 	return db.fault(tx.Commit())
 }
 
+// snapshot calls look in a transaction that only reads, and sees all tables as they were at one moment.
+func (db *DB) snapshot(ctx context.Context, look func(*sql.Tx) error) error {
+	// SQLite knows no other isolation; PostgreSQL would see new commits with each statement.
+	tx, err := db.read.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
+	if err != nil {
+		return db.fault(err)
+	}
+	defer func() { _ = tx.Rollback() }() // it only reads
+	return db.fault(look(tx))
+}
+
 // Ping returns an error if the database cannot be reached.
 func (db *DB) Ping(ctx context.Context) error { return db.fault(db.read.PingContext(ctx)) }
 

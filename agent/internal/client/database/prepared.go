@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// A querier is a transaction: an *sql.Tx or a *preparedTx.
+// A querier is a transaction, an *sql.Tx or a *preparedTx, or an *sql.DB.
 type querier interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)

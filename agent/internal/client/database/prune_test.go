@@ -1,15 +1,18 @@
 package database_test
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/stepagent/stepagent/agent/internal/client/database"
 	"github.com/stepagent/stepagent/agent/internal/client/database/databasetest"
+	"github.com/stepagent/stepagent/agent/internal/client/record"
 )
 
 const day = 24 * time.Hour
@@ -69,7 +72,7 @@ func TestPrune(t *testing.T) {
 					kept = append(kept, slices.Index(ids, run.ID))
 				}
 				slices.Sort(kept)
-				if diff := cmp.Diff(tt.keep, kept); diff != "" {
+				if diff := gocmp.Diff(tt.keep, kept); diff != "" {
 					t.Error(diff)
 				}
 				var rest int
@@ -80,6 +83,36 @@ func TestPrune(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A run that is being stored is as its events say at any moment.
+func TestCheckWhileStored(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		stateFolder(t)
+		ctx := context.Background()
+		r, err := db.Begin(ctx, database.Meta{}, func(err error) { t.Error(err) })
+		must(t, err)
+		done := make(chan error)
+		go func() {
+			w := record.NewWriter(r)
+			var err error
+			for _, e := range events(start, 300, 0) {
+				err = cmp.Or(err, w.Write(e), db.Ping(ctx)) // some time for a commit
+			}
+			done <- errors.Join(err, r.Close())
+		}()
+		for checks, ended := 0, false; !ended; checks++ {
+			select {
+			case err := <-done:
+				must(t, err)
+				ended = true
+			default:
+			}
+			if wrong, err := db.Check(ctx, r.ID()); (err != nil || len(wrong) > 0) && !t.Failed() {
+				t.Errorf("check %d: %q, error %v", checks+1, wrong, err)
+			}
+		}
+	})
 }
 
 // A column that was edited by SQL is found by the events.

@@ -10,7 +10,12 @@ import (
 // Collect returns all rows of a query that reads, each as scan returns it. Its errors say what to do, as
 // those of a DB.
 func Collect[T any](ctx context.Context, db *DB, scan func(*sql.Rows) (T, error), query string, args ...any) ([]T, error) {
-	rows, err := db.read.QueryContext(ctx, query, args...)
+	return collect(ctx, db, db.read, scan, query, args...)
+}
+
+// collect is Collect in a transaction, or for all connections that read.
+func collect[T any](ctx context.Context, db *DB, from querier, scan func(*sql.Rows) (T, error), query string, args ...any) ([]T, error) {
+	rows, err := from.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, db.fault(err)
 	}

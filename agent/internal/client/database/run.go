@@ -119,16 +119,20 @@ func (db *DB) Record(ctx context.Context, id string) (io.Reader, error) {
 	case err != nil:
 		return nil, db.fault(err)
 	case exists == 0:
-		return nil, fmt.Errorf("the run %s is %w", id, ErrMissing)
+		return nil, missingRun(id)
 	}
-	return &recordReader{ctx: ctx, db: db, id: id}, nil
+	return &recordReader{ctx: ctx, db: db, from: db.read, id: id}, nil
 }
+
+// missingRun returns the error for the full id of a run that is not there.
+func missingRun(id string) error { return fmt.Errorf("the run %s is %w", id, ErrMissing) }
 
 // A recordReader reads one row of events at a time, so that a long record needs no more memory than
 // a row, and holds no connection between two of them.
 type recordReader struct {
 	ctx   context.Context //nolint:containedctx // an io.Reader has no other place for it
 	db    *DB
+	from  querier
 	id    string
 	first int64  // of the row that was read last
 	rest  string // of that row
@@ -137,7 +141,7 @@ type recordReader struct {
 // Read returns the next bytes.
 func (r *recordReader) Read(p []byte) (int, error) {
 	for r.rest == "" {
-		err := r.db.read.QueryRowContext(r.ctx, "SELECT first, lines FROM events WHERE run = $1 AND first > $2 ORDER BY first LIMIT 1",
+		err := r.from.QueryRowContext(r.ctx, "SELECT first, lines FROM events WHERE run = $1 AND first > $2 ORDER BY first LIMIT 1",
 			r.id, r.first).Scan(&r.first, &r.rest)
 		if errors.Is(err, sql.ErrNoRows) {
 			return 0, io.EOF
