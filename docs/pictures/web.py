@@ -37,8 +37,8 @@ def nights(database):
                     failed = procedure == "lift" and chance.random() < 0.12 or chance.random() < 0.02
                     slow = 1.06 if procedure == "lift" and night >= 8 else 1.0
                     stored = at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-                    connection.execute("INSERT INTO runs (id, procedure, version, board, started, seen, state, cause, verdict, steps, passed, failed, duration) "
-                                       "VALUES (?, ?, 1, ?, ?, ?, 'ended', 'finished', ?, 6, ?, ?, ?)",
+                    connection.execute("INSERT INTO runs (id, procedure, version, procedure_sha256, board, started, seen, state, cause, verdict, steps, passed, failed, duration) "
+                                       "VALUES (?, ?, 1, 'aa', ?, ?, ?, 'ended', 'finished', ?, 6, ?, ?, ?)",
                                        (run, procedure, BOARDS[turn % 2], stored, stored, "fail" if failed else "pass", 6 - failed, failed, 6.1 * slow))
                     connection.execute("INSERT INTO labels VALUES (?, 'firmware', ?)", (run, "2.1" if night < 8 else "2.2"))
                     for step in range(1, 7):

@@ -222,7 +222,7 @@ def hostile(browser, lab, page, pictures):
     for n, name in enumerate(HOSTILE):
         run = f"20261130T0000{n:02}-abcdef"
         stored = name.replace("\0", "\x01")
-        lab.sql("INSERT INTO runs (id, procedure, board, started, seen, state, steps, failed, verdict) VALUES (?, ?, ?, '2026-11-30T00:00:00.000000Z', "
+        lab.sql("INSERT INTO runs (id, procedure, procedure_sha256, board, started, seen, state, steps, failed, verdict) VALUES (?, ?, 'aa', ?, '2026-11-30T00:00:00.000000Z', "
                 "'2026-11-30T00:00:00.000000Z', 'ended', 1, 1, 'fail')", run, stored, stored)
         lab.sql("INSERT INTO labels VALUES (?, ?, ?)", run, stored, stored)
         lab.sql("INSERT INTO steps (run, idx, step_id, timeout, interval, outcome, reason) VALUES (?, 1, 1, 5, 0, 'failed', ?)", run, stored)
@@ -331,8 +331,8 @@ def big(programs, work):
             labels.append((run, "build", str(n // 100)))
             labels.append((run, "night", "yes"))
             steps += ((run, i, i, 5.0, 0.0, "passed", 0.01 * i + 0.00001 * (n * 7919 % 1000)) for i in range(1, STEPS + 1))
-        connection.executemany("INSERT INTO runs (id, procedure, board, started, seen, state, verdict, steps, passed, duration) "
-                               "VALUES (?, ?, ?, ?, ?, 'ended', ?, 10, 10, 1)", runs)
+        connection.executemany("INSERT INTO runs (id, procedure, procedure_sha256, board, started, seen, state, verdict, steps, passed, duration) "
+                               "VALUES (?, ?, 'aa', ?, ?, ?, 'ended', ?, 10, 10, 1)", runs)
         connection.executemany("INSERT INTO labels VALUES (?, ?, ?)", labels)
         connection.executemany("INSERT INTO steps (run, idx, step_id, timeout, interval, outcome, took) VALUES (?, ?, ?, ?, ?, ?, ?)", steps)
         baseline = [run for run, procedure, *_ in runs if procedure == "procedure-3"][:30]

@@ -19,9 +19,11 @@ type Filter struct {
 	Procedure string
 	// Content is the hash of the step file, hexadecimal.
 	Content string
-	Board   string
-	Verdict string
-	State   State
+	// HasContent selects runs with such a hash. Load tests have none, nor has a run before its first event.
+	HasContent bool
+	Board      string
+	Verdict    string
+	State      State
 	// Baseline is the name of a baseline of the procedure that the run belongs to.
 	Baseline string
 	// Labels are those that a run must have.
@@ -53,6 +55,9 @@ func (f Filter) Where() (string, []any) {
 		if equal.value != "" {
 			add("runs."+equal.column+" = ?", equal.value)
 		}
+	}
+	if f.HasContent {
+		add("runs.procedure_sha256 <> ''")
 	}
 	if !f.Since.IsZero() {
 		add("runs.id >= ?", idAt(f.Since))

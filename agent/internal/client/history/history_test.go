@@ -2,6 +2,7 @@ package history_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -213,6 +214,48 @@ func TestTrend(t *testing.T) {
 		if err != nil || len(one.Notes) != 1 || len(one.Steps) != 12 || one.Steps[0].Change.Word != statistics.TooFew || one.Whole.Word != statistics.TooFew {
 			t.Errorf("%+v, error %v", one, err)
 		}
+		if _, err := history.ReadTrend(ctx, db, history.Query{Procedure: "day"}, statistics.Defaults); !errors.Is(err, history.ErrNoRuns) {
+			t.Errorf("error %v", err)
+		}
+	})
+}
+
+// Runs whose content is not known, which have just begun or were killed before their first event, are no part of a
+// trend, so that they neither have other contents count nor take the place of another run.
+func TestTrendWithoutUnknownContents(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		ctx := context.Background()
+		add(t, db, 0, database.Meta{}, newBoard(1).runs(3, 1)...)
+		ids := add(t, db, 3, database.Meta{}, night{steps: []float64{0.1}, content: "bb"}, night{steps: []float64{0.1}, content: "bb"})
+		query := history.Query{Procedure: "night", Last: 4}
+		begin := func(procedure, id, state string) {
+			must(t, db.Write(ctx, func(tx *sql.Tx) error {
+				_, err := tx.ExecContext(ctx, "INSERT INTO runs (id, procedure, started, seen, state) VALUES ($1, $2, $3, $3, $4)",
+					id, procedure, database.Time(start.AddDate(9, 0, 0)), state)
+				return err
+			}))
+		}
+		for i, begun := range []func(){
+			func() {},
+			func() { begin("night", "20351101T030000-000001", "running") },
+			func() {
+				for n := range 5 {
+					begin("night", fmt.Sprintf("20351101T030001-%06d", n), "interrupted")
+				}
+			},
+		} {
+			begun()
+			trend, err := history.ReadTrend(ctx, db, query, statistics.Defaults)
+			must(t, err)
+			var runs []string
+			for _, r := range trend.Runs {
+				runs = append(runs, r.ID)
+			}
+			if diff := cmp.Diff(ids, runs); diff != "" || trend.Content != "bb" || len(trend.Notes) != 1 || len(trend.Steps) != 1 {
+				t.Errorf("%d: content %q, %q, %d steps\n%s", i, trend.Content, trend.Notes, len(trend.Steps), diff)
+			}
+		}
+		begin("day", "20351101T030002-000001", "running")
 		if _, err := history.ReadTrend(ctx, db, history.Query{Procedure: "day"}, statistics.Defaults); !errors.Is(err, history.ErrNoRuns) {
 			t.Errorf("error %v", err)
 		}

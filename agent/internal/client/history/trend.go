@@ -16,7 +16,7 @@ const DefaultLast = 40
 // A Query selects the runs of a trend. The zero value of a field selects all.
 type Query struct {
 	// Procedure is the name of the procedure, Version its version in the database. With version 0, the
-	// content of the newest run counts.
+	// content of the newest run counts. Runs that have no content yet do not count.
 	Procedure string
 	Version   int64
 	// Kind is database.KindRun if it is empty.
@@ -37,7 +37,7 @@ type Query struct {
 // A Trend follows a procedure through its runs.
 type Trend struct {
 	Procedure string `json:"procedure"`
-	// Content is the sha256 of the procedure that all runs have.
+	// Content is the sha256 of the procedure that all runs have; empty for load tests.
 	Content string `json:"procedure_sha256"`
 	// Runs are the runs, the oldest first.
 	Runs []TrendRun `json:"runs"`
@@ -122,6 +122,7 @@ func (q Query) runs(ctx context.Context, db *database.DB) (s Selection, notes []
 	if filter.Kind == "" {
 		filter.Kind = database.KindRun
 	}
+	filter.HasContent = filter.Kind == database.KindRun
 	if filter.Limit <= 0 {
 		filter.Limit = DefaultLast
 	}

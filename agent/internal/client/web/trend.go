@@ -86,7 +86,7 @@ func (s *Site) trend(ctx context.Context, db *database.DB, v *view) (string, any
 
 // trendLength returns how many runs a trend covers, by the number of their steps.
 func trendLength(ctx context.Context, db *database.DB, f database.Filter) (int, error) {
-	f.Kind, f.Limit = database.KindRun, 1
+	f.Kind, f.HasContent, f.Limit = database.KindRun, true, 1
 	newest, err := db.Runs(ctx, f)
 	if err != nil || len(newest) == 0 {
 		return 1, err

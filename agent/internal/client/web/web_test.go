@@ -44,8 +44,8 @@ func insert(t *testing.T, db *database.DB, procedure string, n, steps int, took 
 		for run := range n {
 			at := time.Now().Add(time.Duration(run-n) * time.Hour)
 			ids = append(ids, database.NewID(at))
-			_, err := tx.ExecContext(t.Context(), `INSERT INTO runs (id, procedure, board, started, seen, state, cause, verdict, duration, steps, passed)
-				VALUES ($1, $2, 'bench-1', $3, $3, 'ended', 'finished', 'pass', 1.5, $4, $4)`, ids[run], procedure, database.Time(at), steps)
+			_, err := tx.ExecContext(t.Context(), `INSERT INTO runs (id, procedure, procedure_sha256, board, started, seen, state, cause, verdict, duration, steps, passed)
+				VALUES ($1, $2, 'aa', 'bench-1', $3, $3, 'ended', 'finished', 'pass', 1.5, $4, $4)`, ids[run], procedure, database.Time(at), steps)
 			if err != nil {
 				return err
 			}
