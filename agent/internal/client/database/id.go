@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -16,6 +17,11 @@ func NewID(start time.Time) string {
 	var random [2]byte
 	_, _ = rand.Read(random[:]) // never fails
 	return fmt.Sprintf("%s%03x", idAt(start), binary.BigEndian.Uint16(random[:])>>4)
+}
+
+// IsPartOfID reports whether a text has the characters of an id alone.
+func IsPartOfID(text string) bool {
+	return text != "" && strings.Trim(text, "0123456789abcdefT-") == ""
 }
 
 // idAt is the part of an id that is the time of the start: ids of runs that start at or after the

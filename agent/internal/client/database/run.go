@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 )
 
@@ -90,7 +89,7 @@ func findRun(ctx context.Context, db *DB, name string) (string, error) {
 		}
 		return id, db.fault(err)
 	}
-	if name == "" || strings.Trim(name, "0123456789abcdefT-") != "" {
+	if !IsPartOfID(name) {
 		return "", fmt.Errorf("%q is no id of a run, which has the form 20261130T001422-7f3a9c", name)
 	}
 	scan := func(rows *sql.Rows) (id string, err error) { return id, rows.Scan(&id) }

@@ -67,7 +67,7 @@ func selectPart(ctx context.Context, db *database.DB, part, procedure string) ([
 	switch {
 	case err == nil:
 		return []database.Run{run}, nil
-	case part != "last" && strings.Trim(part, "0123456789abcdefT-") != "":
+	case part != "last" && !database.IsPartOfID(part):
 		return nil, fmt.Errorf("%w by %q, which is no baseline, no label KEY=VALUE and no id of a run; see \"stepctl history\"", ErrNoRuns, part)
 	}
 	return nil, err

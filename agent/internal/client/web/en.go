@@ -20,7 +20,7 @@ func english() *words {
 			"verdict": "It is pass, fail, undecided, running or interrupted.",
 			"time":    "A time has the form 2026-11-30 or 2026-11-30T14:05.", "order": "The first time must be before the second.",
 			"number": "It is a number from 1 on.", "baseline": "The procedure has no baseline of this name.",
-			"name": "It is the name of a procedure.", "run": "Name the runs to compare.", "with": "Name a run or a baseline to compare with.",
+			"name": "It is the name of a procedure.", "id": "It is the id of a run.", "run": "Name the runs to compare.", "with": "Name a run or a baseline to compare with.",
 		},
 
 		Runs: "Runs", Now: "In progress", InProgress: "in progress", Interrupted: "interrupted", NothingRuns: "Nothing is running.",

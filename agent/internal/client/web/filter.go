@@ -13,7 +13,7 @@ import (
 )
 
 // filterParameters are the parameters that select runs.
-const filterParameters = "procedure board label verdict since until"
+const filterParameters = "procedure board label verdict since until before"
 
 // interrupted is the choice of runs that have no end, beside the verdicts and running.
 const interrupted = "interrupted"
@@ -48,6 +48,9 @@ func (v *view) filter() (f database.Filter, err error) {
 	}
 	if err == nil && !f.Since.IsZero() && !f.Until.IsZero() && !f.Since.Before(f.Until) {
 		err = &badRequest{"since", v.query.Get("since"), "order"}
+	}
+	if f.Before = v.query.Get("before"); err == nil && f.Before != "" && !database.IsPartOfID(f.Before) {
+		err = &badRequest{"before", f.Before, "id"}
 	}
 	return f, err
 }

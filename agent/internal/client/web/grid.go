@@ -66,7 +66,7 @@ func newGrid(v *view, f database.Filter, runs []brief, page int) grid {
 	oldest, newest := runs[len(runs)-1].started, runs[0].started
 	// Time without runs shows, but the grid grows once an hour at most.
 	from, to := oldest, v.now.Truncate(time.Hour)
-	if newest.After(to) {
+	if newest.After(to) || f.Before != "" {
 		to = newest
 	}
 	if !f.Since.IsZero() {

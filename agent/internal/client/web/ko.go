@@ -20,7 +20,7 @@ func korean() *words {
 			"verdict": "pass, fail, undecided, running, interrupted 중 하나입니다.",
 			"time":    "시각은 2026-11-30 또는 2026-11-30T14:05 형식입니다.", "order": "시작 시각은 끝 시각보다 앞서야 합니다.",
 			"number": "1 이상의 수입니다.", "baseline": "이 절차에는 그런 이름의 기준선이 없습니다.",
-			"name": "절차의 이름을 지정합니다.", "run": "비교할 실행을 지정합니다.", "with": "비교 대상이 되는 실행이나 기준선을 지정합니다.",
+			"name": "절차의 이름을 지정합니다.", "id": "실행의 ID를 지정합니다.", "run": "비교할 실행을 지정합니다.", "with": "비교 대상이 되는 실행이나 기준선을 지정합니다.",
 		},
 
 		Runs: "실행", Now: "진행 중", InProgress: "진행 중", Interrupted: "중단됨", NothingRuns: "진행 중인 실행이 없습니다.",

@@ -110,7 +110,7 @@ func (s *Site) runs(ctx context.Context, db *database.DB, v *view) (string, any,
 	}
 	if len(all) > maxRuns {
 		all = all[:maxRuns]
-		p.Older = v.Here("until", all[maxRuns-1].started.UTC().Format(time.RFC3339), "page", "", "rows", "")
+		p.Older = v.Here("before", all[maxRuns-1].id, "page", "", "rows", "")
 	}
 	p.Count = v.count(len(all), p.Older != "")
 	if len(all) == 0 {

@@ -175,5 +175,5 @@ func (v *view) Schemes() (all []choice) {
 
 // Reset returns the address of this page without a selection.
 func (v *view) Reset() string {
-	return v.Here("procedure", "", "board", "", "label", "", "verdict", "", "since", "", "until", "", "page", "", "rows", "")
+	return v.Here("procedure", "", "board", "", "label", "", "verdict", "", "since", "", "until", "", "before", "", "page", "", "rows", "")
 }

@@ -9,10 +9,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/net/html"
 
 	"github.com/stepagent/stepagent/agent/internal/client/database"
@@ -246,6 +249,8 @@ func TestBadParameters(t *testing.T) {
 		"/?since=yesterday":                      "A time has the form",
 		"/?since=2026-02-30":                     "A time has the form",
 		"/?since=2026-02-02&until=2026-02-02":    "must be before",
+		"/?before=last":                          "the id of a run",
+		"/trend?before=20261130T000000-abcdef":   "The parameter before cannot be",
 		"/?lang=fr":                              "en and ko",
 		"/?scheme=red":                           "light and dark",
 		"/trend?procedure=door&baseline=no":      "no baseline of this name",
@@ -397,6 +402,53 @@ func TestLong(t *testing.T) {
 	has(t, s, "/?rows=2", http.StatusOK, "procedure 29")
 	has(t, s, "/run/"+ids[0]+"?page=3", http.StatusOK, "201 to 250 of 250", `rel="prev"`)
 	has(t, s, "/trend?procedure=procedure+00&page=21", http.StatusOK, "No. 250, step 349")
+}
+
+// TestOlderRuns: the link to older runs leads to the run after the last one that was shown, however many begin
+// in the same second.
+func TestOlderRuns(t *testing.T) {
+	place := databasetest.File(t)
+	db := databasetest.Open(t, place)
+	ids := []string{"20261130T000000-abcdef"}
+	for i := range maxRuns + listRuns {
+		ids = append(ids, fmt.Sprintf("20261130T000001-%06x", i))
+	}
+	slices.Reverse(ids) // the newest first
+	err := db.Write(t.Context(), func(tx *sql.Tx) error {
+		for _, id := range ids {
+			at, err := time.Parse("20060102T150405", id[:15])
+			if err == nil {
+				_, err = tx.ExecContext(t.Context(), "INSERT INTO runs (id, procedure, started, seen, state) VALUES ($1, 'door', $2, $2, 'ended')", id, database.Time(at))
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, place)
+	row, older := regexp.MustCompile(`<tr id="r-([^"]*)"`), regexp.MustCompile(`<p><a href="(/\?[^"]*)">Older runs`)
+	shown := func(body string) (rows []string) {
+		for _, found := range row.FindAllStringSubmatch(body, -1) {
+			rows = append(rows, found[1])
+		}
+		return rows
+	}
+	body := has(t, s, fmt.Sprintf("/?procedure=door&page=%d", maxRuns/listRuns), http.StatusOK)
+	got, link := shown(body), older.FindStringSubmatch(body)
+	if link == nil {
+		t.Fatalf("there is no link to older runs: %s", main(body))
+	}
+	target := html.UnescapeString(link[1])
+	got = append(got, shown(has(t, s, target, http.StatusOK, "51 runs"))...)
+	body = has(t, s, target+"&page=2", http.StatusOK)
+	got = append(got, shown(body)...)
+	if diff := cmp.Diff(ids[maxRuns-listRuns:], got); diff != "" || older.MatchString(body) {
+		t.Errorf("%s shows, after the first %d runs, %.500s", target, maxRuns, diff)
+	}
 }
 
 // TestNothingIsWritten: the pages leave the file as it is.
