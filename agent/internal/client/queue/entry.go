@@ -1,8 +1,8 @@
 package queue
 
 import (
+	"cmp"
 	"database/sql"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -31,7 +31,8 @@ const (
 // States returns all states.
 func States() []State { return []State{Waiting, Running, Done, Cancelled, Failed} }
 
-// An Entry asks for runs of a procedure against a board. Its JSON is that of stepctl queue list.
+// An Entry asks for runs of a procedure against a board. Its JSON is that of stepctl queue list. Entries that are
+// read from the same row are equal.
 type Entry struct {
 	ID    int64 `json:"id"`
 	State State `json:"state"`
@@ -63,7 +64,7 @@ type Entry struct {
 	Added time.Time `json:"added"`
 
 	token string // of the claim
-	wrong error  // a column that cannot be read
+	wrong string // what is wrong with a column that cannot be read
 }
 
 // columns are the columns of an Entry, in the order of scan.
@@ -81,14 +82,14 @@ func scan(e *Entry, row interface{ Scan(...any) error }) error {
 	e.Version, e.Times = version.V, times.V
 	e.Every, e.Problem, e.Worker, e.Run, e.token = every.V, problem.V, worker.V, run.V, token.V
 	e.Due, e.LeasedUntil, e.Added = due.at, until.at, added.at
-	e.wrong = errors.Join(due.wrong, added.wrong)
+	e.wrong = cmp.Or(due.wrong, added.wrong)
 	return err
 }
 
 // A looseTime reads a time that may be NULL or wrong.
 type looseTime struct {
-	at    time.Time // zero for NULL
-	wrong error
+	at    time.Time // zero for NULL or if it is wrong
+	wrong string    // what is wrong with it
 }
 
 // Scan never fails.
@@ -98,9 +99,11 @@ func (l *looseTime) Scan(value any) error {
 		return nil
 	}
 	var at database.Time
-	if l.wrong = at.Scan(value); l.wrong == nil {
-		l.at = time.Time(at)
+	if err := at.Scan(value); err != nil {
+		l.wrong = err.Error()
+		return nil
 	}
+	l.at = time.Time(at)
 	return nil
 }
 
@@ -112,8 +115,8 @@ type order struct {
 
 // order reads the entry. The error says why it cannot be performed.
 func (e *Entry) order() (o order, err error) {
-	if e.wrong != nil {
-		return order{}, fmt.Errorf("a time of the entry is wrong: %w", e.wrong)
+	if e.wrong != "" {
+		return order{}, fmt.Errorf("a time of the entry is wrong: %s", e.wrong)
 	}
 	if e.Every != "" {
 		if o.every, err = schedule.ParseEvery(e.Every); err != nil {

@@ -164,7 +164,7 @@ func (q *Queue) Wait(ctx context.Context, boards []string) (wait time.Duration, 
 		if err := q.db.Read().QueryRowContext(ctx, query, values(boards)...).Scan(&first); err != nil {
 			return 0, false, q.fault(err)
 		}
-		if first.at.IsZero() && first.wrong == nil {
+		if first.at.IsZero() && first.wrong == "" {
 			continue
 		}
 		if left := max(0, first.at.Sub(now)); !ok || left < wait {
