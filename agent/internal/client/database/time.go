@@ -40,3 +40,26 @@ func (t *Time) Scan(value any) error {
 	*t = Time(at.UTC())
 	return nil
 }
+
+// A LooseTime reads a time of the queue, which may be NULL, or wrong as plain SQL may have inserted it.
+type LooseTime struct {
+	// At is zero for NULL, or if the time is wrong.
+	At time.Time
+	// Wrong says what is wrong with it; empty for nothing.
+	Wrong string
+}
+
+// Scan never fails.
+func (l *LooseTime) Scan(value any) error {
+	*l = LooseTime{}
+	if value == nil {
+		return nil
+	}
+	var at Time
+	if err := at.Scan(value); err == nil {
+		l.At = time.Time(at)
+	} else {
+		l.Wrong = err.Error()
+	}
+	return nil
+}

@@ -76,35 +76,14 @@ const columns = `id, state, procedure, version, board, priority, due, every, tim
 func scan(e *Entry, row interface{ Scan(...any) error }) error {
 	var version, times sql.Null[int64]
 	var every, problem, worker, run, token sql.Null[string]
-	var due, until, added looseTime
+	var due, until, added database.LooseTime
 	err := row.Scan(&e.ID, &e.State, &e.Procedure, &version, &e.Board, &e.Priority, &due, &every, &times, &e.Labels,
 		&e.Performed, &problem, &worker, &e.Attempt, &run, &until, &added, &token)
 	e.Version, e.Times = version.V, times.V
 	e.Every, e.Problem, e.Worker, e.Run, e.token = every.V, problem.V, worker.V, run.V, token.V
-	e.Due, e.LeasedUntil, e.Added = due.at, until.at, added.at
-	e.wrong = cmp.Or(due.wrong, added.wrong)
+	e.Due, e.LeasedUntil, e.Added = due.At, until.At, added.At
+	e.wrong = cmp.Or(due.Wrong, added.Wrong)
 	return err
-}
-
-// A looseTime reads a time that may be NULL or wrong.
-type looseTime struct {
-	at    time.Time // zero for NULL or if it is wrong
-	wrong string    // what is wrong with it
-}
-
-// Scan never fails.
-func (l *looseTime) Scan(value any) error {
-	*l = looseTime{}
-	if value == nil {
-		return nil
-	}
-	var at database.Time
-	if err := at.Scan(value); err != nil {
-		l.wrong = err.Error()
-		return nil
-	}
-	l.at = time.Time(at)
-	return nil
 }
 
 // An order is what an entry asks for, as a worker reads it.

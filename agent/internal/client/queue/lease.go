@@ -160,14 +160,14 @@ func (q *Queue) Wait(ctx context.Context, boards []string) (wait time.Duration, 
 		"SELECT min(coalesce(q.due, q.added)) FROM queue AS q WHERE q.state = 'waiting' AND " + in +
 			" AND q.board NOT IN (SELECT r.board FROM queue AS r WHERE r.state = 'running')",
 	} {
-		var first looseTime
+		var first database.LooseTime
 		if err := q.db.Read().QueryRowContext(ctx, query, values(boards)...).Scan(&first); err != nil {
 			return 0, false, q.fault(err)
 		}
-		if first.at.IsZero() && first.wrong == "" {
+		if first.At.IsZero() && first.Wrong == "" {
 			continue
 		}
-		if left := max(0, first.at.Sub(now)); !ok || left < wait {
+		if left := max(0, first.At.Sub(now)); !ok || left < wait {
 			wait, ok = left, true
 		}
 	}

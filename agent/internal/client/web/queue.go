@@ -27,7 +27,8 @@ type entry struct {
 	ID, Priority, Performed, Attempt int64
 	Procedure, Board                 string
 	Times                            string
-	Due                              time.Time // zero: at once
+	Due                              time.Time // zero: at once, unless WrongDue
+	WrongDue                         bool      // the due time cannot be read
 	Every, Labels, State, Problem    string
 	Worker, Run, Word, Class, Symbol string
 	Progress                         *progress
@@ -88,13 +89,13 @@ func (v *view) entryProgress(ctx context.Context, db *database.DB, id string) (*
 func (v *view) entries(ctx context.Context, db *database.DB, query string) ([]entry, error) {
 	return database.Collect(ctx, db, func(rows *sql.Rows) (e entry, err error) {
 		var version, times sql.Null[int64]
-		var due sql.Null[database.Time]
+		var due database.LooseTime
 		err = rows.Scan(&e.ID, &e.Procedure, &version, &e.Board, &e.Priority, &due, &e.Every, &times, &e.Labels, &e.Performed, &e.State,
 			&e.Problem, &e.Worker, &e.Attempt, &e.Run)
 		if version.Valid {
 			e.Procedure = fmt.Sprintf("%s@%d", e.Procedure, version.V)
 		}
-		e.Due = time.Time(due.V)
+		e.Due, e.WrongDue = due.At, due.Wrong != ""
 		e.Times = v.Words.Endless
 		if times.Valid {
 			e.Times = fmt.Sprint(times.V)

@@ -451,6 +451,23 @@ func TestOlderRuns(t *testing.T) {
 	}
 }
 
+// TestWrongDueTime: a row of which plain SQL has written the time wrongly is shown among the others.
+func TestWrongDueTime(t *testing.T) {
+	place := databasetest.File(t)
+	err := databasetest.Open(t, place).Write(t.Context(), func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(t.Context(), `INSERT INTO queue (procedure, board, due, added, state) VALUES ('door', 'bench-1', '2026-11-30T24:00:00Z', 'now', 'waiting'),
+			('gate', 'bench-2', '2026-11-30T24:00:00Z', 'now', 'failed'), ('lift', 'bench-3', NULL, '2026-11-30T11:00:00Z', 'waiting')`)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := has(t, open(t, place), "/queue", http.StatusOK, "bench-1", "bench-2", "bench-3")
+	if n := strings.Count(body, "at once"); n != 1 {
+		t.Errorf("%d entries are due at once", n)
+	}
+}
+
 // TestNothingIsWritten: the pages leave the file as it is.
 func TestNothingIsWritten(t *testing.T) {
 	place := databasetest.File(t)
