@@ -193,7 +193,7 @@ func (c *conn) close() {
 	if s.closed {
 		return
 	}
-	if s.phase == looping || s.phase == judging {
+	if s.phase.inLoop() { // it may have parked since the caller had its stream
 		shutDown(s.fd) // sending the reply fails, or the loop sees the end
 		return
 	}

@@ -14,3 +14,12 @@ func (s *Server) Parked() int {
 	}
 	return n
 }
+
+// CloseConnections closes all connections as the timer of a delayed reply does that is not taken.
+func (s *Server) CloseConnections() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		c.close()
+	}
+}
