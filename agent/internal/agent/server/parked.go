@@ -41,7 +41,7 @@ var (
 type parkedState struct {
 	fd     int         // the socket; -1 when the connection is not parked
 	timer  *time.Timer // fires at reads.at or before
-	missed bool        // the socket was readable while a step was judged
+	missed bool        // an event came while a message was answered; Sent has the loop look again
 	// While a reply is sent: when its request arrived, the interval that it declared, and its audit
 	// entry. They belong to the sender, which is the loop or the goroutine that judged the step.
 	arrived time.Time
@@ -243,7 +243,7 @@ func (c *conn) receive(buffer []byte, ended bool) (message []byte, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.state.phase != parked {
-		c.state.missed = c.state.phase == judging
+		c.state.missed = c.state.phase.inLoop()
 		return nil, false
 	}
 	n, err := eventloop.Read(c.state.fd, buffer)
