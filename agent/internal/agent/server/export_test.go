@@ -2,6 +2,7 @@ package server
 
 import (
 	"net"
+	"time"
 
 	"github.com/stepagent/stepagent/agent/internal/shared/eventloop"
 )
@@ -21,6 +22,14 @@ func (s *Server) connOf(client net.Addr) *conn {
 // StaleReady calls the handler of a client's connection as another loop may that had it before.
 func (s *Server) StaleReady(client net.Addr) {
 	s.connOf(client).Ready(&eventloop.Round{Buffer: make([]byte, eventloop.BufferBytes)}, false)
+}
+
+// IdleEnds returns when a client has been idle for too long, if it sends nothing.
+func (s *Server) IdleEnds(client net.Addr) time.Time {
+	c := s.connOf(client)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.state.reads.at
 }
 
 // Parked returns the number of connections that are parked and have nothing under way.

@@ -94,7 +94,8 @@ func (c *conn) setTimer(t time.Time) error {
 	return nil
 }
 
-// timerFired closes a parked connection whose client has been idle for too long.
+// timerFired closes a parked connection whose client has been idle for too long. It is also called
+// before that, as the timer is put off only when it fires: see deadline.
 func (c *conn) timerFired() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -104,7 +105,7 @@ func (c *conn) timerFired() {
 	}
 	now := time.Now()
 	if s.phase != parked {
-		s.reads.at = now.Add(c.server.options.Load().IdleTimeout) // Sent starts it again
+		s.reads.at = now.Add(c.server.options.Load().IdleTimeout) // a step is under way; Sent starts the idle timeout after it
 	}
 	if s.reads.timedOut(now, s.reads.at, c.setTimer) != nil {
 		c.unpark(nil, func() bool { return c.worker.refuseUnread(os.ErrDeadlineExceeded) })
@@ -286,8 +287,12 @@ func (c *conn) Sent(reply []byte, n int) {
 		c.unpark(nil, nil)
 		return
 	}
+	idleSince := s.arrived // of a step that a loop has answered: it saves reading the clock again
+	if s.phase == judging {
+		idleSince = time.Now()
+	}
 	s.phase = parked
-	c.startIdle(s.arrived)
+	c.startIdle(idleSince)
 	if s.missed {
 		s.missed = false
 		c.server.loops.Rearm(s.fd)

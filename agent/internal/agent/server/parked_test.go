@@ -301,6 +301,24 @@ func TestPanicEndsOneParkedConnection(t *testing.T) {
 	}
 }
 
+// TestIdleTimeAfterSlowStep: the idle time of a parked connection runs from the reply, however long the
+// step was judged.
+func TestIdleTimeAfterSlowStep(t *testing.T) {
+	member, there, let := gate()
+	o := defaults()
+	h := start(t, o, member)
+	p := h.parked(t)
+	p.send(`{"step_id":2}`)
+	<-there
+	judged := time.Now()
+	let()
+	p.expect(`{"step_id":2,"error_code":0}`)
+	h.park(t, 1)
+	if ends := h.IdleEnds(p.LocalAddr()); ends.Before(judged.Add(o.IdleTimeout)) {
+		t.Errorf("the idle time ends %v too early", judged.Add(o.IdleTimeout).Sub(ends))
+	}
+}
+
 // TestManyParked: connections on all loops, sessions that share them, and faults among the
 // steps, all at once.
 func TestManyParked(t *testing.T) {
