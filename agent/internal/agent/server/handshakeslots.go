@@ -31,6 +31,9 @@ const (
 	restFactor = 4
 	// handshakeBurst is the debt up to which no slot rests: some dozens of handshakes.
 	handshakeBurst = 40 * time.Millisecond
+	// maxCharge is the longest use that a slot rests for. By the clock a handshake takes longer only when
+	// the process stood still meanwhile: after SIGSTOP, or with its virtual machine.
+	maxCharge = time.Second
 	// minRest is the shortest rest; the runtime's timers are not more exact on an idle machine.
 	minRest = time.Millisecond
 )
@@ -74,7 +77,7 @@ func (h *handshakeSlots) leave(used time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := time.Now()
-	h.debt = max(0, h.debt-time.Duration(h.slots)*now.Sub(h.settled)) + (1+restFactor)*used
+	h.debt = max(0, h.debt-time.Duration(h.slots)*now.Sub(h.settled)) + (1+restFactor)*min(used, maxCharge)
 	h.settled = now
 	if rest := (h.debt - handshakeBurst) / time.Duration(h.slots); rest >= minRest {
 		time.AfterFunc(rest, h.release)

@@ -69,6 +69,29 @@ func TestFewHandshakesDoNotRest(t *testing.T) {
 	})
 }
 
+// TestSlotsAfterPause: when the process stood still while handshakes computed, the next ones wait for
+// seconds and no longer.
+func TestSlotsAfterPause(t *testing.T) {
+	for _, slots := range []int{1, 2, 4} {
+		synctest.Test(t, func(t *testing.T) {
+			h := newHandshakeSlots(slots)
+			for range slots {
+				h.enter(time.Time{}, nil)
+			}
+			time.Sleep(time.Hour)
+			for range slots {
+				h.leave(time.Hour)
+			}
+			for range slots {
+				if !h.enter(time.Now().Add((1+restFactor)*maxCharge), nil) {
+					t.Errorf("%d slots: none is free within the time", slots)
+				}
+			}
+			time.Sleep(time.Hour) // until all have rested
+		})
+	}
+}
+
 // TestNewestHandshakeFirst: of those that wait the newest gets the slot; the others get none when their
 // time is over or the server stops.
 func TestNewestHandshakeFirst(t *testing.T) {
