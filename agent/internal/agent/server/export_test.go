@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/tls"
 	"net"
 	"time"
 
@@ -54,4 +55,19 @@ func (s *Server) CloseConnections() {
 	for c := range s.conns {
 		c.close()
 	}
+}
+
+// PanicInHandshakes makes each handshake panic while it computes.
+func (s *Server) PanicInHandshakes() {
+	o := *s.options.Load()
+	o.tls = o.tls.Clone()
+	o.tls.VerifyConnection = func(tls.ConnectionState) error { panic("defect") }
+	s.options.Store(&o)
+}
+
+// FreeHandshakeSlots returns how many slots of handshakes are free, and how many there are.
+func (s *Server) FreeHandshakeSlots() (free, all int) {
+	s.handshakes.mu.Lock()
+	defer s.handshakes.mu.Unlock()
+	return s.handshakes.free, s.handshakes.slots
 }

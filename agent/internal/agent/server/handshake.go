@@ -62,9 +62,7 @@ func (w *worker) handshake(first []byte) bool {
 	c.setPhase(reading, limit, drainTime)
 	t := &transport{Conn: c.state.stream.(net.Conn), conn: c, first: first, running: true, until: time.Now().Add(limit)}
 	over := tls.Server(t, s.tls)
-	err := over.HandshakeContext(c.steps)
-	t.leave()
-	t.running = false
+	err := t.handshake(over)
 	c.setBusy()
 	if err != nil {
 		w.handshakeFailed(err)

@@ -262,3 +262,23 @@ func TestBusyReasons(t *testing.T) {
 		t.Errorf("%+v", n)
 	}
 }
+
+// TestPanicInHandshake: a defect ends one connection, and the slot of its handshake is free again.
+func TestPanicInHandshake(t *testing.T) {
+	a := newAuthority(t)
+	o := a.options(true)
+	var log lockedBuffer
+	h := a.startTLS(t, server.TLS, o, &log)
+	h.PanicInHandshakes()
+	valid := a.clientAs(certtest.Template{CN: "station-1"})
+	_, slots := h.FreeHandshakeSlots()
+	for range slots {
+		_ = h.refusal(t, valid)
+	}
+	waitFor(t, "the slots to be free", func() bool { free, all := h.FreeHandshakeSlots(); return free == all })
+	if n := strings.Count(log.String(), "panic while serving a connection"); n != slots {
+		t.Errorf("%d panics are logged, want %d:\n%s", n, slots, log.String())
+	}
+	h.SetOptions(o)
+	h.as(t, valid).step()
+}

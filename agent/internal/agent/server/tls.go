@@ -141,6 +141,15 @@ type transport struct {
 	entered time.Time // when it got its slot; zero while it has none
 }
 
+// handshake makes the handshake of the connection above. It gives the slot back also if that panics.
+func (t *transport) handshake(over *tls.Conn) error {
+	defer func() {
+		t.leave()
+		t.running = false
+	}()
+	return over.HandshakeContext(t.conn.steps)
+}
+
 // Read reads from the socket. The handshake gives its slot back meanwhile.
 func (t *transport) Read(b []byte) (int, error) {
 	if len(t.first) > 0 {
