@@ -154,6 +154,9 @@ func (a *Agent) reloadCertificates(ctx context.Context, unchanged func() bool) e
 	}
 	defer a.endReload()
 	c := a.current()
+	if c.TLS.Certificate == "" {
+		return nil // since the files have changed a reload has taken them out of the config
+	}
 	set, err := loadCertificates(c)
 	if err == nil && !unchanged() {
 		return errChanged

@@ -17,6 +17,7 @@ import (
 
 	"github.com/stepagent/stepagent/agent/internal/agent/daemon"
 	"github.com/stepagent/stepagent/agent/internal/shared/certificate"
+	"github.com/stepagent/stepagent/agent/internal/shared/config"
 	"github.com/stepagent/stepagent/agent/internal/testkit/certtest"
 )
 
@@ -219,6 +220,40 @@ func TestCertificatesAreExchanged(t *testing.T) {
 			}
 			break
 		}
+	}
+}
+
+// TestCertificatesChangeWhileTLSGoes: the files of the certificates change while a reload takes them out
+// of the config.
+func TestCertificatesChangeWhileTLSGoes(t *testing.T) {
+	t.Parallel()
+	ca := certtest.New(t)
+	cert, key := ca.Issue(t, certtest.Template{CN: "board", DNS: []string{"localhost"}})
+	const plain = "port = 0\nreload.settle = \"10ms\"\ntls.mode = \"off\"\n"
+	o, file := options(t, plain+"tls.certificate = \""+cert+"\"\ntls.key = \""+key+"\"\n")
+	s := &secured{T: t, log: &lines{}}
+	o.Log = slog.New(slog.NewTextHandler(s.log, nil))
+	load, started := o.Load, false
+	o.Load = func() (*config.Loaded, error) {
+		c, err := load()
+		if started {
+			write(t, cert, "no certificate\n")
+			s.until("a reload of the certificates waits for this one", func() bool {
+				return strings.Contains(s.log.String(), "files have changed; the certificates are reloaded")
+			})
+		}
+		return c, err
+	}
+	a := start(t, o)
+	started = true
+	write(t, file, plain)
+	for range 2 { // the reload of the certificates comes before the second
+		if err := a.Reload(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if state := a.Status(); len(state.Certificates) != 0 || len(state.Trouble) != 0 {
+		t.Errorf("without TLS there are %+v, %q", state.Certificates, state.Trouble)
 	}
 }
 
