@@ -18,7 +18,8 @@ import (
 type autoReloader struct {
 	log  *slog.Logger
 	what string // is reloaded
-	// reload reloads, and fails with errChanged when unchanged returns false in the end.
+	// reload reloads. It fails with errChanged when unchanged returns false in the end, and with errBusy
+	// when another reload takes too long.
 	reload func(ctx context.Context, unchanged func() bool) error
 	done   sync.WaitGroup // the goroutine of the watcher
 
@@ -77,9 +78,13 @@ func (r *autoReloader) run(watcher *filewatch.Watcher) {
 		r.log.Info("files have changed; "+r.what+" reloaded", slog.String("files", strings.Join(change.Files, ", ")))
 		ctx, cancel := context.WithTimeoutCause(context.Background(), startTimeout, errTooLong)
 		err := r.reload(ctx, func() bool { return watcher.Holds(change) })
-		if errors.Is(err, errChanged) {
+		switch {
+		case errors.Is(err, errBusy):
+			r.log.Warn(r.what+" not reloaded yet; trying again", slog.String("error", err.Error()))
 			watcher.Repeat()
-		} // the reload has logged any other error
+		case errors.Is(err, errChanged):
+			watcher.Repeat()
+		} // the reload has logged any other error, unless the agent stops
 		cancel()
 	}
 }

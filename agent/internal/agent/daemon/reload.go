@@ -22,6 +22,9 @@ const startTimeout = 15 * time.Second
 // errTooLong ends a start of validators, or the wait for another reload.
 var errTooLong = fmt.Errorf("more than %v have passed", startTimeout)
 
+// errBusy means that a reload has not begun, and that a later one may.
+var errBusy = errors.New("another reload is in progress")
+
 // errStops ends a reload.
 var errStops = errors.New("the agent stops")
 
@@ -35,7 +38,8 @@ func (a *Agent) Reload(ctx context.Context) error {
 // errChanged ends a reload whose files changed during it.
 var errChanged = errors.New("a file has changed while it was read; the next reload takes it")
 
-// beginReload waits for another reload in progress. Call endReload when it returns nil.
+// beginReload waits for another reload in progress, and fails with errBusy or errStops. Call endReload
+// when it returns nil.
 func (a *Agent) beginReload(ctx context.Context) error {
 	select {
 	case a.reloading <- struct{}{}:
@@ -43,7 +47,7 @@ func (a *Agent) beginReload(ctx context.Context) error {
 	case <-a.stopping.Done():
 		return errStops
 	case <-ctx.Done():
-		return fmt.Errorf("another reload is in progress: %w", context.Cause(ctx))
+		return fmt.Errorf("%w: %w", errBusy, context.Cause(ctx))
 	}
 }
 
