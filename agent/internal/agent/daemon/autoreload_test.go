@@ -3,6 +3,7 @@ package daemon
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -49,5 +50,20 @@ func TestChangeDuringLongReload(t *testing.T) {
 				t.Errorf("the log does not say why:\n%s", log.String())
 			}
 		})
+	}
+}
+
+// TestNoReloadBeginsAfterStop: once the agent stops no reload begins, though none is in progress.
+func TestNoReloadBeginsAfterStop(t *testing.T) {
+	stopping, stop := context.WithCancel(t.Context())
+	stop()
+	a := &Agent{reloading: make(chan struct{}, 1), stopping: stopping}
+	for range 100 { // select takes any of those that are ready
+		if err := a.beginReload(t.Context()); !errors.Is(err, errStops) {
+			t.Fatalf("got %v, want %v", err, errStops)
+		}
+	}
+	if len(a.reloading) > 0 {
+		t.Error("a reload is in progress")
 	}
 }

@@ -214,13 +214,20 @@ func TestReloadIsAllOrNothing(t *testing.T) {
 func TestStopIsOnce(t *testing.T) {
 	t.Parallel()
 	o, _ := options(t, "port = 0\n")
+	log := &lines{}
+	o.Log = slog.New(slog.NewTextHandler(log, nil))
 	a := start(t, o)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	if err := errors.Join(a.Stop(ctx), a.Stop(ctx), a.Wait()); err != nil {
 		t.Error(err)
 	}
-	if err := a.Reload(ctx); err == nil {
-		t.Error("a stopped agent reloaded")
+	for range 20 {
+		if err := a.Reload(ctx); err == nil {
+			t.Error("a stopped agent reloaded")
+		}
+	}
+	if _, after, _ := strings.Cut(log.String(), "agent stopped"); strings.Contains(after, "reload") {
+		t.Errorf("a reload began after the stop:\n%s", after)
 	}
 }

@@ -43,6 +43,10 @@ var errChanged = errors.New("a file has changed while it was read; the next relo
 func (a *Agent) beginReload(ctx context.Context) error {
 	select {
 	case a.reloading <- struct{}{}:
+		if a.stopping.Err() != nil { // select takes any case that is ready
+			a.endReload()
+			return errStops
+		}
 		return nil
 	case <-a.stopping.Done():
 		return errStops
@@ -82,9 +86,6 @@ func (a *Agent) reloadIf(ctx context.Context, unchanged func() bool) error {
 }
 
 func (a *Agent) tryReload(ctx context.Context, unchanged func() bool) error {
-	if a.stopping.Err() != nil {
-		return errStops
-	}
 	began := time.Now()
 	next, err := a.options.Load()
 	if err != nil {
