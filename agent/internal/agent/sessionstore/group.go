@@ -70,8 +70,8 @@ func (g *group) settle(err error, next *group) {
 	clear(g.ops) // the keys
 	next.buf, next.ops, next.forgets = g.buf[:0], g.ops[:0], g.forgets[:0]
 	g.buf, g.ops, g.forgets, g.err = nil, nil, nil, err
-	g.settled.Store(true)
 	if g.done != nil {
 		close(g.done)
 	}
+	g.settled.Store(true) // the last: File.leave may reuse the group from here on
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -172,6 +173,25 @@ func TestAbandon(t *testing.T) {
 				t.Errorf("found %v, want %v", got, want)
 			}
 		})
+	}
+}
+
+// TestSettleEndsTheGroup: a commit that finds its group settled may take it for later commits at once.
+func TestSettleEndsTheGroup(t *testing.T) {
+	f := open(t, Options{PowerCut: true, disk: newMemoryDisk(), clock: testClock(1)})
+	for range 100 {
+		g := f.newGroup()
+		g.waiting.Add(1)
+		left := make(chan struct{})
+		go func() {
+			defer close(left)
+			for !g.settled.Load() {
+				runtime.Gosched()
+			}
+			f.leave(g)
+		}()
+		g.settle(nil, new(group))
+		<-left
 	}
 }
 
