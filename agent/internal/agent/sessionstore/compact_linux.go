@@ -140,7 +140,7 @@ func (f *File) stop() error {
 	f.frame = appendOp(f.frame[:frameBytes], opClean)
 	err := f.append(&f.log)
 	if err == nil {
-		err = f.sync(f.log.file)
+		err = errors.Join(f.sync(f.log.file), f.disk.sync()) // compact may have left the name to this
 	}
 	if err != nil {
 		return fmt.Errorf("the clean stop cannot be stored: %w; %s", cause(err), remedy(err))
