@@ -173,16 +173,31 @@ func (f *File) leave(g *group) {
 func (f *File) waitForDisk(ctx context.Context, g *group) bool {
 	select {
 	case <-g.done:
+		return true
 	case <-ctx.Done():
 		return false
 	case f.turn <- struct{}{}: // it writes for all who wait
-		// Goroutines that are about to commit join the group. While it waits for the disk they may
-		// not run: the runtime is late to notice that a system call takes long.
-		runtime.Gosched()
-		_ = f.flush(g) // g.err
-		<-f.turn
 	}
-	return true
+	flushed := make(chan struct{})
+	g.waiting.Add(1) // so that the group is not used again before
+	go f.flushForAll(g, flushed)
+	select {
+	case <-flushed:
+		return true
+	case <-ctx.Done(): // the disk may never answer
+		return false
+	}
+}
+
+// flushForAll writes the group, whose commits it is counted among. The caller has locked turn.
+func (f *File) flushForAll(g *group, flushed chan<- struct{}) {
+	// Goroutines that are about to commit join the group. While it waits for the disk they may
+	// not run: the runtime is late to notice that a system call takes long.
+	runtime.Gosched()
+	_ = f.flush(g) // g.err
+	<-f.turn
+	f.leave(g)
+	close(flushed)
 }
 
 // add adds a record to the pending group and returns its number there. The caller holds mu.

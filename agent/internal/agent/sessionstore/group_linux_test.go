@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -174,6 +175,39 @@ func TestAbandon(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestWaitEndsWithItsContext: a disk that does not answer holds no commit beyond its context, also the one that
+// has the group written. The next commits settle them.
+func TestWaitEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newMemoryDisk()
+		f := open(t, Options{PowerCut: true, disk: d, clock: testClock(1)})
+		revisions := map[string]Revision{"a": store(t, f, record("a", 1), 0), "b": store(t, f, record("b", 1), 0)}
+		disk := newGate(d)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		results := make(chan error)
+		for key, was := range revisions {
+			go func() { _, err := commitTo(ctx, f, record(key, 2), was); results <- err }()
+		}
+		<-disk.entered
+		began := time.Now()
+		for range revisions {
+			if err := <-results; !errors.Is(err, ErrInDoubt) || !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("error %v", err)
+			}
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("it took %v", took)
+		}
+		d.fail = nil
+		disk.leave <- nil
+		for key, was := range revisions {
+			store(t, f, record(key, 3), was)
+		}
+		must(t, f.Close())
+	})
 }
 
 // TestSettleEndsTheGroup: a commit that finds its group settled may take it for later commits at once.
