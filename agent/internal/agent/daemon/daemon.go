@@ -115,8 +115,7 @@ func Start(ctx context.Context, options Options) (*Agent, error) {
 	a.fleet = &fleet{agent: a}
 	a.certFiles = &autoReloader{log: options.Log, what: "the certificates are", reload: a.reloadCertificates}
 	if err := a.start(ctx); err != nil {
-		a.release(ctx)
-		return nil, err
+		return nil, errors.Join(err, a.release(ctx))
 	}
 	return a, nil
 }
@@ -250,8 +249,8 @@ func (a *Agent) Stop(ctx context.Context) error {
 		err = fmt.Errorf("connections were closed by force: %w", err)
 		a.options.Log.Warn(err.Error())
 	}
-	a.sessions.Close()
-	a.release(ctx)
+	hangs := within(ctx, func() error { a.sessions.Close(); return nil })
+	err = errors.Join(err, hangs, a.release(ctx))
 	a.options.Log.Info("agent stopped", slog.Duration("took", time.Since(began).Round(time.Millisecond)))
 	return err
 }
@@ -260,8 +259,8 @@ func (a *Agent) Stop(ctx context.Context) error {
 // to end plugins.
 const stopMargin = 10 * time.Second
 
-// release releases what start has acquired.
-func (a *Agent) release(ctx context.Context) {
+// release releases what start has acquired. An error says that the store of the sessions was not closed cleanly.
+func (a *Agent) release(ctx context.Context) error {
 	a.freeMemory.Stop()
 	a.auto.watch(0, time.Time{})
 	a.certFiles.watch(0, time.Time{})
@@ -273,7 +272,7 @@ func (a *Agent) release(ctx context.Context) {
 		a.admin.close()
 	}
 	closeAll(a.listeners)
-	closeStore(a.store, a.options.Log)
+	err := closeStore(ctx, a.store, a.options.Log)
 	if a.set != nil {
 		a.set.Close(ctx)
 	}
@@ -288,6 +287,7 @@ func (a *Agent) release(ctx context.Context) {
 	if a.loops != nil {
 		a.loops.Close()
 	}
+	return err
 }
 
 func (a *Agent) current() *config.Loaded {

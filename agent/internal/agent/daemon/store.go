@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -37,13 +38,37 @@ func openStore(c *config.Loaded, version string, log *slog.Logger) (sessionstore
 
 const sessionDirKey = "session.dir"
 
-// closeStore closes the store of the sessions; nil is none.
-func closeStore(store sessionstore.Store, log *slog.Logger) {
+// closeStore closes the store of the sessions; nil is none. It leaves the store as it is if that does not answer
+// before the context ends.
+func closeStore(ctx context.Context, store sessionstore.Store, log *slog.Logger) error {
 	if store == nil {
-		return
+		return nil
 	}
-	if err := store.Close(); err != nil {
+	err := within(ctx, store.Close)
+	if err != nil {
 		log.Error("the store of the sessions was not closed cleanly; they may not survive a reboot", slog.Any("error", err))
+	}
+	return err
+}
+
+// forceTime is how long something may take to close beyond the context of a stop.
+const forceTime = time.Second
+
+// within calls f and returns its error. Once the context has ended it waits for forceTime alone and returns the
+// cause: f goes on, as where a disk does not answer.
+func within(ctx context.Context, f func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(forceTime):
+		return context.Cause(ctx)
 	}
 }
 
