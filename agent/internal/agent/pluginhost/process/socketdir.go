@@ -195,10 +195,17 @@ func removeDeadAgents(shared string, log *slog.Logger) error {
 		}
 		path := filepath.Join(shared, e.Name())
 		lock, err := lockDir(path, unix.LOCK_EX|unix.LOCK_NB)
-		if errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, os.ErrNotExist) {
-			continue // its agent runs, or has just removed it
+		if errors.Is(err, fs.ErrPermission) && os.Chmod(path, 0o700) == nil { // a plugin has locked it away
+			lock, err = lockDir(path, unix.LOCK_EX|unix.LOCK_NB)
 		}
-		if err != nil {
+		switch {
+		case errors.Is(err, unix.EWOULDBLOCK), errors.Is(err, fs.ErrNotExist):
+			continue // its agent runs, or has just removed it
+		case errors.Is(err, fs.ErrPermission):
+			log.Warn("a directory of plugin sockets that may be left from an earlier agent cannot be opened; remove it",
+				slog.Any("error", err))
+			continue
+		case err != nil:
 			return err
 		}
 		killLeftoversOf(path, log)

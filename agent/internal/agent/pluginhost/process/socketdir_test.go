@@ -75,6 +75,23 @@ func TestOtherFilesAreLeftAlone(t *testing.T) {
 	}
 }
 
+// TestLockedAwaySocketDir: a directory that a plugin of a dead agent has taken the permissions from is removed by
+// the next agent. To one that runs as root it makes no difference.
+func TestLockedAwaySocketDir(t *testing.T) {
+	dir := shortDir(t)
+	if err := os.Mkdir(filepath.Join(dir, "agent1"), 0o000); err != nil {
+		t.Fatal(err)
+	}
+	h, err := open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = h.Close()
+	if got := dirEntries(t, dir); len(got) != 0 {
+		t.Errorf("left: %v", got)
+	}
+}
+
 func TestSocketDirsThatCannotBe(t *testing.T) {
 	for name, test := range map[string]struct {
 		make func(t *testing.T, dir string) string
