@@ -18,6 +18,8 @@ type fakeBucket struct {
 	last sessionstore.Revision
 	kept map[string]kept
 	late []*fakeWrite // sent by commits that are in doubt, and not stored yet
+
+	stores []*bucketStore // that were opened
 }
 
 // A fakeWrite is a compare-and-set.
@@ -56,10 +58,13 @@ type bucketStore struct {
 	*fakeBucket
 	dead bool // the agent's process was killed: what it still does has no effect
 	own  map[string]sessionstore.Revision
+	seen map[string]bool // keys that were committed or found, and not forgotten since
 }
 
 func (b *fakeBucket) open() *bucketStore {
-	return &bucketStore{fakeBucket: b, own: map[string]sessionstore.Revision{}}
+	s := &bucketStore{fakeBucket: b, own: map[string]sessionstore.Revision{}, seen: map[string]bool{}}
+	b.stores = append(b.stores, s)
+	return s
 }
 
 func (s *bucketStore) Waits() bool                       { return true }
@@ -114,7 +119,7 @@ func (s *bucketStore) Wait(_ context.Context, c sessionstore.Commit) (sessionsto
 	case err != nil:
 		delete(s.own, w.record.Key)
 	default:
-		s.own[w.record.Key] = now
+		s.own[w.record.Key], s.seen[w.record.Key] = now, true
 	}
 	return now, err
 }
@@ -127,6 +132,9 @@ func (s *bucketStore) Load(_ context.Context, key string) (sessionstore.Restored
 	}
 	delete(s.own, key)
 	k, ok := s.kept[key]
+	if ok {
+		s.seen[key] = true
+	}
 	found := sessionstore.Restored{Record: k.record, Replies: slices.Clone(k.replies), Revision: k.revision}
 	return found, k.revision, ok, nil
 }
@@ -138,4 +146,5 @@ func (s *bucketStore) Forget(key string) {
 		delete(s.kept, key)
 	}
 	delete(s.own, key)
+	delete(s.seen, key)
 }

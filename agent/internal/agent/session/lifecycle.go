@@ -242,11 +242,14 @@ func (m *Manager) expired(s *slot) (cause string) {
 // cutShort ends the slot's session before its last step, in the store first; false when the session has gone
 // on at another agent. The caller holds the turn.
 func (m *Manager) cutShort(s *slot, cause string) bool {
-	if m.storage.store != nil && m.storeEnd(s) {
-		m.disown(s)
+	moved := m.storage.store != nil && m.storeEnd(s)
+	m.mu.Lock()
+	if moved {
+		m.move(s)
+		m.remove(s)
+		m.mu.Unlock()
 		return false
 	}
-	m.mu.Lock()
 	m.stats.Incomplete++
 	ended := m.end(s, cause)
 	m.mu.Unlock()

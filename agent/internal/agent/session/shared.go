@@ -69,11 +69,17 @@ func (m *Manager) forgive(s *slot, arrived time.Time) {
 	}
 }
 
-// disown removes a slot whose session has gone on at another agent, and leaves the store alone. The caller
-// holds the turn.
+// disown removes a slot whose session has gone on at another agent, and leaves the store alone: what the store
+// knows of the name is needed when it is read again. The caller holds the turn.
 func (m *Manager) disown(s *slot) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.move(s)
+	m.drop(s)
+}
+
+// move leaves a slot without its session, which has gone on at another agent. The caller holds the turn and mu.
+func (m *Manager) move(s *slot) {
 	if s.session.open {
 		m.changeEnded(s, causeMoved)
 		m.uncount(s)
@@ -81,7 +87,6 @@ func (m *Manager) disown(s *slot) {
 		s.session = session{id: s.session.id, replied: m.clock.Now()}
 	}
 	s.revision, s.inDoubt = 0, false
-	m.drop(s)
 }
 
 // isMoved reports whether the error of a commit says that another agent has gone on with the session.

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/stepagent/stepagent/agent/internal/agent/session"
 )
 
 // shared runs the test on virtual time with two agents that share a bucket. When it ends, their tables must
@@ -182,6 +184,41 @@ func TestAbandonedSession(t *testing.T) {
 			if n := b.Stats(); answer.Trace.Position != position || n.Incomplete != uint64(3-position)/2 || n.Open != 1 {
 				t.Errorf("after %v: position %d, %+v", away, answer.Trace.Position, n)
 			}
+		})
+	}
+}
+
+// TestForgetsWhatMoved: an agent has its store forget each name that it drops, also one whose session has gone on
+// at another agent, and one that it could not read again since.
+func TestForgetsWhatMoved(t *testing.T) {
+	t.Parallel()
+	for name, then := range map[string]func(a *agent, c *session.Conn, bucket *fakeBucket){
+		"idle":     func(*agent, *session.Conn, *fakeBucket) {},
+		"operator": func(a *agent, _ *session.Conn, _ *fakeBucket) { a.EndSession("s") },
+		"not read again": func(a *agent, c *session.Conn, bucket *fakeBucket) {
+			fates := []fate{succeeds, refused} // of the commit, which conflicts, and of the read
+			bucket.fates = func() (next fate) { next, fates = fates[0], fates[1:]; return next }
+			a.want("3 busy", do(c, request("s", 3, 3)))
+			bucket.fates = nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			shared(t, func(a, b *agent, bucket *fakeBucket) {
+				c, d := a.connect(here), b.connect(here)
+				do(c, request("s", 1, 1))
+				b.want("2 ok", do(d, request("s", 2, 2)))
+				then(a, c, bucket)
+				c.Close()
+				d.Close()
+				a.expire()
+				b.expire()
+				for i, store := range bucket.stores {
+					if len(store.seen) > 0 {
+						t.Errorf("agent %d has not forgotten %v", i, store.seen)
+					}
+				}
+			})
 		})
 	}
 }

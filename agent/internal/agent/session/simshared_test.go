@@ -92,5 +92,8 @@ func (w *simulation) endShared() {
 		if left := a.manager.Leftovers(); left != "" {
 			w.failf("after all has ended, agent %d still has %s", i, left)
 		}
+		if len(a.store.seen) > 0 {
+			w.failf("after all has ended, agent %d has not forgotten %v", i, a.store.seen)
+		}
 	}
 }

@@ -91,10 +91,10 @@ func (st *storage) commit(ctx context.Context, s *slot, r *sessionstore.Record) 
 	return st.wait(ctx, s, c)
 }
 
-// forget removes what is stored of the slot, which has no session or whose session ends. The caller
-// holds Manager.mu.
+// forget removes what is stored of the slot, which has no session or whose session ends. A shared store may know
+// a name of which the slot does not. The caller holds Manager.mu.
 func (st *storage) forget(s *slot) {
-	if s.revision != 0 || s.inDoubt {
+	if s.revision != 0 || s.inDoubt || st.shared != nil && s.name != "" {
 		st.store.Forget(s.session.id)
 		s.revision, s.inDoubt = 0, false
 	}
