@@ -84,12 +84,13 @@ type Conn struct {
 	cause     error      // why there is no connection
 	denied    string     // what the server has last refused
 	closed    bool       // by Close
+	watches   map[*watch]struct{}
 }
 
 // Connect begins to connect and returns at once. An *OptionError is the only error: an unreachable
 // server is none. The caller must call Close.
 func Connect(o Options) (*Conn, error) {
-	c := &Conn{log: o.Log, ready: make(chan struct{}), since: time.Now()}
+	c := &Conn{log: o.Log, ready: make(chan struct{}), since: time.Now(), watches: map[*watch]struct{}{}}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}

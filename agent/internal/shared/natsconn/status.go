@@ -88,6 +88,7 @@ func (c *Conn) onError(_ *nats.Conn, _ *nats.Subscription, err error) {
 	known := c.denied == text
 	if errors.Is(err, nats.ErrPermissionViolation) {
 		c.denied = text
+		c.deny(plain(err))
 	}
 	c.mu.Unlock()
 	if !known { // each publication would be told

@@ -2,9 +2,11 @@ package natsstore
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -75,6 +77,7 @@ func (s *Store) look() bool {
 	s.mu.Unlock()
 	if err == nil {
 		s.answered()
+		s.askRights()
 	}
 	if !slices.Equal(old.warnings, now.warnings) {
 		for _, what := range now.warnings {
@@ -85,6 +88,24 @@ func (s *Store) look() bool {
 		s.opts.Log.Warn("sessions cannot be stored", slog.String("error", now.trouble))
 	}
 	return now.trouble == ""
+}
+
+// askRights finds out whether the user has been given the rights that it lacked, by a read and by a commit that
+// cannot be stored, as no stream has its sequence: a conflict is the answer to one that is allowed.
+func (s *Store) askRights() {
+	s.mu.Lock()
+	denied := s.denied
+	s.mu.Unlock()
+	if !denied {
+		return
+	}
+	c := &commit{origin: origin{replaces: math.MaxInt64}, subject: s.subject(hex.EncodeToString(s.writer[:]))}
+	if _, err := s.get(s.closing, getRequest{Last: c.subject}); err != nil && !errors.Is(err, errNothing) {
+		return
+	}
+	if _, err := s.sendOnce(s.closing, c); fateOf(err) == conflicts {
+		s.succeeded()
+	}
 }
 
 // troubleOf returns why a bucket cannot be used; empty if it can.

@@ -102,7 +102,10 @@ func (s *Store) send(ctx context.Context, c *commit) (at uint64, err error) {
 			return 0, fmt.Errorf("%w: %w", sessionstore.ErrInDoubt, err)
 		}
 		bound := most.away
-		if c.inDoubt {
+		switch {
+		case isDenied(err):
+			bound = 0 // the next attempt would be denied too
+		case c.inDoubt:
 			bound = most.doubt
 		}
 		if ended := s.again(ctx, &a, bound); ended != nil {
@@ -121,10 +124,12 @@ func (s *Store) sendOnce(ctx context.Context, c *commit) (at uint64, err error) 
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.opts.bounds.answer)
 	defer cancel()
+	ctx, end := s.conn.UntilDenied(ctx, c.subject)
+	defer end()
 	ack, err := s.conn.JS.PublishMsg(ctx, &nats.Msg{Subject: c.subject, Data: c.value},
 		jetstream.WithExpectLastSequencePerSubject(c.replaces), jetstream.WithRetryAttempts(0))
 	if err != nil {
-		return 0, err
+		return 0, deniedOr(ctx, err)
 	}
 	return ack.Sequence, nil
 }
@@ -161,7 +166,7 @@ func (s *Store) giveUp(c *commit, fate fate, ended, last error) error {
 	case !errors.Is(ended, errTooLong):
 		cause = ended.Error()
 	case fate == unknown || fate == refused:
-		s.report(cause, isAnswer(last))
+		s.report(cause, last)
 	}
 	if c.inDoubt {
 		return fmt.Errorf("%w: %s", sessionstore.ErrInDoubt, cause)

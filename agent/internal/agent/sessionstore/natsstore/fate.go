@@ -1,6 +1,7 @@
 package natsstore
 
 import (
+	"context"
 	"errors"
 	"strings"
 
@@ -47,6 +48,8 @@ func fateOf(err error) fate {
 		return stored
 	case errors.As(err, &answer):
 		return fateOfAnswer(answer)
+	case isDenied(err):
+		return refused
 	case errors.Is(err, jetstream.ErrNoStreamResponse): // no server has a subscription for it
 		return refused
 	case errors.Is(err, errNotConnected), errors.Is(err, nats.ErrReconnectBufExceeded), errors.Is(err, nats.ErrMaxPayload): // it was not sent
@@ -76,11 +79,23 @@ func fateOfAnswer(e *jetstream.APIError) fate {
 // isAnswer reports whether a server has answered with the error, so that the connection is not the cause.
 func isAnswer(err error) bool {
 	var answer *jetstream.APIError
-	return errors.As(err, &answer)
+	return errors.As(err, &answer) || isDenied(err)
+}
+
+// isDenied reports whether the user has no right to publish what an attempt sends: the server has dropped it.
+func isDenied(err error) bool { return errors.Is(err, nats.ErrPermissionViolation) }
+
+// deniedOr returns why the context of an attempt has ended if that was denied, and the error otherwise.
+func deniedOr(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); isDenied(cause) {
+		return cause
+	}
+	return err
 }
 
 // isAlone reports whether an attempt has failed as at a server that has lost the others of its cluster. Such a
-// leader takes one update of each key, and does not know that it is none any more.
+// leader takes one update of each key, and does not know that it is none any more. A server that denies a right
+// is left too: another one may know of the right already.
 func isAlone(err error) bool {
 	var answer *jetstream.APIError
 	return !errors.As(err, &answer) || answer.ErrorCode == codeNotAvailable ||

@@ -46,9 +46,12 @@ func (s *Store) get(ctx context.Context, of getRequest) (*message, error) {
 	if err != nil {
 		return nil, err
 	}
-	reply, err := s.conn.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+s.stream(), request)
+	subject := "$JS.API.STREAM.MSG.GET." + s.stream()
+	ctx, end := s.conn.UntilDenied(ctx, subject)
+	defer end()
+	reply, err := s.conn.RequestWithContext(ctx, subject, request)
 	if err != nil {
-		return nil, err
+		return nil, deniedOr(ctx, err)
 	}
 	var answer struct {
 		Error   *jetstream.APIError `json:"error"`
@@ -78,6 +81,9 @@ func (s *Store) read(ctx context.Context, of getRequest) (*message, error) {
 			return m, nil
 		}
 		s.failed(ctx, &a, err)
+		if isDenied(err) {
+			most = 0 // the next attempt would be denied too
+		}
 		if ended := s.again(ctx, &a, most); ended != nil {
 			return nil, s.giveUp(&commit{}, refused, ended, err)
 		}

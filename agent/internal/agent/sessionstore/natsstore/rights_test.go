@@ -1,9 +1,14 @@
 package natsstore
 
 import (
+	"errors"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/nats-io/nats.go"
+
+	"github.com/stepagent/stepagent/agent/internal/agent/sessionstore"
 	"github.com/stepagent/stepagent/agent/internal/shared/natsconn"
 	"github.com/stepagent/stepagent/agent/internal/testkit/natstest"
 )
@@ -12,6 +17,8 @@ import (
 const rights = `authorization { users: [
  { user: admin, password: secret },
  { user: stranger, password: secret, permissions: { publish: { deny: ">" }, subscribe: ["_INBOX.>"] } },
+ { user: reader, password: secret, permissions: {
+  publish: ["$JS.API.STREAM.INFO.KV_sessions", "$JS.API.STREAM.MSG.GET.KV_sessions"], subscribe: ["_INBOX.>"] } },
  { user: board, password: secret, permissions: {
   publish: ["$KV.sessions.>", "$JS.API.STREAM.INFO.KV_sessions", "$JS.API.STREAM.MSG.GET.KV_sessions"], subscribe: ["_INBOX.>"] } },
 ] }`
@@ -46,4 +53,49 @@ func TestRights(t *testing.T) {
 		trouble := stranger.Status().Trouble
 		return strings.Contains(trouble, "STREAM.INFO.KV_sessions") && strings.Contains(trouble, "give the user this right")
 	})
+}
+
+// TestNoRightToStore: a user who may read and not store is told of that with the first step, and not after a
+// timeout. The store is in trouble until the user has the right, whether or not a step comes.
+func TestNoRightToStore(t *testing.T) {
+	t.Parallel()
+	node := natstest.Server(t, natstest.Config(rights))
+	as := func(user string) *Store {
+		conn, err := natsconn.Connect(natsconn.Options{URLs: []string{node.URL}, User: user, Password: "secret"})
+		must(t, err)
+		s, err := Open(Options{Conn: conn, Bucket: testBucket, RememberedReplies: 4,
+			bounds: bounds{answer: enough, away: enough, doubt: enough, leave: enough}})
+		must(t, err)
+		t.Cleanup(func() { must(t, s.Close()) })
+		return s
+	}
+	must(t, CreateWhenConnected(t.Context(), as("admin").conn, CreateOptions{Bucket: testBucket, Replicas: 1}))
+	reader := as("reader")
+	eventually(t, "the bucket was looked at", func() bool { return reader.Status().Replicas == 1 })
+	began := time.Now()
+	for range 3 {
+		_, err := commitTo(t.Context(), reader, record("x", counted(1)), 0)
+		if !errors.Is(err, sessionstore.ErrAway) || !strings.Contains(err.Error(), `Publish to "$KV.sessions.x"; give the user this right`) {
+			t.Errorf("error %v", err)
+		}
+	}
+	if took := time.Since(began); took > enough/2 {
+		t.Errorf("it took %v", took)
+	}
+	for range 2 {
+		if !reader.look() || !strings.Contains(reader.Status().Trouble, "$KV.sessions.x") {
+			t.Errorf("trouble %q", reader.Status().Trouble)
+		}
+	}
+	reader.askRights() // the right is still missing
+	if reader.Status().Trouble == "" {
+		t.Error("no trouble")
+	}
+	board := as("board")
+	eventually(t, "the bucket was looked at", func() bool { return board.Status().Replicas == 1 })
+	board.report("as before the user had the right", nats.ErrPermissionViolation)
+	if board.look(); board.Status().Trouble != "" || board.Status().Sessions > 0 {
+		t.Errorf("the user has the right: %+v", board.Status())
+	}
+	keep(t, board, record("x", counted(1)), 0)
 }

@@ -84,7 +84,7 @@ func (s *Store) succeeded() {
 	s.mu.Lock()
 	s.failing = time.Time{}
 	wasTrouble := s.status.Trouble != ""
-	s.status.Trouble, s.refused = "", false
+	s.status.Trouble, s.refused, s.denied = "", false, false
 	s.mu.Unlock()
 	if wasTrouble {
 		s.opts.Log.Info("sessions are stored again")
@@ -101,11 +101,11 @@ func (s *Store) answered() {
 	}
 }
 
-// report makes the status tell why a call was given up. Refused says that a server has answered so.
-func (s *Store) report(cause string, refused bool) {
+// report makes the status tell why a call was given up, whose last attempt has failed with the error.
+func (s *Store) report(cause string, last error) {
 	s.mu.Lock()
 	isNew := s.status.Trouble == ""
-	s.status.Trouble, s.refused = cause, refused
+	s.status.Trouble, s.refused, s.denied = cause, isAnswer(last), isDenied(last)
 	s.mu.Unlock()
 	if isNew {
 		s.opts.Log.Warn("sessions cannot be stored", slog.String("error", cause))
@@ -120,6 +120,8 @@ func (s *Store) cause(err error) string {
 	switch {
 	case !s.conn.Connected():
 		return s.conn.Status()
+	case isDenied(err):
+		return fmt.Sprintf("NATS refuses the user of the bucket %s a right: %v; give the user this right", s.opts.Bucket, err)
 	case isFull:
 		return fmt.Sprintf("NATS cannot store more in the bucket %s: %s; free space on its servers, or raise the limit of the bucket",
 			s.opts.Bucket, answer.Description)

@@ -74,6 +74,7 @@ type Store struct {
 	keys    map[string]known
 	failing time.Time // when the first call failed after the last that succeeded; zero while they succeed
 	refused bool      // status.Trouble is a refusal by a server that answers
+	denied  bool      // and the user lacks a right
 	bucket  bucket
 	status  sessionstore.Status
 }
