@@ -40,10 +40,15 @@ before they sync their disk unless their config says sync_interval: always.
 				return err
 			}
 			o.MaxBytes = mebibytes << 20
-			if err := daemon.CreateBucket(cmd.Context(), c, o); err != nil {
+			existed, err := daemon.CreateBucket(cmd.Context(), c, o)
+			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "created the bucket %s with %d replicas\n", c.Session.Bucket, o.Replicas)
+			format := "created the bucket %s with %d replicas\n"
+			if existed {
+				format = "the bucket %s exists already with these settings and %d replicas\n"
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), format, c.Session.Bucket, o.Replicas)
 			return err
 		},
 	}

@@ -50,7 +50,7 @@ func TestRunGoesOnWithTheSharedSession(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := daemon.CreateBucket(t.Context(), loaded, natsstore.CreateOptions{Replicas: 1, TTL: time.Hour}); err != nil {
+			if _, err := daemon.CreateBucket(t.Context(), loaded, natsstore.CreateOptions{Replicas: 1, TTL: time.Hour}); err != nil {
 				t.Fatal(err)
 			}
 		}

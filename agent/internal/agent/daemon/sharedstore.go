@@ -31,14 +31,15 @@ func openSharedStore(c *config.Loaded, log *slog.Logger) (sessionstore.Store, er
 // createTimeout bounds CreateBucket: the connection, and a leader for the bucket.
 const createTimeout = 30 * time.Second
 
-// CreateBucket creates the bucket of the config in NATS; its name in o is not used.
-func CreateBucket(ctx context.Context, c *config.Loaded, o natsstore.CreateOptions) error {
+// CreateBucket creates the bucket of the config in NATS; its name in o is not used. Existed says that there was one
+// with these settings.
+func CreateBucket(ctx context.Context, c *config.Loaded, o natsstore.CreateOptions) (existed bool, err error) {
 	if len(c.NATS.URL) == 0 {
-		return config.Problems{c.Problem("nats.url", "names no server; write the addresses of those that shall have the bucket")}
+		return false, config.Problems{c.Problem("nats.url", "names no server; write the addresses of those that shall have the bucket")}
 	}
 	conn, err := connectNATS(c, "create-bucket", slog.New(slog.DiscardHandler))
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer conn.Close()
 	ctx, cancel := context.WithTimeout(ctx, createTimeout)

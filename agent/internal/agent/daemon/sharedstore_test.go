@@ -47,13 +47,14 @@ func TestSessionsInNATS(t *testing.T) {
 		t.Fatal(err)
 	}
 	create := natsstore.CreateOptions{Replicas: 1, TTL: time.Hour}
-	for range 2 { // the second time it is there
-		if err := daemon.CreateBucket(t.Context(), c, create); err != nil {
-			t.Fatal(err)
+	for _, want := range []bool{false, true} {
+		existed, err := daemon.CreateBucket(t.Context(), c, create)
+		if err != nil || existed != want {
+			t.Fatalf("existed %v, want %v; error %v", existed, want, err)
 		}
 	}
 	create.TTL = 2 * time.Hour
-	if err := daemon.CreateBucket(t.Context(), c, create); err == nil || !strings.Contains(err.Error(), "the bucket bench cannot be created") {
+	if _, err := daemon.CreateBucket(t.Context(), c, create); err == nil || !strings.Contains(err.Error(), "the bucket bench exists with other settings") {
 		t.Errorf("a bucket with other settings: %v", err)
 	}
 	awaitStore(t, a, "the bucket", func(s sessionstore.Status) bool { return s.Trouble == "" && s.Replicas == 1 })
@@ -106,7 +107,7 @@ func TestSessionMovesBetweenAgents(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := daemon.CreateBucket(t.Context(), c, natsstore.CreateOptions{Replicas: 1}); err != nil {
+		if _, err := daemon.CreateBucket(t.Context(), c, natsstore.CreateOptions{Replicas: 1}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -143,7 +144,7 @@ func TestNewerRecord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := daemon.CreateBucket(t.Context(), c, natsstore.CreateOptions{Replicas: 1}); err != nil {
+	if _, err := daemon.CreateBucket(t.Context(), c, natsstore.CreateOptions{Replicas: 1}); err != nil {
 		t.Fatal(err)
 	}
 	awaitStore(t, a, "the bucket", func(s sessionstore.Status) bool { return s.Replicas == 1 })

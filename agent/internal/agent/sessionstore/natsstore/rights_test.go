@@ -36,7 +36,12 @@ func TestRights(t *testing.T) {
 		return s
 	}
 	admin, board, stranger := as("admin"), as("board"), as("stranger")
-	must(t, CreateWhenConnected(t.Context(), admin.conn, CreateOptions{Bucket: testBucket, Replicas: 1}))
+	_, err := CreateWhenConnected(t.Context(), admin.conn, CreateOptions{Bucket: testBucket, Replicas: 1})
+	must(t, err)
+	_, err = CreateWhenConnected(t.Context(), stranger.conn, CreateOptions{Bucket: testBucket, Replicas: 1})
+	if err == nil || !strings.HasSuffix(err.Error(), `Publish to "$JS.API.STREAM.CREATE.KV_sessions"; give the user this right`) {
+		t.Errorf("a user who may create nothing: %v", err)
+	}
 	eventually(t, "the bucket was looked at", func() bool { return board.Status().Replicas == 1 })
 	was := keep(t, board, record("x", counted(1)), 0)
 	keep(t, board, record("x", counted(2)), was)
@@ -69,7 +74,8 @@ func TestNoRightToStore(t *testing.T) {
 		t.Cleanup(func() { must(t, s.Close()) })
 		return s
 	}
-	must(t, CreateWhenConnected(t.Context(), as("admin").conn, CreateOptions{Bucket: testBucket, Replicas: 1}))
+	_, err := CreateWhenConnected(t.Context(), as("admin").conn, CreateOptions{Bucket: testBucket, Replicas: 1})
+	must(t, err)
 	reader := as("reader")
 	eventually(t, "the bucket was looked at", func() bool { return reader.Status().Replicas == 1 })
 	began := time.Now()
