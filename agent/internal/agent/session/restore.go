@@ -33,7 +33,7 @@ func (m *Manager) Restore(store sessionstore.Store) {
 		slog.Int("names_without_session", retained))
 }
 
-// Waits reports whether Conn.Stored waits for longer than a write to memory takes.
+// Waits reports whether Conn.Stored waits for longer than a write to memory takes; see sessionstore.Store.
 func (m *Manager) Waits() bool { return m.storage.waits }
 
 // addRestored adds what was found to the tables. It returns copies of the open sessions, and how many names

@@ -31,7 +31,8 @@ type Store interface {
 	// It is called once for each commit. Those that were begun before are stored together with it.
 	Wait(ctx context.Context, c Commit) (Revision, error)
 	// Waits reports whether Wait takes longer than a write to the memory of the system. It does not
-	// change.
+	// change. Where it is false, a commit may wait for the disk all the same after a write that has
+	// failed: it begins a new log, which is synced.
 	Waits() bool
 	// Forget removes what is stored under the key, at the latest with the next commit of any key.
 	// It does not wait and never fails.

@@ -44,6 +44,9 @@ func Probe(path string) error {
 // Replace writes the file at path by calling write. The new file replaces an older one when it is
 // complete, and keeps its mode and owner, so a reader never finds a partial file. Pipes and devices
 // are written directly. An error means that the file was not written.
+//
+// Where the owner cannot be kept, the content is copied into the older file once it is complete: a reader
+// may then find a part of it, and an error, such as that of a full disk, may leave a part.
 func Replace(path string, write func(io.Writer) error) error {
 	at, foreign, err := Resolve(path)
 	if err != nil {
