@@ -264,6 +264,35 @@ func TestRecordNeverWaits(t *testing.T) {
 	})
 }
 
+// A change to a shorter queue is applied although more events wait than the new queue holds.
+func TestChangeToAShorterQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{room: -1, stuck: make(chan struct{})}
+		j := begin(m, Options{Queue: 16})
+		synctest.Wait() // it waits for the disk
+		for id := range int64(16) {
+			j.Record(step(id))
+		}
+		next := &memory{room: -1, files: map[string]*bytes.Buffer{}}
+		options := j.options
+		options.Dir, options.Queue = "next", 4
+		(&Change{writer: j, options: options, folder: next}).Apply()
+		close(m.stuck)
+		synctest.Wait()
+		j.Record(step(16))
+		j.Close()
+		if s := j.Status(); s.Dropped != 0 || s.Dir != "next" {
+			t.Errorf("the status is %+v", s)
+		}
+		if ids, dropped := steps(m.events(t)); len(ids) != 16 || dropped != 0 {
+			t.Errorf("the first folder has steps %v, %d told as dropped", ids, dropped)
+		}
+		if ids, dropped := steps(next.events(t)); !slices.Equal(ids, []int64{16}) || dropped != 0 {
+			t.Errorf("the next folder has steps %v, %d told as dropped", ids, dropped)
+		}
+	})
+}
+
 // What the disk took and did not keep is not told as written alone.
 func TestSyncFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

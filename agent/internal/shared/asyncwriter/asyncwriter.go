@@ -54,12 +54,12 @@ func New[T any](limit int, size func(T) int) *Writer[T] {
 	}
 }
 
-// Write queues an item, or drops and counts it. It never waits.
+// Write queues an item, or drops and counts it. It never waits. An item of size 0 always has room.
 func (w *Writer[T]) Write(item T) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	size := w.size(item)
-	if w.ended || w.stats.Queued+size > w.limit {
+	if w.ended || size > 0 && w.stats.Queued+size > w.limit { // a lower limit may be exceeded already
 		w.stats.Dropped++
 		w.stats.Stalled = true
 		return
