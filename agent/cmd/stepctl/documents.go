@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -100,6 +102,16 @@ func (d *documents) prepare(others ...namedFile) error {
 	return nil
 }
 
+// spare refuses documents that would replace a step file, which is known by its SHA-256 in hexadecimal.
+func (d *documents) spare(procedure string) error {
+	for _, doc := range d.requested() {
+		if hasSHA256(doc.path, procedure) {
+			return fmt.Errorf("--%s would replace the step file %s; name another file", doc.flag, doc.path)
+		}
+	}
+	return nil
+}
+
 // write writes the documents of a run.
 func (d *documents) write(run record.Run, split *report.Split) error {
 	return d.replace(func(doc document, w io.Writer) error { return doc.write(w, run, split) })
@@ -122,6 +134,21 @@ func (d *documents) replace(write func(document, io.Writer) error) error {
 
 func cannotWrite(doc document, err error) error {
 	return fmt.Errorf("cannot write the report --%s %s: %w", doc.flag, doc.path, err)
+}
+
+// hasSHA256 reports whether the path is a regular file whose content has the hash.
+func hasSHA256(path, hash string) bool {
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+		return false
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = file.Close() }() // it was only read
+	sum := sha256.New()
+	_, err = io.Copy(sum, file)
+	return err == nil && hex.EncodeToString(sum.Sum(nil)) == hash
 }
 
 // isDevice reports whether the path is a device or a pipe, such as /dev/stdout.

@@ -92,6 +92,9 @@ func (r *boardsRun) prepare() (err error) {
 	if err := checked.prepare(files...); err != nil {
 		return err
 	}
+	if err := checked.spare(r.procedure.SHA256); err != nil {
+		return err
+	}
 	if len(checked.all) > 0 {
 		if r.spools, err = os.MkdirTemp("", "stepctl-"); err != nil {
 			return &exitError{exitEvidence, fmt.Errorf("cannot keep the runs until the reports are written: %w", err)}

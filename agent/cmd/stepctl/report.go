@@ -102,6 +102,9 @@ func (f *reportFlags) report(cmd *cobra.Command, path string, settings config.Cl
 	if err != nil {
 		return &exitError{exitUsage, err}
 	}
+	if err := f.documents.spare(run.Start.Procedure.SHA256); err != nil {
+		return err
+	}
 	split, err := f.join(cmd, run)
 	if err != nil {
 		return &exitError{exitUsage, err}

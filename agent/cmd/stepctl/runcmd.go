@@ -279,6 +279,9 @@ func (f *runFlags) perform(ctx context.Context, procedure stepfile.Procedure, db
 		namedFile{"--keylog", f.secured.keylogPath()}, databaseFile(f.settings)); err != nil {
 		return err
 	}
+	if err := p.documents.spare(procedure.SHA256); err != nil { // of the database, it has no file
+		return err
+	}
 	if f.record != "" {
 		file, err := record.Create(f.record)
 		if err != nil {
