@@ -7,7 +7,7 @@ package trustedpath
 
 // An UntrustedError is the error for a path that others can change.
 type UntrustedError struct {
-	// Path is the file or the folder on the way to it that is at fault.
+	// Path is the file or the folder on the way to it that is at fault; of several, the first.
 	Path string
 	// Problem says what is wrong with it and what to do.
 	Problem string

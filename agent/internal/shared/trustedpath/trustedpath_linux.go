@@ -1,11 +1,13 @@
 package trustedpath
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,9 +23,24 @@ const maxLinks = 40
 // them. A folder with the sticky bit, such as /tmp, may be written to, as others can neither rename
 // nor remove in it what is not theirs; and so may what is mounted read-only for all processes here.
 //
-// What is wrong with the owner or the mode is an *UntrustedError; other errors are *fs.PathError.
+// What is wrong with the owner or the mode is an *UntrustedError, which names all that others can write
+// to; other errors are *fs.PathError.
 func Resolve(path string, uid int) (string, error) {
-	return walk(path, func(_, name string, st *unix.Stat_t) error { return check(name, st, uid) })
+	var writable []string
+	real, err := walk(path, func(_, name string, st *unix.Stat_t) error {
+		if err := checkOwner(name, st, uid); err != nil {
+			return err
+		}
+		if isWritable(name, st) && !slices.Contains(writable, name) { // a link may lead back
+			writable = append(writable, name)
+		}
+		return nil
+	})
+	if _, owner := errors.AsType[*UntrustedError](err); owner || len(writable) == 0 {
+		return real, err
+	}
+	return "", &UntrustedError{writable[0], fmt.Sprintf("others than the owner can write to %s; chmod go-w %s",
+		strings.Join(writable, ", "), strings.Join(writable, " "))}
 }
 
 // ResolveSecret is Resolve for a file that holds a secret: it also refuses one that others than its
@@ -112,21 +129,24 @@ func walk(path string, visit func(folder, full string, st *unix.Stat_t) error) (
 	return at, nil
 }
 
-// check checks the owner and the mode of one name; st is nil for one that does not exist.
-func check(path string, st *unix.Stat_t, uid int) error {
-	switch {
-	case st == nil:
+// checkOwner checks the owner of one name; st is nil for one that does not exist.
+func checkOwner(path string, st *unix.Stat_t, uid int) error {
+	if st == nil || st.Uid == 0 || int(st.Uid) == uid {
 		return nil
-	case st.Uid != 0 && int(st.Uid) != uid:
-		return &UntrustedError{path, fmt.Sprintf("%s belongs to %s, who could put something else there; "+
-			"it must belong to root or to the agent's user", path, userName(st.Uid))}
+	}
+	return &UntrustedError{path, fmt.Sprintf("%s belongs to %s, who could put something else there; "+
+		"it must belong to root or to the agent's user", path, userName(st.Uid))}
+}
+
+// isWritable reports whether others than the owner can write to one name; st is nil for one that does
+// not exist.
+func isWritable(path string, st *unix.Stat_t) bool {
+	if st == nil {
+		return false
 	}
 	kind := st.Mode & unix.S_IFMT
 	sticky := kind == unix.S_IFDIR && st.Mode&unix.S_ISVTX != 0
-	if st.Mode&0o022 == 0 || sticky || kind == unix.S_IFLNK || isReadOnly(path) {
-		return nil
-	}
-	return &UntrustedError{path, fmt.Sprintf("others than the owner can write to %s; chmod go-w %s", path, path)}
+	return st.Mode&0o022 != 0 && !sticky && kind != unix.S_IFLNK && !isReadOnly(path)
 }
 
 // isReadOnly reports whether the path is on a file system that is mounted read-only for all processes

@@ -108,6 +108,30 @@ func TestResolve(t *testing.T) {
 	}
 }
 
+// TestResolveNamesAllThatIsWritable: one chmod mends a tree that was made with the umask 002.
+func TestResolveNamesAllThatIsWritable(t *testing.T) {
+	t.Parallel()
+	r := newTree(t)
+	must(t, os.Symlink("../dir/file", r.at("dir/link"))) // through dir twice
+	must(t, os.Chmod(r.at("dir"), 0o775))
+	must(t, os.Chmod(r.at("dir/file"), 0o664))
+	all := []string{r.at("dir"), r.at("dir/file")}
+	want := "others than the owner can write to " + strings.Join(all, ", ") + "; chmod go-w " + strings.Join(all, " ")
+	_, err := Resolve(r.at("dir/link"), os.Geteuid())
+	if _, untrusted := errors.AsType[*UntrustedError](err); !untrusted || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	if _, err := Resolve(r.at("dir/none"), os.Geteuid()); err == nil || !strings.HasSuffix(err.Error(), "; chmod go-w "+r.at("dir")) {
+		t.Errorf("a missing file below a folder that others can write to: %v", err)
+	}
+	if os.Geteuid() == 0 { // a wrong owner is told first, as no chmod mends that
+		must(t, os.Chown(r.at("dir/file"), 54321, -1))
+		if _, err := Resolve(r.at("dir/link"), 0); err == nil || !strings.Contains(err.Error(), "dir/file belongs to user 54321") {
+			t.Errorf("writable, and of another user: %v", err)
+		}
+	}
+}
+
 // TestResolveOwner: a file, a folder and a link of a third user are refused, those of the user and
 // of root are not.
 func TestResolveOwner(t *testing.T) {
