@@ -78,7 +78,11 @@ func reason(err error) string {
 func sqliteFault(db *DB, err *sqlite.Error) error {
 	var text string
 	away := false
-	switch err.Code() & 0xff { // extended codes add a second byte
+	code := err.Code() & 0xff // extended codes add a second byte
+	if err.Code() == sqlite3.SQLITE_IOERR_SHMSIZE {
+		code = sqlite3.SQLITE_FULL // there is no room for the shared memory, which readers need too
+	}
+	switch code {
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
 		text, away = fmt.Sprintf("is locked by another program for more than %v; end that program, or try again", busyTimeout), true
 	case sqlite3.SQLITE_FULL:
