@@ -67,10 +67,11 @@ func (s Status) Validators() []string {
 }
 
 // List asks all agents of a fleet and returns those that answer within wait, ordered by name. With
-// names it asks these boards alone and returns as soon as all of them have answered. An agent that
-// answers twice, or two agents with one name, are in the list twice.
+// names it asks these boards alone and returns as soon as all of them have answered. Agents with one name
+// that answer by then are all in the list.
 func List(ctx context.Context, conn *natsconn.Conn, name string, names []string, wait time.Duration) ([]Board, error) {
-	subscription, err := conn.SubscribeSync(conn.NewInbox())
+	inbox := conn.NewInbox()
+	subscription, err := conn.SubscribeSync(inbox + ".*")
 	if err != nil {
 		return nil, fmt.Errorf("cannot ask the boards: %w", err)
 	}
@@ -78,37 +79,42 @@ func List(ctx context.Context, conn *natsconn.Conn, name string, names []string,
 	subjects := []string{fleet.AllStatus(name)}
 	if len(names) > 0 {
 		subjects = nil
-		for _, board := range names {
+		for _, board := range slices.Compact(slices.Sorted(slices.Values(names))) {
 			subjects = append(subjects, fleet.Status(name, board))
 		}
 	}
-	for _, subject := range subjects {
-		if err := conn.PublishRequest(subject, subscription.Subject, nil); err != nil {
+	for i, subject := range subjects {
+		if err := conn.PublishRequest(subject, fmt.Sprintf("%s.%d", inbox, i), nil); err != nil {
 			return nil, fmt.Errorf("cannot ask the boards: %w", err)
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	return answers(ctx, subscription, names)
+	if len(names) == 0 {
+		return answers(ctx, subscription, 0)
+	}
+	return answers(ctx, subscription, len(subjects))
 }
 
-// answers receives until ctx ends, or all that may answer have done so.
-func answers(ctx context.Context, subscription *nats.Subscription, names []string) ([]Board, error) {
+// answers receives until ctx ends, or each of the requests to one board has its answer; 0 for a request to
+// all boards, whose number is not known. Each request has a subject of its own for answers.
+func answers(ctx context.Context, subscription *nats.Subscription, requests int) ([]Board, error) {
 	var boards []Board
-	for left := len(names); ; {
+	absent, answered := 0, map[string]bool{}
+	for {
 		m, err := subscription.NextMsgWithContext(ctx)
 		switch {
-		case errors.Is(err, nats.ErrNoResponders): // to one of the requests
-			left--
+		case errors.Is(err, nats.ErrNoResponders): // once for a request without an agent
+			absent++
 		case errors.Is(err, context.DeadlineExceeded):
 			return sorted(boards), nil
 		case err != nil:
 			return nil, fmt.Errorf("cannot ask the boards: %w", err)
 		default:
 			boards = append(boards, read(m.Data))
-			left--
+			answered[m.Subject] = true
 		}
-		if left == 0 || len(names) == 0 && len(boards) == 0 {
+		if requests > 0 && absent+len(answered) == requests || len(boards) == 0 && requests == 0 {
 			return sorted(boards), nil
 		}
 	}

@@ -84,6 +84,33 @@ func TestList(t *testing.T) {
 	}
 }
 
+// Two agents with one name are one of the boards that were asked.
+func TestListOfAgentsWithOneName(t *testing.T) {
+	t.Parallel()
+	node := natstest.Server(t)
+	conn, agents := connect(t, node), connect(t, node)
+	asked := map[string]chan *nats.Msg{"twin": make(chan *nats.Msg, 2), "slow": make(chan *nats.Msg, 1)}
+	for _, name := range []string{"twin", "twin", "slow"} {
+		if _, err := agents.ChanSubscribe(fleet.Status("lab", name), asked[name]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := agents.FlushTimeout(time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		for _, name := range []string{"twin", "twin", "slow"} {
+			if err := (<-asked[name]).Respond([]byte(status(name))); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	boards, err := fleetview.List(context.Background(), conn, "lab", []string{"twin", "slow"}, time.Minute)
+	if err != nil || len(boards) != 3 || boards[0].Name != "slow" {
+		t.Errorf("%+v, error %v", boards, err)
+	}
+}
+
 // What cannot be read is a board in trouble.
 func TestStrangeAnswers(t *testing.T) {
 	t.Parallel()
