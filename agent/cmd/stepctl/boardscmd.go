@@ -140,7 +140,7 @@ func (f *boardsList) list(ctx context.Context, to io.Writer, conn *natsconn.Conn
 	answered := slices.ContainsFunc(rows, func(r boardRow) bool { return !r.absent })
 	switch {
 	case !answered:
-		return &exitError{exitUnreachable, noBoard(fleet)}
+		return &exitError{exitUnreachable, noBoard(conn, fleet)}
 	case slices.ContainsFunc(rows, func(r boardRow) bool { return r.absent || len(r.Status.Trouble) > 0 }):
 		return &exitError{code: exitFailed}
 	}
@@ -148,7 +148,10 @@ func (f *boardsList) list(ctx context.Context, to io.Writer, conn *natsconn.Conn
 }
 
 // noBoard is the error that nothing has answered.
-func noBoard(fleet string) error {
+func noBoard(conn *natsconn.Conn, fleet string) error {
+	if conn.Refused() {
+		return fmt.Errorf("no board of the fleet %s has answered; NATS is %s", fleet, conn.Status())
+	}
 	return fmt.Errorf("no board of the fleet %s has answered; see whether its agents run, and have [fleet] control and this fleet in their config", fleet)
 }
 
@@ -162,7 +165,7 @@ func (f *boardsList) follow(ctx context.Context, to io.Writer, conn *natsconn.Co
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case err != nil || len(rows) == 0 && !conn.Connected():
+		case err != nil || len(rows) == 0 && (!conn.Connected() || conn.Refused()):
 			_, err = fmt.Fprintf(to, "NATS: %s\n", conn.Status())
 			err = written(err)
 		case f.format.json:

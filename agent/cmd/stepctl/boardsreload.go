@@ -69,7 +69,7 @@ func (f *boardsReload) boards(ctx context.Context, conn *natsconn.Conn, fleet st
 	case err != nil:
 		return nil, &exitError{exitUnreachable, err}
 	case len(answered) == 0:
-		return nil, &exitError{exitUnreachable, noBoard(fleet)}
+		return nil, &exitError{exitUnreachable, noBoard(conn, fleet)}
 	}
 	count := map[string]int{}
 	var all []string

@@ -21,15 +21,19 @@ type testKey struct{}
 
 // natsCmds are the commands of scripts that need NATS:
 //
-//	nats                      starts a server and sets $STEPCTL_NATS_URL
+//	nats [FILE]               starts a server, with the lines of a file in its config, and sets $STEPCTL_NATS_URL
 //	publish BOARD KIND ID FILE   publishes the content of a file as the fleet "default" does
 //	board NAME[=BEHAVIOUR]...    agents that answer on NATS; see answerAs
 var natsCmds = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"nats": cmdNATS, "publish": cmdPublish, "board": cmdBoard,
 }
 
-func cmdNATS(ts *testscript.TestScript, _ bool, _ []string) {
-	ts.Setenv("STEPCTL_NATS_URL", natstest.Server(ts.Value(testKey{}).(testing.TB)).URL)
+func cmdNATS(ts *testscript.TestScript, _ bool, args []string) {
+	var options []natstest.Option
+	for _, file := range args {
+		options = append(options, natstest.Config(ts.ReadFile(file)))
+	}
+	ts.Setenv("STEPCTL_NATS_URL", natstest.Server(ts.Value(testKey{}).(testing.TB), options...).URL)
 }
 
 // natsOf returns a connection to the server of a script.

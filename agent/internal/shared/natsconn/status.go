@@ -45,6 +45,13 @@ func (c *Conn) Status() string {
 	}
 }
 
+// Refused reports whether the server has refused something on this connection; Status says what.
+func (c *Conn) Refused() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.server != "" && c.denied != ""
+}
+
 // lose notes that there is no connection, and why; nil leaves the cause as it is.
 func (c *Conn) lose(cause error) {
 	if errors.Is(cause, errLater) {
