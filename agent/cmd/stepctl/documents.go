@@ -69,12 +69,12 @@ func (d *documents) requested() []document {
 // A namedFile is a file with its flag or description.
 type namedFile struct{ name, path string }
 
-// databaseFile returns the database of the settings as a file that no other may replace.
-func databaseFile(settings config.Client) namedFile {
-	if config.IsPostgres(settings.DB) {
+// databaseFile returns a database as a file that no other may replace.
+func databaseFile(place string) namedFile {
+	if config.IsPostgres(place) {
 		return namedFile{}
 	}
-	return namedFile{"the database", settings.DB}
+	return namedFile{"the database", place}
 }
 
 // prepare checks that the documents can be written, before anything is sent, and that no two files

@@ -77,7 +77,7 @@ func (r *boardsRun) prepare() (err error) {
 	f := r.flags
 	r.parts = make([]boardPart, len(f.boards.list))
 	checked := f.documents.whole()
-	files := []namedFile{{"the step file", f.file}, {"the boards file", f.boards.file}, {"--keylog", f.secured.keylogPath()}, databaseFile(f.settings)}
+	files := []namedFile{{"the step file", f.file}, {"the boards file", f.boards.file}, {"--keylog", f.secured.keylogPath()}, databaseFile(f.settings.DB)}
 	for i, board := range f.boards.list {
 		part := &r.parts[i]
 		if part.flags, err = f.at(board); err == nil {

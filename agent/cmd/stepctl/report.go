@@ -90,7 +90,7 @@ Exit codes:
 
 // report reports the record at path, or without a path the run in the database.
 func (f *reportFlags) report(cmd *cobra.Command, path string, settings config.Client) error {
-	if err := f.documents.prepare(namedFile{"the record", path}, databaseFile(settings)); err != nil {
+	if err := f.documents.prepare(namedFile{"the record", path}, databaseFile(settings.DB)); err != nil {
 		return err
 	}
 	stdout := cmd.OutOrStdout()

@@ -20,6 +20,8 @@ import (
 type resumeFlag struct {
 	path string // empty for a new run
 	log  record.Log
+	// unused is the database of the environment or the settings file, which has no part in the run.
+	unused string
 }
 
 // read reads the record. The agent of the settings becomes that of the record, unless a flag names
@@ -33,10 +35,11 @@ func (f *resumeFlag) read(cmd *cobra.Command, settings *config.Client) (err erro
 			return fmt.Errorf("--resume goes on with the session and the step file of its record; leave out --%s", other)
 		}
 	}
-	if settings.DB != "" {
+	if settings.DB != "" && cmd.Flags().Changed("db") {
 		return errors.New("--resume stores nothing in a database; leave out --db, or give it an empty name, and " +
 			`add the new record with "stepctl db add"`)
 	}
+	f.unused, settings.DB = settings.DB, ""
 	if f.log, err = record.ReadFile(f.path); err != nil {
 		return &exitError{exitUsage, err}
 	}

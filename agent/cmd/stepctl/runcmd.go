@@ -274,9 +274,12 @@ func (f *runFlags) perform(ctx context.Context, procedure stepfile.Procedure, db
 	if err != nil {
 		return err
 	}
+	if f.resume.unused != "" {
+		logger.Info(`a run that is resumed is not stored in the database; add the new record with "stepctl db add"`)
+	}
 	p := &execution{logger: logger, documents: f.documents}
 	if err := p.documents.prepare(namedFile{"the step file", f.file}, namedFile{"--resume", f.resume.path}, namedFile{"--record", f.record}, namedFile{"--pcap", f.pcap},
-		namedFile{"--keylog", f.secured.keylogPath()}, databaseFile(f.settings)); err != nil {
+		namedFile{"--keylog", f.secured.keylogPath()}, databaseFile(f.settings.DB), databaseFile(f.resume.unused)); err != nil {
 		return err
 	}
 	if err := p.documents.spare(procedure.SHA256); err != nil { // of the database, it has no file
