@@ -31,7 +31,7 @@ func newDBAdd() *cobra.Command {
 		Long: `add stores runs from their records, as stepctl run --record writes them. In a folder it takes all
 files that end with .jsonl, also in the folders below. A record that is stored already is not stored
 again. A file that is no sound record is reported, and the others are taken in. At a terminal, stderr
-shows the progress.
+shows the progress. The record of a run that was interrupted and then resumed completes that run.
 ` + databaseHelp + `
 
 Exit codes:
@@ -101,7 +101,7 @@ type addition struct {
 	stderr  io.Writer
 	verbose bool
 
-	total, stored, known, wrong int
+	total, stored, completed, known, wrong int
 
 	line  *statusLine // nil for none
 	drawn time.Time
@@ -114,7 +114,11 @@ func (a *addition) add(ctx context.Context, db *database.DB, paths []string, met
 	}
 	err := db.AddFiles(ctx, slices.Values(paths), meta, a.one)
 	a.clear()
-	_, _ = fmt.Fprintf(&a.stdout, "%s stored, %d known already, %d refused\n", phrase.Count(a.stored, "record"), a.known, a.wrong)
+	completed := ""
+	if a.completed > 0 {
+		completed = phrase.Count(a.completed, "run") + " completed, "
+	}
+	_, _ = fmt.Fprintf(&a.stdout, "%s stored, %s%d known already, %d refused\n", phrase.Count(a.stored, "record"), completed, a.known, a.wrong)
 	if err == nil {
 		err = written(a.stdout.err)
 	}
@@ -134,6 +138,9 @@ func (a *addition) one(r database.Added) {
 		_, _ = fmt.Fprintf(a.stderr, "stepctl: %v\n", r.Err) // the exit code reports it too
 	case r.Added:
 		a.stored++
+	case r.Completed:
+		a.completed++
+		what = "completed"
 	default:
 		a.known++
 		what = "known as"
@@ -143,7 +150,7 @@ func (a *addition) one(r database.Added) {
 	}
 	if now := time.Now(); a.line != nil && now.Sub(a.drawn) >= redrawEvery {
 		a.drawn = now
-		a.line.draw(fmt.Sprintf("%d of %d records, %d refused", a.stored+a.known+a.wrong, a.total, a.wrong))
+		a.line.draw(fmt.Sprintf("%d of %d records, %d refused", a.stored+a.completed+a.known+a.wrong, a.total, a.wrong))
 	}
 }
 

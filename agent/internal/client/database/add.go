@@ -51,9 +51,9 @@ func addRecord(ctx context.Context, db *DB, name string, raw []byte, m Meta) (id
 
 // addAlone adds a record in a transaction of its own.
 func addAlone(ctx context.Context, db *DB, p *parsed) Added {
-	a := Added{Name: p.name}
+	var a Added
 	err := db.Write(ctx, func(tx *sql.Tx) (err error) {
-		a.ID, a.Added, err = add(ctx, db, tx, p)
+		a, err = add(ctx, db, tx, p)
 		return err
 	})
 	if err != nil {
@@ -63,29 +63,32 @@ func addAlone(ctx context.Context, db *DB, p *parsed) Added {
 }
 
 // add stores a record, unless it is there.
-func add(ctx context.Context, db *DB, tx querier, p *parsed) (id string, added bool, err error) {
-	err = tx.QueryRowContext(ctx, "SELECT id FROM runs WHERE record_sha256 = $1", *p.fold.hash()).Scan(&id)
+func add(ctx context.Context, db *DB, tx querier, p *parsed) (a Added, err error) {
+	a.Name = p.name
+	err = tx.QueryRowContext(ctx, "SELECT id FROM runs WHERE record_sha256 = $1", *p.fold.hash()).Scan(&a.ID)
 	if !errors.Is(err, sql.ErrNoRows) {
-		return id, false, err
+		return a, err
 	}
-	if id, err = sameRun(ctx, tx, p.fold, p.lines); err != nil {
-		return "", false, err
+	if a.ID, err = sameRun(ctx, tx, p.fold, p.lines); err != nil {
+		return a, err
 	}
-	if id != "" {
+	a.Added = a.ID == ""
+	if !a.Added {
 		var state State
 		var cause record.Cause
-		err := tx.QueryRowContext(ctx, "SELECT state, cause FROM runs WHERE id = $1", id).Scan(&state, &cause)
+		err := tx.QueryRowContext(ctx, "SELECT state, cause FROM runs WHERE id = $1", a.ID).Scan(&state, &cause)
 		resumable := state == Ended && cause == record.Interrupted
 		if err != nil || state != Interrupted && !resumable {
-			return id, false, err // its Recorder stores the rest, or it is complete
+			return a, err // its Recorder stores the rest, or it is complete
 		}
 	}
 	m := p.meta // a copy: a transaction may be tried twice
-	if id == "" {
+	if a.Added {
 		if err := setFreshID(ctx, tx, &m); err != nil {
-			return "", false, err
+			return a, err
 		}
 	}
-	_, err = merge(ctx, db, tx, &m, 1, p.lines, p.fold)
-	return m.ID, id == "", err
+	lines, err := merge(ctx, db, tx, &m, 1, p.lines, p.fold)
+	a.ID, a.Completed = m.ID, !a.Added && lines > 0
+	return a, err
 }

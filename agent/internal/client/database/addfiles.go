@@ -25,9 +25,10 @@ const (
 type Added struct {
 	// Name is the file's.
 	Name string
-	// ID names the run. Added is false if it was there already.
-	ID    string
-	Added bool
+	// ID names the run. Added says that it is new, Completed that it was there and has got further events;
+	// if neither holds, all events were there already.
+	ID               string
+	Added, Completed bool
 	// Err says why nothing of the file was added; it has the name.
 	Err error
 }
@@ -120,12 +121,12 @@ func addBatch(ctx context.Context, db *DB, batch []parsedFile, each func(Added))
 	err := db.Write(ctx, func(unprepared *sql.Tx) error {
 		tx := &preparedTx{unprepared, map[string]*sql.Stmt{}}
 		for i, file := range batch {
-			results[i] = Added{Name: file.name, Err: file.err}
 			if file.record == nil {
+				results[i] = Added{Name: file.name, Err: file.err}
 				continue
 			}
 			var err error
-			if results[i].ID, results[i].Added, err = add(ctx, db, tx, file.record); err != nil {
+			if results[i], err = add(ctx, db, tx, file.record); err != nil {
 				return err
 			}
 		}
