@@ -80,7 +80,15 @@ func (s syntax) matches(word string) bool {
 // container networks put into names.
 var hostName = syntax{alphanumeric + "_", alphanumeric + "_.-", 253}
 
-func isHostName(host string) bool { return hostName.matches(host) && !strings.HasSuffix(host, "-") }
+func isHostName(host string) bool {
+	return hostName.matches(host) && !strings.HasSuffix(host, "-") && !isDottedDecimal(host)
+}
+
+// isDottedDecimal reports whether the text has four numbers with dots, such as a mistyped address. No top-level
+// domain is a number, see RFC 3696, section 2.
+func isDottedDecimal(text string) bool {
+	return strings.Count(text, ".") == 3 && strings.Trim(text, digits+".") == ""
+}
 
 func checkHost(host string) string {
 	if _, err := netip.ParseAddr(host); err == nil {
