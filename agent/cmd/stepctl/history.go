@@ -38,7 +38,13 @@ for all runs with it, or several of these separated by commas.
 				return err
 			}
 			return withDatabase(cmd, reading, func(ctx context.Context, db *database.DB) error {
-				return writeList(cmd.OutOrStdout(), format, runColumns(), pagesOf(ctx, db, selected))
+				found := false
+				err := writeList(cmd.OutOrStdout(), format, runColumns(), noting(&found, pagesOf(ctx, db, selected)))
+				if err == nil && !found {
+					// A closed stderr does not prevent the list.
+					_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "stepctl: no run matches")
+				}
+				return err
 			})
 		},
 	}

@@ -119,5 +119,17 @@ func pagesOf(ctx context.Context, db *database.DB, f database.Filter) iter.Seq2[
 	}
 }
 
+// noting sets found once there is a run.
+func noting(found *bool, runs iter.Seq2[database.Run, error]) iter.Seq2[database.Run, error] {
+	return func(yield func(database.Run, error) bool) {
+		for run, err := range runs {
+			*found = true
+			if !yield(run, err) {
+				return
+			}
+		}
+	}
+}
+
 // spanOf formats seconds for people.
 func spanOf(seconds float64) string { return report.Span(database.Duration(seconds)) }
