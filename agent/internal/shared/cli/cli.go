@@ -38,7 +38,7 @@ func Root(root *cobra.Command, suggested string, commands ...*cobra.Command) *co
 	root.RunE = func(*cobra.Command, []string) error {
 		return Usagef(`no command given; try "%s %s" or --help`, root.Name(), suggested)
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return Usage(err) })
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(commands...)
 	describeLibraryCommands(root)
 	return root
