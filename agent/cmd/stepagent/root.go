@@ -24,7 +24,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	cmd, err := root.ExecuteC()
+	cmd, err := cli.Execute(root)
 	if err == nil {
 		return cli.ExitOK
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"os/signal"
 	"syscall"
@@ -17,7 +18,10 @@ func run(args []string, stdout, stderr *os.File) int {
 	signal.Ignore(syscall.SIGPIPE)
 	root := newRoot(stdout, stderr)
 	root.SetArgs(args)
-	cmd, err := root.ExecuteC()
+	cmd, err := cli.Execute(root)
+	if output, ok := errors.AsType[cli.OutputError](err); ok {
+		err = written(output.Unwrap())
+	}
 	return exit(stderr, cmd, err)
 }
 

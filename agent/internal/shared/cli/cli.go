@@ -56,6 +56,13 @@ func describeLibraryCommands(root *cobra.Command) {
 			cmd.Short = "write the completion script for a shell"
 			for _, shell := range cmd.Commands() {
 				shell.Short = "write the completion script for " + shell.Name()
+				write := shell.RunE
+				shell.RunE = func(cmd *cobra.Command, args []string) error {
+					if err := write(cmd, args); err != nil {
+						return OutputError{err}
+					}
+					return nil
+				}
 			}
 		}
 	}
