@@ -3,7 +3,6 @@ package database_test
 import (
 	"context"
 	"errors"
-	"os/signal"
 	"testing"
 	"time"
 
@@ -17,6 +16,9 @@ import (
 // A run goes on while neither the database nor the file for its events takes anything. All is stored once when
 // there is space again, during the run or at its end.
 func TestFullDisks(t *testing.T) {
+	if databasetest.RunsAlone(t) {
+		return
+	}
 	for _, test := range []struct {
 		name  string
 		retry time.Duration
@@ -30,7 +32,7 @@ func TestFullDisks(t *testing.T) {
 			r, err := db.Begin(ctx, database.Meta{Board: "b"}, func(err error) { said <- err })
 			must(t, err)
 			all := events(start, 100, 0)
-			before := limitFiles(t, 10_000)
+			lift := databasetest.LimitFiles(t, 10_000)
 			write(t, r, all[:10]...)
 			if err := <-said; !errors.Is(err, database.ErrAway) {
 				t.Errorf("said %v", err)
@@ -41,7 +43,7 @@ func TestFullDisks(t *testing.T) {
 			}
 			write(t, r, all[250:260]...)
 			eventually(t, "another file", func() bool { return len(waiting(t, folder)) > 1 })
-			must(t, unix.Setrlimit(unix.RLIMIT_FSIZE, &before))
+			lift()
 			next := 260
 			if test.retry > time.Minute {
 				t.Setenv("XDG_STATE_HOME", "/dev/null") // so that there is no other file
@@ -66,16 +68,4 @@ func TestFullDisks(t *testing.T) {
 			}
 		})
 	}
-}
-
-// limitFiles lets no file of this process grow beyond the size, as on full disks, until the end of the test. It
-// returns the limit before.
-func limitFiles(t *testing.T, size uint64) unix.Rlimit {
-	t.Helper()
-	signal.Ignore(unix.SIGXFSZ)
-	var before unix.Rlimit
-	must(t, unix.Getrlimit(unix.RLIMIT_FSIZE, &before))
-	must(t, unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: size, Max: before.Max}))
-	t.Cleanup(func() { must(t, unix.Setrlimit(unix.RLIMIT_FSIZE, &before)) })
-	return before
 }

@@ -2,31 +2,24 @@ package spool_test
 
 import (
 	"errors"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/stepagent/stepagent/agent/internal/client/database/databasetest"
 	"github.com/stepagent/stepagent/agent/internal/client/database/spool"
 )
 
-// limitFiles lets no file of this process grow beyond the size, as on a full disk, until the end of the test.
-func limitFiles(t *testing.T, size uint64) {
-	t.Helper()
-	signal.Ignore(unix.SIGXFSZ)
-	var before unix.Rlimit
-	must(t, unix.Getrlimit(unix.RLIMIT_FSIZE, &before))
-	must(t, unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: size, Max: before.Max}))
-	t.Cleanup(func() { must(t, unix.Setrlimit(unix.RLIMIT_FSIZE, &before)) })
-}
-
 // A full disk cuts a line, and Append says which lines before it the file has.
 func TestFullDisk(t *testing.T) {
+	if databasetest.RunsAlone(t) {
+		return
+	}
 	folder := t.TempDir()
 	lines := strings.Repeat("{\"event\":1}\n", 100)
-	limitFiles(t, 500)
+	databasetest.LimitFiles(t, 500)
 	f, err := spool.Create(folder, header)
 	must(t, err)
 	taken, err := f.Append([]byte(lines))
@@ -44,8 +37,11 @@ func TestFullDisk(t *testing.T) {
 
 // A file whose first line cannot be written is removed.
 func TestFullDiskAtTheBeginning(t *testing.T) {
+	if databasetest.RunsAlone(t) {
+		return
+	}
 	folder := t.TempDir()
-	limitFiles(t, 20)
+	databasetest.LimitFiles(t, 20)
 	if _, err := spool.Create(folder, header); !errors.Is(err, unix.EFBIG) {
 		t.Errorf("error %v", err)
 	}
