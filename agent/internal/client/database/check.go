@@ -21,7 +21,7 @@ func checkRun(ctx context.Context, db *DB, id string) (wrong []string, err error
 
 // checkStored compares what a transaction sees of a run.
 func checkStored(ctx context.Context, db *DB, tx querier, id string) ([]string, error) {
-	run, err := scanRun(tx.QueryRowContext(ctx, "SELECT "+runColumns+" FROM runs WHERE id = $1", id))
+	run, err := readRun(ctx, tx, id)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil, missingRun(id)

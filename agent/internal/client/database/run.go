@@ -58,6 +58,11 @@ func scanRun(row interface{ Scan(...any) error }) (r Run, err error) {
 	return r, err
 }
 
+// readRun reads the run with an id, without its labels.
+func readRun(ctx context.Context, from querier, id string) (Run, error) {
+	return scanRun(from.QueryRowContext(ctx, "SELECT "+runColumns+" FROM runs WHERE id = $1", id))
+}
+
 // Duration returns the seconds of a column as a duration.
 func Duration(seconds float64) time.Duration {
 	return time.Duration(seconds*float64(time.Second) + 0.5)
@@ -70,7 +75,7 @@ func (db *DB) Run(ctx context.Context, name string) (Run, error) {
 	if err != nil {
 		return Run{}, err
 	}
-	run, err := scanRun(db.read.QueryRowContext(ctx, "SELECT "+runColumns+" FROM runs WHERE id = $1", id))
+	run, err := readRun(ctx, db.read, id)
 	if err != nil {
 		return Run{}, db.fault(err)
 	}
