@@ -102,13 +102,10 @@ func (s *Store) send(ctx context.Context, c *commit) (at uint64, err error) {
 			return 0, fmt.Errorf("%w: %w", sessionstore.ErrInDoubt, err)
 		}
 		bound := most.away
-		switch {
-		case isDenied(err):
-			bound = 0 // the next attempt would be denied too
-		case c.inDoubt:
+		if c.inDoubt {
 			bound = most.doubt
 		}
-		if ended := s.again(ctx, &a, bound); ended != nil {
+		if ended := s.again(ctx, &a, bound, err); ended != nil {
 			return 0, s.giveUp(c, fate, ended, err)
 		}
 		s.mu.Lock()

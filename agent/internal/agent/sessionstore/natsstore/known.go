@@ -56,7 +56,7 @@ func (s *Store) last(ctx context.Context, key string) (*message, error) {
 		if err != nil || !s.isBehind(key, m) {
 			return m, err
 		}
-		if s.again(ctx, &a, most) != nil {
+		if s.again(ctx, &a, most, nil) != nil {
 			s.losses.Log(ctx, s.opts.Log, slog.LevelError, "NATS has lost records of sessions that it had acknowledged; "+
 				"set sync_interval of its servers to always", slog.String("session", key))
 			return nil, fmt.Errorf("%w: NATS has lost steps of it that were acknowledged; begin the procedure anew under another name",

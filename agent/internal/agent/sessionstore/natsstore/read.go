@@ -81,10 +81,7 @@ func (s *Store) read(ctx context.Context, of getRequest) (*message, error) {
 			return m, nil
 		}
 		s.failed(ctx, &a, err)
-		if isDenied(err) {
-			most = 0 // the next attempt would be denied too
-		}
-		if ended := s.again(ctx, &a, most); ended != nil {
+		if ended := s.again(ctx, &a, most, err); ended != nil {
 			return nil, s.giveUp(&commit{}, refused, ended, err)
 		}
 	}

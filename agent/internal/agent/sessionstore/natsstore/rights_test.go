@@ -23,18 +23,22 @@ const rights = `authorization { users: [
   publish: ["$KV.sessions.>", "$JS.API.STREAM.INFO.KV_sessions", "$JS.API.STREAM.MSG.GET.KV_sessions"], subscribe: ["_INBOX.>"] } },
 ] }`
 
+// openAs opens the bucket of the tests as a user.
+func openAs(t *testing.T, url, user string, within bounds) *Store {
+	t.Helper()
+	conn, err := natsconn.Connect(natsconn.Options{URLs: []string{url}, User: user, Password: "secret"})
+	must(t, err)
+	s, err := Open(Options{Conn: conn, Bucket: testBucket, RememberedReplies: 4, bounds: within})
+	must(t, err)
+	t.Cleanup(func() { must(t, s.Close()) })
+	return s
+}
+
 // The user of a board needs few rights. A user without them is told what was refused.
 func TestRights(t *testing.T) {
 	t.Parallel()
 	node := natstest.Server(t, natstest.Config(rights))
-	as := func(user string) *Store {
-		conn, err := natsconn.Connect(natsconn.Options{URLs: []string{node.URL}, User: user, Password: "secret"})
-		must(t, err)
-		s, err := Open(Options{Conn: conn, Bucket: testBucket, RememberedReplies: 4, bounds: quick})
-		must(t, err)
-		t.Cleanup(func() { must(t, s.Close()) })
-		return s
-	}
+	as := func(user string) *Store { return openAs(t, node.URL, user, quick) }
 	admin, board, stranger := as("admin"), as("board"), as("stranger")
 	_, err := CreateWhenConnected(t.Context(), admin.conn, CreateOptions{Bucket: testBucket, Replicas: 1})
 	must(t, err)
@@ -66,13 +70,7 @@ func TestNoRightToStore(t *testing.T) {
 	t.Parallel()
 	node := natstest.Server(t, natstest.Config(rights))
 	as := func(user string) *Store {
-		conn, err := natsconn.Connect(natsconn.Options{URLs: []string{node.URL}, User: user, Password: "secret"})
-		must(t, err)
-		s, err := Open(Options{Conn: conn, Bucket: testBucket, RememberedReplies: 4,
-			bounds: bounds{answer: enough, away: enough, doubt: enough, leave: enough}})
-		must(t, err)
-		t.Cleanup(func() { must(t, s.Close()) })
-		return s
+		return openAs(t, node.URL, user, bounds{answer: enough, away: enough, doubt: enough, leave: enough})
 	}
 	_, err := CreateWhenConnected(t.Context(), as("admin").conn, CreateOptions{Bucket: testBucket, Replicas: 1})
 	must(t, err)

@@ -138,10 +138,11 @@ type attempts struct {
 	pause time.Duration
 }
 
-// again waits before the next attempt. An error says why there must be none: the context has ended, the
-// store is closed, or the call has gone on for the time that it may.
-func (s *Store) again(ctx context.Context, a *attempts, most time.Duration) error {
-	if time.Since(a.began) >= most {
+// again waits before the next attempt; last is the error of the one before, nil if it was answered. An error says
+// why there must be no other: the context has ended, the store is closed, the next would be denied too, or the
+// call has gone on for the time that it may.
+func (s *Store) again(ctx context.Context, a *attempts, most time.Duration, last error) error {
+	if isDenied(last) || time.Since(a.began) >= most {
 		return errTooLong
 	}
 	a.pause = min(max(2*a.pause, firstPause), longestPause)
