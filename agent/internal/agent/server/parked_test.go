@@ -112,10 +112,7 @@ func TestParkingFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	loops.Close() // accepts no socket from now on
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	listener := listen(t)
 	var log lockedBuffer
 	h := startIn(t, loops, listener, defaults(), slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		judge.New(chain(t)))

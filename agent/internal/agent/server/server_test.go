@@ -101,21 +101,33 @@ func startLogging(t *testing.T, options server.Options, to io.Writer, more ...ju
 
 func startJudged(t *testing.T, options server.Options, to io.Writer, by session.Judge) *harness {
 	t.Helper()
+	return startOn(t, listen(t), options, to, by)
+}
+
+// listen listens on a loopback port.
+func listen(t *testing.T) net.Listener {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return startOn(t, listener, options, to, by)
+	return listener
 }
 
-func startOn(t *testing.T, listener net.Listener, options server.Options, to io.Writer, by session.Judge) *harness {
+// newLoops starts loops that end with the test.
+func newLoops(t *testing.T, n int) *eventloop.Loops {
 	t.Helper()
-	loops, err := eventloop.New(2)
+	loops, err := eventloop.New(n)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(loops.Close)
-	return startIn(t, loops, listener, options, slog.New(slog.NewTextHandler(to, nil)), by)
+	return loops
+}
+
+func startOn(t *testing.T, listener net.Listener, options server.Options, to io.Writer, by session.Judge) *harness {
+	t.Helper()
+	return startIn(t, newLoops(t, 2), listener, options, slog.New(slog.NewTextHandler(to, nil)), by)
 }
 
 func startIn(t *testing.T, loops *eventloop.Loops, listener net.Listener, options server.Options, log *slog.Logger, by session.Judge) *harness {

@@ -3,25 +3,15 @@ package server_test
 import (
 	"io"
 	"log/slog"
-	"net"
 	"testing"
-
-	"github.com/stepagent/stepagent/agent/internal/shared/eventloop"
 )
 
 // TestMessageDuringStaleEvent: a connection that was parked on one loop and now is on another may be
 // served by the first, by an event of before. A message that its own loop is told of meanwhile is read
 // after that.
 func TestMessageDuringStaleEvent(t *testing.T) {
-	loops, err := eventloop.New(1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(loops.Close)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	loops := newLoops(t, 1)
+	listener := listen(t)
 	by := newHolding(t, 2, 4)
 	h := startIn(t, loops, listener, defaults(), slog.New(slog.NewTextHandler(io.Discard, nil)), by)
 	p, other := h.dial(t), h.dial(t)

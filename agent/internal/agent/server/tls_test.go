@@ -16,7 +16,6 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/agent/judge"
 	"github.com/stepagent/stepagent/agent/internal/agent/server"
 	"github.com/stepagent/stepagent/agent/internal/shared/certificate"
-	"github.com/stepagent/stepagent/agent/internal/shared/eventloop"
 	"github.com/stepagent/stepagent/agent/internal/testkit/certtest"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
@@ -86,20 +85,12 @@ func (a *authority) options(mutual bool) server.Options {
 // startTLS starts a server on a loopback port. Its dial speaks TLS, without a certificate.
 func (a *authority) startTLS(t *testing.T, mode server.Mode, o server.Options, to io.Writer, more ...judge.Member) *harness {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a.startTLSOn(t, listener, mode, o, to, more...)
+	return a.startTLSOn(t, listen(t), mode, o, to, more...)
 }
 
 func (a *authority) startTLSOn(t *testing.T, listener net.Listener, mode server.Mode, o server.Options, to io.Writer, more ...judge.Member) *harness {
 	t.Helper()
-	loops, err := eventloop.New(2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(loops.Close)
+	loops := newLoops(t, 2)
 	h := startMode(t, loops, listener, mode, o, slog.New(slog.NewTextHandler(to, nil)), judge.New(chain(t, more...)))
 	h.client = a.client()
 	return h

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -12,7 +11,6 @@ import (
 	"github.com/stepagent/stepagent/agent/internal/agent/judge"
 	"github.com/stepagent/stepagent/agent/internal/agent/server"
 	"github.com/stepagent/stepagent/agent/internal/agent/sessionstore"
-	"github.com/stepagent/stepagent/agent/internal/shared/eventloop"
 	"github.com/stepagent/stepagent/agent/protocol"
 )
 
@@ -42,15 +40,8 @@ func (d *doubtfulStore) Close() error                      { return nil }
 // startStoring is start with a store.
 func startStoring(t *testing.T, options server.Options, store sessionstore.Store) *harness {
 	t.Helper()
-	loops, err := eventloop.New(2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(loops.Close)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	loops := newLoops(t, 2)
+	listener := listen(t)
 	log := slog.New(slog.DiscardHandler)
 	sessions := newSessions(judge.New(chain(t)), log)
 	sessions.Restore(store)
